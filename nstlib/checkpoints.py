@@ -44,7 +44,9 @@ class Source:
 SOURCES = {
     "vgg19": Source("VGG19_Weights", "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44"),
     "vgg16": Source("VGG16_Weights", "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0"),
-    "resnet50": Source("ResNet50_Weights", "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a"),
+    "resnet50": Source(
+        "ResNet50_Weights", "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a"
+    ),
 }
 
 
@@ -118,7 +120,9 @@ def download(url: str, path: Path, expected: str, timeout: float = TIMEOUT) -> N
             length = response.headers.get("Content-Length")
         size = part.stat().st_size
         if length is not None and size != int(length):
-            raise WeightsError(f"downloading {url} stopped after {size} of {length} bytes. Try again. {remedy}")
+            raise WeightsError(
+                f"downloading {url} stopped after {size} of {length} bytes. Try again. {remedy}"
+            )
         if (found := sha256(part)) != expected:
             raise WeightsError(
                 f"{url} has SHA-256 {found}, not {expected}: damaged on the way, or replaced. "
@@ -139,7 +143,9 @@ def read(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # pickle, zip and safetensors each raise their own kinds
-        raise WeightsError(f"cannot read {path} as weights: damaged, or another kind of file? ({error})") from error
+        raise WeightsError(
+            f"cannot read {path} as weights: damaged, or another kind of file? ({error})"
+        ) from error
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise WeightsError(f"{path} holds no state dict (a dictionary of tensors)")
     return state

@@ -152,7 +152,9 @@ class BNStatistics(Discrepancy):
 
     def distance(self, F: Tensor, summary: Summary) -> Tensor:
         own = self.summary(F)
-        return ((own["mean"] - summary["mean"]) ** 2 + (own["deviation"] - summary["deviation"]) ** 2).mean(-1)
+        return ((own["mean"] - summary["mean"]) ** 2 + (own["deviation"] - summary["deviation"]) ** 2).mean(
+            -1
+        )
 
 
 @dataclass(frozen=True)

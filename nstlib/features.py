@@ -32,7 +32,8 @@ class Encoder:
     def __init__(self, name: str, network: Network, weights_hash: str, device: torch.device) -> None:
         self.name, self.weights_hash, self.device = name, weights_hash, device
         self._network = network
-        self._stages = nn.ModuleDict(network.stages).to(device, memory_format=torch.channels_last).eval()
+        self._stages = nn.ModuleDict(network.stages).to(device).eval()
+        self._stages.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._stages.requires_grad_(False)
         self._mean = network.mean.to(device).view(3, 1, 1)
         self._std = network.std.to(device).view(3, 1, 1)
@@ -44,21 +45,27 @@ class Encoder:
     def __repr__(self) -> str:
         return f"Encoder({self.name!r}, {len(self.layers)} layers, device={str(self.device)!r})"
 
+    def check_layers(self, layers: Iterable[str]) -> None:
+        """Raises ValueError that lists the layers where one is unknown."""
+        if unknown := [layer for layer in layers if layer not in self.channels]:
+            raise ValueError(
+                f"{self.name} has no layer {', '.join(unknown)}; it has {', '.join(self.layers)}"
+            )
+
     def maps(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """{layer: (B, N_l, H_l, W_l)} for an image (B, 3, H, W), with H_l = H // stride, W_l = W // stride.
 
         Raises ValueError for an unknown layer, or an image too small for the deepest one.
         """
         wanted = tuple(dict.fromkeys(layers))
-        if unknown := [layer for layer in wanted if layer not in self.channels]:
-            raise ValueError(f"{self.name} has no layer {', '.join(unknown)}; it has {', '.join(self.layers)}")
+        self.check_layers(wanted)
         if image.dim() != 4 or image.shape[1] != 3:
             raise ValueError(f"an image tensor is (B, 3, H, W), got {tuple(image.shape)}")
         side, stride = min(image.shape[2:]), max((self.strides[layer] for layer in wanted), default=1)
         if side < stride:
             raise ValueError(
-                f"an image of {image.shape[3]} x {image.shape[2]} px is too small for {wanted[-1]}: its shorter "
-                f"side must be at least {stride} px"
+                f"an image of {image.shape[3]} x {image.shape[2]} px is too small for {wanted[-1]}: "
+                f"its shorter side must be at least {stride} px"
             )
         margin = self._network.margin
         x = ((image.to(self.device) - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
@@ -116,7 +123,7 @@ def _load(name: str, weights: str | None, pooling: Pooling, device: str) -> Enco
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:
-    """"auto" → CUDA if there is one, else MPS, else CPU; anything else as torch reads it."""
+    """ "auto" → CUDA if there is one, else MPS, else CPU; anything else as torch reads it."""
     if device != "auto":
         return torch.device(device)
     if torch.cuda.is_available():

@@ -93,6 +93,7 @@ class GaussianMMD(Discrepancy):
         k = gaussian(self.width(torch.cat([f1, f2], -1), torch.cat([s1, s2], -1))[..., None, None])
 
         def each(x: Tensor, y: Tensor) -> Tensor:  # k(x_i, y_i), pair by pair: (..., half)
-            return k(x.mT.unsqueeze(-1), y.mT.unsqueeze(-1)).squeeze((-2, -1))
+            return k(x.mT.unsqueeze(-1), y.mT.unsqueeze(-1))[..., 0, 0]
 
-        return (each(f1, f2) + each(s1, s2) - each(f1, s2) - each(f2, s1)).mean(-1)
+        h = each(f1, f2) + each(s1, s2) - each(f1, s2) - each(f2, s1)
+        return torch.mean(h, -1)

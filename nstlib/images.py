@@ -39,7 +39,7 @@ def load_image(source: Source, size: int | None = None, *, max_pixels: int = MAX
         raise ImageError(f"size is the longest side in pixels and must be at least {MIN_SIDE}, got {size}")
     if isinstance(source, Image.Image):
         return _to_tensor(source, size, max_pixels, "the image")
-    name = str(getattr(source, "name", source)) if hasattr(source, "read") else os.fspath(source)  # type: ignore[arg-type]
+    name = str(getattr(source, "name", source)) if hasattr(source, "read") else os.fspath(source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is stricter
@@ -49,24 +49,30 @@ def load_image(source: Source, size: int | None = None, *, max_pixels: int = MAX
     except FileNotFoundError:
         raise FileNotFoundError(f"no such image file: {name}") from None
     except Image.DecompressionBombError:
-        raise ImageError(f"{name} has more than {max_pixels / 1e6:.0f} million pixels; shrink it first") from None
+        raise ImageError(
+            f"{name} has more than {max_pixels / 1e6:.0f} million pixels; shrink it first"
+        ) from None
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # Pillow's decoders raise many kinds: OSError, SyntaxError, struct.error, …
-        raise ImageError(f"cannot read {name} as an image; is it damaged, or another kind of file? ({error})") from error
+        raise ImageError(
+            f"cannot read {name} as an image; is it damaged, or another kind of file? ({error})"
+        ) from error
 
 
 def _to_tensor(image: Image.Image, size: int | None, max_pixels: int, name: str) -> Tensor:
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(
-            f"{name} is {width} x {height} px, over the limit of {max_pixels / 1e6:g} million pixels; shrink it first"
+            f"{name} is {width} x {height} px, over the limit of {max_pixels / 1e6:g} million pixels; "
+            "shrink it first"
         )
     image = _to_rgb(ImageOps.exif_transpose(image))
     if size is not None:
         scale = size / max(image.size)
         image = image.resize(
-            (max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.LANCZOS
+            (max(1, round(image.width * scale)), max(1, round(image.height * scale))),
+            Image.Resampling.LANCZOS,
         )
     if min(image.size) < MIN_SIDE:
         raise ImageError(
@@ -85,7 +91,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
             top = 1.0
         else:
             top = 255.0 if image.mode == "F" and values.max(initial=0) <= 255 else 65535.0
-        return Image.fromarray((np.nan_to_num(values / top).clip(0, 1) * 255).round().astype(np.uint8)).convert("RGB")
+        return Image.fromarray(
+            (np.nan_to_num(values / top).clip(0, 1) * 255).round().astype(np.uint8)
+        ).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")

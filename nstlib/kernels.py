@@ -30,7 +30,9 @@ def polynomial(c: float = 0.0, d: int = 2) -> Kernel:
     Raises ValueError where the kernel would not be positive definite (c < 0 or d < 1).
     """
     if c < 0 or d < 1 or not math.isfinite(c):
-        raise ValueError(f"a polynomial kernel needs a finite offset c >= 0 and a degree d >= 1, got {c=}, {d=}")
+        raise ValueError(
+            f"a polynomial kernel needs a finite offset c >= 0 and a degree d >= 1, got {c=}, {d=}"
+        )
     return lambda x, y: (x.mT @ y + c) ** d
 
 

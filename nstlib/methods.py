@@ -1,10 +1,10 @@
 """Methods by name: the small grammar of `nstlib.method`.
 
-    method  = part ("+" part)*          weights are 1 where left out
-    part    = name ["(" key "=" value ("," key "=" value)* ")"] [":" weight]
-    name    = linear | poly | gram (= poly, c = 0) | gaussian | bn
+method  = part ("+" part)*          weights are 1 where left out
+part    = name ["(" key "=" value ("," key "=" value)* ")"] [":" weight]
+name    = linear | poly | gram (= poly, c = 0) | gaussian | bn
 
-    "gram"    "poly(c=100)"    "gaussian(factor=2)"    "bn:0.7+poly:0.3"
+"gram"    "poly(c=100)"    "gaussian(factor=2)"    "bn:0.7+poly:0.3"
 """
 
 import re

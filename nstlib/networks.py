@@ -43,30 +43,33 @@ class ScaledAvgPool(nn.AvgPool2d):
         return super().forward(x) * AVERAGE_POOLING_GAIN
 
 
-def pool(kind: str, *arguments: int) -> nn.Module:
-    return nn.MaxPool2d(*arguments) if kind == "max" else ScaledAvgPool(*arguments)
+def pool(kind: str, size: int = 2, stride: int = 2, padding: int = 0) -> nn.Module:
+    return (nn.MaxPool2d if kind == "max" else ScaledAvgPool)(size, stride, padding)
 
 
-def vgg(depths: tuple[int, ...], kernels: list[tuple[Tensor, Tensor]], pooling: str, **options: Any) -> Network:
+def vgg(
+    depths: tuple[int, ...], kernels: list[tuple[Tensor, Tensor]], pooling: str, **options: Any
+) -> Network:
     """VGG with `depths` convolutions per block and the given (weight, bias) of each, in order."""
     network = Network(
         style_layers=tuple(f"relu{block}_1" for block in range(1, 6)), content_layer="relu4_2", **options
     )
-    remaining = iter(kernels)
+    remaining, channels = iter(kernels), 3
     for block, depth in enumerate(depths, start=1):
         if block > 1:
-            network.add(f"pool{block - 1}", pool(pooling, 2), len(weight), 2 ** (block - 1))
+            network.add(f"pool{block - 1}", pool(pooling), channels, 2 ** (block - 1))
         for index in range(1, depth + 1):
             weight, bias = next(remaining)
+            channels = len(weight)
             conv = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1, device="meta")
             conv.load_state_dict({"weight": weight.float(), "bias": bias.float()}, assign=True)
-            network.add(f"conv{block}_{index}", conv, len(weight), 2 ** (block - 1))
-            network.add(f"relu{block}_{index}", nn.ReLU(), len(weight), 2 ** (block - 1))
+            network.add(f"conv{block}_{index}", conv, channels, 2 ** (block - 1))
+            network.add(f"relu{block}_{index}", nn.ReLU(), channels, 2 ** (block - 1))
     return network
 
 
 def build(name: str, state: dict[str, Tensor], pooling: str) -> Network:
-    """The network `name` with the weights in `state`. Raises KeyError or RuntimeError where they do not fit."""
+    """The network `name` with the weights `state`. Raises KeyError or RuntimeError where they do not fit."""
     if name == "resnet50":
         return resnet50(state, pooling)
     depths = VGG_DEPTHS[name]
@@ -101,7 +104,7 @@ def resnet50(state: dict[str, Tensor], pooling: str) -> Network:
         content_layer="block4_1",
     )
     network.add("relu1", nn.Sequential(model.conv1, model.bn1, nn.ReLU()), 64, 2)
-    network.add("pool1", model.maxpool if pooling == "max" else ScaledAvgPool(3, 2, 1), 64, 4)
+    network.add("pool1", pool(pooling, 3, 2, 1), 64, 4)
     for block, layer in enumerate((model.layer1, model.layer2, model.layer3, model.layer4), start=2):
         for index, bottleneck in enumerate(layer, start=1):
             bottleneck.relu = nn.ReLU()
@@ -122,7 +125,7 @@ def random_vgg19(pooling: str, seed: int = 0) -> Network:
     kernels: list[tuple[Tensor, Tensor]] = []
     for block, (depth, width) in enumerate(zip(VGG_DEPTHS["vgg19"], VGG_WIDTHS, strict=True), start=1):
         if block > 1:
-            x = pool(pooling, 2)(x)
+            x = pool(pooling)(x)
         for _ in range(depth):
             weight = torch.randn(width, x.shape[1], 3, 3, generator=generator) / (9 * x.shape[1]) ** 0.5
             y = nn.functional.conv2d(x, weight, padding=1)

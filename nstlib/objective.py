@@ -19,6 +19,7 @@ from nstlib.discrepancy import Discrepancy, Summary
 
 Features = dict[str, Tensor]
 TINY = 1e-12
+PULL = 20.0  # style gradient over content gradient at the reference image, for γ = 1
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,9 @@ class StyleTerm:
         return self.weight / self.scale * self.discrepancy.distance(features[self.layer], self.summary).sum()
 
 
-def style_terms(discrepancy: Discrepancy, features: Features, weights: dict[str, float]) -> tuple[StyleTerm, ...]:
+def style_terms(
+    discrepancy: Discrepancy, features: Features, weights: dict[str, float]
+) -> tuple[StyleTerm, ...]:
     """One term per layer and part of the method; `weights` maps layers to w_l ≥ 0, made to add up to 1."""
     total = sum(weights.values())
     if not total > 0 or min(weights.values()) < 0:
@@ -87,3 +90,32 @@ class Objective:
         if self.tv:
             terms["tv"] = self.tv * total_variation(image)
         return terms
+
+
+def calibrate(objective: Objective, encode: Callable[[Tensor], Features], reference: Tensor) -> Objective:
+    """The objective with every Z_l^k and β measured, so that γ means the same for every method.
+
+    The paper (§4) chooses β by hand so that the style's gradient on the image is as long as the
+    content's, and Z_l^k per layer and kernel. Here both are measured, once, at a `reference` image
+    (1, 3, H, W): Z_l^k makes each layer's and each part's gradient of unit length, β makes their sum
+    `PULL` times as long as the content's (1 where there is no content term). Near the end of a run
+    style gradients have shrunk by about that much, so γ = 1 is an even trade there.
+    """
+    x = reference.detach().clone().requires_grad_(True)
+    features = encode(x)
+
+    def length(value: Tensor) -> float:
+        (gradient,) = torch.autograd.grad(value, x, retain_graph=True)
+        return max(float(gradient.norm()), TINY)
+
+    bare = [replace(term, weight=1.0, scale=1.0) for term in objective.style]
+    style = tuple(
+        replace(term, scale=length(unit(features))) for term, unit in zip(objective.style, bare, strict=True)
+    )
+    if not style or not objective.content:
+        return replace(objective, style=style, beta=1.0)
+    content = torch.stack(
+        [content_error(features[layer], P) for layer, P in objective.content.items()]
+    ).mean()
+    pull = length(torch.stack([term(features) for term in style]).sum())
+    return replace(objective, style=style, beta=PULL * length(content) / pull)

@@ -28,7 +28,8 @@ class Step:
 
     index: 1 … total. image: (1, 3, H, W) in [0, 1], detached, on the run's device. terms: the weighted
     terms at that image, which add up to the loss (step 1 is the start image). seconds: since the
-    start of the run. stopped: "" while all is well, else why this is the last step.
+    start of the run. stopped: why this is the last step, if it ended before `total`. failed: whether
+    that was for lack of a usable next image.
     """
 
     index: int
@@ -37,6 +38,7 @@ class Step:
     terms: dict[str, float]
     seconds: float
     stopped: str = ""
+    failed: bool = False
 
     @property
     def loss(self) -> float:
@@ -48,11 +50,7 @@ def synthesize(
     terms_of: Callable[[Tensor], dict[str, Tensor]],
     *,
     iterations: int = 300,
-    optimizer: RUNAWAY = 2.0  # a loss this many times the lowest seen is a failed step
-MAX_REJECTIONS = 8  # failed steps in a run before it is given up
-QUIET_STEPS = 5  # steps without progress that count as converged
-
-OptimizerName = "lbfgs",
+    optimizer: OptimizerName = "lbfgs",
     lr: float | None = None,
     tolerance: float = 0.0,
 ) -> Iterator[Step]:
@@ -65,13 +63,15 @@ OptimizerName = "lbfgs",
     `Step.stopped`. Raises ValueError for settings out of range.
     """
     if iterations < 1 or (lr is not None and lr <= 0) or tolerance < 0:
-        raise ValueError(f"need iterations >= 1, lr > 0, tolerance >= 0; got {iterations=}, {lr=}, {tolerance=}")
+        raise ValueError(
+            f"need iterations >= 1, lr > 0, tolerance >= 0; got {iterations=}, {lr=}, {tolerance=}"
+        )
     if optimizer not in ("lbfgs", "adam"):
         raise ValueError(f"optimizer must be 'lbfgs' or 'adam', got {optimizer!r}")
     advance: Optimizer = LBFGS(lr=lr or 1.0) if optimizer == "lbfgs" else Adam(lr=lr or 0.02)
     start = time.perf_counter()
     x = x0.detach().clone()
-    lowest, previous, quiet, rejections = math.inf, math.inf, 0, 0
+    lowest, previous, quiet, rejections, slack = math.inf, math.inf, 0, 0, 0.0
     good, good_gradient, values = x, torch.zeros_like(x), {}  # the last point whose loss was accepted
     for index in range(1, iterations + 1):
         x.requires_grad_(True)
@@ -82,21 +82,24 @@ OptimizerName = "lbfgs",
         *numbers, loss, size = torch.stack(
             [*(t.detach() for t in terms.values()), loss_tensor.detach(), gradient.abs().max()]
         ).tolist()
-        stopped = ""
-        if math.isfinite(loss) and math.isfinite(size) and loss < RUNAWAY * lowest:
+        stopped, failed = "", False
+        if math.isfinite(loss) and math.isfinite(size) and loss < RUNAWAY * lowest + slack:
             good, good_gradient, values = x, gradient, dict(zip(terms, numbers, strict=True))
             quiet = quiet + 1 if abs(previous - loss) < tolerance * abs(previous) else 0
+            if index == 1:
+                slack = 1e-6 * abs(loss)  # near zero, rounding alone may double a loss
             lowest, previous = min(lowest, loss), loss
             if quiet >= QUIET_STEPS:
                 stopped = f"converged: the loss changed by less than {tolerance:.2%} a step"
         else:
             rejections += 1
-            if rejections > MAX_REJECTIONS or index == 1:
+            failed = rejections > MAX_REJECTIONS or index == 1
+            if failed:
                 what = "ran away" if math.isfinite(loss) else "stopped being a finite number"
                 stopped = f"the loss {what} at step {index}; this is the last good image"
             else:
                 advance.rejected()
-        yield Step(index, iterations, good.clamp(0, 1), values, time.perf_counter() - start, stopped)
+        yield Step(index, iterations, good.clamp(0, 1), values, time.perf_counter() - start, stopped, failed)
         if stopped:
             return
         x = good + advance(good_gradient)

@@ -24,9 +24,9 @@ def torchvision_models() -> ModuleType:
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise
-    fragment = torch.library.Library("torchvision", "FRAGMENT")
+    fragment = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for schema in _SCHEMAS:
         if not hasattr(torch.ops.torchvision, schema.partition("(")[0]):
-            fragment.define(schema)
+            fragment.define(schema)  # type: ignore[no-untyped-call]
     _fragments.append(fragment)
     return importlib.import_module("torchvision.models")

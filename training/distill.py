@@ -1,6 +1,6 @@
 """Trains the embedded encoder: a quarter-width VGG-19 that keeps VGG-19's feature geometry.
 
-    python training/distill.py --teacher TEACHER --images FOLDER… --out runs/slim [--steps 14000]
+    python training/distill.py --teacher TEACHER --images FOLDER… --out runs/slim [--steps 10000]
 
 Run it again with the same --out to resume from the last checkpoint. The student's own channels are
 regressed, after the ReLU, onto a subset of the teacher's (greedy pivoted QR), each divided by its
@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--teacher", required=True, help="compact VGG-19 .safetensors, or 'vgg19'")
     parser.add_argument("--images", nargs="+", type=Path, required=True, help="folders of images")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and the result")
-    parser.add_argument("--steps", type=int, default=14000)
+    parser.add_argument("--steps", type=int, default=10000)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--crop", type=int, default=144, help="pixels; a multiple of 16")
     parser.add_argument("--lr", type=float, default=0.04, help="of Muon: relative size of a step")

@@ -1,0 +1,59 @@
+"""What one visitor may ask for: read once from environment variables, with defaults safe for the place.
+
+    NSTLIB_MAX_SIZE     longest side of a run, px         1024 at home, 512 on a public host
+    NSTLIB_MAX_SECONDS  time one run may take             600 at home, 90 on a public host
+    NSTLIB_MAX_STEPS    optimisation steps of a run       3000 at home, 1000 on a public host
+    NSTLIB_QUEUE        visitors that may wait            16
+    NSTLIB_MAX_UPLOAD   size of an uploaded file          30mb
+    NSTLIB_ENCODERS     encoders on offer, by commas      all at home, the embedded ones on a public host
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import nstlib
+
+LOCAL_ENCODERS = ("vgg19-slim", "vgg19-random")  # these never download anything
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of a run and of the queue. public: whether this is a Hugging Face Space."""
+
+    size: int
+    seconds: float
+    steps: int
+    queue: int
+    upload: str
+    encoders: tuple[str, ...]
+    public: bool
+
+
+def read(environment: Mapping[str, str] = os.environ) -> Limits:
+    """The limits for this process. Raises ValueError naming the variable that cannot be read."""
+    public = "SPACE_ID" in environment
+
+    def number(name: str, home: float, host: float, low: float) -> float:
+        text = environment.get(name, "")
+        try:
+            return max(low, float(text)) if text else (host if public else home)
+        except ValueError:
+            raise ValueError(f"{name} must be a number, got {text!r}") from None
+
+    named = [name.strip() for name in environment.get("NSTLIB_ENCODERS", "").split(",") if name.strip()]
+    if unknown := [name for name in named if name not in nstlib.ENCODERS]:
+        known = ", ".join(nstlib.ENCODERS)
+        raise ValueError(f"NSTLIB_ENCODERS names unknown encoders {', '.join(unknown)}; encoders are {known}")
+    return Limits(
+        size=int(number("NSTLIB_MAX_SIZE", 1024, 512, 64)),
+        seconds=number("NSTLIB_MAX_SECONDS", 600, 90, 1),
+        steps=int(number("NSTLIB_MAX_STEPS", 3000, 1000, 10)),
+        queue=int(number("NSTLIB_QUEUE", 16, 16, 1)),
+        upload=environment.get("NSTLIB_MAX_UPLOAD", "30mb"),
+        encoders=tuple(named) or (LOCAL_ENCODERS if public else nstlib.ENCODERS),
+        public=public,
+    )
+
+
+LIMITS = read()

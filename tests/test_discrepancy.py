@@ -1,0 +1,265 @@
+"""Kernels and discrepancies against definitions, closed forms and finite differences, in float64."""
+
+import math
+import statistics
+
+import oracles
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import features
+from torch import Tensor
+
+import nstlib
+from nstlib import BNStatistics, Fusion, GaussianMMD, LinearMMD, PolynomialMMD, kernels, mmd2
+
+METHODS = [
+    LinearMMD(),
+    PolynomialMMD(),
+    PolynomialMMD(c=2.5),
+    GaussianMMD(),
+    GaussianMMD(sigma=1.3, features=48),
+    BNStatistics(),
+    Fusion({BNStatistics(): 0.7, PolynomialMMD(c=1.0): 0.3}),
+]
+sizes = st.tuples(st.integers(1, 5), st.integers(1, 7), st.integers(1, 7), st.integers(0, 2**20))
+
+
+@given(sizes, st.sampled_from([0.0, 0.3, 4.0]), st.sampled_from([1, 2, 3]), st.integers(1, 9))
+@settings(max_examples=40, deadline=None)
+def test_mmd2_equals_the_double_loops(size, c, d, chunk) -> None:
+    N, M, M2, seed = size
+    F, S = features(N, M, seed), features(N, M2, seed + 1, shift=0.5)
+    found = mmd2(kernels.polynomial(c, d), F, S, chunk=chunk).item()
+    assert found == pytest.approx(oracles.mmd2_loops(oracles.polynomial_loop(c, d), F, S), rel=1e-9, abs=1e-9)
+    found = mmd2(kernels.gaussian(0.8), F, S, chunk=chunk).item()
+    assert found == pytest.approx(oracles.mmd2_loops(oracles.gaussian_loop(0.8), F, S), rel=1e-9, abs=1e-12)
+    found = mmd2(kernels.linear, F, S, chunk=chunk).item()
+    assert found == pytest.approx(oracles.mmd2_loops(oracles.dot, F, S), rel=1e-9, abs=1e-9)
+
+
+@given(st.integers(1, 4), st.integers(2, 7), st.integers(2, 7), st.integers(1, 8), st.integers(0, 999))
+@settings(max_examples=30, deadline=None)
+def test_unbiased_mmd2_equals_the_double_loops(N, M, M2, chunk, seed) -> None:
+    F, S = features(N, M, seed), features(N, M2, seed + 1)
+    found = mmd2(kernels.gaussian(1.1), F, S, unbiased=True, chunk=chunk).item()
+    expected = oracles.mmd2_loops(oracles.gaussian_loop(1.1), F, S, unbiased=True)
+    assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_paper_equation_6_is_mmd2_over_4_n_squared() -> None:
+    """Gatys' style loss 1/(4N²M²) Σ (G − A)² with raw Gram matrices, spelled out entry by entry."""
+    N, M = 4, 9
+    F, S = features(N, M, 3), features(N, M, 4)
+    f, s = F.tolist(), S.tolist()
+    loss = sum(
+        (oracles.dot(f[i], f[j]) - oracles.dot(s[i], s[j])) ** 2 for i in range(N) for j in range(N)
+    ) / (4 * N**2 * M**2)
+    assert loss == pytest.approx(mmd2(kernels.polynomial(c=0.0), F, S).item() / (4 * N**2), rel=1e-12)
+    assert loss == pytest.approx(PolynomialMMD()(F, S).item() / (4 * N**2), rel=1e-12)
+
+
+@pytest.mark.parametrize("c", [0.0, 0.5, 3.0, 100.0])
+@pytest.mark.parametrize(("M", "M2"), [(6, 6), (5, 11), (12, 3)])
+def test_polynomial_equals_the_oracle_in_value_and_gradient(c: float, M: int, M2: int) -> None:
+    F, S = features(3, M, 1).requires_grad_(), features(3, M2, 2)
+    fast, slow = PolynomialMMD(c)(F, S), mmd2(kernels.polynomial(c), F, S)
+    assert fast.item() == pytest.approx(slow.item(), rel=1e-10)
+    (g_fast,), (g_slow,) = torch.autograd.grad(fast, F), torch.autograd.grad(slow, F)
+    torch.testing.assert_close(g_fast, g_slow, rtol=1e-9, atol=1e-12)
+
+
+def test_the_offset_is_a_fusion_of_gram_and_linear() -> None:
+    F, S = features(4, 8, 5), features(4, 6, 6)
+    fused = Fusion({PolynomialMMD(): 1.0, LinearMMD(): 2 * 7.0})(F, S)
+    assert PolynomialMMD(c=7.0)(F, S).item() == pytest.approx(fused.item(), rel=1e-12)
+
+
+def test_linear_and_bn_closed_forms() -> None:
+    F = torch.tensor([[1.0, 3.0], [0.0, 4.0]], dtype=torch.float64)  # means 2, 2; deviations 1, 2
+    S = torch.tensor([[5.0, 5.0, 5.0], [0.0, 3.0, 6.0]], dtype=torch.float64)  # means 5, 3; deviations 0, √6
+    assert LinearMMD()(F, S).item() == pytest.approx(3**2 + 1**2)
+    expected = (3**2 + 1**2 + (1 - 0) ** 2 + (2 - math.sqrt(6)) ** 2) / 2
+    assert BNStatistics()(F, S).item() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_linear_and_bn_against_the_statistics_module(seed: int) -> None:
+    F, S = features(3, 8, seed), features(3, 5, seed + 9)
+    f, s = F.tolist(), S.tolist()
+    means = [(statistics.fmean(a) - statistics.fmean(b)) ** 2 for a, b in zip(f, s, strict=True)]
+    deviations = [(statistics.pstdev(a) - statistics.pstdev(b)) ** 2 for a, b in zip(f, s, strict=True)]
+    assert LinearMMD()(F, S).item() == pytest.approx(sum(means))
+    assert BNStatistics()(F, S).item() == pytest.approx(sum(means + deviations) / 3)
+
+
+def test_bandwidth_is_the_mean_squared_distance_over_all_pairs() -> None:
+    F, S = features(3, 7, 1), features(3, 5, 2)
+    pairs = [math.dist(x, y) ** 2 for x in oracles.columns(F) for y in oracles.columns(S)]
+    assert kernels.bandwidth(F, S).item() ** 2 == pytest.approx(statistics.fmean(pairs))
+
+
+def test_paired_gaussian_is_unbiased() -> None:
+    """Its mean over many draws lies within three and a half standard errors of the exact U-statistic."""
+    F, S = features(3, 12, 1), features(3, 10, 2, shift=0.6)
+    exact = oracles.mmd2_loops(oracles.gaussian_loop(1.2), F, S, unbiased=True)
+    method = GaussianMMD(sigma=1.2, estimator="paired", seed=5)
+    draws = [method(F, S).item() for _ in range(4000)]
+    error = statistics.stdev(draws) / math.sqrt(len(draws))
+    assert error > 0
+    assert abs(statistics.fmean(draws) - exact) < 3.5 * error
+
+
+def test_paired_bandwidth_is_of_the_sampled_pairs_and_constant_in_the_gradient() -> None:
+    F, S = features(2, 2, 1).requires_grad_(), features(2, 2, 2)  # two positions: every draw uses all
+    sigma = kernels.bandwidth(F.detach(), S).item()
+    (free,) = torch.autograd.grad(GaussianMMD(estimator="paired", seed=1)(F, S), F)
+    (fixed,) = torch.autograd.grad(GaussianMMD(sigma=sigma, estimator="paired", seed=1)(F, S), F)
+    torch.testing.assert_close(free, fixed)
+
+
+def test_random_features_converge_to_the_exact_v_statistic() -> None:
+    F, S = features(3, 14, 1), features(3, 9, 2, shift=0.5)
+    exact = oracles.mmd2_loops(oracles.gaussian_loop(1.4), F, S)
+
+    def error(D: int) -> float:
+        found = [GaussianMMD(sigma=1.4, features=D, seed=seed)(F, S).item() for seed in range(24)]
+        return math.sqrt(statistics.fmean((x - exact) ** 2 for x in found))
+
+    errors = [error(D) for D in (64, 1024, 16384)]  # root mean square error falls as 1/√D: 4, 16 times
+    assert errors[0] > 2.2 * errors[1] > 4.8 * errors[2]
+    assert errors[2] < 0.03 * exact
+
+
+def test_the_rule_uses_the_style_alone_and_factor_multiplies_it() -> None:
+    F, S = features(3, 8, 1), features(3, 9, 2)
+    sigma = kernels.bandwidth(S).item()
+    for factor in (0.5, 1.0, 3.0):
+        by_rule, by_hand = GaussianMMD(factor=factor, seed=4), GaussianMMD(sigma=sigma * factor, seed=4)
+        assert by_rule(F, S).item() == pytest.approx(by_hand(F, S).item(), rel=1e-9)
+
+
+@pytest.mark.parametrize("d", METHODS, ids=str)
+def test_axioms(d: nstlib.Discrepancy) -> None:
+    F, S = features(4, 9, 1), features(4, 6, 2, shift=0.4)
+    assert d(F, F).item() == pytest.approx(0, abs=1e-20)
+    assert d(F, S).item() > 1e-4
+    if not isinstance(d, GaussianMMD) or d.sigma:  # by the rule, the bandwidth belongs to the style
+        assert d(F, S).item() == pytest.approx(d(S, F).item(), rel=1e-9)
+    order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
+    assert d(F[:, order], S).item() == pytest.approx(d(F, S).item(), rel=1e-9)
+    assert d(F, S).item() == pytest.approx(d.distance(F, d.summary(S)).item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("d", METHODS, ids=str)
+def test_gradients_match_finite_differences(d: nstlib.Discrepancy) -> None:
+    F, S = features(3, 5, 1), features(3, 7, 2)
+    summary = d.summary(S)
+    leaf = F.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(d.distance(leaf, summary), leaf)
+    expected = oracles.numeric_gradient(lambda x: d.distance(x, summary), F)
+    torch.testing.assert_close(gradient, expected, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("d", METHODS, ids=str)
+def test_batches_are_independent(d: nstlib.Discrepancy) -> None:
+    F = torch.stack([features(3, 6, seed) for seed in range(4)]).view(2, 2, 3, 6)
+    S = torch.stack([features(3, 8, seed + 9) for seed in range(4)]).view(2, 2, 3, 8)
+    single = [d(f, s).item() for f, s in zip(F.flatten(0, 1), S.flatten(0, 1), strict=True)]
+    torch.testing.assert_close(d(F, S).flatten(), torch.tensor(single, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("d", METHODS, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_dead_channels_and_single_positions_stay_finite(d: nstlib.Discrepancy, dtype: torch.dtype) -> None:
+    for M in (1, 6):
+        F = torch.zeros(3, M, dtype=dtype)
+        F[0] = torch.arange(M, dtype=dtype)
+        F.requires_grad_()
+        (gradient,) = torch.autograd.grad(d(F, torch.zeros(3, 4, dtype=dtype)), F)
+        assert torch.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("d", [*METHODS, GaussianMMD(estimator="paired")], ids=str)
+@pytest.mark.parametrize(
+    ("F", "S"),
+    [
+        (torch.zeros(3, 4), torch.zeros(2, 4)),
+        (torch.zeros(3, 0), torch.zeros(3, 4)),
+        (torch.zeros(4), torch.zeros(4)),
+    ],
+)
+def test_wrong_shapes_are_named(d: nstlib.Discrepancy, F: Tensor, S: Tensor) -> None:
+    with pytest.raises(ValueError, match=r"features must be \(\.\.\., N, M\)"):
+        d(F, S)
+
+
+def test_ranges_are_checked() -> None:
+    for make in (
+        lambda: PolynomialMMD(c=-1),
+        lambda: PolynomialMMD(c=math.nan),
+        lambda: GaussianMMD(sigma=0),
+        lambda: GaussianMMD(factor=-1),
+        lambda: GaussianMMD(estimator="pairs"),  # type: ignore[arg-type]
+        lambda: Fusion({}),
+        lambda: Fusion({LinearMMD(): -0.1}),
+        lambda: Fusion({LinearMMD(): 0.0}),
+        lambda: kernels.polynomial(c=-1),
+        lambda: kernels.polynomial(d=0),
+        lambda: kernels.gaussian(0.0),
+        lambda: mmd2(kernels.linear, torch.zeros(2, 1), torch.zeros(2, 3), unbiased=True),
+    ):
+        with pytest.raises(ValueError):
+            make()
+
+
+def test_seeds() -> None:
+    F, S = features(3, 40, 1), features(3, 30, 2)
+    for method in (GaussianMMD(), GaussianMMD(estimator="paired")):
+        assert method.seeded(3)(F, S).item() == method.seeded(3)(F, S).item()
+        assert method.seeded(3)(F, S).item() != method.seeded(4)(F, S).item()
+    paired = GaussianMMD(estimator="paired")
+    assert paired(F, S).item() != paired(F, S).item()  # fresh pairs each time
+
+
+names = st.sampled_from(["linear", "poly", "gram", "gaussian", "bn", "poly(c=2)", "gaussian(factor=0.5)"])
+weights = st.floats(0.01, 10).map(lambda w: float(f"{w:.3g}"))
+
+
+@given(st.lists(st.tuples(names, weights), min_size=1, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_method_and_str_are_inverse(parts) -> None:
+    whole = nstlib.method(" + ".join(f"{name}:{weight:g}" for name, weight in parts))
+    again = nstlib.method(str(whole))
+    assert [part for part, _ in again.parts()] == [part for part, _ in whole.parts()]
+    found, expected = ([weight for _, weight in m.parts()] for m in (again, whole))
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_method_names() -> None:
+    assert nstlib.method("gram") == nstlib.method("poly") == PolynomialMMD(c=0.0)
+    assert nstlib.method("poly(c=100)") == PolynomialMMD(c=100.0)
+    assert nstlib.method("gaussian(factor=2, features=128)") == GaussianMMD(factor=2.0, features=128)
+    assert nstlib.method("bn:0.7+poly:0.3") == Fusion({BNStatistics(): 0.7, PolynomialMMD(): 0.3})
+    assert nstlib.method("gaussian(estimator=paired)") == GaussianMMD(estimator="paired")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("gramm", "unknown method 'gramm'; methods are linear, poly, gram, gaussian, bn"),
+        ("", "cannot read method ''"),
+        ("bn+", "cannot read method"),
+        ("bn:x", "cannot read method"),
+        ("bn poly", "cannot read method"),
+        ("bn(c=1)", "has no option 'c'; it has: none"),
+        ("poly(c=two)", "must be a float, got 'two'"),
+        ("poly(c=-1)", "offset c must be"),
+        ("bn:0", "positive weight"),
+    ],
+)
+def test_method_mistakes_are_named(text: str, message: str) -> None:
+    with pytest.raises(ValueError) as error:
+        nstlib.method(text)
+    assert message in str(error.value)

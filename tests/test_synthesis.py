@@ -1,0 +1,168 @@
+"""The loop and its optimisers, on problems whose answers are known; no network anywhere."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from nstlib.optimizers import LBFGS, Adam
+from nstlib.synthesis import Step, synthesize
+
+TARGET = torch.rand(1, 3, 6, 5, generator=torch.Generator().manual_seed(3)) * 0.8 + 0.1
+START = torch.full_like(TARGET, 0.5)
+
+
+def bowl(x: Tensor) -> dict[str, Tensor]:
+    """A badly scaled quadratic in two named terms, smallest at TARGET."""
+    weights = torch.logspace(0, 3, x.numel()).view_as(x)
+    error = weights * (x - TARGET) ** 2
+    return {"odd": error.flatten()[1::2].sum(), "even": error.flatten()[::2].sum()}
+
+
+def run(terms=bowl, x0: Tensor = START, **options) -> list[Step]:
+    return list(synthesize(x0, terms, **options))
+
+
+@pytest.mark.parametrize(("name", "iterations"), [("lbfgs", 150), ("adam", 400)])
+def test_both_optimisers_reach_the_minimum(name, iterations: int) -> None:
+    steps = run(optimizer=name, iterations=iterations)
+    torch.testing.assert_close(steps[-1].image, TARGET, atol=2e-3, rtol=0)
+    assert [s.index for s in steps] == list(range(1, iterations + 1))
+    assert {s.total for s in steps} == {iterations}
+
+
+def test_steps_report_what_the_image_costs() -> None:
+    for step in run(iterations=12):
+        expected = {name: value.item() for name, value in bowl(step.image).items()}
+        assert step.terms == pytest.approx(expected, rel=1e-3, abs=1e-6)  # inside [0, 1]: nothing was clamped
+        assert step.loss == pytest.approx(sum(expected.values()), rel=1e-3, abs=1e-6)
+    seconds = [step.seconds for step in run(iterations=5)]
+    assert seconds == sorted(seconds) and seconds[0] > 0
+
+
+def test_the_callers_tensor_is_untouched_and_images_are_detached_and_in_range() -> None:
+    x0 = START.clone().requires_grad_()
+    steps = run(lambda x: {"away": ((x - 3) ** 2).sum()}, x0, iterations=30)
+    assert torch.equal(x0, START) and x0.grad is None
+    for step in steps:
+        assert not step.image.requires_grad
+        assert 0 <= step.image.min() and step.image.max() <= 1
+    assert steps[-1].image.min() == 1
+    before = [s.image.clone() for s in steps]
+    assert all(torch.equal(a, s.image) for a, s in zip(before, steps, strict=True))
+
+
+def test_lbfgs_agrees_with_torchs() -> None:
+    """The same quasi-Newton iterates as torch.optim.LBFGS without line search, from the same first step."""
+    x = START.clone()
+    reference = START.clone().requires_grad_()
+    torch_lbfgs = torch.optim.LBFGS(
+        [reference], max_iter=1, history_size=6, tolerance_grad=0, tolerance_change=0
+    )
+    scale = 1e-4  # small enough that torch's first step is the plain negative gradient
+
+    def closure() -> Tensor:
+        torch_lbfgs.zero_grad()
+        loss = scale * sum(bowl(reference).values())
+        loss.backward()
+        return loss
+
+    ours = LBFGS(memory=6, cap=math.inf)
+    for index in range(25):
+        leaf = x.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(scale * sum(bowl(leaf).values()), leaf)
+        change = ours(gradient)
+        if index == 0:  # the rules for the very first step differ on purpose: take torch's
+            ours.change = -gradient.flatten() * min(1, 1 / gradient.abs().sum().item())
+            change = ours.change.view_as(x)
+        x = x + change
+        torch_lbfgs.step(closure)
+        torch.testing.assert_close(x, reference.detach(), rtol=1e-3, atol=1e-4)
+
+
+def test_lbfgs_steps_are_capped() -> None:
+    optimizer = LBFGS(cap=0.1)
+    assert optimizer(torch.full((1, 3, 4, 4), 1e9)).square().mean().sqrt() <= 0.01 + 1e-6
+    for scale in (1.0, -2.0, 5.0):
+        assert optimizer(torch.full((1, 3, 4, 4), scale)).square().mean().sqrt() <= 0.1 + 1e-6
+
+
+def test_adam_agrees_with_torchs() -> None:
+    x, reference = START.clone(), START.clone().requires_grad_()
+    ours, theirs = Adam(lr=0.02), torch.optim.Adam([reference], lr=0.02, betas=(0.9, 0.99), eps=1e-12)
+    for _ in range(20):
+        leaf = x.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(sum(bowl(leaf).values()), leaf)
+        x = x + ours(gradient)
+        theirs.zero_grad()
+        sum(bowl(reference).values()).backward()
+        theirs.step()
+        torch.testing.assert_close(x, reference.detach(), rtol=1e-4, atol=1e-5)
+
+
+@given(st.integers(2, 30), st.sampled_from([math.nan, math.inf]), st.sampled_from(["lbfgs", "adam"]))
+@settings(max_examples=20, deadline=None)
+def test_values_that_stop_being_finite_end_the_run_with_the_last_good_image(at, value, optimizer) -> None:
+    calls = 0
+
+    def poisoned(x: Tensor) -> dict[str, Tensor]:
+        nonlocal calls
+        calls += 1
+        return {"term": ((x - TARGET) ** 2).sum() * (value if calls >= at else 1.0)}
+
+    steps = run(poisoned, iterations=60, optimizer=optimizer)
+    assert len(steps) < 60
+    assert steps[-1].failed and "stopped being a finite number" in steps[-1].stopped
+    assert torch.equal(steps[-1].image, steps[at - 2].image)
+    assert all(torch.isfinite(step.image).all() for step in steps)
+
+
+def test_a_bad_start_is_said_at_once() -> None:
+    (step,) = run(lambda x: {"term": (x * math.nan).sum()}, iterations=9)
+    assert step.failed and step.index == 1 and torch.equal(step.image, START)
+
+
+def test_a_step_that_fails_once_is_taken_back_and_the_run_goes_on() -> None:
+    calls = 0
+
+    def hiccup(x: Tensor) -> dict[str, Tensor]:
+        nonlocal calls
+        calls += 1
+        return {"term": sum(bowl(x).values()) * (1e6 if calls == 7 else 1.0)}
+
+    steps = run(hiccup, iterations=120)
+    assert steps[6].image.equal(steps[5].image)
+    assert not steps[-1].stopped
+    torch.testing.assert_close(steps[-1].image, TARGET, atol=1e-2, rtol=0)
+
+
+def test_the_stopping_rule() -> None:
+    steps = run(lambda x: {"term": ((x - TARGET) ** 2).mean() + 1.0}, iterations=500, tolerance=0.005)
+    assert 6 <= len(steps) < 40
+    assert "converged" in steps[-1].stopped and not steps[-1].failed
+    assert all(not step.stopped for step in steps[:-1])
+
+
+def test_leaving_the_loop_stops_the_work() -> None:
+    calls = 0
+
+    def counted(x: Tensor) -> dict[str, Tensor]:
+        nonlocal calls
+        calls += 1
+        return bowl(x)
+
+    for step in synthesize(START, counted, iterations=1000):
+        if step.index == 4:
+            break
+    assert calls == 4
+
+
+@pytest.mark.parametrize(
+    "options", [{"iterations": 0}, {"lr": 0.0}, {"lr": -1.0}, {"tolerance": -0.1}, {"optimizer": "sgd"}]
+)
+def test_mistakes_are_named(options) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        run(**options)
