@@ -98,7 +98,7 @@ def _connect(controls: Controls, dice: gr.Button) -> None:
 def _preset_values(name: str, parts: dict[str, Any]) -> list[Any]:
     preset, usual = nstlib.PRESETS[name], nstlib.Settings()
     values = [*method_controls.unspell(str(preset.method)), preset.gamma]
-    for field, part in parts.items():
+    for field in parts:
         if field == "seed":
             continue
         value = getattr(preset, field)
@@ -108,7 +108,6 @@ def _preset_values(name: str, parts: dict[str, Any]) -> list[Any]:
             values.append(gr.update(choices=layer_names(preset.encoder), value=list(value)))
         else:
             values.append(min(value, LIMITS.steps) if field == "iterations" else _shown(value))
-        assert part is not None
     return values
 
 
@@ -135,6 +134,8 @@ def _control(field: Any) -> gr.components.Component:
         return gr.Dropdown(layers, value=list(default), multiselect=True, allow_custom_value=True, **options)
     if "tuple" in str(field.type) or isinstance(default, str):
         return gr.Textbox(_shown(default), placeholder="e.g. 1, 1, 0.5", **options)
+    if default is None:  # a number that may be left out; a number box would turn empty into 0
+        return gr.Textbox("", placeholder="automatic", **options)
     if field.type == "int" and meta["high"] is not None and meta["high"] <= 20:
         return gr.Slider(meta["low"], meta["high"], value=default, step=1, buttons=[], **options)
     return gr.Number(default, precision=0 if field.type == "int" else None, **options)
@@ -168,6 +169,8 @@ def _encoder_label(name: str) -> str:
 
 
 def _shown(value: Any) -> Any:
+    if value is None:
+        return ""
     return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value) if isinstance(value, tuple) else value
 
 
@@ -180,6 +183,14 @@ def _read(field: Any, value: Any) -> Any:
             raise ValueError(f"{field.name} must be numbers separated by commas, got {value!r}") from None
     if "tuple" in str(field.type):
         return tuple(value or ())
-    if value is None and "None" not in str(field.type):
+    optional = "None" in str(field.type)
+    if value is None or (optional and not str(value).strip()):
+        if optional:
+            return None
         raise ValueError(f"{field.name} is empty: give it a value")
+    if optional and isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            raise ValueError(f"{field.name} must be a number or left empty, got {value!r}") from None
     return int(value) if field.type == "int" and value == int(value) else value

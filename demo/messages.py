@@ -21,7 +21,7 @@ def explain(error: BaseException, *files: str | None) -> str:
         text = str(error)
         for file in filter(None, files):
             text = text.replace(file, Path(file).name)
-        return text[:1].upper() + text[1:]
+        return text[:1].upper() + text[1:]  # a sentence, as the visitor expects
     log.error("a run failed", exc_info=error)
     return f"Something went wrong on our side ({type(error).__name__}). Your pictures are fine; please try again."
 
@@ -35,9 +35,14 @@ def missing(content: str | None, style: str | None) -> str:
 
 
 def note(text: str, kind: str = "") -> str:
-    """The status line without a run. kind: "" or "alert" (spoken at once by a screen reader)."""
+    """The status line without a run. kind: "", "done" or "alert" (spoken at once
+    by a screen reader)."""
     role = "alert" if kind == "alert" else "status"
-    return f'<div class="nst-status {kind}"><div class="nst-bar"><i></i></div><p role="{role}">{text}</p></div>'
+    width = 100 if kind == "done" else 0
+    return (
+        f'<div class="nst-status {kind}"><div class="nst-bar"><i style="width:{width}%"></i></div>'
+        f'<p role="{role}">{text}</p></div>'
+    )
 
 
 def alert(text: str) -> str:
@@ -49,7 +54,7 @@ def running(frame: Frame, settings: nstlib.Settings) -> str:
     share = work_done(settings, frame.index)
     left = frame.seconds * (1 - share) / share if share else 0
     time_left = f"about {duration(left)} left" if frame.seconds > 0.5 else "just started"
-    return _line(frame, share, f"<b>Step {frame.index}</b> of {frame.total} · {time_left}", "")
+    return bar(share, f"<b>Step {frame.index}</b> of {frame.total} · {time_left}", "")
 
 
 def finished(frame: Frame, stopped_by_visitor: bool) -> str:
@@ -60,10 +65,11 @@ def finished(frame: Frame, stopped_by_visitor: bool) -> str:
         text = f"<b>Ended at step {frame.index}</b>: {escape(frame.note)}."
     else:
         text = f"<b>Done</b>: {frame.total} steps in {duration(frame.seconds)}."
-    return _line(frame, 1.0, text, "alert" if frame.failed else "done")
+    return bar(1.0, text, "alert" if frame.failed else "done")
 
 
-def _line(frame: Frame, share: float, text: str, kind: str) -> str:
+def bar(share: float, text: str, kind: str) -> str:
+    """The status line with its bar filled to `share`; text is HTML."""
     role = ' role="status"' if kind else ""  # spoken once, at the end, not every second
     return (
         f'<div class="nst-status {kind}"><div class="nst-bar"><i style="width:{100 * share:.1f}%"></i></div>'

@@ -4,6 +4,7 @@ k(x, y) = exp(−‖x − y‖² / 2σ²) has no finite feature map, and its MMD
 compares a few random pairs a step; we compare averages of D random cosines over *all* positions.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
@@ -75,7 +76,7 @@ class GaussianMMD(Discrepancy):
     def embed(self, X: Tensor, summary: Summary) -> Tensor:
         """mean √(2/D) cos(Wx + u) over positions: (..., N, M) → (..., D)."""
         W, u = summary["frequencies"], summary["phases"]
-        return torch.cos(W @ X + u).mean(-1) * (2 / W.shape[-2]) ** 0.5
+        return torch.cos(W @ X + u).mean(-1) * math.sqrt(2 / W.shape[-2])
 
     def distance(self, F: Tensor, summary: Summary) -> Tensor:
         if self.estimator == "paired":

@@ -25,10 +25,11 @@ class Optimizer(Protocol):
 
 
 class LBFGS:
-    """Limited-memory BFGS. memory: curvature pairs kept. cap: longest step, root mean square over x."""
+    """Limited-memory BFGS. memory: curvature pairs kept. cap: longest step, root mean square
+    over x; the first is 0.01 long. lr: factor on a full quasi-Newton step."""
 
     def __init__(self, memory: int = 20, cap: float = 0.1, lr: float = 1.0) -> None:
-        self.cap, self.lr = cap, lr
+        self.cap, self.lr, self.first = cap, lr, 0.01
         self.pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=memory)  # s, y, 1 / sᵀy
         self.gradient: Tensor | None = None
         self.change: Tensor | None = None
@@ -41,9 +42,8 @@ class LBFGS:
             if curvature > 1e-10 * (y @ y):  # keeps the Hessian's estimate positive definite
                 self.pairs.append((s, y, 1 / curvature))
         direction = self._direction(g)
-        # The first step has no curvature to size it: 1 % of the value range in the mean.
         length = direction.square().mean().sqrt()
-        limit = self.cap if self.pairs else 0.01
+        limit = self.cap if self.pairs else min(self.cap, self.first)  # no curvature yet to size it
         scale = torch.clamp(limit / length.clamp(min=1e-30), max=self.lr if self.pairs else float("inf"))
         self.gradient, self.change = g.clone(), direction * scale
         return self.change.view_as(gradient)
@@ -64,7 +64,7 @@ class LBFGS:
     def rejected(self) -> None:
         self.pairs.clear()
         self.gradient = self.change = None
-        self.cap /= 4
+        self.cap, self.first = self.cap / 4, self.first / 4
 
 
 class Adam:

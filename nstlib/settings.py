@@ -64,7 +64,7 @@ class Settings:
                     raise ValueError(f"{f.name} must be a number, got {value!r}")
                 if not meta["low"] <= value <= meta["high"]:
                     raise ValueError(f"{f.name} must lie in {meta['low']:g} … {meta['high']:g}, got {value}")
-            if f.type == "int" and int(value) != value:
+            if f.type is int and int(value) != value:
                 raise ValueError(f"{f.name} must be a whole number, got {value!r}")
         if self.layer_weights and len(self.layer_weights) != len(self.style_layers):
             raise ValueError(

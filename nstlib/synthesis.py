@@ -87,7 +87,7 @@ def synthesize(
             good, good_gradient, values = x, gradient, dict(zip(terms, numbers, strict=True))
             quiet = quiet + 1 if abs(previous - loss) < tolerance * abs(previous) else 0
             if index == 1:
-                slack = 1e-6 * abs(loss)  # near zero, rounding alone may double a loss
+                slack = 1e-6 * (abs(loss) or 1.0)  # near zero, rounding alone may double a loss
             lowest, previous = min(lowest, loss), loss
             if quiet >= QUIET_STEPS:
                 stopped = f"converged: the loss changed by less than {tolerance:.2%} a step"

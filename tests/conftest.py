@@ -1,0 +1,19 @@
+"""Pictures and settings that keep the tests quick."""
+
+import pytest
+import torch
+from torch import Tensor
+
+import nstlib
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def content() -> Tensor:
+    return nstlib.load_image("examples/contents/harbour.jpg", size=96)
+
+
+@pytest.fixture(scope="session")
+def style() -> Tensor:
+    return nstlib.load_image("examples/styles/mosaic.jpg", size=80)

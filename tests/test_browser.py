@@ -1,0 +1,118 @@
+"""The app in a real browser, as a visitor uses it. Without a browser these fail in CI, and skip elsewhere."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+
+import pytest
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+try:
+    from playwright.sync_api import Page, expect, sync_playwright
+except ImportError:
+    CHROMIUM = None
+if CHROMIUM is None and os.environ.get("CI", "").lower() not in ("1", "true"):
+    pytest.skip("no browser: needs the playwright package and chromium", allow_module_level=True)
+
+from app_server import address
+
+import nstlib
+
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+WAIT = 30_000  # ms
+
+
+@pytest.fixture(scope="module")
+def browser():
+    assert CHROMIUM, "CI must have a browser and the playwright package"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser) -> Iterator["Page"]:
+    """The loaded page; afterwards, nothing may have gone wrong unseen."""
+    page, troubles = browser.new_page(viewport={"width": 1280, "height": 900}), []
+    page.set_default_timeout(WAIT)
+    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on(
+        "request", lambda r: None if "127.0.0.1" in r.url or ":" not in r.url[:8] else _outside(r, troubles)
+    )
+    page.goto(address())
+    expect(page.locator("#stylize-start")).to_be_visible()
+    yield page
+    page.close()
+    assert troubles == []
+
+
+def _outside(request, troubles: list[str]) -> None:
+    if request.url.startswith("http"):
+        troubles.append(f"asked another host: {request.url}")
+
+
+def settings(page: "Page", **values: int) -> None:
+    """Fills number fields of the controls, by element id."""
+    if not page.locator("#iterations input").is_visible():
+        page.get_by_role("button", name="More settings").click()
+    for name, value in values.items():
+        field = page.locator(f"#{name} input[type=number]")
+        field.fill(str(value))
+        field.press("Tab")
+
+
+def source(page: "Page") -> str | None:
+    return page.evaluate("document.querySelector('#result img')?.src ?? null")
+
+
+def pixels(page: "Page", source: str) -> bytes:
+    return page.request.get(source).body()
+
+
+def test_a_visitor_sees_it_form_stops_it_and_takes_it_home(page, tmp_path):
+    page.locator("#contents-examples button").nth(1).click()
+    settings(page, size=96, iterations=3000, seed=7)
+    page.locator("#stylize-start").click()
+    seen: dict[str, bytes] = {}
+    deadline = time.monotonic() + 30
+    while len(seen) < 3 and time.monotonic() < deadline:
+        if (current := source(page)) and current not in seen:
+            seen[current] = pixels(page, current)
+        page.wait_for_timeout(50)
+    assert len(set(seen.values())) >= 3, "three different previews"
+    expect(page.locator("#status")).to_contain_text("of 3000")
+    page.locator("#stylize-stop").click()
+    expect(page.locator("#status")).to_contain_text("Stopped at step", timeout=5000)
+    expect(page.locator("#stylize-start")).to_be_visible()
+    assert source(page), "the last picture stays"
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    download.value.save_as(tmp_path / "mine.png")
+    assert download.value.suggested_filename.endswith("-waves-linear.png")
+    recipe = nstlib.read_recipe(tmp_path / "mine.png")
+    assert recipe["settings"]["seed"] == 7 and recipe["settings"]["size"] == 96
+    assert 0 < recipe["step"] < 3000
+
+
+def test_a_short_run_ends_and_its_result_becomes_the_next_content(page):
+    settings(page, size=96, iterations=12)
+    page.locator("#stylize-start").click()
+    expect(page.locator("#status")).to_contain_text("Done: 12 steps")
+    page.locator("#again").click()
+    expect(page.locator("#contents img").first).to_have_attribute("src", source(page))
+
+
+def test_a_broken_upload_is_explained(page, tmp_path):
+    fake = tmp_path / "holiday.png"
+    fake.write_text("not a picture")
+    page.locator("#contents").get_by_label("Remove Image").or_(
+        page.locator("#contents button[title*=lear]")
+    ).first.click()
+    page.locator("#contents input[type=file]").set_input_files(fake)
+    expect(page.locator("#status")).to_contain_text("Cannot read holiday.png as an image")

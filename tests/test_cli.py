@@ -1,0 +1,162 @@
+"""The command line as a user meets it: another process, exit codes, one line for a mistake."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import nstlib
+from nstlib.__main__ import main
+
+ROOT = Path(__file__).parent.parent
+HARBOUR, MOSAIC = "examples/contents/harbour.jpg", "examples/styles/mosaic.jpg"
+QUICK = ["--size", "96", "--iterations", "6", "--quiet"]
+
+
+def nst(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "nstlib", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False, **options
+    )
+
+
+def test_transfer_writes_a_picture_with_its_recipe(tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    result = nst(
+        "transfer",
+        HARBOUR,
+        MOSAIC,
+        "-o",
+        out,
+        "--method",
+        "bn:0.7+poly:0.3",
+        "--gamma",
+        3,
+        "--seed",
+        5,
+        *QUICK,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(f"{out}: 6 steps")
+    settings = nstlib.read_recipe(out)["settings"]
+    assert (settings["method"], settings["gamma"], settings["seed"]) == ("bn:0.7+poly:0.3", 3.0, 5)
+    assert nstlib.load_image(out).shape == (1, 3, 72, 96)
+
+
+def test_the_same_command_gives_the_same_pixels_and_a_recipe_repeats_it(tmp_path: Path) -> None:
+    a, b, c = (tmp_path / f"{name}.png" for name in "abc")
+    options = [*QUICK, "--method", "gaussian", "--start", "random", "--seed", "3"]
+    assert main(["transfer", HARBOUR, MOSAIC, "-o", str(a), *options]) == 0
+    assert main(["transfer", HARBOUR, MOSAIC, "-o", str(b), *options]) == 0
+    assert main(["transfer", HARBOUR, MOSAIC, "-o", str(c), "--recipe", str(a), "--quiet"]) == 0
+    pictures = [nstlib.load_image(path) for path in (a, b, c)]
+    assert pictures[0].equal(pictures[1]) and pictures[0].equal(pictures[2])
+
+
+def test_reconstruct(tmp_path: Path) -> None:
+    out = tmp_path / "texture.png"
+    assert main(["reconstruct", MOSAIC, "-o", str(out), "--layer", "2", "--method", "bn", *QUICK]) == 0
+    assert nstlib.read_recipe(out)["settings"]["style_layers"] == ["relu1_1", "relu2_1"]
+
+
+def test_options_of_every_kind(tmp_path: Path) -> None:
+    out = tmp_path / "o.png"
+    options = [
+        "--style-layers",
+        "relu1_1",
+        "relu2_1",
+        "--layer-weights",
+        "1",
+        "0.5",
+        "--lr",
+        "0.02",
+        "--tv",
+        "1",
+    ]
+    arguments = ["transfer", HARBOUR, MOSAIC, "-o", str(out), "--preset", "draft", "--optimizer", "adam"]
+    assert main([*arguments, *options, *QUICK]) == 0
+    settings = nstlib.read_recipe(out)["settings"]
+    assert (
+        settings["layer_weights"] == [1.0, 0.5] and settings["optimizer"] == "adam" and settings["lr"] == 0.02
+    )
+
+
+def test_doctor() -> None:
+    result = nst("doctor")
+    assert result.returncode == 0, result.stderr
+    for text in (
+        "nstlib",
+        "torch",
+        "torchvision",
+        "device",
+        "threads",
+        "vgg19-slim",
+        "embedded): present",
+        "vgg19 ",
+    ):
+        assert text in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--method", "magic"], "unknown method 'magic'"),
+        (["--gamma", "-1"], "gamma must lie in"),
+        (["--layer-weights", "1"], "layer_weights must hold one weight"),
+        (["--style-layers", "relu8_8"], "has no layer relu8_8"),
+        (["--size", "5"], "size must lie in"),
+        (["--encoder", "vgg"], "invalid choice: 'vgg'"),
+        (["--recipe", MOSAIC], "holds no nstlib recipe"),
+        (["--weights", "nowhere.pth"], "no weight file at"),
+        (["-o", "no/such/folder/o.png"], "does not exist"),
+        (["-o", "out.xyz"], "unknown image type '.xyz'"),
+    ],
+)
+def test_mistakes_take_one_line_and_exit_2(change: list[str], message: str, tmp_path: Path, capsys) -> None:
+    arguments = ["transfer", HARBOUR, MOSAIC, "-o", str(tmp_path / "o.png"), *QUICK, *change]
+    try:
+        code = main(arguments)
+    except SystemExit as exit:  # argparse's own
+        code = exit.code
+    error = capsys.readouterr().err
+    assert code == 2
+    assert message in error and "Traceback" not in error
+    assert sum(line.startswith(("nstlib:", "python -m nstlib")) for line in error.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unreadable_pictures_exit_2(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_text("text")
+    for content in (broken, tmp_path / "absent.jpg"):
+        result = nst("transfer", content, MOSAIC, "-o", tmp_path / "o.png")
+        assert result.returncode == 2
+        assert content.name in result.stderr and len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals differ on Windows")
+def test_ctrl_c_saves_the_last_image(tmp_path: Path) -> None:
+    out = tmp_path / "o.png"
+    command = [sys.executable, "-m", "nstlib", "transfer", HARBOUR, MOSAIC, "-o", str(out)]
+    process = subprocess.Popen(
+        [*command, "--size", "128", "--iterations", "100000"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    seen = b""
+    while b"loss" not in seen:  # the progress bar shows a step
+        byte = process.stderr.read(1)
+        assert byte, seen
+        seen += byte
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    stdout, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert b"stopped" in stdout
+    assert nstlib.load_image(out).shape == (1, 3, 96, 128)

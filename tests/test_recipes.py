@@ -1,0 +1,253 @@
+"""Whole runs on small pictures: what a user asks for is what comes out."""
+
+import dataclasses
+import warnings
+
+import pytest
+import torch
+from torch import Tensor
+
+import nstlib
+from nstlib import PRESETS, Settings
+from nstlib.objective import Objective, StyleTerm, calibrate, content_error, style_terms, total_variation
+from nstlib.recipes import last
+from nstlib.run import Job
+
+QUICK = {"iterations": 5, "levels": 1}
+
+
+def errors(step: nstlib.Step) -> tuple[float, float]:
+    """(content, style) parts of the loss."""
+    content = sum(value for name, value in step.terms.items() if name.startswith("content"))
+    return content, sum(value for name, value in step.terms.items() if name.startswith("style"))
+
+
+@pytest.mark.parametrize("method", ["linear", "poly", "gaussian", "bn", "bn:0.5+poly(c=1):0.5"])
+def test_every_method_lowers_its_loss_and_moves_the_picture(
+    method: str, content: Tensor, style: Tensor
+) -> None:
+    steps = list(nstlib.transfer(content, style, method=method, iterations=15, levels=1))
+    assert [s.index for s in steps] == list(range(1, 16)) and steps[-1].total == 15
+    assert steps[-1].loss < 0.5 * steps[0].loss
+    assert errors(steps[0])[0] == pytest.approx(0, abs=1e-9)  # the start is the photograph
+    assert (steps[-1].image - content).abs().mean() > 0.02
+    assert set(steps[0].terms) == {"content/relu4_2", *(f"style/relu{block}_1" for block in range(1, 6))}
+    for step in steps:
+        assert step.image.shape == content.shape
+        assert 0 <= step.image.min() <= step.image.max() <= 1
+
+
+def test_one_seed_one_image(content: Tensor, style: Tensor) -> None:
+    for method in ("gaussian", "gaussian(estimator=paired)"):
+        options = QUICK | {"method": method, "start": "random"}
+        first, again = (nstlib.stylize(content, style, **options, seed=7) for _ in range(2))
+        assert torch.equal(first, again)
+        assert not torch.equal(first, nstlib.stylize(content, style, **options, seed=8))
+    shared = nstlib.GaussianMMD(estimator="paired")  # an object used twice must not carry its draws over
+    first, again = (nstlib.stylize(content, style, method=shared, **QUICK) for _ in range(2))
+    assert torch.equal(first, again)
+
+
+def test_no_global_random_numbers_are_used(content: Tensor, style: Tensor) -> None:
+    state = torch.random.get_rng_state()
+    nstlib.stylize(content, style, method="gaussian(estimator=paired)", start="random", **QUICK)
+    nstlib.load_encoder("vgg19-random")
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_larger_gamma_means_more_style(content: Tensor, style: Tensor) -> None:
+    for method in ("linear", "poly", "gaussian", "bn"):
+        found = []
+        for gamma in (0.2, 2.0, 20.0):
+            step = last(nstlib.transfer(content, style, method=method, gamma=gamma, iterations=40, levels=1))
+            found.append((errors(step)[0], errors(step)[1] / gamma))
+        assert found[0][0] < found[1][0] < found[2][0], (method, found)
+        assert found[0][1] > found[1][1] > found[2][1], (method, found)
+
+
+def test_coarse_to_fine_yields_full_size_and_every_index(style: Tensor) -> None:
+    content = nstlib.load_image("examples/contents/valley.jpg", size=171)  # odd on purpose: 171 x 128
+    steps = list(
+        nstlib.transfer(content, nstlib.load_image("examples/styles/grid.jpg", 256), iterations=7, levels=2)
+    )
+    assert [s.index for s in steps] == [1, 2, 3, 4, 5, 6, 7]
+    assert {s.image.shape for s in steps} == {content.shape}
+    coarse, fine = steps[0].image.diff(dim=-1).abs().mean(), steps[-1].image.diff(dim=-1).abs().mean()
+    assert coarse < fine  # the first steps are enlarged small pictures
+
+
+def test_levels_stop_at_the_coarsest_size(content: Tensor, style: Tensor) -> None:
+    job = Job(
+        Settings(levels=6), nstlib.load_encoder(), torch.zeros(1, 3, 300, 1000), torch.zeros(1, 3, 520, 600)
+    )
+    assert job.scales() == [0.25, 0.5, 1.0]  # 300 px allow 150 and 75
+    assert Job(Settings(levels=6), nstlib.load_encoder(), content, style).scales() == [1.0]
+
+
+@pytest.mark.parametrize("layer", [1, 3, 5])
+def test_style_reconstruction_uses_the_first_layers_and_no_content(layer: int, style: Tensor) -> None:
+    steps = list(nstlib.reconstruct_style(style, layer=layer, method="bn", iterations=20))
+    assert set(steps[-1].terms) == {f"style/relu{block}_1" for block in range(1, layer + 1)}
+    assert steps[-1].image.shape == style.shape
+    assert steps[-1].loss < 0.2 * steps[0].loss
+
+
+def test_content_reconstruction_returns_to_the_picture(content: Tensor) -> None:
+    near = last(nstlib.reconstruct_content(content, "relu1_1", iterations=60, levels=1))
+    far = last(nstlib.reconstruct_content(content, "relu4_2", iterations=60, levels=1))
+    assert set(near.terms) == {"content/relu1_1"}
+    assert (near.image - content).abs().mean() < 0.03
+    assert (near.image - content).abs().mean() < (far.image - content).abs().mean()
+
+
+def test_every_image_carries_a_recipe_that_makes_it_again(content: Tensor, style: Tensor, tmp_path) -> None:
+    image = nstlib.stylize(content, style, method="bn:0.7+poly(c=2):0.3", gamma=3.0, seed=4, **QUICK)
+    recipe = nstlib.read_recipe(nstlib.save_image(image, tmp_path / "a.png"))
+    settings = Settings.from_dict(recipe["settings"])
+    assert settings.gamma == 3.0 and settings.seed == 4
+    assert recipe["weights_sha256"] == nstlib.load_encoder().weights_hash
+    assert recipe["versions"]["nstlib"] == nstlib.__version__
+    assert torch.equal(nstlib.stylize(content, style, settings), image)
+
+
+def test_unequal_sizes_and_odd_shapes(style: Tensor) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((17, 16), (33, 90), (61, 47)):
+        picture = torch.rand(1, 3, *shape, generator=generator)
+        image = nstlib.stylize(picture, style, iterations=4)
+        assert image.shape == picture.shape and torch.isfinite(image).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_blank_and_identical_pictures_stay_finite(value: float, content: Tensor) -> None:
+    blank = torch.full((1, 3, 64, 64), value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for method in ("linear", "poly", "gaussian", "bn"):
+            for pair in ((blank, content), (content, blank), (blank, blank)):
+                assert torch.isfinite(nstlib.stylize(*pair, method=method, **QUICK)).all()
+
+
+def test_a_style_equal_to_the_content_changes_little(content: Tensor) -> None:
+    image = nstlib.stylize(content, content, method="poly", iterations=30, levels=1)
+    assert (image - content).abs().mean() < 0.03
+
+
+def test_adam_and_total_variation(content: Tensor, style: Tensor) -> None:
+    plain, smooth = (
+        last(nstlib.transfer(content, style, optimizer="adam", iterations=25, levels=1, tv=tv))
+        for tv in (0, 300.0)
+    )
+    assert total_variation(smooth.image) < 0.8 * total_variation(plain.image)
+    assert "tv" in smooth.terms and "tv" not in plain.terms
+
+
+def test_layer_choice_and_weights(content: Tensor, style: Tensor) -> None:
+    options = {
+        "style_layers": ("conv1_1", "conv2_1"),
+        "layer_weights": (3.0, 1.0),
+        "content_layers": ("relu3_1",),
+    }
+    step = last(nstlib.transfer(content, style, **options, **QUICK))
+    assert set(step.terms) == {"content/relu3_1", "style/conv1_1", "style/conv2_1"}
+
+
+def test_mistakes_are_named_before_any_work(content: Tensor, style: Tensor) -> None:
+    for options, message in [
+        ({"method": "magic"}, "unknown method 'magic'"),
+        ({"gamma": -1}, "gamma must lie in"),
+        ({"iterations": 0}, "iterations must lie in"),
+        ({"iterations": 2.5}, "iterations must be a whole number"),
+        ({"optimizer": "sgd"}, "optimizer must be one of lbfgs, adam"),
+        ({"style_layers": ("relu9_1",)}, "has no layer relu9_1"),
+        ({"style_layers": ("relu1_1",), "layer_weights": (1.0, 2.0)}, "one weight for each"),
+        ({"settings": "best"}, "unknown preset 'best'; presets are balanced"),
+        ({"encoder": "alexnet"}, "unknown encoder"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            nstlib.transfer(content, style, **options)
+    with pytest.raises(TypeError, match="no such setting: gama; settings are method, gamma"):
+        nstlib.transfer(content, style, gama=2.0)
+    with pytest.raises(ValueError, match=r"style must be an image \(1, 3, H, W\)"):
+        nstlib.transfer(content, style[0])
+    with pytest.raises(ValueError, match="content must hold finite"):
+        nstlib.transfer(content * float("nan"), style)
+    with pytest.raises(ValueError, match="layer must lie in 1 … 5"):
+        nstlib.reconstruct_style(style, layer=6)
+
+
+def test_presets_are_valid_and_named_after_their_sources() -> None:
+    assert {"balanced", "draft", "fine", "paper", "gatys", "tutorial"} == set(PRESETS)
+    assert PRESETS["paper"].tolerance == 0.005 and PRESETS["paper"].iterations == 1000
+    assert PRESETS["paper"].start == "random" and PRESETS["paper"].encoder == "vgg19"
+    for settings in PRESETS.values():
+        assert Settings.from_dict(settings.as_dict()) == settings
+
+
+def test_the_classic_presets_run_with_the_embedded_encoder(content: Tensor, style: Tensor) -> None:
+    for name in ("paper", "gatys", "tutorial"):
+        step = last(nstlib.transfer(content, style, name, encoder="vgg19-slim", iterations=8))
+        assert step.index == 8 and not step.failed
+
+
+def test_a_failed_run_warns_and_gives_the_last_good_image(
+    content: Tensor, style: Tensor, monkeypatch
+) -> None:
+    monkeypatch.setattr(
+        StyleTerm, "__call__", lambda self, features: features[self.layer].sum() * float("nan")
+    )
+    monkeypatch.setattr("nstlib.run.calibrate", lambda objective, *_: objective)
+    with pytest.warns(RuntimeWarning, match="last good image"):
+        image = nstlib.stylize(content, style, **QUICK)
+    assert torch.equal(image, content)
+
+
+def test_calibration_gives_unit_gradients_and_equal_pulls(content: Tensor, style: Tensor) -> None:
+    """Measured again by hand at the reference: each style term's gradient has length w_l, and the sum's
+    is PULL times the content's, for every method alike."""
+    from nstlib.objective import PULL
+
+    encoder = nstlib.load_encoder()
+    layers = encoder.style_layers
+    reference = (content + 0.1).clamp(0, 1)
+    for name in ("linear", "poly", "bn:0.5+gaussian:0.5"):
+        with torch.no_grad():
+            terms = style_terms(nstlib.method(name), encoder(style, layers), dict.fromkeys(layers, 1.0))
+            P = encoder(content, ["relu4_2"])
+        objective = Objective(P, terms)
+        calibrated = calibrate(objective, lambda x, o=objective: encoder(x, o.layers), reference)
+        x = reference.clone().requires_grad_()
+        features = encoder(x, objective.layers)
+
+        def length(value: Tensor, x: Tensor = x) -> float:
+            return torch.autograd.grad(value, x, retain_graph=True)[0].norm().item()
+
+        for term in calibrated.style:
+            assert length(term(features)) == pytest.approx(term.weight, rel=1e-3)
+        assert sum(term.weight for term in calibrated.style) == pytest.approx(1)
+        pull = calibrated.beta * length(sum(term(features) for term in calibrated.style))
+        assert pull == pytest.approx(
+            PULL * length(content_error(features["relu4_2"], P["relu4_2"])), rel=1e-3
+        )
+
+
+def test_objective_terms_add_up_and_scale(content: Tensor, style: Tensor) -> None:
+    encoder = nstlib.load_encoder()
+    terms = style_terms(nstlib.method("linear"), encoder(style, ["relu1_1"]), {"relu1_1": 2.0})
+    objective = Objective(encoder(content, ["relu4_2"]), terms, alpha=0.5, beta=3.0, gamma=4.0, tv=0.1)
+    features = encoder(style[..., :64, :64].contiguous(), objective.layers)
+    other = Objective({"relu4_2": features["relu4_2"] * 0 + 1}, terms, alpha=0.5, beta=3.0, gamma=4.0, tv=0.1)
+    found = other(style, features)
+    F, S = features["relu1_1"], encoder(style, ["relu1_1"])["relu1_1"]
+    assert found["style/relu1_1"].item() == pytest.approx(
+        12 * (F.mean(-1) - S.mean(-1)).square().sum().item(), rel=1e-4
+    )
+    P = features["relu4_2"]
+    assert found["content/relu4_2"].item() == pytest.approx(0.5 * ((P - 1) ** 2).mean().item(), rel=1e-4)
+    assert found["tv"].item() == pytest.approx(0.1 * total_variation(style).item())
+
+
+def test_steps_are_frozen(content: Tensor, style: Tensor) -> None:
+    step = next(nstlib.transfer(content, style, **QUICK))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        step.index = 3  # type: ignore[misc]
