@@ -21,9 +21,16 @@ demo.queue(max_size=LIMITS.queue, default_concurrency_limit=1)
 
 def has_desktop() -> bool:
     """Whether opening a browser would reach somebody."""
-    if LIMITS.public or "CI" in os.environ or "GRADIO_SERVER_NAME" in os.environ or "SSH_CONNECTION" in os.environ:
+    if (
+        LIMITS.public
+        or "CI" in os.environ
+        or "GRADIO_SERVER_NAME" in os.environ
+        or "SSH_CONNECTION" in os.environ
+    ):
         return False
-    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return sys.platform in ("win32", "darwin") or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
 
 
 def main() -> None:

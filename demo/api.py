@@ -1,19 +1,22 @@
-"""The public API: `/stylize`, streamed, with typed parameters. Everything else is private.
+"""The public API: `/stylize` and `/compare`, streamed, with typed parameters. Everything else is private.
 
-    from gradio_client import Client, handle_file
-    job = Client(url).submit(handle_file("photo.jpg"), handle_file("painting.jpg"), "linear", 2.0,
-                             api_name="/stylize")
-    for image, info in job: ...
+from gradio_client import Client, handle_file
+job = Client(url).submit(handle_file("photo.jpg"), handle_file("painting.jpg"), "linear", 2.0,
+                         api_name="/stylize")
+for image, info in job: ...
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
 
 import nstlib
+from demo import compare as comparisons
 from demo import controls, files, messages, pictures, reproduce
 from demo.engine import Job, frames
+from demo.grid import Grid, fill
 from demo.limits import LIMITS
 from demo.room import HEAVY
 
@@ -41,7 +44,12 @@ def stylize(
         if preset not in nstlib.PRESETS:
             raise ValueError(f"unknown preset {preset!r}; presets are {', '.join(nstlib.PRESETS)}")
         chosen = nstlib.PRESETS[preset].replace(
-            method=method, gamma=gamma, size=int(size), iterations=int(iterations), seed=int(seed), encoder=encoder
+            method=method,
+            gamma=gamma,
+            size=int(size),
+            iterations=int(iterations),
+            seed=int(seed),
+            encoder=encoder,
         )
         job = Job(controls.within_limits(chosen), content, style, seconds=LIMITS.seconds)
         yield from _answers(job, reproduce.file_name(chosen, content, style))
@@ -70,21 +78,92 @@ def _answers(job: Job, name: str) -> Iterator[Answer]:
         run.close()  # type: ignore[attr-defined]
 
 
+def compare(
+    content: str,
+    style: str,
+    kind: str = "methods",
+    method: str = "linear",
+    gamma: float = 1.0,
+    size: int = comparisons.SIZE,
+    iterations: int = comparisons.STEPS,
+    seed: int = 0,
+    encoder: str = "vgg19-slim",
+) -> Iterator[Answer]:
+    """Several answers on one sheet: the four methods, a sweep of γ ("gamma") or of a fusion ("fusion").
+
+    Streams (sheet, info) each time a picture is finished. info: finished, total, labels, done.
+    """
+    try:
+        chosen = nstlib.Settings().replace(
+            method=method,
+            gamma=gamma,
+            size=int(size),
+            iterations=int(iterations),
+            seed=int(seed),
+            encoder=encoder,
+        )
+        grid = comparisons.plan(kind, controls.within_limits(chosen), content, style, LIMITS.seconds)
+        yield from _sheets(grid)
+    except Exception as error:
+        raise gr.Error(messages.explain(error, content, style), print_exception=False) from error
+
+
+def _sheets(grid: Grid) -> Iterator[Answer]:
+    deadline, cells = time.perf_counter() + LIMITS.seconds, grid.jobs()
+    with files.outbox() as folder:
+        for cell in fill(grid):
+            late = time.perf_counter() > deadline
+            if cell.active and not late:
+                continue
+            number = cells.index(cell) + 1
+            info = {
+                "finished": number - (1 if cell.active else 0),
+                "total": len(cells),
+                "labels": [c.label for c in cells],
+                "done": number == len(cells) or late,
+            }
+            yield files.save_png(grid.sheet(), grid.recipe(), folder / f"compare-{number}.png"), info
+            if late:
+                return
+
+
 def build() -> None:
-    """Registers the endpoint: its components are never shown, they give it its types and defaults."""
-    defaults = controls.DEFAULTS
+    """Registers the endpoints: their components are never shown, they give types and defaults."""
+    usual = controls.DEFAULTS
     with gr.Row(visible=False):
-        inputs = [
-            pictures.picture("content"),
-            pictures.picture("style"),
-            gr.Textbox(str(defaults.method), label="method"),
-            gr.Number(defaults.gamma, label="gamma"),
-            gr.Number(defaults.size, label="size", precision=0),
-            gr.Number(defaults.iterations, label="iterations", precision=0),
-            gr.Number(defaults.seed, label="seed", precision=0),
-            gr.Dropdown(list(LIMITS.encoders), value=defaults.encoder, label="encoder"),
-            gr.Textbox("balanced", label="preset"),
-        ]
-        outputs = [gr.Image(type="filepath", format="png", label="picture"), gr.JSON(label="info")]
-        trigger = gr.Button("stylize", visible=False)
-        trigger.click(stylize, inputs, outputs, api_name="stylize", **HEAVY)
+        _endpoint(
+            stylize,
+            _text(usual.method, "method"),
+            *_numbers(gamma=usual.gamma, size=usual.size, iterations=usual.iterations, seed=usual.seed),
+            _encoders(),
+            gr.Dropdown(list(nstlib.PRESETS), value="balanced", label="preset"),
+        )
+        _endpoint(
+            compare,
+            gr.Dropdown(list(comparisons.KINDS.values()), value="methods", label="kind"),
+            _text(usual.method, "method"),
+            *_numbers(
+                gamma=usual.gamma, size=comparisons.SIZE, iterations=comparisons.STEPS, seed=usual.seed
+            ),
+            _encoders(),
+        )
+
+
+def _endpoint(function: Callable[..., Iterator[Answer]], *options: gr.components.Component) -> None:
+    name = function.__name__
+    inputs = [pictures.picture("content"), pictures.picture("style"), *options]
+    outputs = [gr.Image(type="filepath", format="png", label="picture"), gr.JSON(label="info")]
+    gr.Button(name).click(function, inputs, outputs, api_name=name, **HEAVY)
+
+
+def _text(value: object, label: str) -> gr.Textbox:
+    return gr.Textbox(str(value), label=label)
+
+
+def _numbers(**values: float) -> list[gr.Number]:
+    whole = ("size", "iterations", "seed")
+    return [gr.Number(v, label=name, precision=0 if name in whole else None) for name, v in values.items()]
+
+
+def _encoders() -> gr.Dropdown:
+    return gr.Dropdown(list(LIMITS.encoders), value=controls.DEFAULTS.encoder, label="encoder")

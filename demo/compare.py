@@ -38,7 +38,9 @@ def variants(kind: str, settings: nstlib.Settings) -> list[tuple[str, dict[str, 
     raise ValueError(f"unknown comparison {kind!r}; comparisons are {', '.join(KINDS.values())}")
 
 
-def plan(kind: str, settings: nstlib.Settings, content: str | None, style: str | None, seconds: float) -> Grid:
+def plan(
+    kind: str, settings: nstlib.Settings, content: str | None, style: str | None, seconds: float
+) -> Grid:
     """The grid of a comparison, with nothing run yet. Raises ValueError where a picture is missing."""
     if problem := messages.missing(content, style):
         raise ValueError(problem)
@@ -69,10 +71,8 @@ def _word(name: str) -> str:
 
 def build(content: gr.Image, style: gr.Image, controls: Controls) -> grid_room.GridRoom:
     """Lays the room out, in the current tab."""
-    gr.Markdown("One click, the same two pictures, several answers side by side. γ and the other choices are yours.")
-    empty = Grid("", [Cell(label, "") for label in ("Content", "Style", *NAMES.values())], 3)
-    return grid_room.build(
-        "compare", "Compare", plan, KINDS, content, style, controls, SIZE, STEPS, empty
+    gr.Markdown(
+        "One click, the same two pictures, several answers side by side. γ and the other choices are yours."
     )
-
-
+    empty = Grid("", [Cell(label, "") for label in ("Content", "Style", *NAMES.values())], 3)
+    return grid_room.build("compare", "Compare", plan, KINDS, content, style, controls, SIZE, STEPS, empty)

@@ -61,7 +61,14 @@ def build() -> Controls:
         names = [name for name, preset in nstlib.PRESETS.items() if preset.encoder in LIMITS.encoders]
         preset = gr.Dropdown(names, value=names[0], label="Preset", min_width=120, elem_id="preset")
         parts["size"] = gr.Slider(
-            64, LIMITS.size, value=DEFAULTS.size, step=32, label="Size, px", min_width=160, elem_id="size", buttons=[]
+            64,
+            LIMITS.size,
+            value=DEFAULTS.size,
+            step=32,
+            label="Size, px",
+            min_width=160,
+            elem_id="size",
+            buttons=[],
         )
     with gr.Accordion("More settings", open=False, elem_id="more"):
         with gr.Row(elem_classes="nst-tight"):
@@ -116,14 +123,19 @@ def layer_names(encoder: str) -> list[str]:
     if encoder in LOCAL_LAYERS:
         return list(nstlib.load_encoder("vgg19-random").layers)
     if encoder == "resnet50":
-        return ["relu1", *(f"block{b}_{i + 1}" for b, n in ((2, 3), (3, 4), (4, 6), (5, 3)) for i in range(n))]
+        return [
+            "relu1",
+            *(f"block{b}_{i + 1}" for b, n in ((2, 3), (3, 4), (4, 6), (5, 3)) for i in range(n)),
+        ]
     return [f"relu{b}_{i + 1}" for b, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(n)]  # VGG-16
 
 
 def _control(field: Any) -> gr.components.Component:
     """The control of one field of Settings, from its type and metadata."""
     default, meta = getattr(DEFAULTS, field.name), field.metadata
-    label = field.name.replace("_", " ").capitalize().replace("Tv", "Total variation").replace("Lr", "Step size")
+    label = (
+        field.name.replace("_", " ").capitalize().replace("Tv", "Total variation").replace("Lr", "Step size")
+    )
     options: dict[str, Any] = {"label": label, "info": meta["help"], "elem_id": f"set-{field.name}"}
     if meta["choices"]:
         return gr.Dropdown(list(meta["choices"]), value=default, **options)
@@ -171,14 +183,20 @@ def _encoder_label(name: str) -> str:
 def _shown(value: Any) -> Any:
     if value is None:
         return ""
-    return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value) if isinstance(value, tuple) else value
+    return (
+        ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in value)
+        if isinstance(value, tuple)
+        else value
+    )
 
 
 def _read(field: Any, value: Any) -> Any:
     """A component's value as the field wants it. Raises ValueError naming the field."""
     if "tuple[float" in str(field.type):
         try:
-            return tuple(float(word) for word in str(value or "").replace(";", ",").split(",") if word.strip())
+            return tuple(
+                float(word) for word in str(value or "").replace(";", ",").split(",") if word.strip()
+            )
         except ValueError:
             raise ValueError(f"{field.name} must be numbers separated by commas, got {value!r}") from None
     if "tuple" in str(field.type):

@@ -38,10 +38,10 @@ def draw(history: History | None) -> str:
     names = history.names()
     lines = "".join(_line(history, name, low, high) for name in names)
     ticks = [t for t in range(math.ceil(low), math.floor(high) + 1)]
-    grid = "".join(f'<line x1="0" x2="1000" y1="{_y(t, low, high):.0f}" y2="{_y(t, low, high):.0f}"/>' for t in ticks)
-    labels = "".join(
-        f'<span style="top:{_y(t, low, high) / 10:.1f}%">{_power(t)}</span>' for t in ticks
+    grid = "".join(
+        f'<line x1="0" x2="1000" y1="{_y(t, low, high):.0f}" y2="{_y(t, low, high):.0f}"/>' for t in ticks
     )
+    labels = "".join(f'<span style="top:{_y(t, low, high) / 10:.1f}%">{_power(t)}</span>' for t in ticks)
     legend = "".join(
         f'<li class="{colour(name)}"><i></i>{escape(_short(name))} <b>{history.latest.get(name, 0):.2g}</b></li>'
         for name in names

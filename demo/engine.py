@@ -95,7 +95,9 @@ def frames(job: Job) -> Iterator[Frame]:
             if not (done or now >= min(next_picture, next_beat)):
                 continue
             note = step.stopped or (f"time is up: a run may take {job.seconds:g} s here" if late else "")
-            frame = Frame(step.index, step.total, now - begun, terms, done=done, note=note, failed=step.failed)
+            frame = Frame(
+                step.index, step.total, now - begun, terms, done=done, note=note, failed=step.failed
+            )
             yield _with_picture(frame, step) if done or now >= next_picture else frame
             terms = []
             if now >= next_picture:

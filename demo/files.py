@@ -48,4 +48,6 @@ def as_large_as(path: str, pixels: Pixels) -> Image.Image:
     """The picture of a file, resized to a result: the two sides of a before-and-after must match."""
     height, width = pixels.shape[:2]
     source = nstlib.to_pil(nstlib.load_image(path, size=max(height, width)))
-    return source if source.size == (width, height) else source.resize((width, height), Image.Resampling.LANCZOS)
+    return (
+        source if source.size == (width, height) else source.resize((width, height), Image.Resampling.LANCZOS)
+    )

@@ -127,4 +127,8 @@ def _font(size: int) -> Any:
 
 def _drawable(text: str, font: Any) -> str:
     """Pillow's own font has no Greek."""
-    return text if "DejaVu" in str(font.getname()[0]) or "Arial" in str(font.getname()[0]) else text.replace("γ", "gamma")
+    return (
+        text
+        if "DejaVu" in str(font.getname()[0]) or "Arial" in str(font.getname()[0])
+        else text.replace("γ", "gamma")
+    )

@@ -67,8 +67,13 @@ class GridRoom:
                     break
                 if now - drawn >= REDRAW_EVERY or not cell.active:
                     drawn = now
-                    yield {self.status: _progress(number, total, cell.label, cell.note), self.view: grid.html()}
-        yield from self._result(grid, stopped or f"<b>Done</b> in {messages.duration(time.perf_counter() - begun)}.")
+                    yield {
+                        self.status: _progress(number, total, cell.label, cell.note),
+                        self.view: grid.html(),
+                    }
+        yield from self._result(
+            grid, stopped or f"<b>Done</b> in {messages.duration(time.perf_counter() - begun)}."
+        )
 
     def _result(self, grid: Grid, words: str) -> Iterator[Update]:
         for cell in grid.cells:
@@ -102,9 +107,13 @@ def build(
     empty: Grid,
 ) -> GridRoom:
     """Lays the room out, in the current tab. kinds: {shown: value}; empty: the grid before the first run."""
-    kind = gr.Radio(list(kinds.items()), value=next(iter(kinds.values())), label="What to show", elem_id=f"{name}-kind")
+    kind = gr.Radio(
+        list(kinds.items()), value=next(iter(kinds.values())), label="What to show", elem_id=f"{name}-kind"
+    )
     with gr.Row(elem_classes="nst-tight"):
-        pixels = gr.Slider(64, min(320, LIMITS.size), value=min(size, LIMITS.size), step=32, label="Size, px", buttons=[])
+        pixels = gr.Slider(
+            64, min(320, LIMITS.size), value=min(size, LIMITS.size), step=32, label="Size, px", buttons=[]
+        )
         number = gr.Slider(10, min(400, LIMITS.steps), value=steps, step=10, label="Steps each", buttons=[])
     with gr.Row(elem_classes="nst-head"):
         with gr.Column(scale=1, min_width=200):
@@ -112,7 +121,9 @@ def build(
         with gr.Column(scale=3, min_width=260):
             status = gr.HTML(messages.note("Ready."), elem_id=f"{name}-status")
     view = gr.HTML(empty.html(), elem_id=f"{name}-grid")
-    download = gr.DownloadButton("Download as one PNG", interactive=False, elem_id=f"{name}-download", size="md")
+    download = gr.DownloadButton(
+        "Download as one PNG", interactive=False, elem_id=f"{name}-download", size="md"
+    )
     room = GridRoom(
         name, plan, content, style, controls, kind, pixels, number, buttons, status, view, download
     )

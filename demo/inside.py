@@ -18,7 +18,9 @@ CONTENT_LAYERS = ("relu1_2", "relu2_2", "relu3_2", "relu4_2", "relu5_2")
 SIZE, STEPS = 128, 80
 
 
-def plan(kind: str, settings: nstlib.Settings, content: str | None, style: str | None, seconds: float) -> Grid:
+def plan(
+    kind: str, settings: nstlib.Settings, content: str | None, style: str | None, seconds: float
+) -> Grid:
     """The grid of a reconstruction, with nothing run yet. Raises ValueError where the picture is missing."""
     encoder = nstlib.load_encoder(settings.encoder, pooling=settings.pooling)
     if kind == "content":
@@ -55,6 +57,4 @@ def build(content: gr.Image, style: gr.Image, controls: Controls) -> grid_room.G
         "Shallow layers keep colours and fine strokes; deep ones keep larger shapes."
     )
     empty = Grid("", [Cell(f"layer {i}", "") for i in range(1, 6)], 5, 1.0)
-    return grid_room.build(
-        "inside", "Look inside", plan, KINDS, content, style, controls, SIZE, STEPS, empty
-    )
+    return grid_room.build("inside", "Look inside", plan, KINDS, content, style, controls, SIZE, STEPS, empty)

@@ -1,11 +1,11 @@
 """What one visitor may ask for: read once from environment variables, with defaults safe for the place.
 
-    NSTLIB_MAX_SIZE     longest side of a run, px         1024 at home, 512 on a public host
-    NSTLIB_MAX_SECONDS  time one run may take             600 at home, 90 on a public host
-    NSTLIB_MAX_STEPS    optimisation steps of a run       3000 at home, 1000 on a public host
-    NSTLIB_QUEUE        visitors that may wait            16
-    NSTLIB_MAX_UPLOAD   size of an uploaded file          30mb
-    NSTLIB_ENCODERS     encoders on offer, by commas      all at home, the embedded ones on a public host
+NSTLIB_MAX_SIZE     longest side of a run, px         1024 at home, 512 on a public host
+NSTLIB_MAX_SECONDS  time one run may take             600 at home, 90 on a public host
+NSTLIB_MAX_STEPS    optimisation steps of a run       3000 at home, 1000 on a public host
+NSTLIB_QUEUE        visitors that may wait            16
+NSTLIB_MAX_UPLOAD   size of an uploaded file          30mb
+NSTLIB_ENCODERS     encoders on offer, by commas      all at home, the embedded ones on a public host
 """
 
 import os

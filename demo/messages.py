@@ -17,7 +17,9 @@ def explain(error: BaseException, *files: str | None) -> str:
     """An error in words; the server's paths of `files` are shortened to the names the visitor knows."""
     if "out of memory" in str(error).lower() or isinstance(error, MemoryError):
         return "That was too much for this machine's memory. Choose a smaller size and try again."
-    if isinstance(error, nstlib.ImageError | nstlib.WeightsError | FileNotFoundError | ValueError | TypeError):
+    if isinstance(
+        error, nstlib.ImageError | nstlib.WeightsError | FileNotFoundError | ValueError | TypeError
+    ):
         text = str(error)
         for file in filter(None, files):
             text = text.replace(file, Path(file).name)

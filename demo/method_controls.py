@@ -101,7 +101,11 @@ def build(method: str, gamma: float) -> MethodControls:
             two = gr.Dropdown(choices, value=second, label="Second", min_width=120)
         share = gr.Slider(0.05, 0.95, value=mix, step=0.05, label="Mix: share of the second", buttons=[])
     offset = gr.Number(
-        c, label="Offset c", info="0 is Gatys' Gram matrix; more adds the mean", minimum=0, visible="poly" in used
+        c,
+        label="Offset c",
+        info="0 is Gatys' Gram matrix; more adds the mean",
+        minimum=0,
+        visible="poly" in used,
     )
     width = gr.Slider(
         0.25,

@@ -53,5 +53,3 @@ def _slug(text: str) -> str:
 def _short(value: Any) -> Any:
     """Floats as a person would write them."""
     return float(f"{value:.6g}") if isinstance(value, float) else value
-
-

@@ -85,7 +85,9 @@ class Room:
                 run.close()  # type: ignore[attr-defined]
         yield from self._result(job, shown, history, stopped)
 
-    def _result(self, job: Job, frame: Frame | None, history: curves.History, stopped: bool) -> Iterator[Update]:
+    def _result(
+        self, job: Job, frame: Frame | None, history: curves.History, stopped: bool
+    ) -> Iterator[Update]:
         over = self.buttons.show(self.buttons.start)
         if frame is None or frame.pixels is None:
             yield {self.status: messages.note("Stopped before the first picture."), **over}
@@ -138,7 +140,9 @@ def build(content: gr.Image, style: gr.Image, controls: Controls) -> Room:
                 buttons=["fullscreen"],
             )
     with gr.Row(elem_classes="nst-tight"):
-        download = gr.DownloadButton("Download PNG", interactive=False, elem_id="download", size="md", min_width=130)
+        download = gr.DownloadButton(
+            "Download PNG", interactive=False, elem_id="download", size="md", min_width=130
+        )
         again = gr.Button("Use as content", interactive=False, elem_id="again", size="md", min_width=130)
     curve = gr.HTML(curves.draw(None), elem_id="curve")
     with gr.Accordion("Make this picture again", open=False):
@@ -151,4 +155,3 @@ def build(content: gr.Image, style: gr.Image, controls: Controls) -> Room:
     connect(buttons, ROOM, status, room.run, {content, style, *controls.inputs}, room.outputs)
     again.click(lambda path: path, picture, content, **QUIET)
     return room
-
