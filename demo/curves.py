@@ -43,7 +43,7 @@ def draw(history: History | None) -> str:
     )
     labels = "".join(f'<span style="top:{_y(t, low, high) / 10:.1f}%">{_power(t)}</span>' for t in ticks)
     legend = "".join(
-        f'<li class="{colour(name)}"><i></i>{escape(_short(name))} <b>{history.latest.get(name, 0):.2g}</b></li>'
+        f'<li class="{colour(name)}"><i></i>{escape(_short(name))} <b>{_value(history.latest.get(name, 0))}</b></li>'
         for name in names
     )
     return _frame(f'<g class="grid">{grid}</g>{lines}', labels, "", legend, history.total)
@@ -77,8 +77,12 @@ def _power(exponent: int) -> str:
     return {0: "1", 1: "10", -1: "0.1", -2: "0.01", -3: "0.001"}.get(exponent, f"1e{exponent}")
 
 
+def _value(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.0995 or value == 0 else f"{value:.4f}"[:6] if value >= 1e-4 else f"{value:.0e}"
+
+
 def _short(name: str) -> str:
-    return name.replace("style/", "style ").replace("content/", "content ")
+    return name.removeprefix("style/").replace("content/", "content ")
 
 
 def colour(name: str) -> str:

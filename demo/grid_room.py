@@ -110,11 +110,6 @@ def build(
     kind = gr.Radio(
         list(kinds.items()), value=next(iter(kinds.values())), label="What to show", elem_id=f"{name}-kind"
     )
-    with gr.Row(elem_classes="nst-tight"):
-        pixels = gr.Slider(
-            64, min(320, LIMITS.size), value=min(size, LIMITS.size), step=32, label="Size, px", buttons=[]
-        )
-        number = gr.Slider(10, min(400, LIMITS.steps), value=steps, step=10, label="Steps each", buttons=[])
     with gr.Row(elem_classes="nst-head"):
         with gr.Column(scale=1, min_width=200):
             buttons = Buttons.build(label, name)
@@ -124,6 +119,12 @@ def build(
     download = gr.DownloadButton(
         "Download as one PNG", interactive=False, elem_id=f"{name}-download", size="md"
     )
+    with gr.Accordion("Size and steps", open=False):
+        with gr.Row(elem_classes="nst-tight"):
+            pixels = gr.Slider(
+                64, min(320, LIMITS.size), value=min(size, LIMITS.size), step=32, label="Size, px", buttons=[]
+            )
+            number = gr.Slider(10, min(400, LIMITS.steps), value=steps, step=10, label="Steps each", buttons=[])
     room = GridRoom(
         name, plan, content, style, controls, kind, pixels, number, buttons, status, view, download
     )

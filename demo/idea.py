@@ -28,7 +28,7 @@ IDEAS = {
     "linear": Idea(
         "Ask of every feature detector: *how strongly do you fire on average?* Two pictures share a style when all "
         "the averages agree.",
-        r"\mathrm{MMD}^2 = \lVert \mu_F - \mu_S \rVert^2, \qquad k(x, y) = x^\top y",
+        r"\mathrm{MMD}^2 = \lVert \mu_F - \mu_S \rVert^2, \qquad k(x, y) = x^{\mathsf T} y",
         "the mean of every channel",
         "how much a detector varies, and which detectors fire together",
         r"O(N_l M_l)",
@@ -37,8 +37,8 @@ IDEAS = {
     "poly": Idea(
         "Ask of every *pair* of detectors: *how often do you fire together?* This is the Gram matrix of Gatys, Ecker "
         "and Bethge, and the paper's discovery is that comparing Gram matrices **is** comparing two distributions.",
-        r"\mathrm{MMD}^2 = \Bigl\lVert \tfrac{1}{M_l} F F^\top - \tfrac{1}{M_l'} S S^\top \Bigr\rVert^2"
-        r" + 2c \, \lVert \mu_F - \mu_S \rVert^2, \qquad k(x, y) = (x^\top y + c)^2",
+        r"\mathrm{MMD}^2 = \Bigl\lVert \tfrac{1}{M_l} F F^{\mathsf T} - \tfrac{1}{M_l'} S S^{\mathsf T} \Bigr\rVert^2"
+        r" + 2c \, \lVert \mu_F - \mu_S \rVert^2, \qquad k(x, y) = (x^{\mathsf T} y + c)^2",
         "the Gram matrix: one number for every pair of channels",
         "everything beyond second moments: two very different crowds can have the same Gram matrix",
         r"O(N_l^2 M_l)",

@@ -31,7 +31,7 @@ def plan(
             Cell(layer, f"What {layer} remembers of the content", _content(settings, content, layer, seconds))
             for layer in layers
         ]
-        return Grid("Content, rebuilt from one layer", cells, len(cells))
+        return Grid("Content, rebuilt from one layer", cells, len(cells), _shape(content))
     if not style:
         raise ValueError("Choose a style picture first: drop a file, or take one of the examples.")
     layers = list(settings.style_layers or encoder.style_layers)
@@ -43,7 +43,12 @@ def plan(
             job = Job(settings.replace(method=method), None, style, "style", depth, seconds)
             shown = f"{NAMES[method].split(' (')[0].split('-')[0]}: {label}" if len(methods) > 1 else label
             cells.append(Cell(shown, f"A texture with the {method} statistics of the style, {label}", job))
-    return Grid(f"Style, rebuilt from its statistics: {', '.join(methods)}", cells, len(layers), 1.0)
+    return Grid(f"Style, rebuilt from its statistics: {', '.join(methods)}", cells, len(layers), _shape(style))
+
+
+def _shape(path: str) -> float:
+    height, width = nstlib.load_image(path, size=64).shape[2:]
+    return float(min(max(height / width, 0.5), 1.5))
 
 
 def _content(settings: nstlib.Settings, content: str, layer: str, seconds: float) -> Job:

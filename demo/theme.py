@@ -59,6 +59,7 @@ def theme() -> gr.themes.Base:
         block_info_text_color="*neutral_600",
         block_info_text_color_dark="*neutral_400",
         block_shadow="none",
+        input_border_width="1px",
         input_background_fill="#ffffff",
         input_background_fill_dark="*neutral_950",
         input_border_color="*neutral_300",

@@ -145,7 +145,8 @@ def mosaic(rng: Generator) -> Image.Image:
     across = theta * np.maximum(np.round(length / (tile * 1.12)), 1) + 0.37 * row
     along = gap / tile
     palette = colours(
-        "d9a632", "f0cf6a", "b87f22", "1f8f94", "5cc4bc", "12566e", "b3502c", "d9805a", "7c2c20", "f1e6cc", "1d2f5c",
+        "d9a632", "f0cf6a", "b87f22", "1f8f94", "5cc4bc", "12566e", "b3502c", "d9805a", "7c2c20",
+        "f1e6cc", "1d2f5c",
     )  # fmt: skip
     rings = np.array(
         [[7, 6, 8, 9, 4, 3, 5, 10, 9, 1], [4, 3, 5, 9, 6, 8, 6, 9, 1, 1], [6, 7, 9, 10, 3, 4, 3, 5, 9, 1]]
