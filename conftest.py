@@ -24,8 +24,9 @@ def pytest_configure(config: Any) -> None:
     if option.nbval_sanitize_with is None:
         option.nbval_sanitize_with = str(SANITISER)
     option.nbval_kernel_startup_timeout = max(300, option.nbval_kernel_startup_timeout)  # s, for slow machines
-    # Kernels inherit these: at most two threads, no progress bars.
+    # Kernels inherit these: two threads that sleep while they wait, no progress bars.
     os.environ["OMP_NUM_THREADS"] = "2"
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ["TQDM_DISABLE"] = "1"
 
 

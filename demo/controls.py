@@ -74,7 +74,7 @@ def build() -> Controls:
         with gr.Row(elem_classes="nst-tight"):
             parts["iterations"] = _number("iterations", "Steps", high=LIMITS.steps)
             parts["seed"] = _number("seed", "Seed")
-            dice = gr.Button("🎲 Roll", size="sm", min_width=70, scale=0, elem_id="dice")
+            dice = gr.Button("⚄ Roll", size="sm", min_width=70, scale=0, elem_id="dice")
         parts["encoder"] = gr.Dropdown(
             [(_encoder_label(name), name) for name in LIMITS.encoders],
             value=DEFAULTS.encoder,
@@ -95,7 +95,8 @@ def _connect(controls: Controls, dice: gr.Button) -> None:
     parts = controls.by_name
     dice.click(lambda: random.randrange(2**31), None, parts["seed"], **quiet)
     shown = [*controls.method.inputs, *(part for name, part in parts.items() if name != "seed")]
-    controls.preset.input(lambda name: _preset_values(name, parts), controls.preset, shown, **quiet)
+    # `select`, not `input`: a dropdown also sends `input` when it merely loses the focus.
+    controls.preset.select(lambda name: _preset_values(name, parts), controls.preset, shown, **quiet)
     layers = [parts["style_layers"], parts["content_layers"]]
     parts["encoder"].change(  # type: ignore[attr-defined]
         lambda name: [gr.update(choices=layer_names(name), value=[])] * 2, parts["encoder"], layers, **quiet
@@ -148,9 +149,9 @@ def _control(field: Any) -> gr.components.Component:
         return gr.Textbox(_shown(default), placeholder="e.g. 1, 1, 0.5", **options)
     if default is None:  # a number that may be left out; a number box would turn empty into 0
         return gr.Textbox("", placeholder="automatic", **options)
-    if field.type == "int" and meta["high"] is not None and meta["high"] <= 20:
+    if field.type is int and meta["high"] is not None and meta["high"] <= 20:
         return gr.Slider(meta["low"], meta["high"], value=default, step=1, buttons=[], **options)
-    return gr.Number(default, precision=0 if field.type == "int" else None, **options)
+    return gr.Number(default, precision=0 if field.type is int else None, **options)
 
 
 def _number(name: str, label: str, high: float | None = None) -> gr.Number:
@@ -211,4 +212,4 @@ def _read(field: Any, value: Any) -> Any:
             return float(value)
         except ValueError:
             raise ValueError(f"{field.name} must be a number or left empty, got {value!r}") from None
-    return int(value) if field.type == "int" and value == int(value) else value
+    return int(value) if field.type is int and value == int(value) else value

@@ -78,7 +78,13 @@ def _power(exponent: int) -> str:
 
 
 def _value(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.0995 or value == 0 else f"{value:.4f}"[:6] if value >= 1e-4 else f"{value:.0e}"
+    return (
+        f"{value:.3f}"
+        if value >= 0.0995 or value == 0
+        else f"{value:.4f}"[:6]
+        if value >= 1e-4
+        else f"{value:.0e}"
+    )
 
 
 def _short(name: str) -> str:

@@ -6,6 +6,7 @@ Frames hold plain arrays and numbers, so that they can cross from a GPU worker's
 without a picture is a heartbeat: it gives the caller a chance to stop between two pictures.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 
 import nstlib
-from demo.gpu import on_gpu
+from demo.gpu import ZERO, on_gpu
 
 FIRST_PICTURE = 0.3  # seconds after the start
 PICTURE_EVERY = 0.8
@@ -116,7 +117,11 @@ def _with_picture(frame: Frame, step: nstlib.Step) -> Frame:
 
 
 def warm_up() -> None:
-    """Loads the embedded encoder and takes one step, so that the first visitor does not wait for it."""
+    """Loads the embedded encoder and takes one step, so that the first visitor does not wait for it.
+    On ZeroGPU there is no GPU outside a run: it only loads."""
+    nstlib.load_encoder()
+    if ZERO:
+        return
     image = torch.linspace(0, 1, 3 * 64 * 64).reshape(1, 3, 64, 64)
     for _ in nstlib.transfer(image, image.flip(-1), iterations=2, levels=1):
         pass
@@ -124,8 +129,6 @@ def warm_up() -> None:
 
 def set_threads() -> None:
     """As many threads as this process may use cores, unless OMP_NUM_THREADS says otherwise."""
-    import os
-
     if "OMP_NUM_THREADS" not in os.environ:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         torch.set_num_threads(max(1, cores))

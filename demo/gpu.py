@@ -1,5 +1,6 @@
 """ZeroGPU, where it exists: `spaces` is imported before torch touches CUDA, and is never required."""
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -8,6 +9,7 @@ try:
 except ImportError:
     spaces = None
 
+ZERO = spaces is not None and os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true")
 F = TypeVar("F", bound=Callable[..., Any])
 
 

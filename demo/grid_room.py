@@ -114,7 +114,7 @@ def build(
         with gr.Column(scale=1, min_width=200):
             buttons = Buttons.build(label, name)
         with gr.Column(scale=3, min_width=260):
-            status = gr.HTML(messages.note("Ready."), elem_id=f"{name}-status")
+            status = gr.HTML(messages.note("Ready."), elem_id=f"{name}-status", elem_classes="nst-statusbox")
     view = gr.HTML(empty.html(), elem_id=f"{name}-grid")
     download = gr.DownloadButton(
         "Download as one PNG", interactive=False, elem_id=f"{name}-download", size="md"
@@ -122,9 +122,23 @@ def build(
     with gr.Accordion("Size and steps", open=False):
         with gr.Row(elem_classes="nst-tight"):
             pixels = gr.Slider(
-                64, min(320, LIMITS.size), value=min(size, LIMITS.size), step=32, label="Size, px", buttons=[]
+                64,
+                min(320, LIMITS.size),
+                value=min(size, LIMITS.size),
+                step=32,
+                label="Size, px",
+                elem_id=f"{name}-size",
+                buttons=[],
             )
-            number = gr.Slider(10, min(400, LIMITS.steps), value=steps, step=10, label="Steps each", buttons=[])
+            number = gr.Slider(
+                10,
+                min(400, LIMITS.steps),
+                value=steps,
+                step=10,
+                label="Steps each",
+                elem_id=f"{name}-steps",
+                buttons=[],
+            )
     room = GridRoom(
         name, plan, content, style, controls, kind, pixels, number, buttons, status, view, download
     )

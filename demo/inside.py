@@ -43,7 +43,9 @@ def plan(
             job = Job(settings.replace(method=method), None, style, "style", depth, seconds)
             shown = f"{NAMES[method].split(' (')[0].split('-')[0]}: {label}" if len(methods) > 1 else label
             cells.append(Cell(shown, f"A texture with the {method} statistics of the style, {label}", job))
-    return Grid(f"Style, rebuilt from its statistics: {', '.join(methods)}", cells, len(layers), _shape(style))
+    return Grid(
+        f"Style, rebuilt from its statistics: {', '.join(methods)}", cells, len(layers), _shape(style)
+    )
 
 
 def _shape(path: str) -> float:

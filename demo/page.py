@@ -9,6 +9,17 @@ TITLE = """# Style transfer is distribution alignment
 Give one picture the style of another, four ways, and watch it form. Each way is a different answer to one
 question: *what is a style?*"""
 
+# Gradio gives example thumbnails no name: say what each shows, once they are there.
+NAME_EXAMPLES = """() => {
+  const name = () => document.querySelectorAll(".nst-picture .gallery-item").forEach((item) => {
+    const picture = item.querySelector("img");
+    if (!picture) return;
+    const file = decodeURIComponent(picture.src).split("/").pop().replace(/\\.\\w+$/, "");
+    picture.alt = "Example: " + file.replaceAll("_", " ");
+  });
+  [0, 500, 2000, 6000].forEach((wait) => setTimeout(name, wait));
+}"""
+
 
 def build() -> gr.Blocks:
     """The whole app, ready for `queue` and `launch`."""
@@ -33,5 +44,6 @@ def build() -> gr.Blocks:
                     idea.build(choices.method)
         for picture in (content, style):
             picture.upload(pictures.check, picture, [picture, room.status], **QUIET)
+        blocks.load(None, js=NAME_EXAMPLES, api_visibility="private")
         api.build()
     return blocks

@@ -19,13 +19,13 @@ def changes(settings: nstlib.Settings) -> dict[str, Any]:
 def python(settings: nstlib.Settings, content: str, style: str) -> str:
     """A script of a few lines."""
     wanted = changes(settings)
-    arguments = "".join(f"    {name}={_short(value)!r},\n" for name, value in wanted.items())
+    arguments = "".join(f"    {name}={_literal(_short(value))},\n" for name, value in wanted.items())
     return (
         "import nstlib\n\n"
-        f"content = nstlib.load_image({Path(content).name!r}, size={settings.size})\n"
-        f"style = nstlib.load_image({Path(style).name!r}, size={settings.size})\n"
+        f"content = nstlib.load_image({_literal(Path(content).name)}, size={settings.size})\n"
+        f"style = nstlib.load_image({_literal(Path(style).name)}, size={settings.size})\n"
         f"image = nstlib.stylize(\n    content,\n    style,\n{arguments})\n"
-        f"nstlib.save_image(image, {file_name(settings, content, style)!r})\n"
+        f"nstlib.save_image(image, {_literal(file_name(settings, content, style))})\n"
     )
 
 
@@ -53,3 +53,9 @@ def _slug(text: str) -> str:
 def _short(value: Any) -> Any:
     """Floats as a person would write them."""
     return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _literal(value: Any) -> str:
+    """Python source of a value, with the double quotes of our own code."""
+    text = repr(value)
+    return text if '"' in text else text.replace("'", '"')

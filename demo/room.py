@@ -53,6 +53,10 @@ def connect(
     def left() -> Update:
         return {status: messages.note("Stopped before the first step."), **buttons.show(buttons.start)}
 
+    def refused() -> Update:
+        words = "That did not start. If the line is full, please try again in a minute."
+        return {status: messages.alert(words), **buttons.show(buttons.start)}
+
     def stop(request: gr.Request) -> str:
         DESK.stop(request.session_hash, room)
         return messages.note("Stopping after this step …")
@@ -67,5 +71,7 @@ def connect(
         api_visibility="private",
         **HEAVY,
     )
+    # Only what never reached `run` fails here: a full queue, or a value that Gradio itself refuses.
+    running.failure(refused, None, [status, *buttons.all], **QUIET)
     buttons.leave.click(left, None, [status, *buttons.all], cancels=[running], **QUIET)
     buttons.stop.click(stop, None, status, **QUIET)

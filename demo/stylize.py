@@ -32,7 +32,7 @@ class Room:
     download: gr.DownloadButton
     again: gr.Button
     python: gr.Code
-    command: gr.Code
+    command: gr.Textbox
 
     @property
     def outputs(self) -> list[Any]:
@@ -113,7 +113,7 @@ def build(content: gr.Image, style: gr.Image, controls: Controls) -> Room:
         with gr.Column(scale=1, min_width=200):
             buttons = Buttons.build("Transfer the style", ROOM)
         with gr.Column(scale=3, min_width=260):
-            status = gr.HTML(messages.note(messages.READY), elem_id="status")
+            status = gr.HTML(messages.note(messages.READY), elem_id="status", elem_classes="nst-statusbox")
     with gr.Tabs(elem_classes="nst-views"):
         with gr.Tab("Picture"):
             picture = gr.Image(
@@ -148,7 +148,9 @@ def build(content: gr.Image, style: gr.Image, controls: Controls) -> Room:
     with gr.Accordion("Make this picture again", open=False):
         gr.Markdown("The PNG also carries its recipe: `nstlib.read_recipe(file)` reads it.")
         python = gr.Code(language="python", label="Python", interactive=False, lines=8, elem_id="python")
-        command = gr.Code(language="shell", label="Command line", interactive=False, lines=2, wrap_lines=True)
+        command = gr.Textbox(
+            label="Command line", interactive=False, lines=2, buttons=["copy"], elem_id="command"
+        )
     room = Room(
         content, style, controls, buttons, status, picture, slider, curve, download, again, python, command
     )

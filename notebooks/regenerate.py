@@ -59,6 +59,7 @@ def main() -> int:
     options = parser.parse_args()
     os.environ["NSTLIB_FIGURES"] = "full" if options.pretty else "quick"
     os.environ.setdefault("OMP_NUM_THREADS", "2")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # waiting threads sleep
     failed = []
     for path in sorted(FOLDER.glob("[0-9][0-9]_*.ipynb")):
         if path.name.startswith(tuple(options.only)):

@@ -162,7 +162,7 @@ def _doctor(_: argparse.Namespace) -> int:
         print(f"torchvision {version('torchvision')}")
     except ImportError:
         print("torchvision is missing: only vgg19-slim and vgg19-random work")
-    print(f"device {pick_device()}, {torch.get_num_threads()} threads")
+    print(f"device {pick_device()}, {torch.get_num_threads()} threads, dtype float32")
     for name in ("vgg19-slim", *checkpoints.SOURCES):
         for why, path in checkpoints.places(name):
             state = f"present, SHA-256 {checkpoints.sha256(path)[:12]}…" if path.is_file() else "absent"

@@ -16,8 +16,8 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 VGG_DEPTHS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3), "vgg19-slim": (2, 2, 4, 4, 1)}
 VGG_WIDTHS = (64, 128, 256, 512, 512)
 # A mean of 2×2 ReLU activations is smaller than their maximum. Average pooling is scaled up by the
-# ratio of the two, measured on photographs, so that deeper layers see activations of the usual size.
-AVERAGE_POOLING_GAIN = 1.6
+# ratio of the two (1.26 to 1.55 from the first pool to the last, on 15 photographs and paintings).
+AVERAGE_POOLING_GAIN = 1.4
 
 
 @dataclass

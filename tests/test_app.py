@@ -1,5 +1,6 @@
 """The app's public API, as a client in another process sees it, and the parts that need no browser."""
 
+import dataclasses
 import json
 import threading
 from pathlib import Path
@@ -13,6 +14,14 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import nstlib
+from demo import controls, curves, engine, grid, idea, limits, messages, reproduce
+from demo.compare import plan as plan_comparison
+from demo.desk import Desk
+from demo.inside import plan as plan_inside
+from demo.method_controls import spell, unspell
+from nstlib.__main__ import main as command_line
+
+SMALL = nstlib.Settings(size=64, iterations=4)
 
 
 def client(folder: Path) -> Client:
@@ -65,7 +74,7 @@ def test_the_picture_is_the_library_s_own(tmp_path):
         ({"size": 2000}, "at most 320 px"),
         ({"gamma": -1}, "gamma must lie in"),
         ({"iterations": 50_000}, "steps here"),
-        ({"preset": "none"}, "presets are"),
+        ({"preset": "none"}, "list of choices"),
     ],
 )
 def test_a_bad_request_says_what_is_wrong(tmp_path, changes, words):
@@ -104,3 +113,165 @@ def test_two_visitors_at_once_get_their_own_pictures(tmp_path):
 def test_the_page_asks_no_other_host(tmp_path):
     config = json.dumps(client(tmp_path).config)
     assert "googleapis" not in config and "cdn" not in config.lower()
+
+
+def test_compare_streams_a_growing_sheet(tmp_path):
+    pair = handle_file(str(CONTENT)), handle_file(str(STYLE))
+    options = {"kind": "fusion", "size": 64, "iterations": 5, "api_name": "/compare"}
+    answers = list(client(tmp_path).submit(*pair, **options))
+    assert [info["finished"] for _, info in answers] == [1, 2, 3, 4, 5] and answers[-1][1]["done"]
+    assert answers[-1][1]["labels"][0] == "0.9 BN + 0.1 Gram"
+    cells = nstlib.read_recipe(answers[-1][0])["cells"]
+    assert [c["recipe"]["settings"]["method"] for c in cells][::4] == ["bn:0.9+poly:0.1", "bn:0.1+poly:0.9"]
+    with Image.open(answers[-1][0]) as sheet:
+        assert sheet.width > 3 * 64
+
+
+# --- parts, without a server ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "linear",
+        "poly",
+        "poly(c=2)",
+        "gaussian(factor=0.5)",
+        "bn",
+        "bn:0.7+poly(c=1):0.3",
+        "linear:0.5+gaussian:0.5",
+    ],
+)
+def test_the_method_controls_say_what_they_show(text):
+    assert str(nstlib.method(spell(*unspell(text)))) == str(nstlib.method(text))
+
+
+def test_every_setting_has_a_control_and_every_preset_on_offer_can_be_shown():
+    import app
+
+    assert app.demo is not None
+    assert set(controls.FEATURED) <= set(controls.FIELDS)
+    assert {f.name for f in dataclasses.fields(nstlib.Settings)} == set(controls.FIELDS)
+    for preset in nstlib.PRESETS.values():
+        unspell(str(preset.method))
+        assert set(preset.style_layers) <= set(controls.layer_names(preset.encoder))
+
+
+def test_limits_are_safe_on_a_public_host_and_follow_the_environment():
+    home, host = limits.read({}), limits.read({"SPACE_ID": "someone/app"})
+    assert host.size < home.size and host.seconds < home.seconds and host.queue <= 20
+    assert all(name in limits.LOCAL_ENCODERS for name in host.encoders), "a public host downloads nothing"
+    assert limits.read({"NSTLIB_MAX_SIZE": "200", "NSTLIB_ENCODERS": "vgg19-slim"}).size == 200
+    with pytest.raises(ValueError, match="NSTLIB_QUEUE"):
+        limits.read({"NSTLIB_QUEUE": "many"})
+    with pytest.raises(ValueError, match="vgg99"):
+        limits.read({"NSTLIB_ENCODERS": "vgg99"})
+
+
+def test_the_calls_shown_make_the_picture_again(tmp_path, monkeypatch):
+    settings = nstlib.Settings(
+        method="bn:0.7+poly(c=1):0.3", gamma=2.5, size=64, iterations=4, seed=3, levels=1
+    )
+    settings = settings.replace(style_layers=("relu1_1", "relu2_1"), layer_weights=(1.0, 0.5), lr=0.5)
+    frames = list(engine.frames(engine.Job(settings, str(CONTENT), str(STYLE))))
+    for path in (CONTENT, STYLE):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    exec(reproduce.python(settings, str(CONTENT), str(STYLE)), {})
+    name = reproduce.file_name(settings, str(CONTENT), str(STYLE))
+    by_python = nstlib.load_image(name)
+    assert (by_python - grid.files.to_tensor(frames[-1].pixels)).abs().mean() < 0.02
+    Path(name).unlink()
+    import shlex
+
+    words = shlex.split(reproduce.command(settings, str(CONTENT), str(STYLE)))
+    assert words[:3] == ["python", "-m", "nstlib"] and command_line(words[3:]) == 0
+    assert (nstlib.load_image(name) - by_python).abs().mean() < 0.02
+
+
+def test_a_run_ends_when_its_time_is_up_and_keeps_its_picture():
+    job = engine.Job(SMALL.replace(iterations=100_000), str(CONTENT), str(STYLE), seconds=0.5)
+    last = list(engine.frames(job))[-1]
+    assert last.done and "time is up" in last.note and last.pixels is not None and last.recipe
+
+
+def test_a_run_that_diverges_says_so_in_words(monkeypatch):
+    steps = list(nstlib.transfer(nstlib.load_image(CONTENT, 64), nstlib.load_image(STYLE, 64), SMALL))
+    bad = dataclasses.replace(
+        steps[1], stopped="the loss ran away at step 2; this is the last good image", failed=True
+    )
+    monkeypatch.setattr(nstlib, "transfer", lambda *_, **__: iter([steps[0], bad]))
+    last = list(engine.frames(engine.Job(SMALL, str(CONTENT), str(STYLE))))[-1]
+    assert last.failed and last.pixels is not None
+    words = messages.finished(last, stopped_by_visitor=False)
+    assert "ran away" in words and "alert" in words
+
+
+def test_memory_and_unknown_errors_are_explained_without_details(caplog):
+    assert "smaller size" in messages.explain(RuntimeError("CUDA out of memory. Tried to allocate"))
+    words = messages.explain(KeyError("/srv/secret"))
+    assert "our side" in words and "secret" not in words and "secret" in caplog.text
+    assert "/tmp" not in messages.explain(nstlib.ImageError("cannot read /tmp/x/a.png"), "/tmp/x/a.png")
+
+
+def test_progress_only_grows_and_ends_at_one():
+    settings = nstlib.Settings(size=512, iterations=100)
+    shares = [messages.work_done(settings, i) for i in range(101)]
+    assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == pytest.approx(1)
+    assert shares[33] < 0.2, "the small sizes are the quick ones"
+
+
+def test_a_long_run_stays_cheap_to_draw():
+    history = curves.History(3000)
+    history.add([(i, {"content/relu4_2": 1 / i, "style/relu1_1": 2.0, "tv": 0.0}) for i in range(1, 3001)])
+    assert len(history.points) <= curves.POINTS + 1
+    drawn = curves.draw(history)
+    assert len(drawn) < 12_000 and "relu1_1" in drawn and "nan" not in drawn
+
+
+def test_stop_reaches_only_the_visitor_s_own_run():
+    desk = Desk()
+    with desk.run("ann", "stylize") as ann, desk.run("bob", "stylize") as bob:
+        desk.stop("ann", "compare")
+        assert not ann.is_set()
+        desk.stop("ann", "stylize")
+        assert ann.is_set() and not bob.is_set()
+    desk.stop("ann")  # nothing is running: nothing happens
+
+
+@pytest.mark.parametrize(("kind", "pictures"), [("methods", 4), ("gamma", 5), ("fusion", 5)])
+def test_comparisons_use_the_visitor_s_own_choices(kind, pictures):
+    made = plan_comparison(
+        kind, SMALL.replace(method="linear:0.5+gaussian:0.5", gamma=3.0), str(CONTENT), str(STYLE), 9
+    )
+    settings = [cell.job.settings for cell in made.jobs()]
+    assert len(settings) == pictures and len({str(s) for s in settings}) == pictures
+    assert len(made.cells) == 6, "two rows of three"
+    if kind == "fusion":
+        assert {"linear", "gaussian"} == {str(p) for s in settings for p, _ in s.discrepancy.parts()}
+
+
+@pytest.mark.parametrize(("kind", "pictures"), [("style", 5), ("methods", 20), ("content", 5)])
+def test_look_inside_fills_every_cell(kind, pictures):
+    made = plan_inside(kind, SMALL.replace(iterations=1), str(CONTENT), str(STYLE), 9)
+    assert len(made.jobs()) == pictures
+    for cell in grid.fill(dataclasses.replace(made, cells=made.cells[:2])):
+        assert cell.job is not None
+    assert made.cells[1].pixels is not None and made.cells[1].url().startswith("data:image/webp")
+
+
+def test_the_idea_counts_what_each_method_keeps():
+    encoder = nstlib.load_encoder("vgg19-slim")
+    picture = nstlib.load_image(STYLE, size=64)
+    for name in idea.IDEAS:
+        kept = nstlib.method(name).summary
+        features = encoder(picture, encoder.style_layers)
+        parts = {"linear": ("mean",), "bn": ("mean", "deviation"), "gaussian": ("embedding",)}.get(name)
+        if parts:
+            assert idea.numbers(name) == sum(
+                kept(F)[part].numel() for F in features.values() for part in parts
+            )
+    assert idea.numbers("poly") == sum(
+        n * (n + 1) // 2 for n in (encoder.channels[x] for x in encoder.style_layers)
+    )
+    assert idea.describe("fusion", 0, "bn", "poly", 0.3).count("It cannot see") == 2
