@@ -14,7 +14,6 @@ KINDS = {
     "Style, all four methods": "methods",
     "Content, layer by layer": "content",
 }
-CONTENT_LAYERS = ("relu1_2", "relu2_2", "relu3_2", "relu4_2", "relu5_2")
 SIZE, STEPS = 128, 80
 
 
@@ -26,7 +25,9 @@ def plan(
     if kind == "content":
         if not content:
             raise ValueError("Choose a content picture first: drop a file, or take one of the examples.")
-        layers = [name for name in CONTENT_LAYERS if name in encoder.layers] or list(encoder.layers[::3])[:5]
+        pairs = [(f"relu{block}_2", f"relu{block}_1") for block in range(1, 6)]
+        found = [next((name for name in pair if name in encoder.layers), "") for pair in pairs]
+        layers = [name for name in found if name] or list(encoder.layers[::3])[:5]
         cells = [
             Cell(layer, f"What {layer} remembers of the content", _content(settings, content, layer, seconds))
             for layer in layers

@@ -1,5 +1,6 @@
 """The method and γ: the two choices a visitor meets first. Components ⇄ the text that `nstlib.method` reads."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,9 @@ NAMES = {
     "bn": "Batch-norm statistics",
 }
 # γ lives on a logarithmic slider; the number beside it is what a run uses.
-GAMMA_LOW, GAMMA_HIGH = 0.05, 50.0
-TO_NUMBER = "(x) => Number(Math.pow(10, x).toPrecision(3))"
-TO_SLIDER = "(g) => Math.max(-1.301, Math.min(1.699, Math.log10(Math.max(g || 1, 0.001))))"
+LOG_LOW, LOG_HIGH = -1.3, 1.7  # γ from 0.05 to 50
+TO_NUMBER = "(x) => Number(Math.pow(10, x).toPrecision(2))"
+TO_SLIDER = f"(g) => Math.max({LOG_LOW}, Math.min({LOG_HIGH}, Math.log10(Math.max(g || 1, 0.001))))"
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,10 @@ def build(method: str, gamma: float) -> MethodControls:
     )
     with gr.Row(elem_classes="nst-gamma"):
         slider = gr.Slider(
-            -1.301,
-            1.699,
-            value=0,
-            step=0.01,
+            LOG_LOW,
+            LOG_HIGH,
+            value=math.log10(gamma),
+            step=0.02,
             label="Balance γ:  more content  ⟵  ⟶  more style",
             elem_id="gamma-slider",
             scale=4,

@@ -50,12 +50,8 @@ def connect(
     def wait() -> Update:
         return {status: messages.note("Waiting for a free place …"), **buttons.show(buttons.leave)}
 
-    def left() -> Update:
-        return {status: messages.note("Stopped before the first step."), **buttons.show(buttons.start)}
-
-    def refused() -> Update:
-        words = "That did not start. If the line is full, please try again in a minute."
-        return {status: messages.alert(words), **buttons.show(buttons.start)}
+    def not_started() -> Update:
+        return {status: messages.note("Nothing was started."), **buttons.show(buttons.start)}
 
     def stop(request: gr.Request) -> str:
         DESK.stop(request.session_hash, room)
@@ -71,7 +67,8 @@ def connect(
         api_visibility="private",
         **HEAVY,
     )
-    # Only what never reached `run` fails here: a full queue, or a value that Gradio itself refuses.
-    running.failure(refused, None, [status, *buttons.all], **QUIET)
-    buttons.leave.click(left, None, [status, *buttons.all], cancels=[running], **QUIET)
+    # Only what never reached `run` fails: the visitor left the line, or Gradio refused (a full queue, a
+    # value out of range), which it explains itself.
+    running.failure(not_started, None, [status, *buttons.all], **QUIET)
+    buttons.leave.click(not_started, None, [status, *buttons.all], cancels=[running], **QUIET)
     buttons.stop.click(stop, None, status, **QUIET)

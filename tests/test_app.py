@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 import threading
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import nstlib
-from demo import controls, curves, engine, grid, idea, limits, messages, reproduce
+from demo import controls, curves, engine, files, grid, idea, limits, messages, reproduce
 from demo.compare import plan as plan_comparison
 from demo.desk import Desk
 from demo.inside import plan as plan_inside
@@ -180,10 +181,8 @@ def test_the_calls_shown_make_the_picture_again(tmp_path, monkeypatch):
     exec(reproduce.python(settings, str(CONTENT), str(STYLE)), {})
     name = reproduce.file_name(settings, str(CONTENT), str(STYLE))
     by_python = nstlib.load_image(name)
-    assert (by_python - grid.files.to_tensor(frames[-1].pixels)).abs().mean() < 0.02
+    assert (by_python - files.to_tensor(frames[-1].pixels)).abs().mean() < 0.02
     Path(name).unlink()
-    import shlex
-
     words = shlex.split(reproduce.command(settings, str(CONTENT), str(STYLE)))
     assert words[:3] == ["python", "-m", "nstlib"] and command_line(words[3:]) == 0
     assert (nstlib.load_image(name) - by_python).abs().mean() < 0.02

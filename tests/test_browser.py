@@ -158,7 +158,7 @@ def test_two_visitors_wait_for_each_other_and_one_may_leave(page, browser):
     expect(other.locator("#status")).to_contain_text("queue: 1/1")
     assert other.evaluate("document.querySelector('#result img')") is None
     other.locator("#stylize-leave").click()
-    expect(other.locator("#status")).to_contain_text("Stopped before the first step")
+    expect(other.locator("#status")).to_contain_text("Nothing was started")
     expect(other.locator("#stylize-start")).to_be_visible()
     other.close()
     page.locator("#stylize-stop").click()
