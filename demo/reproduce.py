@@ -34,8 +34,8 @@ def command(settings: nstlib.Settings, content: str, style: str) -> str:
     parts = ["python", "-m", "nstlib", "transfer", Path(content).name, Path(style).name]
     parts += ["-o", file_name(settings, content, style)]
     for name, value in changes(settings).items():
-        text = ",".join(str(v) for v in value) if isinstance(value, tuple | list) else f"{_short(value)}"
-        parts += [f"--{name.replace('_', '-')}", text]
+        words = [str(v) for v in value] if isinstance(value, tuple | list) else [str(_short(value))]
+        parts += [f"--{name.replace('_', '-')}", *words]
     return shlex.join(parts)
 
 

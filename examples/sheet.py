@@ -55,7 +55,7 @@ def main() -> None:
             ax.imshow(nstlib.to_pil(shown))
             ax.set_title(title, fontsize=11)
             ax.axis("off")
-    figure.savefig(out, pil_kwargs={"quality": 85})
+    figure.savefig(out, pil_kwargs={"quality": 74})
 
 
 if __name__ == "__main__":
