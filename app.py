@@ -5,15 +5,11 @@ for visitors are environment variables too (demo/limits.py).
 """
 
 import os
+import sys
+import threading
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-
-from demo import gpu  # noqa: E402, F401  # ZeroGPU must be set up before torch looks for CUDA
-import sys  # noqa: E402
-import threading  # noqa: E402
-
-from demo import engine, page, theme  # noqa: E402
-from demo.limits import LIMITS  # noqa: E402
+from demo import engine, page, theme
+from demo.limits import LIMITS
 
 demo = page.build()
 demo.queue(max_size=LIMITS.queue, default_concurrency_limit=1)
@@ -21,16 +17,11 @@ demo.queue(max_size=LIMITS.queue, default_concurrency_limit=1)
 
 def has_desktop() -> bool:
     """Whether opening a browser would reach somebody."""
-    if (
-        LIMITS.public
-        or "CI" in os.environ
-        or "GRADIO_SERVER_NAME" in os.environ
-        or "SSH_CONNECTION" in os.environ
-    ):
+    elsewhere = ("CI", "GRADIO_SERVER_NAME", "SSH_CONNECTION")
+    if LIMITS.public or any(name in os.environ for name in elsewhere):
         return False
-    return sys.platform in ("win32", "darwin") or bool(
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    )
+    screens = ("DISPLAY", "WAYLAND_DISPLAY")
+    return sys.platform in ("win32", "darwin") or any(os.environ.get(name) for name in screens)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The loss curve of every term, as an SVG that is redrawn without flicker: fixed size, log scale, no script."""
+"""The loss curve of every term: an SVG of fixed size on a log scale, redrawn without flicker or script."""
 
 import math
 from html import escape
@@ -43,7 +43,8 @@ def draw(history: History | None) -> str:
     )
     labels = "".join(f'<span style="top:{_y(t, low, high) / 10:.1f}%">{_power(t)}</span>' for t in ticks)
     legend = "".join(
-        f'<li class="{colour(name)}"><i></i>{escape(_short(name))} <b>{_value(history.latest.get(name, 0))}</b></li>'
+        f'<li class="{colour(name)}"><i></i>{escape(_short(name))} '
+        f"<b>{_value(history.latest.get(name, 0))}</b></li>"
         for name in names
     )
     return _frame(f'<g class="grid">{grid}</g>{lines}', labels, "", legend, history.total)
@@ -52,8 +53,9 @@ def draw(history: History | None) -> str:
 def _frame(inside: str, labels: str, hint: str, legend: str, total: int = 0) -> str:
     axis = f"step 1 … {total}" if total else "step"
     return (
-        '<figure class="nst-curve" role="img" aria-label="Loss of every term over the steps, logarithmic scale">'
-        f'<div class="plot"><svg viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">{inside}</svg>'
+        '<figure class="nst-curve" role="img" aria-label="Loss of every term over the steps, log scale">'
+        '<div class="plot"><svg viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">'
+        f"{inside}</svg>"
         f'<div class="ticks" aria-hidden="true">{labels}</div>{hint}</div>'
         f'<figcaption><ul>{legend}</ul><span class="axis">{axis}</span></figcaption></figure>'
     )

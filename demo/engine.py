@@ -75,7 +75,7 @@ class Frame:
 
 
 def booking(job: Job) -> float:
-    """Seconds of GPU to ask for: a generous guess from pixels × steps, kept short for a better place in line."""
+    """Seconds of GPU to ask for: a generous guess from pixels × steps; less means a better place in line."""
     pixels = job.settings.size**2
     return min(job.seconds, 5 + job.settings.iterations * (0.01 + pixels * 1e-7)) + 5
 

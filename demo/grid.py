@@ -49,7 +49,7 @@ class Cell:
 
 @dataclass
 class Grid:
-    """Cells in reading order. columns: of the sheet and of a wide screen. shape: height over width of a cell."""
+    """Cells in reading order. columns: on the sheet and a wide screen. shape: height over width of a cell."""
 
     title: str
     cells: list[Cell]
@@ -58,7 +58,8 @@ class Grid:
 
     def html(self) -> str:
         figures = "".join(self._figure(cell) for cell in self.cells)
-        return f'<div class="nst-grid" style="--columns:{self.columns};--shape:{1 / self.shape:.4f}">{figures}</div>'
+        style = f"--columns:{self.columns};--shape:{1 / self.shape:.4f}"
+        return f'<div class="nst-grid" style="{style}">{figures}</div>'
 
     def _figure(self, cell: Cell) -> str:
         picture = f'<img src="{cell.url()}" alt="{escape(cell.alt)}" decoding="sync">' if cell.url() else ""

@@ -63,7 +63,7 @@ class GridRoom:
                     stopped = f"<b>Stopped</b> at picture {number} of {total}."
                     break
                 if now - begun > LIMITS.seconds:
-                    stopped = f"<b>Time is up</b> at picture {number} of {total}: {LIMITS.seconds:g} s are allowed here."
+                    stopped = f"<b>Time is up</b> ({LIMITS.seconds:g} s) at picture {number} of {total}."
                     break
                 if now - drawn >= REDRAW_EVERY or not cell.active:
                     drawn = now
@@ -119,26 +119,25 @@ def build(
     download = gr.DownloadButton(
         "Download as one PNG", interactive=False, elem_id=f"{name}-download", size="md"
     )
-    with gr.Accordion("Size and steps", open=False):
-        with gr.Row(elem_classes="nst-tight"):
-            pixels = gr.Slider(
-                64,
-                min(320, LIMITS.size),
-                value=min(size, LIMITS.size),
-                step=32,
-                label="Size, px",
-                elem_id=f"{name}-size",
-                buttons=[],
-            )
-            number = gr.Slider(
-                10,
-                min(400, LIMITS.steps),
-                value=steps,
-                step=10,
-                label="Steps each",
-                elem_id=f"{name}-steps",
-                buttons=[],
-            )
+    with gr.Accordion("Size and steps", open=False), gr.Row(elem_classes="nst-tight"):
+        pixels = gr.Slider(
+            64,
+            min(320, LIMITS.size),
+            value=min(size, LIMITS.size),
+            step=32,
+            label="Size, px",
+            elem_id=f"{name}-size",
+            buttons=[],
+        )
+        number = gr.Slider(
+            10,
+            min(400, LIMITS.steps),
+            value=steps,
+            step=10,
+            label="Steps each",
+            elem_id=f"{name}-steps",
+            buttons=[],
+        )
     room = GridRoom(
         name, plan, content, style, controls, kind, pixels, number, buttons, status, view, download
     )

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import gradio as gr
 
@@ -14,7 +15,7 @@ NUMBER_SIDE = 256  # px: the picture whose size the numbers are compared with
 
 @dataclass(frozen=True)
 class Idea:
-    """One method. words: plain; formula: LaTeX; blind: what it cannot see; cost: per layer; notebook: the proof."""
+    """One method. formula, cost: LaTeX. blind: what it cannot see. notebook: where it is derived."""
 
     words: str
     formula: str
@@ -26,8 +27,8 @@ class Idea:
 
 IDEAS = {
     "linear": Idea(
-        "Ask of every feature detector: *how strongly do you fire on average?* Two pictures share a style when all "
-        "the averages agree.",
+        "Ask of every feature detector: *how strongly do you fire on average?* Two pictures share a style "
+        "when all the averages agree.",
         r"\mathrm{MMD}^2 = \lVert \mu_F - \mu_S \rVert^2, \qquad k(x, y) = x^{\mathsf T} y",
         "the mean of every channel",
         "how much a detector varies, and which detectors fire together",
@@ -35,9 +36,11 @@ IDEAS = {
         "04_four_styles_of_style",
     ),
     "poly": Idea(
-        "Ask of every *pair* of detectors: *how often do you fire together?* This is the Gram matrix of Gatys, Ecker "
-        "and Bethge, and the paper's discovery is that comparing Gram matrices **is** comparing two distributions.",
-        r"\mathrm{MMD}^2 = \Bigl\lVert \tfrac{1}{M_l} F F^{\mathsf T} - \tfrac{1}{M_l'} S S^{\mathsf T} \Bigr\rVert^2"
+        "Ask of every *pair* of detectors: *how often do you fire together?* This is the Gram matrix of "
+        "Gatys, Ecker and Bethge, and the paper's discovery is that comparing Gram matrices **is** comparing "
+        "two distributions.",
+        r"\mathrm{MMD}^2 = \Bigl\lVert \tfrac{1}{M_l} F F^{\mathsf T}"
+        r" - \tfrac{1}{M_l'} S S^{\mathsf T} \Bigr\rVert^2"
         r" + 2c \, \lVert \mu_F - \mu_S \rVert^2, \qquad k(x, y) = (x^{\mathsf T} y + c)^2",
         "the Gram matrix: one number for every pair of channels",
         "everything beyond second moments: two very different crowds can have the same Gram matrix",
@@ -45,8 +48,8 @@ IDEAS = {
         "03_gram_is_mmd",
     ),
     "gaussian": Idea(
-        "Ask how *crowded* feature space is around every point, seen through a blur of width σ. In principle this "
-        "notices every difference between two distributions.",
+        "Ask how *crowded* feature space is around every point, seen through a blur of width σ. In principle "
+        "this notices every difference between two distributions.",
         r"\mathrm{MMD}^2 = \overline{k(f, f')} + \overline{k(s, s')} - 2\,\overline{k(f, s)}, \qquad "
         r"k(x, y) = e^{-\lVert x - y \rVert^2 / 2\sigma^2}",
         "averages of random cosines, a fingerprint of the whole distribution",
@@ -55,8 +58,9 @@ IDEAS = {
         "02_two_sample_problem",
     ),
     "bn": Idea(
-        "Ask of every detector two things: *how strongly do you fire on average, and how much does that vary?* These "
-        "are the numbers batch normalisation keeps, and they suffice for a surprisingly good style.",
+        "Ask of every detector two things: *how strongly do you fire on average, and how much does that "
+        "vary?* These are the numbers batch normalisation keeps, and they suffice for a surprisingly good "
+        "style.",
         r"d = \frac{1}{N_l} \sum_i (\mu_{F,i} - \mu_{S,i})^2 + (\sigma_{F,i} - \sigma_{S,i})^2",
         "the mean and the deviation of every channel",
         "which detectors fire together",
@@ -86,8 +90,9 @@ def describe(name: str, c: float | None, first: str, second: str, mix: float) ->
     share = f"{round(100 * (1 - mix))} % {NAMES[first]}, {round(100 * mix)} % {NAMES[second]}"
     both = _one(first) if first == second else f"{_one(first)}\n\n---\n\n{_one(second)}"
     return (
-        f"## A fusion: {share}\nTwo answers at once: the two distances are brought to the same strength and added. "
-        f"The linear method added to the Gram matrix is nothing but a polynomial kernel with c > 0.\n\n{both}"
+        f"## A fusion: {share}\nTwo answers at once: the two distances are brought to the same strength and "
+        "added. The linear method added to the Gram matrix is nothing but a polynomial kernel with c > 0."
+        f"\n\n{both}"
     )
 
 
@@ -121,19 +126,20 @@ def memory(name: str, c: float | None, first: str, second: str) -> str:
         f'<i style="width:{max(100 * count / picture, 0.3):.2f}%"></i><b>{count:,}</b></li>'
         for label, count, on in rows
     )
-    return f'<figure class="nst-memory"><figcaption>What is kept of a style, in numbers</figcaption><ul>{bars}</ul></figure>'
+    caption = "<figcaption>What is kept of a style, in numbers</figcaption>"
+    return f'<figure class="nst-memory">{caption}<ul>{bars}</ul></figure>'
 
 
 def build(method: MethodControls) -> None:
     """Lays the room out, in the current tab; it follows the method chosen on the left."""
     gr.Markdown(
-        "A network of feature detectors looks at a picture and answers, at every position, with a list of numbers. "
-        "Forget *where* each answer came from and a cloud of points is left: a **distribution**. That cloud is the "
-        "style, and moving one picture's cloud onto another's is style transfer. The methods differ in *how they "
-        "compare two clouds*."
+        "A network of feature detectors looks at a picture and answers, at every position, with a list of "
+        "numbers. Forget *where* each answer came from and a cloud of points is left: a **distribution**. "
+        "That cloud is the style, and moving one picture's cloud onto another's is style transfer. The "
+        "methods differ in *how they compare two clouds*."
     )
-    parts = [method.method, method.c, method.first, method.second, method.mix]
-    values = [part.value for part in parts]
+    parts: list[Any] = [method.method, method.c, method.first, method.second, method.mix]
+    values: list[Any] = [part.value for part in parts]
     text = gr.Markdown(
         describe(*values),
         elem_id="idea",

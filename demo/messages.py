@@ -25,7 +25,8 @@ def explain(error: BaseException, *files: str | None) -> str:
             text = text.replace(file, Path(file).name)
         return text[:1].upper() + text[1:]  # a sentence, as the visitor expects
     log.error("a run failed", exc_info=error)
-    return f"Something went wrong on our side ({type(error).__name__}). Your pictures are fine; please try again."
+    kind = type(error).__name__
+    return f"Something went wrong on our side ({kind}). Your pictures are fine; please try again."
 
 
 def missing(content: str | None, style: str | None) -> str:

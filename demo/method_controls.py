@@ -1,4 +1,4 @@
-"""The method and γ: the two choices a visitor meets first. Components ⇄ the text that `nstlib.method` reads."""
+"""The method and γ: the two choices a visitor meets first. Components ⇄ the text `nstlib.method` reads."""
 
 import math
 from dataclasses import dataclass

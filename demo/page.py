@@ -23,9 +23,10 @@ NAME_EXAMPLES = """() => {
 
 def build() -> gr.Blocks:
     """The whole app, ready for `queue` and `launch`."""
-    with gr.Blocks(
+    blocks: gr.Blocks = gr.Blocks(
         title="Style transfer, demystified", analytics_enabled=False, delete_cache=(1800, 7200)
-    ) as blocks:
+    )
+    with blocks:
         gr.Markdown(TITLE, elem_classes="nst-title")
         with gr.Row(equal_height=False, elem_classes="nst-page"):
             with gr.Column(scale=5, min_width=320, elem_classes="nst-choose"):

@@ -1,4 +1,4 @@
-"""How the app looks: warm paper, ink and vermilion; system fonts, so that nothing is fetched; light and dark."""
+"""How the app looks: warm paper, ink and vermilion, light and dark; system fonts, so nothing is fetched."""
 
 from pathlib import Path
 

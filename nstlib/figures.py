@@ -98,7 +98,7 @@ def curves(
     log: "x", "y" or "xy" for logarithmic axes. Returns the axes, new ones if none are given.
     """
     if ax is None:
-        _, ax = plt.subplots(figsize=(8 + 2 * (len(lines) > 4), 4.2))
+        _, ax = plt.subplots(figsize=(8 + 2 * (len(lines) > 3), 4.2))
     for name, values in lines.items():
         at = range(1, len(values) + 1) if x is None else x
         ax.plot(list(map(float, at)), list(map(float, values)), label=name, marker=marker or None)
@@ -107,7 +107,7 @@ def curves(
     if "y" in log:
         ax.set_yscale("log")
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    if len(lines) > 4:
+    if len(lines) > 3:
         ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     elif len(lines) > 1:
         ax.legend(frameon=False)

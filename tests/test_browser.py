@@ -6,6 +6,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from app_server import address
+
+import nstlib
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 try:
@@ -15,14 +18,8 @@ except ImportError:
 if CHROMIUM is None and os.environ.get("CI", "").lower() not in ("1", "true"):
     pytest.skip("no browser: needs the playwright package and chromium", allow_module_level=True)
 
-from app_server import address
-
-import nstlib
-
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+FLAGS += ["--disable-background-networking", "--disable-component-update"]
 WAIT = 60_000  # ms: a busy machine serves the page slowly
 
 
