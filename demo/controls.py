@@ -94,7 +94,11 @@ def _connect(controls: Controls, dice: gr.Button) -> None:
     quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     parts = controls.by_name
     dice.click(lambda: random.randrange(2**31), None, parts["seed"], **quiet)
-    shown = [*controls.method.inputs, *(part for name, part in parts.items() if name != "seed")]
+    shown = [
+        *controls.method.inputs,
+        controls.method.gamma_slider,
+        *(part for name, part in parts.items() if name != "seed"),
+    ]
     # `select`, not `input`: a dropdown also sends `input` when it merely loses the focus.
     controls.preset.select(lambda name: _preset_values(name, parts), controls.preset, shown, **quiet)
     layers = [parts["style_layers"], parts["content_layers"]]
@@ -105,7 +109,11 @@ def _connect(controls: Controls, dice: gr.Button) -> None:
 
 def _preset_values(name: str, parts: dict[str, Any]) -> list[Any]:
     preset, usual = nstlib.PRESETS[name], nstlib.Settings()
-    values = [*method_controls.unspell(str(preset.method)), preset.gamma]
+    values = [
+        *method_controls.unspell(str(preset.method)),
+        preset.gamma,
+        method_controls.position(preset.gamma),
+    ]
     for field in parts:
         if field == "seed":
             continue

@@ -74,6 +74,11 @@ def unspell(text: str) -> tuple[str, float, float, str, str, float]:
     return FUSION, found["c"], found["factor"], names[0], names[1], share
 
 
+def position(gamma: float) -> float:
+    """Where γ is on its logarithmic slider."""
+    return min(max(math.log10(gamma), LOG_LOW), LOG_HIGH)
+
+
 def visibility(name: str, first: str, second: str) -> list[Any]:
     """Updates of (c, factor, the fusion's row): only what the method uses is shown."""
     used = {first, second} if name == FUSION else {name}
@@ -122,7 +127,7 @@ def build(method: str, gamma: float) -> MethodControls:
         slider = gr.Slider(
             LOG_LOW,
             LOG_HIGH,
-            value=math.log10(gamma),
+            value=position(gamma),
             step=0.02,
             label="Balance γ:  more content  ⟵  ⟶  more style",
             elem_id="gamma-slider",
@@ -134,7 +139,8 @@ def build(method: str, gamma: float) -> MethodControls:
             gamma, label="γ", elem_id="gamma", scale=1, min_width=76, minimum=0.001, maximum=10_000, step=0.1
         )
     slider.input(None, slider, number, js=TO_NUMBER, api_visibility="private")
-    number.change(None, number, slider, js=TO_SLIDER, api_visibility="private")
+    # `input`, not `change`: the rounded number must not pull the slider back while it is dragged.
+    number.input(None, number, slider, js=TO_SLIDER, api_visibility="private")
     for component in (radio, one, two):
         component.change(
             visibility,

@@ -92,7 +92,9 @@ class Job:
 
     def recipe(self) -> dict[str, Any]:
         """What it takes to make this picture again, as plain JSON values."""
+        kind = "transfer" if self.content is not None and self.style is not None else "reconstruction"
         return {
+            "kind": kind,
             "settings": self.settings.as_dict(),
             "size": list(self.shape),
             "weights_sha256": self.encoder.weights_hash,

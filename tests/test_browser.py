@@ -186,6 +186,7 @@ def test_the_gamma_slider_is_logarithmic_and_the_preset_fills_the_controls(page)
     page.locator("#preset input").click()
     page.get_by_role("option", name="draft").click()
     expect(number).to_have_value("1")
+    expect(slider).to_have_value("0")
     page.get_by_role("button", name="More settings").click()
     expect(page.locator("#iterations input")).to_have_value("60")
 
