@@ -51,7 +51,7 @@ def draw(history: History | None) -> str:
 
 
 def _frame(inside: str, labels: str, hint: str, legend: str, total: int = 0) -> str:
-    axis = f"step 1 … {total}" if total else "step"
+    axis = f"step 1 … {total}; a jump is a larger size" if total else "step"
     return (
         '<figure class="nst-curve" role="img" aria-label="Loss of every term over the steps, log scale">'
         '<div class="plot"><svg viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">'
