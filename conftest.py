@@ -23,7 +23,8 @@ def pytest_configure(config: Any) -> None:
         option.nbval_current_env = True  # the kernel of this environment, whatever the notebook names
     if option.nbval_sanitize_with is None:
         option.nbval_sanitize_with = str(SANITISER)
-    option.nbval_kernel_startup_timeout = max(300, option.nbval_kernel_startup_timeout)  # s, for slow machines
+    # Seconds; the default of 60 is short for a busy machine.
+    option.nbval_kernel_startup_timeout = max(300, option.nbval_kernel_startup_timeout)
     # Kernels inherit these: two threads that sleep while they wait, no progress bars.
     os.environ["OMP_NUM_THREADS"] = "2"
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")

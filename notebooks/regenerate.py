@@ -36,7 +36,7 @@ def clean(notebook: nbformat.NotebookNode) -> None:
 
 def regenerate(path: Path) -> None:
     """Runs one notebook and writes it back. Raises CellExecutionError where a cell fails."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     start = time.perf_counter()
     NotebookClient(
         notebook,
@@ -46,7 +46,7 @@ def regenerate(path: Path) -> None:
         resources={"metadata": {"path": str(path.parent)}},
     ).execute()
     clean(notebook)
-    text = nbformat.writes(notebook) + "\n"
+    text = nbformat.writes(notebook) + "\n"  # type: ignore[no-untyped-call]
     part = path.with_suffix(".part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
@@ -58,7 +58,9 @@ def regenerate(path: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run the notebooks and store their outputs in place.")
-    parser.add_argument("--only", nargs="+", default=[""], metavar="NN", help="beginnings of file names, e.g. 03")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], metavar="NN", help="first digits of names, e.g. 03"
+    )
     parser.add_argument("--pretty", action="store_true", help="larger figures: minutes instead of seconds")
     options = parser.parse_args()
     os.environ["NSTLIB_FIGURES"] = "full" if options.pretty else "quick"
