@@ -10,12 +10,14 @@ import gradio as gr
 import nstlib
 from demo.method_controls import FUSION, NAMES, MethodControls
 
+SOURCE = "https://github.com/nstlib/nstlib/blob/main"  # NSTLIB_SOURCE_URL names another home
 NUMBER_SIDE = 256  # px: the picture whose size the numbers are compared with
 
 
 @dataclass(frozen=True)
 class Idea:
-    """One method. formula, cost: LaTeX. blind: what it cannot see. notebook: where it is derived."""
+    """One method. formula, cost: LaTeX. blind: what it cannot see. notebook: file#section
+    that derives it."""
 
     words: str
     formula: str
@@ -33,7 +35,7 @@ IDEAS = {
         "the mean of every channel",
         "how much a detector varies, and which detectors fire together",
         r"O(N_l M_l)",
-        "04_four_styles_of_style",
+        "04_four_styles_of_style#Linear",
     ),
     "poly": Idea(
         "Ask of every *pair* of detectors: *how often do you fire together?* This is the Gram matrix of "
@@ -45,7 +47,7 @@ IDEAS = {
         "the Gram matrix: one number for every pair of channels",
         "everything beyond second moments: two very different crowds can have the same Gram matrix",
         r"O(N_l^2 M_l)",
-        "03_gram_is_mmd",
+        "03_gram_is_mmd#The derivation",
     ),
     "gaussian": Idea(
         "Ask how *crowded* feature space is around every point, seen through a blur of width σ. In principle "
@@ -55,7 +57,7 @@ IDEAS = {
         "averages of random cosines, a fingerprint of the whole distribution",
         "details much finer or much coarser than its blur σ",
         r"O(N_l D M_l)",
-        "02_two_sample_problem",
+        "02_two_sample_problem#The Gaussian kernel",
     ),
     "bn": Idea(
         "Ask of every detector two things: *how strongly do you fire on average, and how much does that "
@@ -65,7 +67,7 @@ IDEAS = {
         "the mean and the deviation of every channel",
         "which detectors fire together",
         r"O(N_l M_l)",
-        "04_four_styles_of_style",
+        "04_four_styles_of_style#BN statistics",
     ),
 }
 
@@ -107,12 +109,12 @@ def _one(name: str) -> str:
     )
 
 
-def _link(notebook: str) -> str:
+def _link(place: str) -> str:
+    """A link to a section of a notebook; headings are anchors, with dashes for spaces."""
+    notebook, _, section = place.partition("#")
     path = f"notebooks/{notebook}.ipynb"
-    base = os.environ.get("NSTLIB_SOURCE_URL", "")
-    if not base and (space := os.environ.get("SPACE_ID")):
-        base = f"https://huggingface.co/spaces/{space}/blob/main"
-    return f"[{path}]({base.rstrip('/')}/{path})" if base else f"`{path}` derives and checks it"
+    base = os.environ.get("NSTLIB_SOURCE_URL", SOURCE)
+    return f"[{path}, “{section}”]({base.rstrip('/')}/{path}#{section.replace(' ', '-')})"
 
 
 def memory(name: str, c: float | None, first: str, second: str) -> str:
