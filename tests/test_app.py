@@ -274,3 +274,14 @@ def test_the_idea_counts_what_each_method_keeps():
         n * (n + 1) // 2 for n in (encoder.channels[x] for x in encoder.style_layers)
     )
     assert idea.describe("fusion", 0, "bn", "poly", 0.3).count("It cannot see") == 2
+
+
+@pytest.mark.parametrize("name", idea.IDEAS)
+def test_the_idea_links_to_a_section_that_exists(name):
+    notebook, _, section = idea.IDEAS[name].notebook.partition("#")
+    cells = json.loads((Path("notebooks") / f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
+    lines = [
+        line.strip("# \n") for cell in cells if cell["cell_type"] == "markdown" for line in cell["source"]
+    ]
+    assert section in lines
+    assert f"{notebook}.ipynb#{section.replace(' ', '-')}" in idea.describe(name, 0, name, name, 0.5)
