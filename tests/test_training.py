@@ -1,0 +1,89 @@
+"""The training script, for a few steps on a teacher of random weights: it trains, resumes and exports."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+import nstlib
+
+ROOT = Path(__file__).parent.parent
+PLAN = ((16, 2), (32, 2), (64, 4), (128, 4), (128, 1))  # widths and depths of the compact teacher
+FULL = (64, 128, 256, 512, 512)  # widths its auxiliary maps are lifted to
+
+
+def compact_teacher(path: Path) -> Path:
+    """A file with the compact VGG-19's names and shapes, and seeded random values."""
+    generator = torch.Generator().manual_seed(0)
+
+    def conv(to: int, of: int, size: int) -> torch.Tensor:
+        return torch.randn(to, of, size, size, generator=generator) * (2 / (of * size * size)) ** 0.5
+
+    tensors = {"conv0.weight": torch.eye(3)[:, :, None, None].contiguous(), "conv0.bias": torch.zeros(3)}
+    channels = 3
+    for block, ((width, depth), full) in enumerate(zip(PLAN, FULL, strict=True), start=1):
+        for index in range(1, depth + 1):
+            tensors[f"conv{block}{index}.weight"] = conv(width, channels, 3)
+            tensors[f"conv{block}{index}.bias"] = torch.zeros(width)
+            channels = width
+        tensors[f"conv{block}1_aux.weight"] = conv(full, width, 1)
+        tensors[f"conv{block}1_aux.bias"] = torch.zeros(full)
+    save_file(tensors, path)
+    return path
+
+
+def train(teacher: str, out: Path, steps: int) -> str:
+    command = [sys.executable, "training/distill.py", "--teacher", teacher, "--out", str(out)]
+    command += ["--images", "examples/styles", "examples/contents", "--steps", str(steps)]
+    command += ["--every", "2", "--batch", "2", "--crop", "64", "--float32", "--device", "cpu"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_it_trains_resumes_and_exports_an_encoder(tmp_path: Path) -> None:
+    teacher = str(compact_teacher(tmp_path / "teacher.safetensors"))
+    first = train(teacher, tmp_path / "run", steps=2)
+    assert "resumed" not in first
+    assert "resumed at step 2" in train(teacher, tmp_path / "run", steps=4)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [2, 4]
+    for row in rows:
+        assert all(0 < error < 100 for layer in row if layer != "step" for error in row[layer])
+    encoder = nstlib.load_encoder(weights=tmp_path / "run" / "vgg19-slim.safetensors")
+    picture = nstlib.load_image("examples/contents/valley.jpg", size=64)
+    features = encoder(picture, encoder.style_layers)
+    assert [F.shape[1] for F in features.values()] == [16, 32, 64, 128, 128]
+    assert all(torch.isfinite(F).all() and F.std() > 0 for F in features.values())
+
+
+def test_the_exported_encoder_is_the_student(tmp_path: Path) -> None:
+    """Folding batch norm away changes nothing away from the border."""
+    sys.path.insert(0, str(ROOT / "training"))
+    try:
+        from student import Student
+    finally:
+        sys.path.pop(0)
+    generator = torch.Generator().manual_seed(1)
+    student = Student()
+    with torch.no_grad():
+        for norm in student.norms.values():
+            norm.weight.copy_(0.5 + torch.rand(norm.weight.shape, generator=generator))
+            norm.bias.copy_(0.3 * torch.randn(norm.bias.shape, generator=generator))
+        student.train()
+        image = torch.rand(1, 3, 320, 320, generator=generator)
+        for _ in range(40):
+            student(image)  # settles the running statistics
+        student.eval()
+        expected = student(image)
+    save_file({k: v.contiguous() for k, v in student.folded().items()}, tmp_path / "folded.safetensors")
+    encoder = nstlib.load_encoder(weights=tmp_path / "folded.safetensors")
+    found = encoder.maps(image, encoder.style_layers)
+    for layer in encoder.style_layers:
+        inside = slice(112 // encoder.strides[layer], -(112 // encoder.strides[layer]))
+        torch.testing.assert_close(
+            found[layer][..., inside, inside], expected[layer][..., inside, inside], rtol=1e-3, atol=1e-3
+        )
