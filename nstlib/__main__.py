@@ -123,9 +123,12 @@ def _transfer(options: argparse.Namespace) -> int:
 
 def _reconstruct(options: argparse.Namespace) -> int:
     settings = _settings(options)
+    levels = options.levels or 1  # one size shows what the layers see by themselves
     style = load_image(options.style, settings.size)
     encoder = load_encoder(settings.encoder, weights=options.weights, pooling=settings.pooling)
-    return _finish(recipes.reconstruct_style(style, options.layer, settings, encoder=encoder), options)
+    return _finish(
+        recipes.reconstruct_style(style, options.layer, settings, encoder=encoder, levels=levels), options
+    )
 
 
 def _finish(steps: Iterator[Step], options: argparse.Namespace) -> int:

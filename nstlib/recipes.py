@@ -51,8 +51,10 @@ def reconstruct_style(
     **changes: Any,
 ) -> Iterator[Step]:
     """A texture from noise with the style statistics of the first `layer` style layers (1 … 5): α = 0
-    (paper, Figure 1). Yields Steps of the style's size. Raises ValueError for a layer out of range."""
-    settings, network = _resolve(settings, encoder, changes)
+    (paper, Figure 1). Yields Steps of the style's size, from one size only unless `levels` is given: small
+    sizes would lend shallow layers the large pieces they cannot see. Raises ValueError for a layer out of
+    range."""
+    settings, network = _resolve(settings, encoder, {"levels": 1} | changes)
     layers = settings.style_layers or network.style_layers
     if not 1 <= layer <= len(layers):
         raise ValueError(f"layer must lie in 1 … {len(layers)}: the number of style layers used, got {layer}")
@@ -71,8 +73,9 @@ def reconstruct_content(
     **changes: Any,
 ) -> Iterator[Step]:
     """The picture that noise becomes when only the features of one layer must match (default: the
-    encoder's content layer): what that layer remembers of it. Yields Steps of the content's size."""
-    settings, network = _resolve(settings, encoder, changes)
+    encoder's content layer): what that layer remembers of it. Yields Steps of the content's size, from one
+    size only unless `levels` is given."""
+    settings, network = _resolve(settings, encoder, {"levels": 1} | changes)
     _check_image(content, "content")
     layers = settings.content_layers if layer is None else (layer,)
     settings = settings.replace(content_layers=layers, start="random", alpha=settings.alpha or 1.0)

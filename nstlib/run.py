@@ -23,7 +23,7 @@ from nstlib.synthesis import Step, synthesize
 from nstlib.version import __version__
 
 COARSEST = 64  # px: no level's shorter side is below this, so that relu5_1 keeps several positions
-CALIBRATION_NOISE = 0.2  # deviation of the noise on the image at which gradients are compared
+CALIBRATION_NOISE = 0.2  # deviation of the noise on the picture at which gradients are compared
 
 
 def resized(image: Tensor, height: int, width: int) -> Tensor:
@@ -82,12 +82,10 @@ class Job:
                 method = settings.discrepancy.seeded(settings.seed)
                 terms = style_terms(method, encoder(style, layers), weights)
         objective = Objective(P, terms, alpha=settings.alpha, gamma=settings.gamma, tv=settings.tv)
-        if content is None:
-            assert style is not None
-            reference = self.noise(tuple(style.shape))
-        else:
-            noise = (self.noise(tuple(content.shape)) - 0.5) * math.sqrt(12)
-            reference = (content + CALIBRATION_NOISE * noise).clamp(0, 1)
+        picture = style if content is None else content
+        assert picture is not None
+        noise = (self.noise(tuple(picture.shape)) - 0.5) * math.sqrt(12)
+        reference = (picture + CALIBRATION_NOISE * noise).clamp(0, 1)
         return calibrate(objective, lambda x: encoder(x, objective.layers), reference)
 
     def recipe(self) -> dict[str, Any]:
