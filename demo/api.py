@@ -43,18 +43,25 @@ def stylize(
             raise ValueError(problem)
         if preset not in nstlib.PRESETS:
             raise ValueError(f"unknown preset {preset!r}; presets are {', '.join(nstlib.PRESETS)}")
-        chosen = nstlib.PRESETS[preset].replace(
-            method=method,
-            gamma=gamma,
-            size=int(size),
-            iterations=int(iterations),
-            seed=int(seed),
-            encoder=encoder,
-        )
+        chosen = _chosen(nstlib.PRESETS[preset], method, gamma, size, iterations, seed, encoder)
         job = Job(controls.within_limits(chosen), content, style, seconds=LIMITS.seconds)
         yield from _answers(job, reproduce.file_name(chosen, content, style))
     except Exception as error:
         raise gr.Error(messages.explain(error, content, style), print_exception=False) from error
+
+
+def _chosen(
+    base: nstlib.Settings, method: str, gamma: float, size: int, iterations: int, seed: int, encoder: str
+) -> nstlib.Settings:
+    """`base` with a caller's choices; whole numbers may arrive as floats. Raises ValueError out of range."""
+    return base.replace(
+        method=method,
+        gamma=gamma,
+        size=int(size),
+        iterations=int(iterations),
+        seed=int(seed),
+        encoder=encoder,
+    )
 
 
 def _answers(job: Job, name: str) -> Iterator[Answer]:
@@ -94,14 +101,7 @@ def compare(
     Streams (sheet, info) each time a picture is finished. info: finished, total, labels, done.
     """
     try:
-        chosen = nstlib.Settings().replace(
-            method=method,
-            gamma=gamma,
-            size=int(size),
-            iterations=int(iterations),
-            seed=int(seed),
-            encoder=encoder,
-        )
+        chosen = _chosen(nstlib.Settings(), method, gamma, size, iterations, seed, encoder)
         grid = comparisons.plan(kind, controls.within_limits(chosen), content, style, LIMITS.seconds)
         yield from _sheets(grid)
     except Exception as error:

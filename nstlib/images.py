@@ -6,7 +6,6 @@ animation the first frame is taken.
 """
 
 import json
-import math
 import os
 import warnings
 from pathlib import Path
@@ -147,9 +146,3 @@ def read_recipe(source: str | os.PathLike[str] | IO[bytes]) -> dict[str, Any]:
     if not isinstance(recipe, dict):
         raise ImageError(f"{source} holds no nstlib recipe; only PNG files that nstlib saved do")
     return recipe
-
-
-def fit(height: int, width: int, size: int) -> tuple[int, int]:
-    """(height, width) scaled so that the longest side is `size` px, each at least 1."""
-    scale = size / max(height, width)
-    return max(1, math.floor(height * scale + 0.5)), max(1, math.floor(width * scale + 0.5))
