@@ -18,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from nstlib import checkpoints, recipes
-from nstlib.features import load_encoder, pick_device
+from nstlib.features import Encoder, load_encoder, pick_device
 from nstlib.images import load_image, read_recipe, save_image
 from nstlib.settings import PRESETS, Settings
 from nstlib.synthesis import Step
@@ -114,10 +114,16 @@ def _settings(options: argparse.Namespace) -> Settings:
     )
 
 
+def _encoder(settings: Settings, options: argparse.Namespace) -> Encoder:
+    return load_encoder(
+        settings.encoder, weights=options.weights, pooling=settings.pooling, dtype=settings.dtype
+    )
+
+
 def _transfer(options: argparse.Namespace) -> int:
     settings = _settings(options)
     content, style = load_image(options.content, settings.size), load_image(options.style, settings.size)
-    encoder = load_encoder(settings.encoder, weights=options.weights, pooling=settings.pooling)
+    encoder = _encoder(settings, options)
     return _finish(recipes.transfer(content, style, settings, encoder=encoder), options)
 
 
@@ -125,7 +131,7 @@ def _reconstruct(options: argparse.Namespace) -> int:
     settings = _settings(options)
     levels = options.levels or 1  # one size shows what the layers see by themselves
     style = load_image(options.style, settings.size)
-    encoder = load_encoder(settings.encoder, weights=options.weights, pooling=settings.pooling)
+    encoder = _encoder(settings, options)
     return _finish(
         recipes.reconstruct_style(style, options.layer, settings, encoder=encoder, levels=levels), options
     )

@@ -7,14 +7,14 @@ Only the layers up to the deepest one asked for are run.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from nstlib import checkpoints, networks
+from nstlib import checkpoints, networks, precision, taps
 from nstlib.networks import Network
 
 Pooling = Literal["max", "avg"]
@@ -26,15 +26,22 @@ class Encoder:
 
     name: as given to `load_encoder`. layers: all layer names, shallow to deep. channels, strides: N_l and
     the pixels between positions, by layer. style_layers, content_layer: the defaults of a run.
-    weights_hash: SHA-256 of the weight file ("" for random weights).
+    weights_hash: SHA-256 of the weight file ("" for random weights). dtype: of the network's arithmetic.
     """
 
-    def __init__(self, name: str, network: Network, weights_hash: str, device: torch.device) -> None:
+    def __init__(
+        self,
+        name: str,
+        network: Network,
+        weights_hash: str,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self.name, self.weights_hash, self.device = name, weights_hash, device
-        self._network = network
-        self._stages = nn.ModuleDict(network.stages).to(device).eval()
-        self._stages.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._stages.requires_grad_(False)
+        self._network, self.dtype = network, dtype
+        for stage in network.stages.values():
+            stage.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            stage.eval().requires_grad_(False)
         self._mean = network.mean.to(device).view(3, 1, 1)
         self._std = network.std.to(device).view(3, 1, 1)
         self.layers = tuple(name for name in network.stages if not name.startswith("pool"))
@@ -52,11 +59,25 @@ class Encoder:
                 f"{self.name} has no layer {', '.join(unknown)}; it has {', '.join(self.layers)}"
             )
 
-    def maps(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        """{layer: (B, N_l, H_l, W_l)} for an image (B, 3, H, W), with H_l = H // stride, W_l = W // stride.
+    def __call__(
+        self, image: Tensor, layers: Iterable[str], *, checkpoint: bool = False
+    ) -> dict[str, Tensor]:
+        """{layer: F (B, N_l, M_l)} for an image (B, 3, H, W), with M_l = H_l · W_l positions.
 
+        checkpoint: needs about half the memory for a gradient and a third more time (see taps.py).
         Raises ValueError for an unknown layer, or an image too small for the deepest one.
         """
+        return {layer: F for layer, (F, _) in self._collect(image, layers, checkpoint).items()}
+
+    def maps(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """{layer: (B, N_l, H_l, W_l)}: the same with the positions in rows and columns."""
+        return {
+            layer: F.view(*F.shape[:2], *size) for layer, (F, size) in self._collect(image, layers).items()
+        }
+
+    def _collect(
+        self, image: Tensor, layers: Iterable[str], checkpoint: bool = False
+    ) -> dict[str, tuple[Tensor, taps.Size]]:
         wanted = tuple(dict.fromkeys(layers))
         self.check_layers(wanted)
         if image.dim() != 4 or image.shape[1] != 3:
@@ -68,23 +89,11 @@ class Encoder:
                 f"its shorter side must be at least {stride} px"
             )
         margin = self._network.margin
-        x = ((image.to(self.device) - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+        x = ((image.to(self.device) - self._mean) / self._std).to(self.dtype)
+        x = x.contiguous(memory_format=torch.channels_last)
         if margin:  # the network pads with zeros; a ring of mirrored picture keeps those off the border
             x = nn.functional.pad(x, [margin] * 4, mode="reflect" if side > margin else "replicate")
-        remaining, result = set(wanted), {}
-        for name, stage in self._stages.items():
-            if not remaining:
-                break
-            x = stage(x)
-            if name in remaining:
-                remaining.discard(name)
-                ring = margin // self.strides[name]
-                result[name] = x[..., ring : x.shape[-2] - ring, ring : x.shape[-1] - ring].float()
-        return {layer: result[layer] for layer in wanted}
-
-    def __call__(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        """{layer: F (B, N_l, M_l)}: `maps` with the positions in one dimension, M_l = H_l · W_l."""
-        return {layer: x.flatten(2) for layer, x in self.maps(image, layers).items()}
+        return taps.collect(self._network, x, wanted, checkpoint)
 
 
 def load_encoder(
@@ -93,33 +102,48 @@ def load_encoder(
     weights: str | os.PathLike[str] | None = None,
     pooling: Pooling = "max",
     device: str | torch.device = "auto",
+    dtype: precision.DType = "float32",
 ) -> Encoder:
     """An encoder by name; the same arguments give the same object.
 
     name: "vgg19-slim" (embedded, quarter width), "vgg19", "vgg16", "resnet50" (torchvision's official
     weights, downloaded once), "vgg19-random" (seeded random weights: a control). weights: a file to use
     instead (.safetensors, or a torch state dict). pooling: "max", or "avg" rescaled. device: "auto" takes
-    CUDA, then MPS, then the CPU. Raises ValueError for an unknown name, WeightsError (see checkpoints.py).
+    CUDA, then MPS, then the CPU. dtype: of the network's arithmetic; "auto" takes bfloat16 where it is
+    faster here (see precision.py). Features are float32 in any case.
+    Raises ValueError for an unknown name or dtype, WeightsError (see checkpoints.py).
     """
     if name not in ENCODERS:
         raise ValueError(f"unknown encoder {name!r}; encoders are {', '.join(ENCODERS)}")
     if pooling not in ("max", "avg"):
         raise ValueError(f"pooling must be 'max' or 'avg', got {pooling!r}")
-    path = None if weights is None else os.path.abspath(weights)
-    return _load(name, path, pooling, str(pick_device(device)))
+    if dtype not in precision.DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(precision.DTYPES)}, got {dtype!r}")
+    path, where = None if weights is None else os.path.abspath(weights), pick_device(device)
+
+    def load(dtype: torch.dtype) -> Encoder:
+        return _load(name, path, pooling, str(where), dtype)
+
+    def deepest(dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+        encoder = load(dtype)
+        layers = encoder.style_layers
+        return lambda image: torch.stack([F.mean() for F in encoder(image, layers).values()]).sum()
+
+    chosen = precision.choose(name, where, deepest) if dtype == "auto" else dtype
+    return load(getattr(torch, chosen))
 
 
-@lru_cache(maxsize=4)
-def _load(name: str, weights: str | None, pooling: Pooling, device: str) -> Encoder:
+@lru_cache(maxsize=6)
+def _load(name: str, weights: str | None, pooling: Pooling, device: str, dtype: torch.dtype) -> Encoder:
     if name == "vgg19-random":
-        return Encoder(name, networks.random_vgg19(pooling), "", torch.device(device))
+        return Encoder(name, networks.random_vgg19(pooling), "", torch.device(device), dtype)
     path = checkpoints.find(name, weights)
     state = checkpoints.read(path)
     try:
         network = networks.build(name, state, pooling)
     except (KeyError, RuntimeError) as error:
         raise checkpoints.WeightsError(f"{path} does not fit {name}: {error}") from error
-    return Encoder(name, network, checkpoints.sha256(path), torch.device(device))
+    return Encoder(name, network, checkpoints.sha256(path), torch.device(device), dtype)
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:

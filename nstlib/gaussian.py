@@ -5,14 +5,49 @@ compares a few random pairs a step; we compare averages of D random cosines over
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from nstlib.discrepancy import Discrepancy, Summary
 from nstlib.kernels import bandwidth, gaussian
+
+
+class MeanCosine(torch.autograd.Function):
+    """mean cos(Wx + u) over positions x: X (..., N, M), W (..., D, N), u (D, 1) → (..., D); gradient for X.
+
+    At relu1_1 the cosines are many times the features. They are made, used and forgotten block by block,
+    in the processor's cache, and their derivatives −sin(Wx + u) again in backward.
+    """
+
+    BLOCK = 1 << 19  # numbers: 2 MB
+
+    @staticmethod
+    def angles(X: Tensor, W: Tensor, u: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        step = max(1, MeanCosine.BLOCK // W[..., 0].numel())
+        for start in range(0, X.shape[-1], step):
+            block = slice(start, start + step)
+            yield block, (W @ X[..., block]).add_(u)  # (..., D, step)
+
+    @staticmethod
+    def forward(ctx: Any, X: Tensor, W: Tensor, u: Tensor) -> Tensor:
+        ctx.save_for_backward(X, W, u)
+        total = torch.stack([angle.cos_().sum(-1) for _, angle in MeanCosine.angles(X, W, u)])
+        return total.sum(0) / X.shape[-1]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
+        X, W, u = ctx.saved_tensors
+        weighted = (W * (g / -X.shape[-1]).unsqueeze(-1)).mT  # (..., N, D)
+        gradient = torch.empty_like(X)  # keeps X's order in memory
+        for block, angle in MeanCosine.angles(X, W, u):
+            gradient[..., block] = weighted @ angle.sin_()
+        return gradient, None, None
 
 
 @dataclass(frozen=True)
@@ -76,7 +111,8 @@ class GaussianMMD(Discrepancy):
     def embed(self, X: Tensor, summary: Summary) -> Tensor:
         """mean √(2/D) cos(Wx + u) over positions: (..., N, M) → (..., D)."""
         W, u = summary["frequencies"], summary["phases"]
-        return torch.cos(W @ X + u).mean(-1) * math.sqrt(2 / W.shape[-2])
+        mean: Tensor = MeanCosine.apply(X, W, u)  # type: ignore[no-untyped-call]
+        return mean * math.sqrt(2 / W.shape[-2])
 
     def distance(self, F: Tensor, summary: Summary) -> Tensor:
         if self.estimator == "paired":

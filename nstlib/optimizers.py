@@ -26,44 +26,68 @@ class Optimizer(Protocol):
 
 class LBFGS:
     """Limited-memory BFGS. memory: curvature pairs kept. cap: longest step, root mean square
-    over x; the first is 0.01 long. lr: factor on a full quasi-Newton step."""
+    over x; the first is 0.01 long. lr: factor on a full quasi-Newton step.
+
+    A direction is a sum of the pairs (s, y) and the gradient g, so the recursion can work on its
+    coefficients and the vectors' inner products alone (Chen, Wang and Zhou 2014): it touches the vectors
+    twice an iteration, however many pairs there are.
+    """
 
     def __init__(self, memory: int = 20, cap: float = 0.1, lr: float = 1.0) -> None:
-        self.cap, self.lr, self.first = cap, lr, 0.01
-        self.pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=memory)  # s, y, 1 / sᵀy
-        self.gradient: Tensor | None = None
+        self.memory, self.cap, self.lr, self.first = memory, cap, lr, 0.01
+        self.slots: deque[int] = deque()  # places of the pairs in `vectors`, oldest first
+        self.vectors: Tensor | None = None  # (2 memory + 1, pixels): every s, every y, the last gradient
+        self.products = torch.zeros(2 * memory + 1, 2 * memory + 1, dtype=torch.float64)  # vᵢᵀvⱼ
         self.change: Tensor | None = None
 
     def __call__(self, gradient: Tensor) -> Tensor:
-        g = gradient.flatten()
-        if self.gradient is not None and self.change is not None:
-            s, y = self.change, g - self.gradient
-            curvature = s @ y
-            if curvature > 1e-10 * (y @ y):  # keeps the Hessian's estimate positive definite
-                self.pairs.append((s, y, 1 / curvature))
-        direction = self._direction(g)
+        if self.vectors is None:
+            self.vectors = gradient.new_zeros(2 * self.memory + 1, gradient.numel())
+        new, g = [-1], gradient.flatten()
+        if self.change is not None:
+            free = set(range(self.memory)) - set(self.slots)
+            slot = min(free) if free else self.slots.popleft()
+            s, y = self.vectors[slot], self.vectors[self.memory + slot]
+            s.copy_(self.change.flatten())
+            torch.sub(g, self.vectors[-1], out=y)
+            new += [slot, self.memory + slot]
+        self.vectors[-1] = g
+        rows = torch.stack([torch.mv(self.vectors, self.vectors[i]) for i in new]).double().cpu()
+        self.products[new], self.products[:, new] = rows, rows.mT
+        if self.change is not None:
+            self._keep(slot)
+        coefficients = self._direction()
+        direction = torch.mv(self.vectors.mT, coefficients.to(g))
         length = direction.square().mean().sqrt()
-        limit = self.cap if self.pairs else min(self.cap, self.first)  # no curvature yet to size it
-        scale = torch.clamp(limit / length.clamp(min=1e-30), max=self.lr if self.pairs else float("inf"))
-        self.gradient, self.change = g.clone(), direction * scale
-        return self.change.view_as(gradient)
+        limit = self.cap if self.slots else min(self.cap, self.first)  # no curvature yet to size it
+        scale = torch.clamp(limit / length.clamp(min=1e-30), max=self.lr if self.slots else float("inf"))
+        self.change = (direction * scale).view_as(gradient)
+        return self.change
 
-    def _direction(self, g: Tensor) -> Tensor:
-        """−H g by the two-loop recursion, H the inverse Hessian that the pairs imply."""
-        q, alphas = g.clone(), []
-        for s, y, rho in reversed(self.pairs):
-            alphas.append(rho * (s @ q))
-            q -= alphas[-1] * y
-        if self.pairs:
-            s, y, rho = self.pairs[-1]
-            q /= rho * (y @ y)
-        for (s, y, rho), alpha in zip(self.pairs, reversed(alphas), strict=True):
-            q += (alpha - rho * (y @ q)) * s
+    def _keep(self, slot: int) -> None:
+        """Adds the pair in `slot`, if its curvature keeps the Hessian's estimate positive definite."""
+        y = self.memory + slot
+        if self.products[slot, y] > 1e-10 * self.products[y, y]:
+            self.slots.append(slot)
+
+    def _direction(self) -> Tensor:
+        """−H g by the two-loop recursion, H the inverse Hessian that the pairs imply, as coefficients."""
+        P, m = self.products, self.memory
+        q, alphas = torch.zeros(len(P), dtype=P.dtype), []
+        q[-1] = 1
+        for s in reversed(self.slots):
+            alphas.append(P[s] @ q / P[s, m + s])
+            q[m + s] -= alphas[-1]
+        if self.slots:
+            s = self.slots[-1]
+            q *= P[s, m + s] / P[m + s, m + s]
+        for s, alpha in zip(self.slots, reversed(alphas), strict=True):
+            q[s] += alpha - P[m + s] @ q / P[s, m + s]
         return -q
 
     def rejected(self) -> None:
-        self.pairs.clear()
-        self.gradient = self.change = None
+        self.slots.clear()
+        self.change = None
         self.cap, self.first = self.cap / 4, self.first / 4
 
 

@@ -102,8 +102,8 @@ def _resolve(
         settings = PRESETS[settings]
     settings = settings.replace(**changes)
     if not isinstance(encoder, Encoder):
-        encoder = load_encoder(encoder or settings.encoder, pooling=settings.pooling)
-    settings = settings.replace(encoder=encoder.name)
+        encoder = load_encoder(encoder or settings.encoder, pooling=settings.pooling, dtype=settings.dtype)
+    settings = settings.replace(encoder=encoder.name, dtype=str(encoder.dtype).removeprefix("torch."))
     encoder.check_layers((*settings.style_layers, *settings.content_layers))
     return settings, encoder
 

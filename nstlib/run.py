@@ -126,7 +126,9 @@ def run(job: Job) -> Iterator[Step]:
         objective = job.objective(content, style)
         steps = synthesize(
             x,
-            lambda x, objective=objective: objective(x, encoder(x, objective.layers)),  # type: ignore[misc]
+            lambda x, objective=objective: objective(  # type: ignore[misc]
+                x, encoder(x, objective.layers, checkpoint=settings.memory == "small")
+            ),
             iterations=iterations,
             optimizer=settings.optimizer,
             lr=settings.lr,

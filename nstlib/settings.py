@@ -11,9 +11,11 @@ from typing import Any, Literal
 from nstlib.discrepancy import Discrepancy
 from nstlib.features import ENCODERS, Pooling
 from nstlib.methods import method as parse_method
+from nstlib.precision import DTYPES, DType
 from nstlib.synthesis import OptimizerName
 
 Start = Literal["content", "random"]
+Memory = Literal["auto", "fast", "small"]
 
 
 def knob(
@@ -49,6 +51,14 @@ class Settings:
     )
     tolerance: float = knob(
         0.0, "stop when the loss changes by less than this fraction a step (0: never)", 0, 1
+    )
+    dtype: DType = knob(
+        "auto", "arithmetic inside the encoder (auto: bfloat16 where it is faster)", choices=DTYPES
+    )
+    memory: Memory = knob(
+        "auto",
+        "fast, or small: less than half the memory in a third more time (auto: fast where it fits)",
+        choices=("auto", "fast", "small"),
     )
     pooling: Pooling = knob("max", "pooling inside the encoder", choices=("max", "avg"))
     seed: int = knob(0, "seed of every random draw", 0, 2**31 - 1)

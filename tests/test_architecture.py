@@ -10,8 +10,9 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "nstlib"
 ORDER = [  # each module may import only from modules before it
     ("version",),
-    ("torchvision_cpu", "kernels", "images", "optimizers"),
+    ("torchvision_cpu", "kernels", "images", "optimizers", "precision"),
     ("discrepancy", "networks", "checkpoints", "synthesis"),
+    ("taps",),
     ("gaussian", "objective", "features"),
     ("methods",),
     ("settings",),

@@ -1,0 +1,118 @@
+"""The arithmetic an encoder runs in: float32, or bfloat16 where a short timing shows that it pays.
+
+Whether it pays cannot be told from a processor's name: with matrix units bfloat16 is several times as
+fast, with plain vector instructions about equal, without either far slower. So the first run on a machine
+times both, once for each encoder, and remembers the answer in a small file (the same run gives the
+same picture tomorrow). Only the network is concerned: features leave it as float32.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+DType = Literal["auto", "float32", "bfloat16"]
+DTYPES = ("auto", "float32", "bfloat16")
+
+SIDE = 192  # px of the picture that is timed
+REPEATS = 4  # of which the fastest counts
+GAIN = 1.15  # bfloat16 must be this many times as fast: less is not worth its rounding
+
+_known: dict[str, dict[str, Any]] = {}  # what this process has measured or read
+
+
+def choose(
+    name: str, device: torch.device, encode: Callable[[torch.dtype], Callable[[Tensor], Tensor]]
+) -> str:
+    """ "float32" or "bfloat16" for the encoder `name` on `device`.
+
+    encode: dtype → a function from images (1, 3, H, W) to a scalar; its gradient is what is timed.
+    $NSTLIB_DTYPE decides without measuring. Raises ValueError where that is not a known dtype.
+    """
+    if forced := os.environ.get("NSTLIB_DTYPE", ""):
+        if forced not in DTYPES:
+            raise ValueError(f"NSTLIB_DTYPE must be one of {', '.join(DTYPES)}, got {forced!r}")
+        if forced != "auto":
+            return forced
+    key = f"{name} on {machine(device)}"
+    if key not in _known:
+        _known.update(_read())
+    if key not in _known:
+        _known[key] = measure(device, encode)
+        _write({**_read(), key: _known[key]})
+    return str(_known[key]["dtype"])
+
+
+def measure(
+    device: torch.device, encode: Callable[[torch.dtype], Callable[[Tensor], Tensor]]
+) -> dict[str, Any]:
+    """{"dtype": the choice, "float32": seconds, "bfloat16": seconds or None where it cannot run}."""
+    base = _seconds(encode(torch.float32), device)
+    try:
+        other: float | None = _seconds(encode(torch.bfloat16), device, limit=base)
+    except (RuntimeError, TypeError, NotImplementedError):  # a device without bfloat16
+        other = None
+    better = other is not None and other * GAIN < base
+    return {"dtype": "bfloat16" if better else "float32", "float32": base, "bfloat16": other}
+
+
+def _seconds(value: Callable[[Tensor], Tensor], device: torch.device, limit: float = float("inf")) -> float:
+    """Of one gradient; given up after a first one that takes twice the limit."""
+    times = []
+    x = torch.linspace(0, 1, 3 * SIDE * SIDE, device=device).view(1, 3, SIDE, SIDE).requires_grad_(True)
+    for _ in range(1 + REPEATS):
+        start = time.perf_counter()
+        (gradient,) = torch.autograd.grad(value(x), x)
+        gradient.sum().item()  # waits for the device
+        times.append(time.perf_counter() - start)
+        if len(times) > 1 and min(times) > 2 * limit:
+            break
+    return min(times[1:])
+
+
+def machine(device: torch.device) -> str:
+    """What the timing depends on, as one line: processor, threads, torch."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = f"{device.type} {_processor()} {torch.get_num_threads()} threads"
+    return f"{name}, torch {torch.__version__}"
+
+
+def _processor() -> str:
+    """Capability, and a hash of the flags: virtual machines share names, not instructions."""
+    flags = ""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        flags = "".join(dict.fromkeys(x for x in lines if x.startswith(("model name", "flags", "Features"))))
+    return f"{torch.backends.cpu.get_cpu_capability()} {hashlib.sha256(flags.encode()).hexdigest()[:8]}"
+
+
+def store() -> Path:
+    """The file of remembered choices; deleting it makes every machine measure again."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "nstlib" / "precision.json"
+
+
+def _read() -> dict[str, dict[str, Any]]:
+    try:
+        known = json.loads(store().read_text())
+        return {k: v for k, v in known.items() if v["dtype"] in DTYPES[1:]}
+    except (OSError, ValueError, AttributeError, TypeError, KeyError):
+        return {}  # none yet, or not ours: measured again
+
+
+def _write(known: dict[str, dict[str, Any]]) -> None:
+    path = store()
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with contextlib.suppress(OSError):  # a read-only home: measured once a process
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(known, indent=1))
+        part.replace(path)
