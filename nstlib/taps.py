@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint as rerun_in_backward
 
 from nstlib.networks import Network
@@ -33,7 +34,7 @@ def collect(
         tapped, shared = [], True  # shared: someone else still needs x as it is
         for name in segment:
             stage = network.stages[name]
-            x = x.relu_() if isinstance(stage, nn.ReLU) and not shared else stage(x)
+            x = Rectify.apply(x) if isinstance(stage, nn.ReLU) and not shared else stage(x)  # type: ignore[no-untyped-call]
             if shared := name in layers:
                 ring = network.margin // network.strides[name]
                 sizes[name] = (x.shape[2] - 2 * ring, x.shape[3] - 2 * ring)
@@ -84,6 +85,24 @@ class Tap(torch.autograd.Function):
         inner = _inside(gx, ctx.ring)
         inner += gF.reshape(inner.shape)
         return gx, None
+
+
+class Rectify(torch.autograd.Function):
+    """ReLU in place, its gradient too: max(x, 0), and g where that is positive."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        x.relu_()
+        ctx.mark_dirty(x)
+        ctx.save_for_backward(x)
+        return x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        masked: Tensor = torch.ops.aten.threshold_backward.grad_input(g, y, 0, grad_input=g)
+        return masked
 
 
 def _inside(x: Tensor, ring: int) -> Tensor:
