@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from nstlib import checkpoints, recipes
+from nstlib import checkpoints, precision, recipes
+from nstlib.allocator import keep_memory
 from nstlib.features import Encoder, load_encoder, pick_device
 from nstlib.images import load_image, read_recipe, save_image
 from nstlib.settings import PRESETS, Settings
@@ -28,6 +29,7 @@ from nstlib.version import __version__
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit code (0 done, 2 a mistake in what was asked, 1 a failed run)."""
     options = _parser().parse_args(arguments)
+    keep_memory()
     try:
         return int(options.run(options))
     except (ValueError, TypeError, OSError, checkpoints.WeightsError) as error:
@@ -171,12 +173,22 @@ def _doctor(_: argparse.Namespace) -> int:
         print(f"torchvision {version('torchvision')}")
     except ImportError:
         print("torchvision is missing: only vgg19-slim and vgg19-random work")
-    print(f"device {pick_device()}, {torch.get_num_threads()} threads, dtype float32")
+    dtype = str(load_encoder(dtype="auto").dtype).removeprefix("torch.")
+    print(f"device {pick_device()}, {torch.get_num_threads()} threads, dtype {dtype}{_why()}")
     for name in ("vgg19-slim", *checkpoints.SOURCES):
         for why, path in checkpoints.places(name):
             state = f"present, SHA-256 {checkpoints.sha256(path)[:12]}…" if path.is_file() else "absent"
             print(f"{name:11} {path} ({why}): {state}")
     return 0
+
+
+def _why() -> str:
+    """What decided on the dtype of the embedded encoder."""
+    if forced := os.environ.get("NSTLIB_DTYPE"):
+        return f" (NSTLIB_DTYPE={forced})"
+    times = precision.remembered("vgg19-slim", pick_device())
+    shown = [f"{name} {times[name] * 1e3:.0f} ms" for name in precision.DTYPES[1:] if times.get(name)]
+    return f" (measured: {', '.join(shown)} a pass; remembered in {precision.store()})"
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from nstlib.kernels import Kernel
+from nstlib.moments import gram, mean, variance_mean
 
 Summary = dict[str, Tensor]
 
@@ -49,7 +50,7 @@ def mmd2(kernel: Kernel, F: Tensor, S: Tensor, *, unbiased: bool = False, chunk:
     if unbiased and min(F.shape[-1], S.shape[-1]) < 2:
         raise ValueError("the unbiased estimator needs at least two positions in each sample")
 
-    def mean(X: Tensor, Y: Tensor, drop_diagonal: bool = False) -> Tensor:
+    def average(X: Tensor, Y: Tensor, drop_diagonal: bool = False) -> Tensor:
         total, count = torch.zeros((), dtype=X.dtype, device=X.device), X.shape[-1] * Y.shape[-1]
         for start in range(0, X.shape[-1], chunk):
             K = kernel(X[..., start : start + chunk], Y)  # (..., chunk, M')
@@ -58,7 +59,7 @@ def mmd2(kernel: Kernel, F: Tensor, S: Tensor, *, unbiased: bool = False, chunk:
                 total = total - K.diagonal(start, -2, -1).sum(-1)
         return total / (count - X.shape[-1] if drop_diagonal else count)
 
-    return mean(F, F, unbiased) + mean(S, S, unbiased) - 2 * mean(F, S)
+    return average(F, F, unbiased) + average(S, S, unbiased) - 2 * average(F, S)
 
 
 class Discrepancy(ABC):
@@ -98,10 +99,10 @@ class LinearMMD(Discrepancy):
         return "linear"
 
     def summary(self, S: Tensor) -> Summary:
-        return {"mean": S.mean(-1)}
+        return {"mean": mean(S)}
 
     def distance(self, F: Tensor, summary: Summary) -> Tensor:
-        return (F.mean(-1) - summary["mean"]).square().sum(-1)
+        return (mean(F) - summary["mean"]).square().sum(-1)
 
 
 @dataclass(frozen=True)
@@ -123,13 +124,13 @@ class PolynomialMMD(Discrepancy):
         return f"poly(c={self.c:g})" if self.c else "poly"
 
     def summary(self, S: Tensor) -> Summary:
-        return {"gram": S @ S.mT / S.shape[-1], "mean": S.mean(-1)}
+        return {"gram": gram(S), "mean": mean(S)}
 
     def distance(self, F: Tensor, summary: Summary) -> Tensor:
-        G = F @ F.mT / F.shape[-1]  # (..., N, N)
+        G = gram(F)  # (..., N, N)
         distance = (G - summary["gram"]).square().sum((-2, -1))
         if self.c:
-            distance = distance + 2 * self.c * (F.mean(-1) - summary["mean"]).square().sum(-1)
+            distance = distance + 2 * self.c * (mean(F) - summary["mean"]).square().sum(-1)
         return distance
 
 
@@ -147,7 +148,7 @@ class BNStatistics(Discrepancy):
         return "bn"
 
     def summary(self, S: Tensor) -> Summary:
-        variance, mean = torch.var_mean(S, -1, correction=0)
+        variance, mean = variance_mean(S)
         return {"mean": mean, "deviation": (variance + self.epsilon).sqrt()}
 
     def distance(self, F: Tensor, summary: Summary) -> Tensor:

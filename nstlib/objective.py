@@ -104,18 +104,20 @@ def calibrate(objective: Objective, encode: Callable[[Tensor], Features], refere
     x = reference.detach().clone().requires_grad_(True)
     features = encode(x)
 
-    def length(value: Tensor) -> float:
-        (gradient,) = torch.autograd.grad(value, x, retain_graph=True)
-        return max(float(gradient.norm()), TINY)
+    def gradient(value: Tensor) -> Tensor:
+        return torch.autograd.grad(value, x, retain_graph=True)[0]
 
-    bare = [replace(term, weight=1.0, scale=1.0) for term in objective.style]
-    style = tuple(
-        replace(term, scale=length(unit(features))) for term, unit in zip(objective.style, bare, strict=True)
-    )
+    style, pull = [], torch.zeros_like(x)
+    for term in objective.style:
+        bare = gradient(replace(term, weight=1.0, scale=1.0)(features))
+        style.append(replace(term, scale=_length(bare)))
+        pull += term.weight / style[-1].scale * bare
     if not style or not objective.content:
-        return replace(objective, style=style, beta=1.0)
-    content = torch.stack(
-        [content_error(features[layer], P) for layer, P in objective.content.items()]
-    ).mean()
-    pull = length(torch.stack([term(features) for term in style]).sum())
-    return replace(objective, style=style, beta=PULL * length(content) / pull)
+        return replace(objective, style=tuple(style), beta=1.0)
+    content = [content_error(features[layer], P) for layer, P in objective.content.items()]
+    beta = PULL * _length(gradient(torch.stack(content).mean())) / _length(pull)
+    return replace(objective, style=tuple(style), beta=beta)
+
+
+def _length(gradient: Tensor) -> float:
+    return max(float(gradient.norm()), TINY)

@@ -33,7 +33,7 @@ class LBFGS:
     twice an iteration, however many pairs there are.
     """
 
-    def __init__(self, memory: int = 10, cap: float = 0.1, lr: float = 1.0) -> None:
+    def __init__(self, memory: int = 8, cap: float = 0.1, lr: float = 1.0) -> None:
         self.memory, self.cap, self.lr, self.first = memory, cap, lr, 0.01
         self.slots: deque[int] = deque()  # places of the pairs in `vectors`, oldest first
         self.vectors: Tensor | None = None  # (2 memory + 1, pixels): every s, every y, the last gradient

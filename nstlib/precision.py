@@ -50,6 +50,12 @@ def choose(
     return str(_known[key]["dtype"])
 
 
+def remembered(name: str, device: torch.device) -> dict[str, Any]:
+    """What was measured for the encoder `name`; empty where nothing was."""
+    key = f"{name} on {machine(device)}"
+    return _known.get(key) or _read().get(key, {})
+
+
 def measure(
     device: torch.device, encode: Callable[[torch.dtype], Callable[[Tensor], Tensor]]
 ) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 Working through sizes departs from the paper, which runs at full size only: strokes wider than the
 encoder's view form at the small sizes, and the large one starts from a good picture (levels=1 is the paper).
+What moves up a size is the *change* made to the photograph, so that none of its detail has to be found again.
 """
 
 import dataclasses
@@ -22,6 +23,7 @@ from nstlib.settings import Settings
 from nstlib.synthesis import Step, synthesize
 from nstlib.version import __version__
 
+FULL = 0.6  # share of the steps that are taken at full size
 COARSEST = 64  # px: no level's shorter side is below this, so that relu5_1 keeps several positions
 CALIBRATION_NOISE = 0.2  # deviation of the noise on the picture at which gradients are compared
 
@@ -33,6 +35,16 @@ def resized(image: Tensor, height: int, width: int) -> Tensor:
     return interpolate(image, (height, width), mode="bicubic", antialias=True, align_corners=False).clamp(
         0, 1
     )
+
+
+def enlarged(x: Tensor, before: Tensor | None, target: Tensor, keep_detail: bool) -> Tensor:
+    """x, made at the size of `before`, at the size of `target` (the same picture, larger). With
+    `keep_detail` only the change x − before is enlarged, and added to the target."""
+    height, width = target.shape[2:]
+    if not keep_detail or before is None:
+        return resized(x, height, width)
+    change = interpolate(x - before, (height, width), mode="bicubic", align_corners=False)
+    return (target + change).clamp(0, 1)
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,12 @@ class Job:
             return None
         height, width = (max(1, round(side * scale)) for side in image.shape[2:])
         return resized(image.to(self.encoder.device), height, width)
+
+    def shares(self) -> list[int]:
+        """Steps at each of the `scales`: `FULL` of them at full size (all, where that is the only one)."""
+        n, coarse = self.settings.iterations, len(self.scales()) - 1
+        each = int(n * (1 - FULL) / coarse) if coarse else 0
+        return [*[each] * coarse, n - each * coarse]
 
     def noise(self, shape: tuple[int, ...]) -> Tensor:
         """Uniform noise in [0, 1], the same on every device."""
@@ -107,22 +125,20 @@ class Job:
 
 def run(job: Job) -> Iterator[Step]:
     settings, encoder, recipe = job.settings, job.encoder, job.recipe()
-    scales = job.scales()
-    share, rest = divmod(settings.iterations, len(scales))
-    start, done, x = time.perf_counter(), 0, None
-    for scale in scales:
-        content, style = job.scaled(job.content, scale), job.scaled(job.style, scale)
-        iterations = share + (rest if scale == 1 else 0)
+    start, done, x, before = time.perf_counter(), 0, None, None
+    for scale, iterations in zip(job.scales(), job.shares(), strict=True):
         if iterations == 0:
             continue
+        content, style = job.scaled(job.content, scale), job.scaled(job.style, scale)
         target = style if content is None else content
         assert target is not None
         if x is not None:
-            x = resized(x, *target.shape[2:])
+            x = enlarged(x, before, target, keep_detail=content is not None)
         elif settings.start == "content" and content is not None:
             x = content
         else:
             x = job.noise(tuple(target.shape))
+        before = target
         objective = job.objective(content, style)
         steps = synthesize(
             x,

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "nstlib"
 ORDER = [  # each module may import only from modules before it
     ("version",),
-    ("torchvision_cpu", "kernels", "images", "optimizers", "precision"),
+    ("torchvision_cpu", "kernels", "moments", "images", "optimizers", "precision", "allocator"),
     ("discrepancy", "networks", "checkpoints", "synthesis"),
     ("taps",),
     ("gaussian", "objective", "features"),
