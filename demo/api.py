@@ -29,7 +29,7 @@ def stylize(
     method: str = "linear",
     gamma: float = 1.0,
     size: int = 256,
-    iterations: int = 240,
+    iterations: int = nstlib.Settings().iterations,
     seed: int = 0,
     encoder: str = "vgg19-slim",
     preset: str = "balanced",

@@ -1,12 +1,12 @@
 """What a visitor reads while a run goes on, and when something is wrong: short, plain, no stack traces."""
 
 import logging
-import math
 from html import escape
 from pathlib import Path
 
 import nstlib
 from demo.engine import Frame
+from nstlib.run import plan
 
 log = logging.getLogger("nstlib.app")
 
@@ -15,6 +15,8 @@ READY = "Ready. Choose two pictures and press <b>Transfer the style</b>."
 
 def explain(error: BaseException, *files: str | None) -> str:
     """An error in words; the server's paths of `files` are shortened to the names the visitor knows."""
+    if isinstance(error, MemoryError) and "would fit" in str(error):
+        return f"That is too much for this machine's memory: {error}."
     if "out of memory" in str(error).lower() or isinstance(error, MemoryError):
         return "That was too much for this machine's memory. Choose a smaller size and try again."
     if isinstance(
@@ -81,13 +83,14 @@ def bar(share: float, text: str, kind: str) -> str:
 
 
 def work_done(settings: nstlib.Settings, index: int) -> float:
-    """The share of a run's work after `index` steps: steps at small sizes cost less (recipes.py)."""
-    side = 0.75 * settings.size
-    levels = min(settings.levels, 1 + max(0, math.floor(math.log2(max(side / 64, 1)))))
-    costs = [0.25**k + 0.05 for k in reversed(range(levels))]
-    each = settings.iterations / levels
-    done = sum(cost * min(max(index - k * each, 0), each) for k, cost in enumerate(costs))
-    return min(1.0, done / (each * sum(costs)))
+    """The share of a run's work after `index` steps: steps at small sizes cost less."""
+    done = total = 0.0
+    for scale, steps in plan(settings, max(1, round(0.75 * settings.size))):
+        cost = scale**2 + 0.05
+        done += cost * min(max(index, 0), steps)
+        total += cost * steps
+        index -= steps
+    return min(1.0, done / total)
 
 
 def duration(seconds: float) -> str:

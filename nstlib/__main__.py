@@ -35,8 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, TypeError, OSError, checkpoints.WeightsError) as error:
         print(f"nstlib: {error}", file=sys.stderr)
         return 2
-    except (MemoryError, torch.OutOfMemoryError):
-        print("nstlib: out of memory; try a smaller --size or --encoder vgg19-slim", file=sys.stderr)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        hint = str(error) if isinstance(error, MemoryError) and str(error) else "out of memory"
+        print(f"nstlib: {hint}; try a smaller --size or --encoder vgg19-slim", file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # before the first image
         print("nstlib: stopped", file=sys.stderr)

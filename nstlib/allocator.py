@@ -2,13 +2,13 @@
 
 Every step frees hundreds of megabytes and asks for them again. By default the C library hands such
 blocks back to the kernel, which clears each page anew. This keeps them: the process holds its peak until
-it ends. For programs of our own (the command line, the app, the benchmarks); a library has no business doing so.
+it ends. For programs of our own (the command line, the app, the benchmarks): no library should do this.
 """
 
 import ctypes
 import sys
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 
 
 def keep_memory() -> bool:
@@ -19,4 +19,4 @@ def keep_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # another C library
         return False
-    return bool(mallopt(M_TRIM_THRESHOLD, 2**31 - 1) and mallopt(M_MMAP_MAX, 0))
+    return bool(mallopt(M_TRIM_THRESHOLD, 2**31 - 1) and mallopt(M_MMAP_THRESHOLD, 2**25))  # 32 MB: its bound

@@ -38,7 +38,7 @@ class Encoder:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.name, self.weights_hash, self.device = name, weights_hash, device
-        self._network, self.dtype = network, dtype
+        self.network, self.dtype = network, dtype
         for stage in network.stages.values():
             stage.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             stage.eval().requires_grad_(False)
@@ -88,12 +88,12 @@ class Encoder:
                 f"an image of {image.shape[3]} x {image.shape[2]} px is too small for {wanted[-1]}: "
                 f"its shorter side must be at least {stride} px"
             )
-        margin = self._network.margin
+        margin = self.network.margin
         x = ((image.to(self.device) - self._mean) / self._std).to(self.dtype)
         x = x.contiguous(memory_format=torch.channels_last)
         if margin:  # the network pads with zeros; a ring of mirrored picture keeps those off the border
             x = nn.functional.pad(x, [margin] * 4, mode="reflect" if side > margin else "replicate")
-        return taps.collect(self._network, x, wanted, checkpoint)
+        return taps.collect(self.network, x, wanted, checkpoint)
 
 
 def load_encoder(

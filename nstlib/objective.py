@@ -92,7 +92,9 @@ class Objective:
         return terms
 
 
-def calibrate(objective: Objective, encode: Callable[[Tensor], Features], reference: Tensor) -> Objective:
+def calibrate(
+    objective: Objective, encode: Callable[[Tensor], Features], reference: Tensor, *, keep_graph: bool = True
+) -> Objective:
     """The objective with every Z_l^k and β measured, so that γ means the same for every method.
 
     The paper (§4) chooses β by hand so that the style's gradient on the image is as long as the
@@ -100,22 +102,27 @@ def calibrate(objective: Objective, encode: Callable[[Tensor], Features], refere
     (1, 3, H, W): Z_l^k makes each layer's and each part's gradient of unit length, β makes their sum
     `PULL` times as long as the content's (1 where there is no content term). Near the end of a run
     style gradients have shrunk by about that much, so γ = 1 is an even trade there.
+    keep_graph=False encodes anew for every gradient: less memory.
     """
     x = reference.detach().clone().requires_grad_(True)
-    features = encode(x)
+    kept = encode(x) if keep_graph else None
 
-    def gradient(value: Tensor) -> Tensor:
-        return torch.autograd.grad(value, x, retain_graph=True)[0]
+    def gradient(value: Callable[[Features], Tensor]) -> Tensor:
+        return torch.autograd.grad(value(kept or encode(x)), x, retain_graph=keep_graph)[0]
+
+    def content(features: Features) -> Tensor:
+        return torch.stack(
+            [content_error(features[layer], P) for layer, P in objective.content.items()]
+        ).mean()
 
     style, pull = [], torch.zeros_like(x)
     for term in objective.style:
-        bare = gradient(replace(term, weight=1.0, scale=1.0)(features))
+        bare = gradient(replace(term, weight=1.0, scale=1.0))
         style.append(replace(term, scale=_length(bare)))
         pull += term.weight / style[-1].scale * bare
     if not style or not objective.content:
         return replace(objective, style=tuple(style), beta=1.0)
-    content = [content_error(features[layer], P) for layer, P in objective.content.items()]
-    beta = PULL * _length(gradient(torch.stack(content).mean())) / _length(pull)
+    beta = PULL * _length(gradient(content)) / _length(pull)
     return replace(objective, style=tuple(style), beta=beta)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nstlib import memory
 from nstlib.features import Encoder, load_encoder
 from nstlib.run import Job, run
 from nstlib.settings import PRESETS, Settings
@@ -29,11 +30,13 @@ def transfer(
     content, style: (1, 3, H, W) RGB in [0, 1]; sizes may differ. settings: a `Settings`, or a preset's
     name; `changes` are fields of it: transfer(c, s, method="bn", gamma=2). encoder: a name or a loaded
     Encoder, instead of the settings' own. Every `step.image` has the content's size and carries its recipe.
-    Raises ValueError (TypeError for an unknown setting) at the call, before any work.
+    Raises ValueError (TypeError for an unknown setting, MemoryError where the run would not fit; see
+    memory.py) at the call, before any work.
     """
     settings, network = _resolve(settings, encoder, changes)
     _check_image(content, "content")
     _check_image(style, "style")
+    settings = memory.settle(settings, network, content.shape[2:], style.shape[2:])
     return run(Job(settings, network, content, style))
 
 
@@ -61,6 +64,7 @@ def reconstruct_style(
     _check_image(style, "style")
     weights = settings.layer_weights[:layer]
     settings = settings.replace(style_layers=layers[:layer], layer_weights=weights, alpha=0.0, start="random")
+    settings = memory.settle(settings, network, style.shape[2:], style.shape[2:])
     return run(Job(settings, network, None, style))
 
 
@@ -79,6 +83,7 @@ def reconstruct_content(
     _check_image(content, "content")
     layers = settings.content_layers if layer is None else (layer,)
     settings = settings.replace(content_layers=layers, start="random", alpha=settings.alpha or 1.0)
+    settings = memory.settle(settings, network, content.shape[2:], content.shape[2:])
     return run(Job(settings, network, content, None))
 
 

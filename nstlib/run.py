@@ -9,7 +9,7 @@ import dataclasses
 import math
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from nstlib.settings import Settings
 from nstlib.synthesis import Step, synthesize
 from nstlib.version import __version__
 
-FULL = 0.6  # share of the steps that are taken at full size
+FULL = 0.7  # share of the steps that are taken at full size
 COARSEST = 64  # px: no level's shorter side is below this, so that relu5_1 keeps several positions
 CALIBRATION_NOISE = 0.2  # deviation of the noise on the picture at which gradients are compared
 
@@ -35,6 +35,15 @@ def resized(image: Tensor, height: int, width: int) -> Tensor:
     return interpolate(image, (height, width), mode="bicubic", antialias=True, align_corners=False).clamp(
         0, 1
     )
+
+
+def plan(settings: Settings, side: int) -> list[tuple[float, int]]:
+    """[(1/4, 12), (1/2, 12), (1, 56)]: sizes as fractions of the full one, where the shorter side is `side`
+    pixels, and the steps at each. `FULL` of all steps are taken at full size."""
+    coarse = min(settings.levels - 1, max(0, math.floor(math.log2(side / COARSEST))))
+    each = int(settings.iterations * (1 - FULL) / coarse) if coarse else 0
+    steps = [*[each] * coarse, settings.iterations - each * coarse]
+    return [(0.5 ** (coarse - k), n) for k, n in enumerate(steps) if n]
 
 
 def enlarged(x: Tensor, before: Tensor | None, target: Tensor, keep_detail: bool) -> Tensor:
@@ -62,12 +71,10 @@ class Job:
         assert image is not None
         return image.shape[2], image.shape[3]
 
-    def scales(self) -> list[float]:
-        """Sizes to work through as fractions of the full size, e.g. [1/4, 1/2, 1]."""
+    def plan(self) -> list[tuple[float, int]]:
+        """Sizes to work through as fractions of the full size, and the steps at each."""
         images = [image for image in (self.content, self.style) if image is not None]
-        side = min(min(image.shape[2:]) for image in images)
-        levels = min(self.settings.levels, 1 + max(0, math.floor(math.log2(side / COARSEST))))
-        return [0.5**k for k in reversed(range(levels))]
+        return plan(self.settings, min(min(image.shape[2:]) for image in images))
 
     def scaled(self, image: Tensor | None, scale: float) -> Tensor | None:
         if image is None:
@@ -75,16 +82,13 @@ class Job:
         height, width = (max(1, round(side * scale)) for side in image.shape[2:])
         return resized(image.to(self.encoder.device), height, width)
 
-    def shares(self) -> list[int]:
-        """Steps at each of the `scales`: `FULL` of them at full size (all, where that is the only one)."""
-        n, coarse = self.settings.iterations, len(self.scales()) - 1
-        each = int(n * (1 - FULL) / coarse) if coarse else 0
-        return [*[each] * coarse, n - each * coarse]
-
     def noise(self, shape: tuple[int, ...]) -> Tensor:
         """Uniform noise in [0, 1], the same on every device."""
         generator = torch.Generator().manual_seed(self.settings.seed)
         return torch.rand(shape, generator=generator).to(self.encoder.device)
+
+    def encode(self, image: Tensor, layers: Iterable[str]) -> Features:
+        return self.encoder(image, layers, checkpoint=self.settings.memory == "small")
 
     def objective(self, content: Tensor | None, style: Tensor | None) -> Objective:
         """The calibrated objective for these pictures."""
@@ -104,7 +108,12 @@ class Job:
         assert picture is not None
         noise = (self.noise(tuple(picture.shape)) - 0.5) * math.sqrt(12)
         reference = (picture + CALIBRATION_NOISE * noise).clamp(0, 1)
-        return calibrate(objective, lambda x: encoder(x, objective.layers), reference)
+        return calibrate(
+            objective,
+            lambda x: self.encode(x, objective.layers),
+            reference,
+            keep_graph=settings.memory != "small",
+        )
 
     def recipe(self) -> dict[str, Any]:
         """What it takes to make this picture again, as plain JSON values."""
@@ -124,11 +133,9 @@ class Job:
 
 
 def run(job: Job) -> Iterator[Step]:
-    settings, encoder, recipe = job.settings, job.encoder, job.recipe()
+    settings, recipe = job.settings, job.recipe()
     start, done, x, before = time.perf_counter(), 0, None, None
-    for scale, iterations in zip(job.scales(), job.shares(), strict=True):
-        if iterations == 0:
-            continue
+    for scale, iterations in job.plan():
         content, style = job.scaled(job.content, scale), job.scaled(job.style, scale)
         target = style if content is None else content
         assert target is not None
@@ -142,9 +149,7 @@ def run(job: Job) -> Iterator[Step]:
         objective = job.objective(content, style)
         steps = synthesize(
             x,
-            lambda x, objective=objective: objective(  # type: ignore[misc]
-                x, encoder(x, objective.layers, checkpoint=settings.memory == "small")
-            ),
+            lambda x, objective=objective: objective(x, job.encode(x, objective.layers)),  # type: ignore[misc]
             iterations=iterations,
             optimizer=settings.optimizer,
             lr=settings.lr,

@@ -19,45 +19,53 @@ from torch.utils.checkpoint import checkpoint as rerun_in_backward
 from nstlib.networks import Network
 
 Size = tuple[int, int]
+Taps = dict[str, tuple[Tensor, Size]]
+NOTHING = (torch.empty(0), (0, 0))
 
 
-def collect(
-    network: Network, x: Tensor, layers: Sequence[str], checkpoint: bool = False
-) -> dict[str, tuple[Tensor, Size]]:
+def collect(network: Network, x: Tensor, layers: Sequence[str], checkpoint: bool = False) -> Taps:
     """{layer: (F (B, N_l, M_l) float32, (H_l, W_l))} for a normalised, padded picture x (B, 3, H, W).
 
     Stages after the deepest of `layers` are not run. x must be channels last.
     """
-    sizes: dict[str, Size] = {}
-
-    def run(x: Tensor, segment: Sequence[str]) -> tuple[Tensor, ...]:
-        tapped, shared = [], True  # shared: someone else still needs x as it is
-        for name in segment:
-            stage = network.stages[name]
-            x = Rectify.apply(x) if isinstance(stage, nn.ReLU) and not shared else stage(x)  # type: ignore[no-untyped-call]
-            if shared := name in layers:
-                ring = network.margin // network.strides[name]
-                sizes[name] = (x.shape[2] - 2 * ring, x.shape[3] - 2 * ring)
-                x, F = Tap.apply(x, ring)  # type: ignore[no-untyped-call]
-                tapped.append(F)
-        return x, *tapped
-
-    result: dict[str, Tensor] = {}
-    for segment in _segments(network, layers):
+    found: Taps = {}
+    for segment in segments(network, layers):
         if checkpoint and x.requires_grad:
-            x, *tapped = rerun_in_backward(run, x, segment, use_reentrant=False)
+            tapped: Taps = {}  # the second run, in backward, needs no features
+            x = rerun_in_backward(
+                lambda x, segment=segment, tapped=tapped: run(network, x, segment, layers, tapped),
+                x,
+                use_reentrant=False,
+            )
+            found |= tapped
+            tapped.update(dict.fromkeys(tapped, NOTHING))  # the graph holds it: no circle of references
         else:
-            x, *tapped = run(x, segment)
-        result |= zip([name for name in segment if name in layers], tapped, strict=True)
-    return {layer: (result[layer], sizes[layer]) for layer in layers}
+            x = run(network, x, segment, layers, found)
+    return {layer: found[layer] for layer in layers}
 
 
-def _segments(network: Network, layers: Sequence[str]) -> Iterator[list[str]]:
+def segments(network: Network, layers: Sequence[str]) -> Iterator[list[str]]:
     """The stages up to the deepest of `layers`, in runs of one resolution."""
     names = list(network.stages)
     names = names[: 1 + max((names.index(layer) for layer in layers), default=-1)]
     for stride in dict.fromkeys(network.strides[name] for name in names):
         yield [name for name in names if network.strides[name] == stride]
+
+
+def run(network: Network, x: Tensor, segment: Sequence[str], layers: Sequence[str], found: Taps) -> Tensor:
+    """x after the stages of one segment. What is tapped goes into `found`, if it is not there."""
+    shared = True  # someone else still needs x as it is
+    for name in segment:
+        stage = network.stages[name]
+        in_place = isinstance(stage, nn.ReLU) and not shared
+        x = Rectify.apply(x) if in_place else stage(x)  # type: ignore[no-untyped-call]
+        shared = name in layers
+        if shared and name not in found:
+            ring = network.margin // network.strides[name]
+            size = (x.shape[2] - 2 * ring, x.shape[3] - 2 * ring)
+            x, F = Tap.apply(x, ring)  # type: ignore[no-untyped-call]
+            found[name] = (F, size)
+    return x
 
 
 class Tap(torch.autograd.Function):
@@ -73,7 +81,7 @@ class Tap(torch.autograd.Function):
         ctx.ring, ctx.shape, ctx.dtype = ring, x.shape, x.dtype
         ctx.set_materialize_grads(False)
         F = _inside(x, ring).permute(0, 2, 3, 1).flatten(1, 2)  # (B, M, N)
-        return x, (F if F.data_ptr() != x.data_ptr() else F.clone()).float().mT
+        return x, F.float().mT
 
     @staticmethod
     def backward(ctx: Any, gx: Tensor | None, gF: Tensor | None) -> tuple[Tensor | None, None]:

@@ -16,7 +16,7 @@ ORDER = [  # each module may import only from modules before it
     ("gaussian", "objective", "features"),
     ("methods",),
     ("settings",),
-    ("run",),
+    ("memory", "run"),
     ("recipes",),
     ("figures", "__main__"),
 ]

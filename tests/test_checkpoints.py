@@ -98,7 +98,7 @@ def test_a_good_file_is_downloaded_once_and_used(official, tmp_path: Path, monke
     assert encoder.layers[-1] == "relu5_4" and encoder.channels["relu3_1"] == 8
     assert encoder.weights_hash == hashlib.sha256(Handler.payload).hexdigest()
     assert [p.name for p in cached(tmp_path)] == ["good-0a1b2c3d.pth"]
-    held = sum(p.numel() for stage in encoder._network.stages.values() for p in stage.parameters())
+    held = sum(p.numel() for stage in encoder.network.stages.values() for p in stage.parameters())
     assert held == sum(v.numel() for k, v in slim_vgg19_state().items() if k.startswith("features"))
     monkeypatch.setattr(checkpoints, "download", lambda *_: pytest.fail("downloaded twice"))
     assert checkpoints.find("vgg19") == cached(tmp_path)[0]

@@ -110,7 +110,7 @@ def test_only_the_layers_asked_for_are_run(picture: Tensor, monkeypatch: pytest.
     ran: list[str] = []
     hooks = [
         stage.register_forward_hook(lambda *_, name=name: ran.append(name))
-        for name, stage in encoder._network.stages.items()
+        for name, stage in encoder.network.stages.items()
         if not name.startswith("relu")  # run in place, without a call of the module
     ]
     encoder(picture, ["relu2_1"])

@@ -80,8 +80,9 @@ def test_levels_stop_at_the_coarsest_size(content: Tensor, style: Tensor) -> Non
     job = Job(
         Settings(levels=6), nstlib.load_encoder(), torch.zeros(1, 3, 300, 1000), torch.zeros(1, 3, 520, 600)
     )
-    assert job.scales() == [0.25, 0.5, 1.0]  # 300 px allow 150 and 75
-    assert Job(Settings(levels=6), nstlib.load_encoder(), content, style).scales() == [1.0]
+    assert [scale for scale, _ in job.plan()] == [0.25, 0.5, 1.0]  # 300 px allow 150 and 75
+    assert sum(steps for _, steps in job.plan()) == Settings().iterations
+    assert Job(Settings(levels=6), nstlib.load_encoder(), content, style).plan() == [(1.0, 80)]
 
 
 @pytest.mark.parametrize("layer", [1, 3, 5])
@@ -196,7 +197,7 @@ def test_a_failed_run_warns_and_gives_the_last_good_image(
     monkeypatch.setattr(
         StyleTerm, "__call__", lambda self, features: features[self.layer].sum() * float("nan")
     )
-    monkeypatch.setattr("nstlib.run.calibrate", lambda objective, *_: objective)
+    monkeypatch.setattr("nstlib.run.calibrate", lambda objective, *_, **__: objective)
     with pytest.warns(RuntimeWarning, match="last good image"):
         image = nstlib.stylize(content, style, **QUICK)
     assert torch.equal(image, content)

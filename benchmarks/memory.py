@@ -1,0 +1,90 @@
+"""Is the estimate of a run's memory right? Estimated and measured peaks, each case in a process of its own.
+
+    python benchmarks/memory.py [--json FILE] [--large]
+
+Linux only (it reads the peak from /proc). Exits with 1 unless every estimate lies within 25 % of its peak.
+VGG-19's plan runs with random weights: memory does not depend on their values. --large adds VGG-19 at
+1024 px and the embedded encoder at 2048 px, which take minutes.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nstlib
+from nstlib.allocator import keep_memory
+from nstlib.memory import estimate
+
+ALL = ("linear", "poly", "gaussian", "bn")
+CASES = [
+    *(("vgg19-slim", size, method, "fast") for size in (256, 512, 1024) for method in ALL),
+    *(("vgg19-slim", 1024, method, "small") for method in ("linear", "gaussian")),
+    *(("vgg19-random", 256, method, "fast") for method in ("linear", "poly")),
+    *(
+        ("vgg19-random", 512, method, memory)
+        for method in ("linear", "gaussian")
+        for memory in ("fast", "small")
+    ),
+]
+LARGE = [
+    *(("vgg19-slim", 2048, method, "small") for method in ALL),
+    *(("vgg19-random", 1024, method, "small") for method in ALL),
+]
+
+
+def peak(encoder: str, size: int, method: str, memory: str) -> float:
+    """Bytes, of a fresh process that takes ten steps: L-BFGS then holds all its vectors."""
+    command = [sys.executable, __file__, "--one", encoder, str(size), method, memory]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+
+
+def one(encoder: str, size: str, method: str, memory: str) -> None:
+    from examples_square import square  # the pictures, drawn small and enlarged: memory only sees their size
+
+    content, style = square("contents/harbour", int(size)), square("styles/strokes", int(size))
+    settings = nstlib.Settings(method=method, encoder=encoder, iterations=10, levels=1, memory=memory)
+    keep_memory()
+    for _ in nstlib.transfer(content, style, settings):
+        pass
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    print(1024 * int(lines["VmHWM"].split()[0]))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, help="save the table here, too")
+    parser.add_argument("--large", action="store_true", help="the largest cases, too")
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        one(*options.one)
+        return 0
+    rows = []
+    print(
+        f"{'encoder':13} {'px':>5} {'method':9} {'memory':6} {'estimated':>10} {'measured':>9} {'ratio':>6}"
+    )
+    for encoder, size, method, memory in CASES + (LARGE if options.large else []):
+        settings = nstlib.Settings(method=method, memory=memory)
+        loaded = nstlib.load_encoder(encoder, dtype="auto")
+        expected = estimate(settings, loaded, (size, size), (size, size))
+        measured = peak(encoder, size, method, memory)
+        rows.append(
+            {"encoder": encoder, "size": size, "method": method, "memory": memory}
+            | {"estimated": expected, "measured": measured}
+        )
+        print(
+            f"{encoder:13} {size:5} {method:9} {memory:6} {expected / 1e9:7.2f} GB {measured / 1e9:6.2f} GB "
+            f"{expected / measured:6.2f}",
+            flush=True,
+        )
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1))
+    good = all(0.75 <= row["estimated"] / row["measured"] <= 1.25 for row in rows)
+    print("every estimate within 25 %:", good)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
