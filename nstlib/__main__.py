@@ -133,6 +133,8 @@ def _transfer(options: argparse.Namespace) -> int:
 def _reconstruct(options: argparse.Namespace) -> int:
     settings = _settings(options)
     levels = options.levels or 1  # one size shows what the layers see by themselves
+    if not options.iterations and not options.recipe and options.preset in recipes.OURS:
+        settings = settings.replace(iterations=recipes.FROM_NOISE * settings.iterations)
     style = load_image(options.style, settings.size)
     encoder = _encoder(settings, options)
     return _finish(

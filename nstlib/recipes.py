@@ -16,6 +16,9 @@ from nstlib.run import Job, run
 from nstlib.settings import PRESETS, Settings
 from nstlib.synthesis import Step
 
+OURS = ("balanced", "draft", "fine")  # presets whose steps are meant for a start from the photograph
+FROM_NOISE = 3  # times as many steps
+
 
 def transfer(
     content: Tensor,
@@ -56,8 +59,8 @@ def reconstruct_style(
     """A texture from noise with the style statistics of the first `layer` style layers (1 … 5): α = 0
     (paper, Figure 1). Yields Steps of the style's size, from one size only unless `levels` is given: small
     sizes would lend shallow layers the large pieces they cannot see. Raises ValueError for a layer out of
-    range."""
-    settings, network = _resolve(settings, encoder, {"levels": 1} | changes)
+    range. The presets "balanced", "draft" and "fine" stand for three times their steps here."""
+    settings, network = _resolve(settings, encoder, _from_noise(settings) | changes)
     layers = settings.style_layers or network.style_layers
     if not 1 <= layer <= len(layers):
         raise ValueError(f"layer must lie in 1 … {len(layers)}: the number of style layers used, got {layer}")
@@ -78,8 +81,8 @@ def reconstruct_content(
 ) -> Iterator[Step]:
     """The picture that noise becomes when only the features of one layer must match (default: the
     encoder's content layer): what that layer remembers of it. Yields Steps of the content's size, from one
-    size only unless `levels` is given."""
-    settings, network = _resolve(settings, encoder, {"levels": 1} | changes)
+    size only unless `levels` is given, and three times the steps of "balanced", "draft" and "fine"."""
+    settings, network = _resolve(settings, encoder, _from_noise(settings) | changes)
     _check_image(content, "content")
     layers = settings.content_layers if layer is None else (layer,)
     settings = settings.replace(content_layers=layers, start="random", alpha=settings.alpha or 1.0)
@@ -96,6 +99,12 @@ def last(steps: Iterator[Step]) -> Step:
     if step.failed:
         warnings.warn(step.stopped, RuntimeWarning, stacklevel=3)
     return step
+
+
+def _from_noise(settings: Settings | str) -> dict[str, Any]:
+    """What a reconstruction changes in a preset: one size, and more steps, for it starts from nothing."""
+    steps = {"iterations": FROM_NOISE * PRESETS[settings].iterations} if isinstance(settings, str) and settings in OURS else {}
+    return {"levels": 1} | steps
 
 
 def _resolve(

@@ -1,0 +1,199 @@
+"""Seconds per step and memory by encoder, size, method and dtype, with FLOPs and their share of the peak.
+
+    python benchmarks/speed.py [--json FILE] [--quick]
+
+The baseline, in the same run: a plain single-scale float32 loop in the style of the widely known PyTorch
+tutorial (VGG-19, Gram matrices at the five style layers, torch.optim.LBFGS). VGG-19's plan runs with random
+weights: speed does not depend on their values. Exits with 1 where 1024 px takes more than 4.3 times the time
+or the memory of 512 px. benchmarks/memory.py shows that the estimates of memory printed here are right.
+"""
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from examples_square import square
+from torch import Tensor, nn
+
+import nstlib
+from nstlib import networks
+from nstlib.allocator import keep_memory
+from nstlib.memory import estimate
+from nstlib.run import Job
+
+METHODS = ("linear", "poly", "gaussian", "bn")
+
+
+def fastest(action: Callable[[], object], repeats: int = 5) -> float:
+    """Seconds of the fastest of some repeats, after one to warm up."""
+    action()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def peak_flops(dtype: torch.dtype) -> float:
+    """The best rate this machine shows for a large convolution or matrix product, in FLOP/s."""
+    a = torch.randn(2048, 2048).to(dtype)
+    x = torch.randn(1, 128, 128, 128).to(dtype).contiguous(memory_format=torch.channels_last)
+    conv = nn.Conv2d(128, 128, 3, padding=1).to(dtype).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        return max(
+            2 * 2048**3 / fastest(lambda: a @ a), 2 * 9 * 128 * 128 * 128**2 / fastest(lambda: conv(x))
+        )
+
+
+def flops(encoder: nstlib.Encoder, size: int) -> float:
+    """Of one step's convolutions: forward, and backward to the image (as many again)."""
+    deepest = max(encoder.layers.index(layer) for layer in encoder.style_layers)
+    side, total = size + 2 * encoder.network.margin, 0.0
+    for layer in encoder.layers[: deepest + 1]:
+        stage = encoder.network.stages[layer]
+        if isinstance(stage, nn.Conv2d):
+            total += 2 * 9 * stage.in_channels * stage.out_channels * (side // encoder.strides[layer]) ** 2
+    return 2 * total
+
+
+def step_seconds(encoder: nstlib.Encoder, size: int, method: str, steps: int) -> float:
+    """Seconds of one L-BFGS step at one size, the fastest third's mean."""
+    content, style = square("contents/harbour", size), square("styles/strokes", size)
+    job = Job(nstlib.Settings(method=method, levels=1), encoder, content, style)
+    objective = job.objective(content, style)
+    marks = [time.perf_counter()]
+    run = nstlib.synthesize(
+        content, lambda x: objective(x, encoder(x, objective.layers)), iterations=steps + 3
+    )
+    for _ in run:
+        marks.append(time.perf_counter())
+    times = sorted(b - a for a, b in pairwise(marks[3:]))
+    return sum(times[: max(1, steps // 3)]) / max(1, steps // 3)
+
+
+def baseline_seconds(size: int, steps: int) -> float:
+    """One closure call of the plain loop: modules in sequence, losses in between, torch.optim.LBFGS."""
+    network = networks.random_vgg19("max")
+    content, style = square("contents/harbour", size), square("styles/strokes", size)
+    mean, std = network.mean.view(3, 1, 1), network.std.view(3, 1, 1)
+
+    def passed(x: Tensor) -> Iterator[tuple[str, Tensor]]:
+        x = (x - mean) / std
+        for name, stage in network.stages.items():
+            x = stage(x)
+            yield name, x
+            if name == "relu5_1":
+                return
+
+    def gram(x: Tensor) -> Tensor:
+        features = x.view(x.shape[1], -1)
+        return features @ features.t() / features.numel()
+
+    wanted = network.style_layers
+    with torch.no_grad():
+        grams = {name: gram(x) for name, x in passed(style) if name in wanted}
+        target = dict(passed(content))[network.content_layer]
+    image, marks = content.clone().requires_grad_(True), [time.perf_counter()]
+    optimizer = torch.optim.LBFGS([image], max_iter=steps, history_size=100)
+
+    def closure() -> Tensor:
+        with torch.no_grad():
+            image.clamp_(0, 1)
+        optimizer.zero_grad()
+        loss = torch.zeros(())
+        for name, x in passed(image):
+            if name in wanted:
+                loss = loss + 1e6 * nn.functional.mse_loss(gram(x), grams[name])
+            if name == network.content_layer:
+                loss = loss + nn.functional.mse_loss(x, target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        marks.append(time.perf_counter())
+        return loss
+
+    optimizer.step(closure)
+    times = sorted(b - a for a, b in pairwise(marks[1:]))
+    return sum(times[: max(1, steps // 3)]) / max(1, steps // 3)
+
+
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, help="save the table here, too")
+    parser.add_argument("--quick", action="store_true", help="no 1024 px, no VGG-19")
+    options = parser.parse_args()
+    keep_memory()
+    peaks = {name: peak_flops(getattr(torch, name)) for name in ("float32", "bfloat16")}
+    print(f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print("measured peak: " + ", ".join(f"{name} {rate / 1e9:.0f} GFLOP/s" for name, rate in peaks.items()))
+    print(
+        f"{'encoder':13} {'px':>5} {'method':9} {'dtype':9} {'s/step':>7} {'GFLOP':>7} {'of peak':>8} {'GB':>5}"
+    )
+    rows: list[dict[str, Any]] = []
+
+    def add(
+        name: str, size: int, method: str, dtype: str, seconds: float, steps_flops: float, memory: float
+    ) -> None:
+        rows.append(
+            {"encoder": name, "size": size, "method": method, "dtype": dtype, "seconds": seconds}
+            | {"flops": steps_flops, "of_peak": steps_flops / seconds / peaks[dtype], "bytes": memory}
+        )
+        print(
+            f"{name:13} {size:5} {method:9} {dtype:9} {seconds:7.3f} {steps_flops / 1e9:7.1f} "
+            f"{rows[-1]['of_peak']:8.0%} {memory / 1e9:5.2f}",
+            flush=True,
+        )
+
+    sizes = (256, 512) if options.quick else (256, 512, 1024)
+    for size in sizes:
+        for method in METHODS:
+            for dtype in ("float32", "bfloat16") if method == "linear" and size < 1024 else ("float32",):
+                encoder = nstlib.load_encoder(dtype=dtype)
+                seconds = step_seconds(encoder, size, method, 24 if size < 1024 else 9)
+                memory = estimate(nstlib.Settings(method=method), encoder, (size, size), (size, size))
+                add("vgg19-slim", size, method, dtype, seconds, flops(encoder, size), memory)
+    if not options.quick:
+        plain = [baseline_seconds(512, 6)]
+        ours = {}
+        for dtype in ("float32", "bfloat16"):
+            encoder = nstlib.load_encoder("vgg19-random", dtype=dtype)
+            ours[dtype] = step_seconds(encoder, 512, "gram", 6)
+            memory = estimate(nstlib.Settings(method="gram"), encoder, (512, 512), (512, 512))
+            add("vgg19", 512, "gram", dtype, ours[dtype], flops(encoder, 512), memory)
+        plain.append(baseline_seconds(512, 6))
+        print(f"baseline loop, VGG-19 512 px float32: {min(plain):.3f} s/step")
+        for dtype, seconds in ours.items():
+            print(f"  ours, {dtype}: {min(plain) / seconds:.2f} times as fast")
+        rows.append(
+            {"encoder": "vgg19", "size": 512, "method": "baseline", "dtype": "float32", "seconds": min(plain)}
+        )
+    good = True
+    for method in METHODS if not options.quick else ():
+        small, large = (
+            next(r for r in rows if (r["size"], r["method"], r["dtype"]) == (size, method, "float32"))
+            for size in (512, 1024)
+        )
+        growth, memory = large["seconds"] / small["seconds"], large["bytes"] / small["bytes"]
+        good &= growth <= 4.3 and memory <= 4.3
+        print(f"1024 px against 512 px, {method}: {growth:.2f} times the time, {memory:.2f} times the memory")
+    if options.json:
+        about = {"processor": processor(), "threads": torch.get_num_threads(), "torch": torch.__version__}
+        options.json.write_text(json.dumps({"machine": about, "peak": peaks, "rows": rows}, indent=1))
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

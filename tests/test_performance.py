@@ -1,0 +1,231 @@
+"""What makes runs fast and small must not change what they compute. Times are in benchmarks/, not here."""
+
+import json
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+import nstlib
+from nstlib import memory, moments, precision
+from nstlib.__main__ import main
+from nstlib.features import Encoder
+from nstlib.gaussian import MeanCosine
+from nstlib.recipes import last
+from nstlib.run import enlarged, plan
+
+LAYERS = ("relu1_1", "conv2_2", "relu3_1", "relu4_2", "relu5_1")
+
+
+@pytest.fixture
+def image() -> Tensor:
+    return nstlib.load_image("examples/contents/harbour.jpg", size=96)
+
+
+def plain(encoder: Encoder, image: Tensor) -> dict[str, Tensor]:
+    """The same features with nothing but modules, slices and autograd."""
+    network, margin = encoder.network, encoder.network.margin
+    x = (image - network.mean.view(3, 1, 1)) / network.std.view(3, 1, 1)
+    x = nn.functional.pad(x, [margin] * 4, mode="reflect") if margin else x
+    found = {}
+    for name, stage in network.stages.items():
+        x = torch.relu(x) if isinstance(stage, nn.ReLU) else stage(x)
+        ring = margin // network.strides[name]
+        if name in LAYERS:
+            found[name] = x[..., ring : x.shape[2] - ring, ring : x.shape[3] - ring].flatten(2)
+    return found
+
+
+@pytest.mark.parametrize("name", ["vgg19-slim", "vgg19-random"])
+@pytest.mark.parametrize("checkpoint", [False, True])
+def test_features_and_gradients_are_those_of_plain_modules(
+    name: str, checkpoint: bool, image: Tensor
+) -> None:
+    encoder = nstlib.load_encoder(name)
+    gradients = []
+    for encode in (lambda x: encoder(x, LAYERS, checkpoint=checkpoint), lambda x: plain(encoder, x)):
+        x = image.clone().requires_grad_(True)
+        F = encode(x)
+        loss = torch.stack([(F[layer].square().mean() * 10**i) for i, layer in enumerate(LAYERS)]).sum()
+        gradients.append((*(F[layer].detach() for layer in LAYERS), *torch.autograd.grad(loss, x)))
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
+
+
+shapes = st.tuples(st.integers(1, 2), st.integers(1, 5), st.integers(1, 9))
+
+
+@settings(max_examples=25, deadline=None)
+@given(shapes, st.integers(0, 2**20), st.booleans())
+def test_moments_and_their_gradients(shape: tuple[int, int, int], seed: int, columns: bool) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    F = torch.randn(shape, generator=generator, dtype=torch.float64)
+    if columns:  # an encoder's order in memory
+        F = F.mT.contiguous().mT
+    F.requires_grad_(True)
+    variance, mean = moments.variance_mean(F)
+    torch.testing.assert_close(variance, F.var(-1, correction=0))
+    torch.testing.assert_close(mean, F.mean(-1))
+    torch.testing.assert_close(moments.gram(F), torch.einsum("bim,bjm->bij", F, F) / shape[-1])
+    for function in (moments.mean, moments.variance_mean, moments.gram):
+        assert torch.autograd.gradcheck(function, F)
+
+
+@pytest.mark.parametrize("block", [1, 7, 10**6])
+def test_cosines_block_by_block(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MeanCosine, "BLOCK", block)
+    generator = torch.Generator().manual_seed(0)
+    F = torch.randn(2, 3, 11, generator=generator, dtype=torch.float64, requires_grad=True)
+    W, u = (
+        torch.randn(2, 4, 3, generator=generator).double(),
+        torch.rand(2, 4, 1, generator=generator).double(),
+    )
+    expected = [[torch.cos(W[b, d] @ F[b] + u[b, d]).mean().item() for d in range(4)] for b in range(2)]
+    torch.testing.assert_close(MeanCosine.apply(F, W, u), torch.tensor(expected, dtype=torch.float64))
+    assert torch.autograd.gradcheck(lambda F: MeanCosine.apply(F, W, u), F)
+
+
+def test_small_memory_gives_the_same_picture(image: Tensor) -> None:
+    pictures = [nstlib.stylize(image, image.flip(-1), iterations=6, memory=m) for m in ("fast", "small")]
+    torch.testing.assert_close(*pictures, rtol=0, atol=1e-3)
+
+
+def test_bfloat16_ends_at_as_good_a_loss(image: Tensor) -> None:
+    """Pictures made in bfloat16 and in float32, both judged in float32, by the objective of the run."""
+    style, judge = nstlib.load_image("examples/styles/strokes.jpg", size=96), nstlib.load_encoder()
+    for method in ("linear", "gram"):
+        losses = []
+        for dtype in ("float32", "bfloat16"):
+            encoder = nstlib.load_encoder(dtype=dtype)
+            assert encoder(image, LAYERS)["relu1_1"].dtype == torch.float32
+            made = last(nstlib.transfer(image, style, method=method, iterations=60, encoder=encoder)).image
+            losses.append(judged(judge, image, style, made, method))
+        assert math.isfinite(losses[0]) and losses[1] < 1.03 * losses[0], (method, losses)
+
+
+def judged(encoder: Encoder, content: Tensor, style: Tensor, made: Tensor, method: str) -> float:
+    from nstlib.run import Job
+
+    objective = Job(nstlib.Settings(method=method), encoder, content, style).objective(content, style)
+    with torch.no_grad():
+        return float(sum(objective(made, encoder(made, objective.layers)).values()))
+
+
+def timed(monkeypatch: pytest.MonkeyPatch, seconds: dict[torch.dtype, float]) -> list[torch.dtype]:
+    """Makes an encoder's pass take the given time of a false clock; returns the list of passes made."""
+    clock, passes = [0.0], []
+    monkeypatch.setattr("nstlib.precision.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("nstlib.precision._known", {})
+
+    def encode(dtype: torch.dtype):
+        def run(x: Tensor) -> Tensor:
+            if dtype not in seconds:
+                raise RuntimeError("not implemented for 'BFloat16'")
+            passes.append(dtype)
+            clock[0] += seconds[dtype]
+            return x.sum()
+
+        return run
+
+    passes.append(encode)  # type: ignore[arg-type]
+    return passes
+
+
+@pytest.mark.parametrize(
+    ("bfloat16", "chosen"), [(0.5, "bfloat16"), (0.95, "float32"), (40.0, "float32"), (None, "float32")]
+)
+def test_dtype_is_chosen_by_timing_once(
+    bfloat16: float | None, chosen: str, monkeypatch: pytest.MonkeyPatch, tmp_path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("NSTLIB_DTYPE", raising=False)
+    times = {torch.float32: 1.0} | ({torch.bfloat16: bfloat16} if bfloat16 else {})
+    encode, *_ = passes = timed(monkeypatch, times)
+    cpu = torch.device("cpu")
+    assert precision.choose("x", cpu, encode) == chosen
+    made = len(passes)
+    assert passes.count(torch.bfloat16) <= (2 if bfloat16 == 40 else 5), "a slow dtype is given up early"
+    assert json.loads(precision.store().read_text())[f"x on {precision.machine(cpu)}"]["dtype"] == chosen
+    monkeypatch.setattr("nstlib.precision._known", {})  # another process
+    assert precision.choose("x", cpu, encode) == chosen and len(passes) == made
+    precision.store().write_text("damaged")
+    monkeypatch.setattr("nstlib.precision._known", {})
+    assert precision.choose("x", cpu, encode) == chosen and len(passes) > made
+
+
+def test_dtype_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NSTLIB_DTYPE", "bfloat16")
+    assert nstlib.load_encoder(dtype="auto").dtype == torch.bfloat16
+    assert nstlib.load_encoder().dtype == torch.float32, "only where 'auto' is asked for"
+    monkeypatch.setenv("NSTLIB_DTYPE", "half")
+    with pytest.raises(ValueError, match="NSTLIB_DTYPE must be one of auto, float32, bfloat16"):
+        nstlib.load_encoder(dtype="auto")
+    with pytest.raises(ValueError, match="dtype must be one of"):
+        nstlib.load_encoder(dtype="float16")  # type: ignore[arg-type]
+
+
+def test_the_recipe_names_the_dtype_used(image: Tensor) -> None:
+    step = next(nstlib.transfer(image, image, iterations=1, dtype="bfloat16"))
+    assert step.image.recipe["settings"]["dtype"] == "bfloat16"
+
+
+def test_memory_grows_at_most_with_pixels() -> None:
+    encoder = nstlib.load_encoder()
+    for method in ("linear", "gram", "gaussian", "bn"):
+        for mode in ("fast", "small"):
+            chosen = nstlib.Settings(method=method, memory=mode)
+            sizes = [memory.estimate(chosen, encoder, (n, n), (n, n)) for n in (256, 512, 1024)]
+            assert sizes == sorted(sizes) and sizes[2] < 4.3 * sizes[1]
+        assert memory.estimate(chosen, encoder, (1024, 1024), (64, 64)) < memory.estimate(
+            chosen.replace(memory="fast"), encoder, (1024, 1024), (64, 64)
+        )
+
+
+def test_a_run_settles_for_less_memory_or_refuses(
+    image: Tensor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path
+) -> None:
+    encoder, shape = nstlib.load_encoder(), (1024, 1024)
+    need = {
+        m: memory.estimate(nstlib.Settings(memory=m), encoder, shape, shape) / memory.SPARE
+        for m in ("fast", "small")
+    }
+    for free, mode in ((None, "fast"), (need["fast"] * 1.01, "fast"), (need["small"] * 1.01, "small")):
+        monkeypatch.setattr("nstlib.memory.free", lambda _, free=free: free)
+        assert memory.settle(nstlib.Settings(), encoder, shape, shape).memory == mode
+    monkeypatch.setattr("nstlib.memory.free", lambda _: need["small"] * 0.99)
+    with pytest.raises(
+        MemoryError, match="1024 x 1024 px with vgg19-slim needs about .* size=(960|992) would fit"
+    ):
+        memory.settle(nstlib.Settings(), encoder, shape, shape)
+    assert memory.settle(nstlib.Settings(memory="small"), encoder, shape, shape).memory == "small"
+    monkeypatch.setattr("nstlib.memory.free", lambda _: 1e6)
+    with pytest.raises(MemoryError, match="close other programs"):
+        nstlib.transfer(image, image)
+    picture = "examples/contents/harbour.jpg"
+    assert main(["transfer", picture, picture, "-o", str(tmp_path / "x.png"), "--size", "64"]) == 1
+    assert "GB are free" in capsys.readouterr().err
+
+
+def test_free_memory_is_plausible() -> None:
+    free = memory.free(torch.device("cpu"))
+    assert free is None or 1e8 < free < 1e14
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 500), st.integers(1, 6), st.integers(16, 4000))
+def test_every_step_has_its_size(iterations: int, levels: int, side: int) -> None:
+    steps = plan(nstlib.Settings(iterations=iterations, levels=levels), side)
+    assert sum(n for _, n in steps) == iterations and steps[-1][0] == 1 and min(n for _, n in steps) > 0
+    assert len(steps) <= levels and (len(steps) == 1 or steps[0][0] * side >= 64)
+    assert steps[-1][1] >= 0.7 * iterations
+
+
+def test_going_up_a_size_keeps_the_photographs_detail(image: Tensor) -> None:
+    small = nn.functional.interpolate(image, (36, 48), mode="area")
+    torch.testing.assert_close(enlarged(small, small, image, keep_detail=True), image)
+    changed = enlarged(small * 0.5 + 0.1, small * 0.5, image * 0.5, keep_detail=True)
+    torch.testing.assert_close(changed, image * 0.5 + 0.1)
+    assert enlarged(small, small, image, keep_detail=False).shape == image.shape
