@@ -139,9 +139,7 @@ def main() -> int:
     peaks = {name: peak_flops(getattr(torch, name)) for name in ("float32", "bfloat16")}
     print(f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print("measured peak: " + ", ".join(f"{name} {rate / 1e9:.0f} GFLOP/s" for name, rate in peaks.items()))
-    print(
-        f"{'encoder':13} {'px':>5} {'method':9} {'dtype':9} {'s/step':>7} {'GFLOP':>7} {'of peak':>8} {'GB':>5}"
-    )
+    print("encoder          px method    dtype      s/step   GFLOP  of peak    GB")
     rows: list[dict[str, Any]] = []
 
     def add(

@@ -5,10 +5,13 @@ Every setting of `Settings` is an option, drawn from its fields. A mistake gives
 """
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import platform
+import signal
 import sys
+import threading
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,21 +154,39 @@ def _finish(steps: Iterator[Step], options: argparse.Namespace) -> int:
     if not os.access(options.output.parent, os.W_OK) or options.output.is_dir():
         raise PermissionError(f"cannot write {options.output}")
     step, note = None, ""
-    with tqdm(total=None, disable=options.quiet, unit="step", leave=False) as bar:
-        try:
-            for step in steps:
-                bar.total = step.total
-                bar.update(step.index - bar.n)
-                bar.set_postfix_str(f"loss {step.loss:.4g}", refresh=False)
-        except KeyboardInterrupt:
-            if step is None:
-                raise
-            note = "stopped"
+    with tqdm(total=None, disable=options.quiet, unit="step", leave=False) as bar, _interrupts() as pressed:
+        for step in steps:
+            bar.total = step.total
+            bar.update(step.index - bar.n)
+            bar.set_postfix_str(f"loss {step.loss:.4g}", refresh=False)
+            if pressed.is_set():
+                note = "stopped"
+                break
     assert step is not None  # a run yields at least one step
     save_image(step.image, options.output)
     note = step.stopped or note
     print(f"{options.output}: {step.index} steps, {step.seconds:.1f} s" + (f"; {note}" if note else ""))
     return 1 if step.failed else 0
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets: no step is torn in the middle. A second one interrupts."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def press(*_: object) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _doctor(_: argparse.Namespace) -> int:

@@ -64,6 +64,7 @@ class Encoder:
     ) -> dict[str, Tensor]:
         """{layer: F (B, N_l, M_l)} for an image (B, 3, H, W), with M_l = H_l · W_l positions.
 
+        In memory the N_l numbers of a position lie together (`reshape`, not `view`, flattens F).
         checkpoint: needs about half the memory for a gradient and a third more time (see taps.py).
         Raises ValueError for an unknown layer, or an image too small for the deepest one.
         """

@@ -103,8 +103,9 @@ def last(steps: Iterator[Step]) -> Step:
 
 def _from_noise(settings: Settings | str) -> dict[str, Any]:
     """What a reconstruction changes in a preset: one size, and more steps, for it starts from nothing."""
-    steps = {"iterations": FROM_NOISE * PRESETS[settings].iterations} if isinstance(settings, str) and settings in OURS else {}
-    return {"levels": 1} | steps
+    if not isinstance(settings, str) or settings not in OURS:
+        return {"levels": 1}
+    return {"levels": 1, "iterations": FROM_NOISE * PRESETS[settings].iterations}
 
 
 def _resolve(
