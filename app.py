@@ -10,6 +10,7 @@ import threading
 
 from demo import engine, page, theme
 from demo.limits import LIMITS
+from nstlib.allocator import keep_memory
 
 demo = page.build()
 demo.queue(max_size=LIMITS.queue, default_concurrency_limit=1)
@@ -27,6 +28,7 @@ def has_desktop() -> bool:
 def main() -> None:
     """Serves the app until it is interrupted."""
     engine.set_threads()
+    keep_memory()
     threading.Thread(target=engine.warm_up, daemon=True).start()
     demo.launch(
         theme=theme.theme(),
