@@ -33,10 +33,12 @@ def estimate(settings: Settings, encoder: Encoder, content: Sequence[int], style
     layers = [*(settings.style_layers or encoder.style_layers)]
     layers += settings.content_layers or (encoder.content_layer,)
     walked = Walk(encoder, layers, content)
-    saved = walked.saved(small=settings.memory == "small")
+    small = settings.memory == "small"
+    saved = walked.saved(small)
     linear = all(isinstance(part, LinearMMD) for part, _ in settings.discrepancy.parts())
     gradients = 0 if linear else walked.features
-    step = saved + walked.features + gradients + 2 * walked.largest
+    in_flight = (1 if small else 2) * walked.largest  # gradients on their way back
+    step = saved + walked.features + gradients + in_flight
     of_style = Walk(encoder, layers, style)
     encoding = of_style.features + 2 * of_style.largest
     pixels = 4 * 3 * math.prod(content)
