@@ -7,6 +7,7 @@ flight, the optimiser's vectors and the pictures.
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -30,17 +31,17 @@ def estimate(settings: Settings, encoder: Encoder, content: Sequence[int], style
     content, style: (height, width) of the pictures at full size. On a GPU, bytes on the GPU.
     Measured peaks lie within 25 % of it (benchmarks/memory.py). memory="auto" is taken as "fast".
     """
-    layers = [*(settings.style_layers or encoder.style_layers)]
+    layers = settings.style_layers or encoder.style_layers
     layers += settings.content_layers or (encoder.content_layer,)
-    walked = Walk(encoder, layers, content)
-    small = settings.memory == "small"
-    saved = walked.saved(small)
+    walked, small = _walk(encoder, layers), settings.memory == "small"
+    maps, positions = walked.scales(content)
+    features = positions * walked.features
     linear = all(isinstance(part, LinearMMD) for part, _ in settings.discrepancy.parts())
-    gradients = 0 if linear else walked.features
-    in_flight = (1 if small else 2) * walked.largest  # gradients on their way back
-    step = saved + walked.features + gradients + in_flight
-    of_style = Walk(encoder, layers, style)
-    encoding = of_style.features + 2 * of_style.largest
+    gradients = 0 if linear else features
+    in_flight = (1 if small else 2) * maps * walked.largest  # gradients on their way back
+    step = maps * walked.saved(small) + features + gradients + in_flight
+    maps, positions = walked.scales(style)
+    encoding = positions * walked.features + 2 * maps * walked.largest
     pixels = 4 * 3 * math.prod(content)
     pictures = pixels * (PICTURES + VECTORS[settings.optimizer])
     weights = sum(p.nbytes for stage in encoder.network.stages.values() for p in stage.parameters())
@@ -49,15 +50,15 @@ def estimate(settings: Settings, encoder: Encoder, content: Sequence[int], style
 
 
 class Walk:
-    """One pass through an encoder, on a small picture, its counts scaled up to a picture of `size`.
+    """One pass through an encoder, on a small picture; `scales` says how many times a picture is larger.
 
     features: bytes of all F. largest: of the largest map. saved(): of what autograd keeps."""
 
     SIDE = 64  # px of the small picture
 
-    def __init__(self, encoder: Encoder, layers: Sequence[str], size: Sequence[int]) -> None:
+    def __init__(self, encoder: Encoder, layers: Sequence[str]) -> None:
         network, ring = encoder.network, 2 * encoder.network.margin
-        scale = (size[0] + ring) * (size[1] + ring) / (self.SIDE + ring) ** 2
+        self.ring = ring
         x = torch.zeros(1, 3, self.SIDE + ring, self.SIDE + ring, dtype=encoder.dtype, device=encoder.device)
         x = x.contiguous(memory_format=torch.channels_last).requires_grad_(True)
         found: taps.Taps = {}
@@ -70,21 +71,30 @@ class Walk:
 
             def pack(tensor: Tensor, seen: dict[int, float] = seen) -> Tensor:
                 if tensor.data_ptr() not in own:
-                    seen[tensor.data_ptr()] = scale * tensor.nbytes
+                    seen[tensor.data_ptr()] = float(tensor.nbytes)
                 return tensor
 
             with saved_tensors_hooks(pack, lambda tensor: tensor):
                 x = taps.run(network, x, segment, layers, found)
             self.segments.append(sum(seen.values()))
-            self.ends.append(scale * x.nbytes)
+            self.ends.append(float(x.nbytes))
             self.largest = max([self.largest, *seen.values()])
-        inner = math.prod(size) / self.SIDE**2
-        self.features = sum(inner * F.nbytes for F, _ in found.values())
+        self.features = float(sum(F.nbytes for F, _ in found.values()))
+
+    def scales(self, size: Sequence[int]) -> tuple[float, float]:
+        """By what factors the maps, ring included, and the features of a picture of `size` are larger."""
+        padded = (size[0] + self.ring) * (size[1] + self.ring) / (self.SIDE + self.ring) ** 2
+        return padded, math.prod(size) / self.SIDE**2
 
     def saved(self, small: bool) -> float:
         if not small:
             return sum(self.segments)
         return max(sum(self.ends[:k]) + saved for k, saved in enumerate(self.segments))
+
+
+@lru_cache(maxsize=4)
+def _walk(encoder: Encoder, layers: tuple[str, ...]) -> Walk:
+    return Walk(encoder, layers)
 
 
 def free(device: torch.device) -> float | None:
