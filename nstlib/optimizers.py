@@ -1,6 +1,7 @@
 """Optimisers for one tensor, one gradient an iteration: what `synthesize` steps with.
 
-Each is a callable: gradient at x → the change to make to x. L-BFGS follows Nocedal and Wright,
+Each is a callable: x and the gradient there → the change to make to x. The next x is what the caller made of
+it: the loop keeps pictures in [0, 1], so a change may arrive in part only. L-BFGS follows Nocedal and Wright,
 *Numerical Optimization*, Algorithm 7.4, without a line search: a picture's loss is smooth enough that the
 full quasi-Newton step nearly always goes down, and a search would double the cost of every iteration.
 What a search would guard against, the loop guards against: steps are capped in length, and a step that
@@ -15,8 +16,8 @@ from torch import Tensor
 
 
 class Optimizer(Protocol):
-    def __call__(self, gradient: Tensor) -> Tensor:
-        """The change to add to x, given the gradient at x."""
+    def __call__(self, x: Tensor, gradient: Tensor) -> Tensor:
+        """The change to add to x, given the gradient there."""
         ...
 
     def rejected(self) -> None:
@@ -38,31 +39,31 @@ class LBFGS:
         self.slots: deque[int] = deque()  # places of the pairs in `vectors`, oldest first
         self.vectors: Tensor | None = None  # (2 memory + 1, pixels): every s, every y, the last gradient
         self.products = torch.zeros(2 * memory + 1, 2 * memory + 1, dtype=torch.float64)  # vᵢᵀvⱼ
-        self.change: Tensor | None = None
+        self.x: Tensor | None = None  # where the last gradient was taken
 
-    def __call__(self, gradient: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, gradient: Tensor) -> Tensor:
         if self.vectors is None:
             self.vectors = gradient.new_zeros(2 * self.memory + 1, gradient.numel())
         new, g = [-1], gradient.flatten()
-        if self.change is not None:
+        if self.x is not None:
             free = set(range(self.memory)) - set(self.slots)
             slot = min(free) if free else self.slots.popleft()
             s, y = self.vectors[slot], self.vectors[self.memory + slot]
-            s.copy_(self.change.flatten())
+            torch.sub(x.flatten(), self.x.flatten(), out=s)
             torch.sub(g, self.vectors[-1], out=y)
             new += [slot, self.memory + slot]
         self.vectors[-1] = g
         rows = torch.stack([torch.mv(self.vectors, self.vectors[i]) for i in new]).double().cpu()
         self.products[new], self.products[:, new] = rows, rows.mT
-        if self.change is not None:
+        if self.x is not None:
             self._keep(slot)
         coefficients = self._direction()
         direction = torch.mv(self.vectors.mT, coefficients.to(g))
         length = direction.square().mean().sqrt()
         limit = self.cap if self.slots else min(self.cap, self.first)  # no curvature yet to size it
         scale = torch.clamp(limit / length.clamp(min=1e-30), max=self.lr if self.slots else float("inf"))
-        self.change = (direction * scale).view_as(gradient)
-        return self.change
+        self.x = x
+        return (direction * scale).view_as(gradient)
 
     def _keep(self, slot: int) -> None:
         """Adds the pair in `slot`, if its curvature keeps the Hessian's estimate positive definite."""
@@ -87,7 +88,7 @@ class LBFGS:
 
     def rejected(self) -> None:
         self.slots.clear()
-        self.change = None
+        self.x = None
         self.cap, self.first = self.cap / 4, self.first / 4
 
 
@@ -98,7 +99,7 @@ class Adam:
         self.lr, self.count = lr, 0
         self.mean = self.square = torch.zeros(())
 
-    def __call__(self, gradient: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, gradient: Tensor) -> Tensor:
         self.count += 1
         self.mean = 0.9 * self.mean + 0.1 * gradient
         self.square = 0.99 * self.square + 0.01 * gradient.square()

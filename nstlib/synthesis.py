@@ -1,7 +1,8 @@
 """The loop: an image changed step by step until its terms are small. Knows optimisers, no network.
 
 `synthesize` is a generator: every iteration yields a `Step` that can be shown, saved or ignored, and
-leaving the loop (`break`, `close()`) ends the run. One L-BFGS iteration is one step.
+leaving the loop (`break`, `close()`) ends the run. One L-BFGS iteration is one step. Every step ends in [0, 1]
+(projected quasi-Newton): a minimum over unbounded x, cut off afterwards, is a much worse picture.
 """
 
 import math
@@ -54,7 +55,7 @@ def synthesize(
     lr: float | None = None,
     tolerance: float = 0.0,
 ) -> Iterator[Step]:
-    """Minimises Σ terms_of(x) over images x, from x0 (1, 3, H, W), which is left unchanged.
+    """Minimises Σ terms_of(x) over images x in [0, 1], from x0 (1, 3, H, W), which is left unchanged.
 
     iterations: at most. lr: of Adam in pixel values a step (default 0.02), of L-BFGS a factor (1).
     tolerance: stop when the loss changed by less than this fraction over one iteration, five times in
@@ -70,7 +71,7 @@ def synthesize(
         raise ValueError(f"optimizer must be 'lbfgs' or 'adam', got {optimizer!r}")
     advance: Optimizer = LBFGS(lr=lr or 1.0) if optimizer == "lbfgs" else Adam(lr=lr or 0.02)
     start = time.perf_counter()
-    x = x0.detach().clone()
+    x = x0.detach().clamp(0, 1)
     lowest, previous, quiet, rejections, slack = math.inf, math.inf, 0, 0, 0.0
     good, good_gradient, values = x, torch.zeros_like(x), {}  # the last point whose loss was accepted
     for index in range(1, iterations + 1):
@@ -99,7 +100,7 @@ def synthesize(
                 stopped = f"the loss {what} at step {index}; this is the last good image"
             else:
                 advance.rejected()
-        yield Step(index, iterations, good.clamp(0, 1), values, time.perf_counter() - start, stopped, failed)
+        yield Step(index, iterations, good.clone(), values, time.perf_counter() - start, stopped, failed)
         if stopped:
             return
-        x = good + advance(good_gradient)
+        x = (good + advance(good, good_gradient)).clamp(0, 1)
