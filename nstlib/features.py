@@ -90,10 +90,10 @@ class Encoder:
                 f"its shorter side must be at least {stride} px"
             )
         margin = self.network.margin
-        x = ((image.to(self.device) - self._mean) / self._std).to(self.dtype)
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = (image.to(self.device) - self._mean) / self._std
         if margin:  # the network pads with zeros; a ring of mirrored picture keeps those off the border
             x = nn.functional.pad(x, [margin] * 4, mode="reflect" if side > margin else "replicate")
+        x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
         return taps.collect(self.network, x, wanted, checkpoint)
 
 

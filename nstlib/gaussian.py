@@ -15,6 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from nstlib.discrepancy import Discrepancy, Summary
 from nstlib.kernels import bandwidth, gaussian
+from nstlib.pointwise import product
 
 
 class MeanCosine(torch.autograd.Function):
@@ -31,7 +32,7 @@ class MeanCosine(torch.autograd.Function):
         step = max(1, MeanCosine.BLOCK // W[..., 0].numel())
         for start in range(0, X.shape[-1], step):
             block = slice(start, start + step)
-            yield block, (W @ X[..., block]).add_(u)  # (..., D, step)
+            yield block, product(W, X[..., block]).add_(u)  # (..., D, step)
 
     @staticmethod
     def forward(ctx: Any, X: Tensor, W: Tensor, u: Tensor) -> Tensor:
@@ -46,7 +47,7 @@ class MeanCosine(torch.autograd.Function):
         weighted = (W * (g / -X.shape[-1]).unsqueeze(-1)).mT  # (..., N, D)
         gradient = torch.empty_like(X)  # keeps X's order in memory
         for block, angle in MeanCosine.angles(X, W, u):
-            gradient[..., block] = weighted @ angle.sin_()
+            gradient[..., block] = product(weighted, angle.sin_())
         return gradient, None, None
 
 

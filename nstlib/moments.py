@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nstlib.pointwise import outer, product
+
 
 def mean(F: Tensor) -> Tensor:
     """μ: (..., N, M) → (..., N). Divided after the sum, so that its gradient is N numbers, not N × M."""
@@ -54,12 +56,11 @@ class _Gram(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, F: Tensor) -> Tensor:
         ctx.save_for_backward(F)
-        return F @ F.mT / F.shape[-1]
+        return outer(F) / F.shape[-1]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> Tensor:
         (F,) = ctx.saved_tensors
         symmetric = (g + g.mT) / F.shape[-1]
-        gradient: Tensor = F.mT @ symmetric  # (..., M, N): the order of an encoder's features in memory
-        return gradient.mT
+        return product(symmetric, F)

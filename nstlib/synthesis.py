@@ -1,8 +1,9 @@
 """The loop: an image changed step by step until its terms are small. Knows optimisers, no network.
 
 `synthesize` is a generator: every iteration yields a `Step` that can be shown, saved or ignored, and
-leaving the loop (`break`, `close()`) ends the run. One L-BFGS iteration is one step. Every step ends in [0, 1]
-(projected quasi-Newton): a minimum over unbounded x, cut off afterwards, is a much worse picture.
+leaving the loop (`break`, `close()`) ends the run. One L-BFGS iteration is one step. The minimum is sought
+among pictures: pixels stay in [0, 1], and one at its bound that would leave is held (projected quasi-Newton).
+A minimum over all x, cut off afterwards, is a much worse picture.
 """
 
 import math
@@ -74,6 +75,7 @@ def synthesize(
     x = x0.detach().clamp(0, 1)
     lowest, previous, quiet, rejections, slack = math.inf, math.inf, 0, 0, 0.0
     good, good_gradient, values = x, torch.zeros_like(x), {}  # the last point whose loss was accepted
+    free = torch.ones_like(x, dtype=torch.bool)
     for index in range(1, iterations + 1):
         x.requires_grad_(True)
         terms = terms_of(x)
@@ -85,7 +87,8 @@ def synthesize(
         ).tolist()
         stopped, failed = "", False
         if math.isfinite(loss) and math.isfinite(size) and loss < RUNAWAY * lowest + slack:
-            good, good_gradient, values = x, gradient, dict(zip(terms, numbers, strict=True))
+            free = (x - gradient.sign()).clamp(0, 1) != x  # pixels that can go where they should
+            good, good_gradient, values = x, gradient * free, dict(zip(terms, numbers, strict=True))
             quiet = quiet + 1 if abs(previous - loss) < tolerance * abs(previous) else 0
             if index == 1:
                 slack = 1e-6 * (abs(loss) or 1.0)  # near zero, rounding alone may double a loss
@@ -103,4 +106,4 @@ def synthesize(
         yield Step(index, iterations, good.clone(), values, time.perf_counter() - start, stopped, failed)
         if stopped:
             return
-        x = (good + advance(good, good_gradient)).clamp(0, 1)
+        x = (good + advance(good, good_gradient) * free).clamp(0, 1)

@@ -48,8 +48,18 @@ def segments(network: Network, layers: Sequence[str]) -> Iterator[list[str]]:
     """The stages up to the deepest of `layers`, in runs of one resolution."""
     names = list(network.stages)
     names = names[: 1 + max((names.index(layer) for layer in layers), default=-1)]
-    for stride in dict.fromkeys(network.strides[name] for name in names):
-        yield [name for name in names if network.strides[name] == stride]
+    for i in range(len(names) - 1):
+        stage, after = (network.stages[name] for name in names[i : i + 2])
+        if isinstance(stage, nn.ReLU) and isinstance(after, nn.MaxPool2d) and names[i] not in layers:
+            names[i : i + 2] = names[i + 1], names[i]  # they commute, and a quarter is left to rectify
+    segment: list[str] = []
+    for name in names:
+        if segment and network.strides[name] > max(network.strides[before] for before in segment):
+            yield segment
+            segment = []
+        segment.append(name)
+    if segment:
+        yield segment
 
 
 def run(network: Network, x: Tensor, segment: Sequence[str], layers: Sequence[str], found: Taps) -> Tensor:
@@ -89,9 +99,9 @@ class Tap(torch.autograd.Function):
             return gx, None
         if gx is None:
             gx = torch.zeros(ctx.shape, dtype=ctx.dtype, device=gF.device)
-            gx = gx.contiguous(memory_format=torch.channels_last)
+        gx = gx.contiguous(memory_format=torch.channels_last)
         inner = _inside(gx, ctx.ring).permute(0, 2, 3, 1)  # (B, H, W, N)
-        width, rows = inner.shape[2], inner.flatten(2)
+        width, rows = inner.shape[2], inner.view(*inner.shape[:2], -1)
         if gF.stride(2) == 0:  # a mean's: the same at all positions, so one row of them will do
             gF = gF[..., :width]
         rows += gF.to(rows.dtype).mT.reshape(len(rows), -1, rows.shape[2])

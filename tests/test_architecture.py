@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "nstlib"
 ORDER = [  # each module may import only from modules before it
     ("version",),
-    ("torchvision_cpu", "kernels", "moments", "images", "optimizers", "precision", "allocator"),
+    ("torchvision_cpu", "kernels", "pointwise", "images", "optimizers", "precision", "allocator"),
+    ("moments",),
     ("discrepancy", "networks", "checkpoints", "synthesis"),
     ("taps",),
     ("gaussian", "objective", "features"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import nstlib
-from nstlib import memory, moments, precision
+from nstlib import memory, moments, pointwise, precision
 from nstlib.__main__ import main
 from nstlib.features import Encoder
 from nstlib.gaussian import MeanCosine
@@ -25,7 +25,7 @@ def image() -> Tensor:
     return nstlib.load_image("examples/contents/harbour.jpg", size=96)
 
 
-def plain(encoder: Encoder, image: Tensor) -> dict[str, Tensor]:
+def plain(encoder: Encoder, image: Tensor, layers: tuple[str, ...] = LAYERS) -> dict[str, Tensor]:
     """The same features with nothing but modules, slices and autograd."""
     network, margin = encoder.network, encoder.network.margin
     x = (image - network.mean.view(3, 1, 1)) / network.std.view(3, 1, 1)
@@ -34,23 +34,24 @@ def plain(encoder: Encoder, image: Tensor) -> dict[str, Tensor]:
     for name, stage in network.stages.items():
         x = torch.relu(x) if isinstance(stage, nn.ReLU) else stage(x)
         ring = margin // network.strides[name]
-        if name in LAYERS:
+        if name in layers:
             found[name] = x[..., ring : x.shape[2] - ring, ring : x.shape[3] - ring].flatten(2)
     return found
 
 
 @pytest.mark.parametrize("name", ["vgg19-slim", "vgg19-random"])
 @pytest.mark.parametrize("checkpoint", [False, True])
+@pytest.mark.parametrize("layers", [LAYERS, ("conv1_2", "relu3_4", "relu4_1"), ("relu1_2", "relu2_1")])
 def test_features_and_gradients_are_those_of_plain_modules(
-    name: str, checkpoint: bool, image: Tensor
+    name: str, checkpoint: bool, layers: tuple[str, ...], image: Tensor
 ) -> None:
     encoder = nstlib.load_encoder(name)
     gradients = []
-    for encode in (lambda x: encoder(x, LAYERS, checkpoint=checkpoint), lambda x: plain(encoder, x)):
+    for encode in (lambda x: encoder(x, layers, checkpoint=checkpoint), lambda x: plain(encoder, x, layers)):
         x = image.clone().requires_grad_(True)
         F = encode(x)
-        loss = torch.stack([(F[layer].square().mean() * 10**i) for i, layer in enumerate(LAYERS)]).sum()
-        gradients.append((*(F[layer].detach() for layer in LAYERS), *torch.autograd.grad(loss, x)))
+        loss = torch.stack([(F[layer].square().mean() * 10**i) for i, layer in enumerate(layers)]).sum()
+        gradients.append((*(F[layer].detach() for layer in layers), *torch.autograd.grad(loss, x)))
     for ours, theirs in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
 
@@ -72,6 +73,41 @@ def test_moments_and_their_gradients(shape: tuple[int, int, int], seed: int, col
     torch.testing.assert_close(moments.gram(F), torch.einsum("bim,bjm->bij", F, F) / shape[-1])
     for function in (moments.mean, moments.variance_mean, moments.gram):
         assert torch.autograd.gradcheck(function, F)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 2), st.integers(1, 20), st.integers(1, 40), st.integers(1, 20), st.booleans())
+def test_products_over_positions(B: int, N: int, M: int, D: int, columns: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    A, F = torch.randn(D, N, generator=generator), torch.randn(B, N, M, generator=generator)
+    if columns:
+        F = F.mT.contiguous().mT
+    exact = torch.einsum("dn,bnm->bdm", A.double(), F.double()).float()
+    torch.testing.assert_close(pointwise.product(A, F), exact, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(pointwise.product(A.expand(B, D, N), F), exact, rtol=1e-4, atol=1e-4)
+    exact = torch.einsum("bim,bjm->bij", F.double(), F.double()).float()
+    torch.testing.assert_close(pointwise.outer(F), exact, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(not pointwise.ONEDNN, reason="needs oneDNN")
+def test_an_encoders_features_take_the_fast_way(image: Tensor) -> None:
+    F = nstlib.load_encoder()(image, ["relu2_1"])["relu2_1"]
+    assert pointwise._convolves(F) and pointwise._convolves(F[..., 5:90])
+    assert pointwise._convolves(pointwise.product(torch.rand(7, F.shape[1]), F))
+    assert not pointwise._convolves(F.contiguous())
+
+
+def test_a_gradient_that_is_the_same_everywhere_is_added_like_any_other(image: Tensor) -> None:
+    encoder = nstlib.load_encoder(dtype="bfloat16")
+    x = image.clone().requires_grad_(True)
+    for layer in ("relu1_1", "relu4_2"):
+        F = encoder(x, ["relu1_1", "relu4_2"])
+        weights = torch.linspace(-1, 1, F[layer].shape[1])[:, None]
+        gradients = [
+            torch.autograd.grad(F["relu4_2"].square().sum() + g, x, retain_graph=True)[0]
+            for g in ((weights * F[layer].sum(-1, keepdim=True)).sum(), (weights * F[layer]).sum())
+        ]
+        torch.testing.assert_close(*gradients)
 
 
 @pytest.mark.parametrize("block", [1, 7, 10**6])

@@ -55,6 +55,25 @@ def test_the_callers_tensor_is_untouched_and_images_are_detached_and_in_range() 
     assert all(torch.equal(a, s.image) for a, s in zip(before, steps, strict=True))
 
 
+def test_the_minimum_is_the_best_picture_not_a_better_one_cut_off() -> None:
+    """A bowl with coupled pixels and its centre outside [0, 1]: clamping the centre is not the answer."""
+    generator = torch.Generator().manual_seed(5)
+    A = torch.randn(12, 12, generator=generator, dtype=torch.float64)
+    H, centre = A @ A.T / 12 + 0.1 * torch.eye(12), 2 * torch.rand(12, generator=generator).double() - 0.5
+
+    def loss(x: Tensor) -> Tensor:
+        error = x.flatten() - centre
+        return error @ H @ error
+
+    best = torch.full((12,), 0.5, dtype=torch.float64)
+    for _ in range(20_000):  # projected gradient descent
+        best = (best - 0.1 * 2 * H @ (best - centre)).clamp(0, 1)
+    steps = run(lambda x: {"bowl": loss(x)}, torch.full((1, 3, 2, 2), 0.5).double(), iterations=200)
+    assert loss(best) < 0.9 * loss(centre.clamp(0, 1))
+    assert steps[-1].loss == pytest.approx(float(loss(best)), rel=1e-3)
+    assert steps[-1].loss == pytest.approx(float(loss(steps[-1].image)), rel=1e-9)
+
+
 def test_lbfgs_agrees_with_torchs() -> None:
     """The same quasi-Newton iterates as torch.optim.LBFGS without line search, from the same first step."""
     x = START.clone()
