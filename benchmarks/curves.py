@@ -1,40 +1,66 @@
-"""Loss against wall time: the default run, one size only, and the paper's start, by one float32 objective.
+"""Loss against wall time: the default run and three references, judged by one float32 objective.
 
     python benchmarks/curves.py [--size 512] [--methods linear …] [--json FILE] [--plot FILE.png]
 
-Three runs for each method:
+Four runs for each method, all but the last from the photograph:
   default  the preset "balanced", as it is
-  single   300 L-BFGS steps at full size only, from the photograph
-  paper    300 L-BFGS steps at full size only, from noise (the paper's start)
-For "default" only the steps at full size have this loss. "same loss in N of the time" is a reference's time
-up to the default's final loss, over the default's whole time.
+  plain    300 steps of the plain loop (plain.py): full size, float32, torch.optim.LBFGS
+  single   300 steps of our own L-BFGS at full size only, float32
+  paper    the same from noise (the paper's start)
+Losses are those of the pictures, in [0, 1], by the float32 encoder; reading them off stops the clock. "same
+loss at N": a reference took N times the default's whole time (calibration, small sizes) to get to its loss.
 """
 
 import argparse
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import plain
+import torch
 from examples_square import square
+from torch import Tensor
 
 import nstlib
+from nstlib import checkpoints, networks
 from nstlib.allocator import keep_memory
-from nstlib.run import FULL
+from nstlib.run import Job
+
+Curve = list[tuple[float, float]]
 
 
-def curve(content: Any, style: Any, **settings: Any) -> list[tuple[float, float]]:
-    """[(seconds, loss)] at full size."""
-    chosen = nstlib.Settings().replace(**settings)
-    start, points, coarse = (
-        time.perf_counter(),
-        [],
-        (1 - FULL) * chosen.iterations if chosen.levels > 1 else 0,
-    )
-    for step in nstlib.transfer(content, style, chosen):
+def curve(content: Tensor, style: Tensor, judge: Job, settings: nstlib.Settings) -> Curve:
+    """[(seconds, loss)] of a run, from its first step at full size."""
+    objective, points, seconds = judge.objective(content, style), [], 0.0
+    coarse = settings.iterations - Job(settings, judge.encoder, content, style).plan()[-1][1]
+    steps = iter(nstlib.transfer(content, style, settings))
+    while True:
+        start = time.perf_counter()
+        step = next(steps, None)
+        seconds += time.perf_counter() - start
+        if step is None:
+            return points
         if step.index > coarse:
-            points.append((time.perf_counter() - start, step.loss))
-    return points
+            with torch.no_grad():
+                terms = objective(step.image, judge.encoder(step.image, objective.layers))
+            points.append((seconds, float(sum(terms.values()))))
+
+
+def plain_curve(content: Tensor, style: Tensor, judge: Job) -> Curve:
+    state = checkpoints.read(checkpoints.find("vgg19-slim", None))
+    network = plain.frozen(networks.build("vgg19-slim", state, "max"))
+    objective = judge.objective(content, style)
+    return list(plain.minimise(content, lambda x: plain.loss(objective, network, x)))
+
+
+def compared(default: Curve, curves: dict[str, Curve]) -> Iterator[str]:
+    seconds, loss = default[-1]
+    yield f"default {seconds:5.1f} s {loss:.4f}"
+    for name, points in curves.items():
+        when = next((s for s, value in points if value <= loss), None)
+        times = f"{when / seconds:.2f}" if when else f"more than {points[-1][0] / seconds:.2f}"
+        yield f"{name} {points[-1][0]:5.1f} s {points[-1][1]:.4f}, same loss at {times}"
 
 
 def main() -> None:
@@ -48,29 +74,22 @@ def main() -> None:
     keep_memory()
     content = square(f"contents/{options.pair[0]}", options.size)
     style = square(f"styles/{options.pair[1]}", options.size)
-    for _ in nstlib.transfer(content, style, iterations=3, levels=1, dtype="float32"):
-        pass  # warm up
-    runs: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    runs: dict[str, dict[str, Curve]] = {}
     print(f"{'+'.join(options.pair)}, {options.size} x {options.size} px; seconds and final loss")
     for method in options.methods:
-        base = {"method": method, "dtype": "float32"}
-        single = base | {"levels": 1, "iterations": 300}
+        default = nstlib.Settings(method=method)
+        single = default.replace(levels=1, iterations=plain.STEPS, dtype="float32")
+        judge = Job(single, nstlib.load_encoder(), content, style)
+        for _ in nstlib.transfer(content, style, default.replace(iterations=6)):
+            pass  # warm up
         runs[method] = {
-            "default": curve(content, style, **base),
-            "single": curve(content, style, **single),
-            "paper": curve(content, style, **single, start="random"),
+            "default": curve(content, style, judge, default),
+            "plain": plain_curve(content, style, judge),
+            "single": curve(content, style, judge, single),
+            "paper": curve(content, style, judge, single.replace(start="random")),
         }
-        seconds, loss = runs[method]["default"][-1]
-        print(f"{method:9} default {seconds:6.1f} s {loss:.4f}", end="")
-        for name in ("single", "paper"):
-            points = runs[method][name]
-            when = next((s for s, value in points if value <= loss), None)
-            ratio = f"{when / seconds:.2f}" if when else f"> {points[-1][0] / seconds:.2f}"
-            print(
-                f" | {name} {points[-1][0]:6.1f} s {points[-1][1]:.4f}, same loss in {ratio} of the time",
-                end="",
-            )
-        print(flush=True)
+        others = {name: points for name, points in runs[method].items() if name != "default"}
+        print(f"{method:9}", " | ".join(compared(runs[method]["default"], others)), flush=True)
     if options.json:
         options.json.write_text(json.dumps(runs))
     if options.plot:

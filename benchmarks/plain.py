@@ -1,22 +1,33 @@
 """The baseline: a plain single-scale float32 loop in the style of the widely known PyTorch tutorial.
 
-Modules in sequence, features kept on the way, `torch.optim.LBFGS` as it comes, the image clamped to [0, 1] at
-the start of every closure. One closure call is one step.
+Modules in sequence, features kept on the way, distances as their formulas say, gradients by autograd (of the
+image only); `torch.optim.LBFGS` as it comes, the image clamped to [0, 1] at the start of every closure. A
+closure call is a step.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from nstlib.discrepancy import Summary
 from nstlib.networks import Network
+from nstlib.objective import Objective, content_error
 
 STEPS = 300  # the tutorial's
 
 
+def frozen(network: Network) -> Network:
+    """The network without gradients for its weights."""
+    for stage in network.stages.values():
+        stage.eval().requires_grad_(False)
+    return network
+
+
 def features(network: Network, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-    """{layer: (1, N_l, M_l)} of an image (1, 3, H, W): what an Encoder computes, done plainly."""
+    """{layer: (1, N_l, M_l)} of an image (1, 3, H, W)."""
     x, found = (image - network.mean.view(3, 1, 1)) / network.std.view(3, 1, 1), {}
     if network.margin:
         x = nn.functional.pad(x, [network.margin] * 4, mode="reflect")
@@ -24,31 +35,53 @@ def features(network: Network, image: Tensor, layers: Sequence[str]) -> dict[str
         x = stage(x)
         if name in layers:
             ring = network.margin // network.strides[name]
-            inner = x[..., ring : x.shape[2] - ring, ring : x.shape[3] - ring]
-            found[name] = inner.reshape(*x.shape[:2], -1)
+            found[name] = x[..., ring : x.shape[2] - ring, ring : x.shape[3] - ring].flatten(2)
             if len(found) == len(set(layers)):
                 break
     return found
 
 
+def distance(F: Tensor, kept: Summary) -> Tensor:
+    """The linear, Gram, BN or Gaussian discrepancy, whichever `kept` belongs to."""
+    mean = F.mean(-1)
+    if "embedding" in kept:
+        z = math.sqrt(2 / kept["phases"].shape[0]) * torch.cos(kept["frequencies"] @ F + kept["phases"])
+        return (z.mean(-1) - kept["embedding"]).square().sum()
+    if "deviation" in kept:
+        own = F.var(-1, correction=0).sqrt()
+        return ((mean - kept["mean"]).square() + (own - kept["deviation"]).square()).mean()
+    if "gram" in kept:
+        return (F @ F.mT / F.shape[-1] - kept["gram"]).square().sum()
+    return (mean - kept["mean"]).square().sum()
+
+
+def loss(objective: Objective, network: Network, image: Tensor) -> Tensor:
+    """The objective's value, for one content layer."""
+    found = features(network, image, objective.layers)
+    ((layer, P),) = objective.content.items()
+    total = objective.alpha * content_error(found[layer], P)
+    for term in objective.style:
+        weight = objective.beta * objective.gamma * term.weight / term.scale
+        total = total + weight * distance(found[term.layer], term.summary)
+    return total
+
+
 def minimise(
     start: Tensor, loss_of: Callable[[Tensor], Tensor], steps: int = STEPS
-) -> Iterator[tuple[float, float, Tensor]]:
-    """(seconds, loss, image) at every closure call."""
-    image, calls = start.clone().requires_grad_(True), []
-    optimizer = torch.optim.LBFGS([image])
-    began = time.perf_counter()
+) -> Iterator[tuple[float, float]]:
+    """(seconds since the start, loss) of every step."""
+    image, calls, total = start.clone().requires_grad_(True), [], 0
+    optimizer, began = torch.optim.LBFGS([image]), time.perf_counter()
 
     def closure() -> Tensor:
         with torch.no_grad():
             image.clamp_(0, 1)
         optimizer.zero_grad()
-        loss = loss_of(image)
-        loss.backward()  # type: ignore[no-untyped-call]
-        calls.append((time.perf_counter() - began, float(loss.detach()), image.detach().clone()))
-        return loss
+        value = loss_of(image)
+        value.backward()  # type: ignore[no-untyped-call]
+        calls.append((time.perf_counter() - began, float(value.detach())))
+        return value
 
-    total = 0
     while total < steps:
         calls.clear()
         optimizer.step(closure)

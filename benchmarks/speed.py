@@ -2,21 +2,22 @@
 
     python benchmarks/speed.py [--json FILE] [--quick]
 
-The baseline, in the same run: a plain single-scale float32 loop in the style of the widely known PyTorch
-tutorial (VGG-19, Gram matrices at the five style layers, torch.optim.LBFGS). VGG-19's plan runs with random
-weights: speed does not depend on their values. Exits with 1 where 1024 px takes more than 4.3 times the time
-or the memory of 512 px. benchmarks/memory.py shows that the estimates of memory printed here are right.
+The baseline, in the same run, is the plain loop of plain.py with VGG-19 and Gram matrices at the five style
+layers. VGG-19's plan runs with random weights: speed does not depend on their values. Exits with 1 where
+1024 px takes more than 4.3 times the time or the memory of 512 px. benchmarks/memory.py shows that the
+estimates of memory printed here are right.
 """
 
 import argparse
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import plain
 import torch
 from examples_square import square
 from torch import Tensor, nn
@@ -79,46 +80,25 @@ def step_seconds(encoder: nstlib.Encoder, size: int, method: str, steps: int) ->
 
 
 def baseline_seconds(size: int, steps: int) -> float:
-    """One closure call of the plain loop: modules in sequence, losses in between, torch.optim.LBFGS."""
-    network = networks.random_vgg19("max")
+    """One step of the plain loop with VGG-19 and the tutorial's Gram and mean squared errors."""
+    network = plain.frozen(networks.random_vgg19("max"))
     content, style = square("contents/harbour", size), square("styles/strokes", size)
-    mean, std = network.mean.view(3, 1, 1), network.std.view(3, 1, 1)
+    layers, content_layer = network.style_layers, network.content_layer
 
-    def passed(x: Tensor) -> Iterator[tuple[str, Tensor]]:
-        x = (x - mean) / std
-        for name, stage in network.stages.items():
-            x = stage(x)
-            yield name, x
-            if name == "relu5_1":
-                return
+    def gram(F: Tensor) -> Tensor:
+        return F[0] @ F[0].t() / F.numel()
 
-    def gram(x: Tensor) -> Tensor:
-        features = x.view(x.shape[1], -1)
-        return features @ features.t() / features.numel()
-
-    wanted = network.style_layers
     with torch.no_grad():
-        grams = {name: gram(x) for name, x in passed(style) if name in wanted}
-        target = dict(passed(content))[network.content_layer]
-    image, marks = content.clone().requires_grad_(True), [time.perf_counter()]
-    optimizer = torch.optim.LBFGS([image], max_iter=steps, history_size=100)
+        grams = {layer: gram(F) for layer, F in plain.features(network, style, layers).items()}
+        target = plain.features(network, content, [content_layer])[content_layer]
 
-    def closure() -> Tensor:
-        with torch.no_grad():
-            image.clamp_(0, 1)
-        optimizer.zero_grad()
-        loss = torch.zeros(())
-        for name, x in passed(image):
-            if name in wanted:
-                loss = loss + 1e6 * nn.functional.mse_loss(gram(x), grams[name])
-            if name == network.content_layer:
-                loss = loss + nn.functional.mse_loss(x, target)
-        loss.backward()  # type: ignore[no-untyped-call]
-        marks.append(time.perf_counter())
-        return loss
+    def loss(x: Tensor) -> Tensor:
+        found = plain.features(network, x, [*layers, content_layer])
+        errors = [nn.functional.mse_loss(gram(found[layer]), grams[layer]) for layer in layers]
+        return 1e6 * torch.stack(errors).sum() + nn.functional.mse_loss(found[content_layer], target)
 
-    optimizer.step(closure)
-    times = sorted(b - a for a, b in pairwise(marks[1:]))
+    marks = [seconds for seconds, _ in plain.minimise(content, loss, steps)]
+    times = sorted(b - a for a, b in pairwise(marks))
     return sum(times[: max(1, steps // 3)]) / max(1, steps // 3)
 
 
@@ -164,19 +144,19 @@ def main() -> int:
                 memory = estimate(nstlib.Settings(method=method), encoder, (size, size), (size, size))
                 add("vgg19-slim", size, method, dtype, seconds, flops(encoder, size), memory)
     if not options.quick:
-        plain = [baseline_seconds(512, 6)]
+        base = [baseline_seconds(512, 6)]
         ours = {}
         for dtype in ("float32", "bfloat16"):
             encoder = nstlib.load_encoder("vgg19-random", dtype=dtype)
             ours[dtype] = step_seconds(encoder, 512, "gram", 6)
             memory = estimate(nstlib.Settings(method="gram"), encoder, (512, 512), (512, 512))
             add("vgg19", 512, "gram", dtype, ours[dtype], flops(encoder, 512), memory)
-        plain.append(baseline_seconds(512, 6))
-        print(f"baseline loop, VGG-19 512 px float32: {min(plain):.3f} s/step")
+        base.append(baseline_seconds(512, 6))
+        print(f"baseline loop, VGG-19 512 px float32: {min(base):.3f} s/step")
         for dtype, seconds in ours.items():
-            print(f"  ours, {dtype}: {min(plain) / seconds:.2f} times as fast")
+            print(f"  ours, {dtype}: {min(base) / seconds:.2f} times as fast")
         rows.append(
-            {"encoder": "vgg19", "size": 512, "method": "baseline", "dtype": "float32", "seconds": min(plain)}
+            {"encoder": "vgg19", "size": 512, "method": "baseline", "dtype": "float32", "seconds": min(base)}
         )
     good = True
     for method in METHODS if not options.quick else ():
