@@ -39,7 +39,9 @@ def estimate(settings: Settings, encoder: Encoder, content: Sequence[int], style
     linear = all(isinstance(part, LinearMMD) for part, _ in settings.discrepancy.parts())
     gradients = 0 if linear else features
     in_flight = (1 if small else 2) * maps * walked.largest  # gradients on their way back
-    step = maps * walked.saved(small) + features + gradients + in_flight
+    # checkpointed, the features are gone when the largest segment is run again
+    held = max(features, gradients) if small else features + gradients
+    step = maps * walked.saved(small) + held + in_flight
     maps, positions = walked.scales(style)
     encoding = positions * walked.features + 2 * maps * walked.largest
     pixels = 4 * 3 * math.prod(content)
