@@ -45,7 +45,7 @@ def one(encoder: str, size: str, method: str, memory: str) -> None:
 
     content, style = square("contents/harbour", int(size)), square("styles/strokes", int(size))
     settings = nstlib.Settings(method=method, encoder=encoder, iterations=10, levels=1, memory=memory)
-    keep_memory()
+    keep_memory(large=memory == "fast")  # as the command line does
     for _ in nstlib.transfer(content, style, settings):
         pass
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())

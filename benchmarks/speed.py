@@ -115,7 +115,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="save the table here, too")
     parser.add_argument("--quick", action="store_true", help="no 1024 px, no VGG-19")
     options = parser.parse_args()
-    keep_memory()
+    keep_memory(large=True)
     peaks = {name: peak_flops(getattr(torch, name)) for name in ("float32", "bfloat16")}
     print(f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print("measured peak: " + ", ".join(f"{name} {rate / 1e9:.0f} GFLOP/s" for name, rate in peaks.items()))

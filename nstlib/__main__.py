@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
-from nstlib import checkpoints, precision, recipes
+from nstlib import checkpoints, memory, precision, recipes
 from nstlib.allocator import keep_memory
 from nstlib.features import Encoder, load_encoder, pick_device
 from nstlib.images import load_image, read_recipe, save_image
@@ -126,10 +127,18 @@ def _encoder(settings: Settings, options: argparse.Namespace) -> Encoder:
     )
 
 
+def _settled(settings: Settings, encoder: Encoder, content: Tensor, style: Tensor) -> Settings:
+    """The settings with `memory` decided, and the allocator told."""
+    settings = memory.settle(settings, encoder, content.shape[2:], style.shape[2:])
+    keep_memory(large=settings.memory == "fast")
+    return settings
+
+
 def _transfer(options: argparse.Namespace) -> int:
     settings = _settings(options)
     content, style = load_image(options.content, settings.size), load_image(options.style, settings.size)
     encoder = _encoder(settings, options)
+    settings = _settled(settings, encoder, content, style)
     return _finish(recipes.transfer(content, style, settings, encoder=encoder), options)
 
 
@@ -140,6 +149,7 @@ def _reconstruct(options: argparse.Namespace) -> int:
         settings = settings.replace(iterations=recipes.FROM_NOISE * settings.iterations)
     style = load_image(options.style, settings.size)
     encoder = _encoder(settings, options)
+    settings = _settled(settings, encoder, style, style)
     return _finish(
         recipes.reconstruct_style(style, options.layer, settings, encoder=encoder, levels=levels), options
     )

@@ -30,9 +30,11 @@ def estimate(settings: Settings, encoder: Encoder, content: Sequence[int], style
 
     content, style: (height, width) of the pictures at full size. On a GPU, bytes on the GPU.
     Measured peaks lie within 25 % of it (benchmarks/memory.py). memory="auto" is taken as "fast".
+    Raises ValueError for a layer that the encoder has not.
     """
     layers = settings.style_layers or encoder.style_layers
     layers += settings.content_layers or (encoder.content_layer,)
+    encoder.check_layers(layers)
     walked, small = _walk(encoder, layers), settings.memory == "small"
     maps, positions = walked.scales(content)
     features = positions * walked.features
