@@ -1,6 +1,6 @@
 """Does γ mean the same for every method? Final content and style errors over γ, method and picture pair.
 
-    python benchmarks/gamma.py [--size 256] [--iterations 240]
+    python benchmarks/gamma.py [--size 256] [--iterations 80]
 
 The content error is Σ(F − P)²/Σ P²; the style error is the calibrated style term without γ, relative to
 its value at the photograph. Exits with 1 unless both are monotone in γ and the methods' content errors lie
@@ -24,7 +24,7 @@ def part(terms: dict[str, float], name: str) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=256, help="longest side in pixels")
-    parser.add_argument("--iterations", type=int, default=240)
+    parser.add_argument("--iterations", type=int, default=80)
     parser.add_argument("--methods", nargs="+", default=["linear", "poly", "gaussian", "bn"])
     options = parser.parse_args()
     good = True
