@@ -1,12 +1,12 @@
 """Loss against wall time: the default run and three references, judged by one float32 objective.
 
-    python benchmarks/curves.py [--size 512] [--methods linear …] [--json FILE] [--plot FILE.png]
+    python benchmarks/curves.py [--size 512] [--start random] [--methods linear …] [--json FILE] [--plot PNG]
 
-Four runs for each method, all but the last from the photograph:
+Runs for each method, all but the last from the same start, the photograph or (--start random) noise:
   default  the preset "balanced", as it is
   plain    300 steps of the plain loop (plain.py): full size, float32, torch.optim.LBFGS
   single   300 steps of our own L-BFGS at full size only, float32
-  paper    the same from noise (the paper's start)
+  paper    the same from noise, the paper's start
 Losses are those of the pictures, in [0, 1], by the float32 encoder; reading them off stops the clock. "same
 loss at N": a reference took N times the default's whole time (calibration, small sizes) to get to its loss.
 """
@@ -47,11 +47,11 @@ def curve(content: Tensor, style: Tensor, judge: Job, settings: nstlib.Settings)
             points.append((seconds, float(sum(terms.values()))))
 
 
-def plain_curve(content: Tensor, style: Tensor, judge: Job) -> Curve:
+def plain_curve(content: Tensor, style: Tensor, judge: Job, start: Tensor) -> Curve:
     state = checkpoints.read(checkpoints.find("vgg19-slim", None))
     network = plain.frozen(networks.build("vgg19-slim", state, "max"))
     objective = judge.objective(content, style)
-    return list(plain.minimise(content, lambda x: plain.loss(objective, network, x)))
+    return list(plain.minimise(start, lambda x: plain.loss(objective, network, x)))
 
 
 def compared(default: Curve, curves: dict[str, Curve]) -> Iterator[str]:
@@ -66,6 +66,7 @@ def compared(default: Curve, curves: dict[str, Curve]) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--start", choices=("content", "random"), default="content")
     parser.add_argument("--methods", nargs="+", default=["linear", "poly", "gaussian", "bn"])
     parser.add_argument("--pair", nargs=2, default=["harbour", "strokes"])
     parser.add_argument("--json", type=Path)
@@ -75,19 +76,21 @@ def main() -> None:
     content = square(f"contents/{options.pair[0]}", options.size)
     style = square(f"styles/{options.pair[1]}", options.size)
     runs: dict[str, dict[str, Curve]] = {}
-    print(f"{'+'.join(options.pair)}, {options.size} x {options.size} px; seconds and final loss")
+    print(f"{'+'.join(options.pair)}, {options.size} px, from {options.start}; seconds and final loss")
     for method in options.methods:
-        default = nstlib.Settings(method=method)
+        default = nstlib.Settings(method=method, start=options.start)
         single = default.replace(levels=1, iterations=plain.STEPS, dtype="float32")
         judge = Job(single, nstlib.load_encoder(), content, style)
+        start = content if options.start == "content" else judge.noise(tuple(content.shape))
         for _ in nstlib.transfer(content, style, default.replace(iterations=6)):
             pass  # warm up
         runs[method] = {
             "default": curve(content, style, judge, default),
-            "plain": plain_curve(content, style, judge),
+            "plain": plain_curve(content, style, judge, start),
             "single": curve(content, style, judge, single),
-            "paper": curve(content, style, judge, single.replace(start="random")),
         }
+        if options.start == "content":
+            runs[method]["paper"] = curve(content, style, judge, single.replace(start="random"))
         others = {name: points for name, points in runs[method].items() if name != "default"}
         print(f"{method:9}", " | ".join(compared(runs[method]["default"], others)), flush=True)
     if options.json:
