@@ -25,15 +25,18 @@ from torch import Tensor
 import nstlib
 from nstlib import checkpoints, networks
 from nstlib.allocator import keep_memory
-from nstlib.run import Job
+from nstlib.objective import Objective
+from nstlib.run import Job, plan
 
 Curve = list[tuple[float, float]]
 
 
-def curve(content: Tensor, style: Tensor, judge: Job, settings: nstlib.Settings) -> Curve:
-    """[(seconds, loss)] of a run, from its first step at full size."""
-    objective, points, seconds = judge.objective(content, style), [], 0.0
-    coarse = settings.iterations - Job(settings, judge.encoder, content, style).plan()[-1][1]
+def curve(
+    content: Tensor, style: Tensor, objective: Objective, judge: nstlib.Encoder, settings: nstlib.Settings
+) -> Curve:
+    """[(seconds, loss)] of a run, from its first step at full size, judged by the encoder `judge`."""
+    points, seconds = [], 0.0
+    coarse = settings.iterations - plan(settings, content.shape[2])[-1][1]
     steps = iter(nstlib.transfer(content, style, settings))
     while True:
         start = time.perf_counter()
@@ -43,14 +46,13 @@ def curve(content: Tensor, style: Tensor, judge: Job, settings: nstlib.Settings)
             return points
         if step.index > coarse:
             with torch.no_grad():
-                terms = objective(step.image, judge.encoder(step.image, objective.layers))
+                terms = objective(step.image, judge(step.image, objective.layers))
             points.append((seconds, float(sum(terms.values()))))
 
 
-def plain_curve(content: Tensor, style: Tensor, judge: Job, start: Tensor) -> Curve:
+def plain_curve(objective: Objective, start: Tensor) -> Curve:
     state = checkpoints.read(checkpoints.find("vgg19-slim", None))
     network = plain.frozen(networks.build("vgg19-slim", state, "max"))
-    objective = judge.objective(content, style)
     return list(plain.minimise(start, lambda x: plain.loss(objective, network, x)))
 
 
@@ -80,17 +82,20 @@ def main() -> None:
     for method in options.methods:
         default = nstlib.Settings(method=method, start=options.start)
         single = default.replace(levels=1, iterations=plain.STEPS, dtype="float32")
-        judge = Job(single, nstlib.load_encoder(), content, style)
-        start = content if options.start == "content" else judge.noise(tuple(content.shape))
+        judge = nstlib.load_encoder()
+        job = Job(single, judge, content, style)
+        objective = job.objective(content, style)
+        start = content if options.start == "content" else job.noise(tuple(content.shape))
         for _ in nstlib.transfer(content, style, default.replace(iterations=6)):
             pass  # warm up
         runs[method] = {
-            "default": curve(content, style, judge, default),
-            "plain": plain_curve(content, style, judge, start),
-            "single": curve(content, style, judge, single),
+            "default": curve(content, style, objective, judge, default),
+            "plain": plain_curve(objective, start),
+            "single": curve(content, style, objective, judge, single),
         }
         if options.start == "content":
-            runs[method]["paper"] = curve(content, style, judge, single.replace(start="random"))
+            from_noise = single.replace(start="random")
+            runs[method]["paper"] = curve(content, style, objective, judge, from_noise)
         others = {name: points for name, points in runs[method].items() if name != "default"}
         print(f"{method:9}", " | ".join(compared(runs[method]["default"], others)), flush=True)
     if options.json:

@@ -64,8 +64,15 @@ def flops(encoder: nstlib.Encoder, size: int) -> float:
     return 2 * total
 
 
+def mean_step(marks: list[float]) -> float:
+    """Seconds between marks, the fastest third's mean."""
+    times = sorted(b - a for a, b in pairwise(marks))
+    third = max(1, len(times) // 3)
+    return sum(times[:third]) / third
+
+
 def step_seconds(encoder: nstlib.Encoder, size: int, method: str, steps: int) -> float:
-    """Seconds of one L-BFGS step at one size, the fastest third's mean."""
+    """Seconds of one L-BFGS step at one size."""
     content, style = square("contents/harbour", size), square("styles/strokes", size)
     job = Job(nstlib.Settings(method=method, levels=1), encoder, content, style)
     objective = job.objective(content, style)
@@ -75,8 +82,7 @@ def step_seconds(encoder: nstlib.Encoder, size: int, method: str, steps: int) ->
     )
     for _ in run:
         marks.append(time.perf_counter())
-    times = sorted(b - a for a, b in pairwise(marks[3:]))
-    return sum(times[: max(1, steps // 3)]) / max(1, steps // 3)
+    return mean_step(marks[3:])
 
 
 def baseline_seconds(size: int, steps: int) -> float:
@@ -97,9 +103,7 @@ def baseline_seconds(size: int, steps: int) -> float:
         errors = [nn.functional.mse_loss(gram(found[layer]), grams[layer]) for layer in layers]
         return 1e6 * torch.stack(errors).sum() + nn.functional.mse_loss(found[content_layer], target)
 
-    marks = [seconds for seconds, _ in plain.minimise(content, loss, steps)]
-    times = sorted(b - a for a, b in pairwise(marks))
-    return sum(times[: max(1, steps // 3)]) / max(1, steps // 3)
+    return mean_step([seconds for seconds, _ in plain.minimise(content, loss, steps)])
 
 
 def processor() -> str:

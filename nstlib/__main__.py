@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from nstlib import checkpoints, memory, precision, recipes
+from nstlib import checkpoints, precision, recipes
 from nstlib.allocator import keep_memory
 from nstlib.features import Encoder, load_encoder, pick_device
 from nstlib.images import load_image, read_recipe, save_image
@@ -111,14 +110,21 @@ def _defaults() -> str:
     return ", ".join(f"{k.replace('_', '-')} {v}" for k, v in shown.items())
 
 
-def _settings(options: argparse.Namespace) -> Settings:
-    settings = PRESETS[options.preset]
+def _base(options: argparse.Namespace) -> Settings | str:
+    """A recipe's settings, or a preset's name."""
     if options.recipe:
-        settings = Settings.from_dict(read_recipe(options.recipe)["settings"])
+        return Settings.from_dict(read_recipe(options.recipe)["settings"])
+    return str(options.preset)
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings given one by one."""
     given = {f.name: getattr(options, f.name) for f in dataclasses.fields(Settings)}
-    return settings.replace(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if v is not None}
-    )
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if v is not None}
+
+
+def _settings(base: Settings | str, options: argparse.Namespace) -> Settings:
+    return (PRESETS[base] if isinstance(base, str) else base).replace(**_given(options))
 
 
 def _encoder(settings: Settings, options: argparse.Namespace) -> Encoder:
@@ -127,32 +133,19 @@ def _encoder(settings: Settings, options: argparse.Namespace) -> Encoder:
     )
 
 
-def _settled(settings: Settings, encoder: Encoder, content: Tensor, style: Tensor) -> Settings:
-    """The settings with `memory` decided, and the allocator told."""
-    settings = memory.settle(settings, encoder, content.shape[2:], style.shape[2:])
-    keep_memory(large=settings.memory == "fast")
-    return settings
-
-
 def _transfer(options: argparse.Namespace) -> int:
-    settings = _settings(options)
+    settings = _settings(_base(options), options)
     content, style = load_image(options.content, settings.size), load_image(options.style, settings.size)
     encoder = _encoder(settings, options)
-    settings = _settled(settings, encoder, content, style)
     return _finish(recipes.transfer(content, style, settings, encoder=encoder), options)
 
 
 def _reconstruct(options: argparse.Namespace) -> int:
-    settings = _settings(options)
-    levels = options.levels or 1  # one size shows what the layers see by themselves
-    if not options.iterations and not options.recipe and options.preset in recipes.OURS:
-        settings = settings.replace(iterations=recipes.FROM_NOISE * settings.iterations)
-    style = load_image(options.style, settings.size)
-    encoder = _encoder(settings, options)
-    settings = _settled(settings, encoder, style, style)
-    return _finish(
-        recipes.reconstruct_style(style, options.layer, settings, encoder=encoder, levels=levels), options
-    )
+    base = _base(options)
+    settings = _settings(base, options)
+    style, encoder = load_image(options.style, settings.size), _encoder(settings, options)
+    steps = recipes.reconstruct_style(style, options.layer, base, encoder=encoder, **_given(options))
+    return _finish(steps, options)
 
 
 def _finish(steps: Iterator[Step], options: argparse.Namespace) -> int:
@@ -166,6 +159,8 @@ def _finish(steps: Iterator[Step], options: argparse.Namespace) -> int:
     step, note = None, ""
     with tqdm(total=None, disable=options.quiet, unit="step", leave=False) as bar, _interrupts() as pressed:
         for step in steps:
+            if step.index == 1:  # by now it is decided whether the run is checkpointed
+                keep_memory(large=step.image.recipe["settings"]["memory"] == "fast")  # type: ignore[attr-defined]
             bar.total = step.total
             bar.update(step.index - bar.n)
             bar.set_postfix_str(f"loss {step.loss:.4g}", refresh=False)

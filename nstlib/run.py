@@ -46,11 +46,11 @@ def plan(settings: Settings, side: int) -> list[tuple[float, int]]:
     return [(0.5 ** (coarse - k), n) for k, n in enumerate(steps) if n]
 
 
-def enlarged(x: Tensor, before: Tensor | None, target: Tensor, keep_detail: bool) -> Tensor:
-    """x, made at the size of `before`, at the size of `target` (the same picture, larger). With
-    `keep_detail` only the change x − before is enlarged, and added to the target."""
+def enlarged(x: Tensor, before: Tensor | None, target: Tensor) -> Tensor:
+    """x at the size of `target`. Where x was made from the photograph `before`, and `target` is the same one,
+    larger, only the change x − before is enlarged, and added to the target."""
     height, width = target.shape[2:]
-    if not keep_detail or before is None:
+    if before is None:
         return resized(x, height, width)
     change = interpolate(x - before, (height, width), mode="bicubic", align_corners=False)
     return (target + change).clamp(0, 1)
@@ -140,12 +140,12 @@ def run(job: Job) -> Iterator[Step]:
         target = style if content is None else content
         assert target is not None
         if x is not None:
-            x = enlarged(x, before, target, keep_detail=content is not None)
+            x = enlarged(x, before, target)
         elif settings.start == "content" and content is not None:
             x = content
         else:
             x = job.noise(tuple(target.shape))
-        before = target
+        before = content
         objective = job.objective(content, style)
         steps = synthesize(
             x,

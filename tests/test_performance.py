@@ -261,7 +261,7 @@ def test_every_step_has_its_size(iterations: int, levels: int, side: int) -> Non
 
 def test_going_up_a_size_keeps_the_photographs_detail(image: Tensor) -> None:
     small = nn.functional.interpolate(image, (36, 48), mode="area")
-    torch.testing.assert_close(enlarged(small, small, image, keep_detail=True), image)
-    changed = enlarged(small * 0.5 + 0.1, small * 0.5, image * 0.5, keep_detail=True)
+    torch.testing.assert_close(enlarged(small, small, image), image)
+    changed = enlarged(small * 0.5 + 0.1, small * 0.5, image * 0.5)
     torch.testing.assert_close(changed, image * 0.5 + 0.1)
-    assert enlarged(small, small, image, keep_detail=False).shape == image.shape
+    assert enlarged(small, None, image).shape == image.shape
