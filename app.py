@@ -1,16 +1,18 @@
 """See four notions of style form before your eyes: `python app.py`, or a Hugging Face Space.
 
 The address is http://127.0.0.1:7860, or what GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say; the limits
-for visitors are environment variables too (demo/limits.py).
+for visitors are environment variables too (demo/runs/limits.py).
 """
 
 import os
 import sys
 import threading
 
-from demo import engine, page, theme
-from demo.limits import LIMITS
-from nstlib.allocator import keep_memory
+from demo import page
+from demo.parts import theme
+from demo.runs import engine
+from demo.runs.limits import LIMITS
+from nstlib.synthesis.allocator import keep_memory
 
 demo = page.build()
 demo.queue(max_size=LIMITS.queue, default_concurrency_limit=1)

@@ -23,10 +23,11 @@ from examples_square import square
 from torch import Tensor
 
 import nstlib
-from nstlib import checkpoints, networks
-from nstlib.allocator import keep_memory
-from nstlib.objective import Objective
-from nstlib.run import Job, plan
+from nstlib.encoders import checkpoints, networks
+from nstlib.synthesis.allocator import keep_memory
+from nstlib.synthesis.job import Job
+from nstlib.synthesis.objective import Objective
+from nstlib.synthesis.pyramid import plan
 
 Curve = list[tuple[float, float]]
 

@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 import nstlib
-from nstlib.allocator import keep_memory
-from nstlib.memory import estimate
+from nstlib.synthesis.allocator import keep_memory
+from nstlib.synthesis.memory import estimate
 
 ALL = ("linear", "poly", "gaussian", "bn")
 CASES = [

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from nstlib.discrepancy import Summary
-from nstlib.networks import Network
-from nstlib.objective import Objective, content_error
+from nstlib.alignment.discrepancy import Summary
+from nstlib.encoders.networks import Network
+from nstlib.synthesis.objective import Objective, content_error
 
 STEPS = 300  # the tutorial's
 

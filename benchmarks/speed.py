@@ -23,10 +23,10 @@ from examples_square import square
 from torch import Tensor, nn
 
 import nstlib
-from nstlib import networks
-from nstlib.allocator import keep_memory
-from nstlib.memory import estimate
-from nstlib.run import Job
+from nstlib.encoders import networks
+from nstlib.synthesis.allocator import keep_memory
+from nstlib.synthesis.job import Job
+from nstlib.synthesis.memory import estimate
 
 METHODS = ("linear", "poly", "gaussian", "bn")
 

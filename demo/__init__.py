@@ -1,7 +1,8 @@
 """The rooms of the app: `app.py` puts them together.
 
-limits → engine (a run as a stream of frames, no Gradio) → controls, curves, words → the rooms:
-stylize, compare, inside, idea. Everything about pictures and methods is nstlib's; here is only showing.
+runs/ (a run as a stream of frames, limits, files; no Gradio) → parts/ (controls, pictures, words) → rooms/
+(stylize, compare, inside, idea) → page and api. Read in this order, or from page.py down. Everything about
+pictures and methods is nstlib's; here is only showing.
 """
 
 import os
@@ -10,6 +11,6 @@ import os
 # nothing is reported home, and ZeroGPU (if this is one) is set up before torch looks for CUDA.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-from demo import gpu
+from demo.runs import gpu
 
 __all__ = ["gpu"]

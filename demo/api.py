@@ -13,12 +13,13 @@ from typing import Any
 import gradio as gr
 
 import nstlib
-from demo import compare as comparisons
-from demo import controls, files, messages, pictures, reproduce
-from demo.engine import Job, frames
-from demo.grid import Grid, fill
-from demo.limits import LIMITS
-from demo.room import HEAVY
+from demo.parts import controls, messages, pictures, reproduce
+from demo.parts.grid import Grid, fill
+from demo.rooms import compare as comparisons
+from demo.rooms.room import HEAVY
+from demo.runs import files
+from demo.runs.engine import Job, frames
+from demo.runs.limits import LIMITS
 
 Answer = tuple[str, dict[str, Any]]
 

@@ -2,8 +2,10 @@
 
 import gradio as gr
 
-from demo import api, compare, controls, idea, inside, pictures, stylize
-from demo.room import QUIET
+from demo import api
+from demo.parts import controls, pictures
+from demo.rooms import compare, idea, inside, stylize
+from demo.rooms.room import QUIET
 
 TITLE = """# Style transfer is distribution alignment
 Give one picture the style of another, four ways, and watch it form. Each way is a different answer to one

@@ -22,21 +22,31 @@ Symbols, the paper's:
                   each ∈ R^{N_l × M_l}                `sigma`            bandwidth; γ is never one
     k             kernel                              `c`, `d`           polynomial offset and degree
 
-Reading order: kernels → discrepancy (the paper) → objective → synthesis → features → recipes.
+Reading order: alignment/kernels → alignment/discrepancy (the paper) → synthesis/objective → synthesis/loop
+→ encoders/encoder → recipes.
 """
 
-from nstlib import kernels
-from nstlib.checkpoints import WeightsError
-from nstlib.discrepancy import BNStatistics, Discrepancy, Fusion, LinearMMD, PolynomialMMD, mmd2
-from nstlib.features import ENCODERS, Encoder, load_encoder
-from nstlib.gaussian import GaussianMMD
+import sys
+
+from nstlib.alignment import (
+    METHODS,
+    BNStatistics,
+    Discrepancy,
+    Fusion,
+    GaussianMMD,
+    LinearMMD,
+    PolynomialMMD,
+    kernels,
+    method,
+    mmd2,
+)
+from nstlib.encoders import ENCODERS, Encoder, WeightsError, load_encoder
 from nstlib.images import ImageError, load_image, read_recipe, save_image, to_pil
-from nstlib.methods import METHODS, method
-from nstlib.objective import Objective, calibrate
 from nstlib.recipes import reconstruct_content, reconstruct_style, stylize, transfer
-from nstlib.settings import PRESETS, Settings
-from nstlib.synthesis import Step, synthesize
+from nstlib.synthesis import PRESETS, Objective, Settings, Step, calibrate, synthesize
 from nstlib.version import __version__
+
+sys.modules["nstlib.kernels"] = kernels  # `from nstlib.kernels import gaussian` is a public spelling, too
 
 __all__ = [
     "ENCODERS",

@@ -1,6 +1,6 @@
 """Recipes: from pictures and settings to a run, end to end. A reconstruction is a transfer with fewer terms.
 
-check the pictures → settle the settings → load the encoder → run (see run.py)
+check the pictures → settle the settings → load the encoder → run (see synthesis/job.py)
 """
 
 import warnings
@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nstlib import memory
-from nstlib.features import Encoder, load_encoder
-from nstlib.run import Job, run
-from nstlib.settings import PRESETS, Settings
-from nstlib.synthesis import Step
+from nstlib.encoders.encoder import Encoder, load_encoder
+from nstlib.synthesis import memory
+from nstlib.synthesis.job import Job, run
+from nstlib.synthesis.loop import Step
+from nstlib.synthesis.settings import PRESETS, Settings
 
 OURS = ("balanced", "draft", "fine")  # presets whose steps are meant for a start from the photograph
 FROM_NOISE = 3  # times as many steps
@@ -34,7 +34,7 @@ def transfer(
     name; `changes` are fields of it: transfer(c, s, method="bn", gamma=2). encoder: a name or a loaded
     Encoder, instead of the settings' own. Every `step.image` has the content's size and carries its recipe.
     Raises ValueError (TypeError for an unknown setting, MemoryError where the run would not fit; see
-    memory.py) at the call, before any work.
+    synthesis/memory.py) at the call, before any work.
     """
     settings, network = _resolve(settings, encoder, changes)
     _check_image(content, "content")
@@ -50,18 +50,19 @@ def stylize(content: Tensor, style: Tensor, settings: Settings | str = "balanced
 
 def reconstruct_style(
     style: Tensor,
-    layer: int = 5,
+    layer: int | None = None,
     settings: Settings | str = "balanced",
     *,
     encoder: Encoder | str | None = None,
     **changes: Any,
 ) -> Iterator[Step]:
-    """A texture from noise with the style statistics of the first `layer` style layers (1 … 5): α = 0
+    """A texture from noise with the style statistics of the first `layer` style layers (None: all): α = 0
     (paper, Figure 1). Yields Steps of the style's size, from one size only unless `levels` is given: small
     sizes would lend shallow layers the large pieces they cannot see. Raises ValueError for a layer out of
     range. The presets "balanced", "draft" and "fine" stand for three times their steps here."""
     settings, network = _resolve(settings, encoder, _from_noise(settings) | changes)
     layers = settings.style_layers or network.style_layers
+    layer = len(layers) if layer is None else layer
     if not 1 <= layer <= len(layers):
         raise ValueError(f"layer must lie in 1 … {len(layers)}: the number of style layers used, got {layer}")
     _check_image(style, "style")
@@ -118,9 +119,19 @@ def _resolve(
     settings = settings.replace(**changes)
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder or settings.encoder, pooling=settings.pooling, dtype=settings.dtype)
-    settings = settings.replace(encoder=encoder.name, dtype=str(encoder.dtype).removeprefix("torch."))
+    settings = settings.replace(encoder=encoder.name, dtype=encoder.dtype_name)
     encoder.check_layers((*settings.style_layers, *settings.content_layers))
+    _check_weights(settings, encoder)
     return settings, encoder
+
+
+def _check_weights(settings: Settings, encoder: Encoder) -> None:
+    layers = settings.style_layers or encoder.style_layers
+    if settings.layer_weights and len(settings.layer_weights) != len(layers):
+        raise ValueError(
+            f"layer_weights must hold one weight for each style layer ({', '.join(layers)}): "
+            f"{len(settings.layer_weights)} for {len(layers)}"
+        )
 
 
 def _check_image(image: Tensor, name: str) -> None:

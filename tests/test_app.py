@@ -15,11 +15,13 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import nstlib
-from demo import controls, curves, engine, files, grid, idea, limits, messages, reproduce
-from demo.compare import plan as plan_comparison
-from demo.desk import Desk
-from demo.inside import plan as plan_inside
-from demo.method_controls import spell, unspell
+from demo.parts import controls, curves, grid, messages, reproduce
+from demo.parts.method_controls import spell, unspell
+from demo.rooms import idea
+from demo.rooms.compare import plan as plan_comparison
+from demo.rooms.inside import plan as plan_inside
+from demo.runs import engine, files, limits
+from demo.runs.desk import Desk
 from nstlib.__main__ import main as command_line
 
 SMALL = nstlib.Settings(size=64, iterations=4)

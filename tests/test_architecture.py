@@ -1,65 +1,172 @@
-"""The shape of the package: imports point one way, modules stay small, heavy imports stay out."""
+"""The shape of the house: wings that do not know each other, imports that point down, small rooms.
+
+`docs/architecture.md` draws it from the same imports (`docs/architecture.py`).
+"""
 
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "nstlib"
-ORDER = [  # each module may import only from modules before it
-    ("version",),
-    ("torchvision_cpu", "kernels", "pointwise", "images", "optimizers", "precision", "allocator"),
-    ("moments",),
-    ("discrepancy", "networks", "checkpoints", "synthesis"),
-    ("taps",),
-    ("gaussian", "objective", "features"),
-    ("methods",),
-    ("settings",),
-    ("memory", "run"),
-    ("recipes",),
-    ("figures", "__main__"),
+ROOT = Path(__file__).parent.parent
+FLOORS = [  # the rooms of nstlib/: each may import only from floors before its own
+    {"version", "images", "alignment", "encoders"},
+    {"synthesis", "figures"},
+    {"feedforward", "console"},
+    {"recipes"},
+    {"__main__"},
 ]
-RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
-MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+WINGS = {  # inside a folder: each module may import only from modules before it
+    "nstlib.alignment": [
+        {"kernels", "pointwise"},
+        {"moments"},
+        {"discrepancy"},
+        {"gaussian"},
+        {"methods"},
+    ],
+    "nstlib.encoders": [
+        {"torchvision_cpu", "precision"},
+        {"networks", "checkpoints"},
+        {"taps"},
+        {"encoder"},
+    ],
+    "nstlib.synthesis": [
+        {"optimizers", "allocator", "objective"},
+        {"loop"},
+        {"settings"},
+        {"pyramid", "memory"},
+        {"job"},
+    ],
+    "nstlib.console": [{"options", "progress", "doctor"}],
+    "demo": [{"runs"}, {"parts"}, {"rooms"}, {"api"}, {"page"}],
+}
+FLOOR = {f"nstlib.{room}": number for number, rooms in enumerate(FLOORS) for room in rooms}
+RANK = {f"{wing}.{m}": rank for wing, order in WINGS.items() for rank, ms in enumerate(order) for m in ms}
+FILES = sorted(
+    path for wing in ("nstlib", "demo") for path in (ROOT / wing).rglob("*.py") if path.stem != "__init__"
+)
+FOLDERS = sorted({path.parent for path in FILES} - {ROOT / "nstlib"})
 
 
-def imports(path: Path) -> set[str]:
-    """Every module a file imports, wherever in the file."""
+def named(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+MODULES = {named(path) for path in FILES}
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """Every module a file imports, wherever in the file; `from a import b` is a.b where that is a module."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name}: relative import"
-            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            assert node.level == 0, f"{path}: relative import"
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules = {name for name in inner if name in MODULES or (ROOT / name.replace(".", "/")).is_dir()}
+            found |= modules or {node.module or ""}
+    return frozenset(found)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.stem)
-def test_imports_point_one_way(path: Path) -> None:
-    assert path.stem in RANK, f"give {path.name} a place in ORDER"
-    inside = {name.split(".")[1] for name in imports(path) if name.startswith("nstlib.")} & set(RANK)
-    for other in inside:
-        assert RANK[other] < RANK[path.stem], f"{path.stem} imports {other}"
+def room(module: str) -> str:
+    return ".".join(module.split(".")[:2])
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.stem)
-def test_each_library_has_its_room(path: Path) -> None:
-    outside = {name.split(".")[0] for name in imports(path)}
-    assert "gradio" not in outside
-    assert path.stem == "figures" or "matplotlib" not in outside
-    assert path.stem == "images" or "PIL" not in outside
-    assert path.stem == "__main__" or "tqdm" not in outside
-    assert "torchvision" not in outside  # torchvision_cpu imports it by name, on first use
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_imports_point_down(path: Path) -> None:
+    module = named(path)
+    wing = module.rpartition(".")[0] if module.startswith("nstlib.") else "demo"
+    for other in imports(path):
+        if other.split(".")[0] == "nstlib" and module.startswith("nstlib."):
+            assert other != "nstlib", f"{module} imports the package's own face"
+            if room(other) != room(module):
+                assert FLOOR[room(other)] < FLOOR[room(module)], f"{module} imports {other}"
+        if wing == "demo" and other.startswith("demo.") and room(other) != room(module):
+            assert RANK[room(other)] < RANK[room(module)], f"{module} imports {other}"
+        if other.startswith(f"{wing}.") and module in RANK and wing != "demo":
+            assert RANK[other] < RANK[module], f"{module} imports {other}"
+    if wing in WINGS and wing != "demo":
+        assert module in RANK, f"give {module} a place in WINGS"
+
+
+def reaches(module: str, seen: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Everything of ours that a module imports, directly or not."""
+    path = ROOT / (module.replace(".", "/") + ".py")
+    if module in seen or not path.is_file():
+        return seen
+    seen |= {module}
+    for other in imports(path):
+        seen = reaches(other, seen)
+    return seen
 
 
 @pytest.mark.parametrize(
-    "path", [*PACKAGE.glob("*.py"), *PACKAGE.parent.glob("demo/*.py")], ids=lambda p: p.stem
+    ("wing", "stranger"),
+    [
+        ("nstlib.alignment", "nstlib.encoders"),
+        ("nstlib.encoders", "nstlib.alignment"),
+        ("nstlib.alignment", "nstlib.synthesis"),
+        ("nstlib.encoders", "nstlib.synthesis"),
+        ("nstlib.synthesis", "nstlib.feedforward"),
+        ("nstlib", "demo"),
+        ("demo.runs", "demo.rooms"),
+        ("demo.parts", "demo.rooms"),
+    ],
 )
+def test_wings_do_not_know_each_other(wing: str, stranger: str) -> None:
+    for module in MODULES:
+        if module.startswith(f"{wing}."):
+            met = {other for other in reaches(module) if other.startswith(f"{stranger}.")}
+            assert not met, f"{module} reaches {met}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_each_library_has_its_room(path: Path) -> None:
+    module, outside = named(path), {name.split(".")[0] for name in imports(path)}
+    if not module.startswith("nstlib."):
+        assert "gradio" not in outside or not module.startswith("demo.runs.")
+        return
+    assert "gradio" not in outside
+    assert module == "nstlib.figures" or "matplotlib" not in outside
+    assert module == "nstlib.images" or "PIL" not in outside
+    assert module.startswith("nstlib.console.") or "tqdm" not in outside
+    assert "torchvision" not in outside  # torchvision_cpu imports it by name, on first use
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_folder_says_what_lives_there(folder: Path) -> None:
+    words = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    lives = {path.stem for path in folder.glob("*.py") if path.stem != "__init__"}
+    lives |= {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert "ead " in words or len(lives) < 4, f"{folder}: no reading order"
+    assert not {name for name in lives if name not in words}, f"{folder}/__init__.py leaves out a room"
+
+
+def test_the_package_has_few_rooms_on_few_floors() -> None:
+    rooms = {path.stem for path in (ROOT / "nstlib").glob("*.py")} - {"__init__"}
+    rooms |= {path.parent.name for path in (ROOT / "nstlib").glob("*/__init__.py")}
+    assert len(rooms) <= 10 and len(FLOORS) <= 5
+    assert rooms <= {name.removeprefix("nstlib.") for name in FLOOR}
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
 def test_modules_are_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) < 250
+
+
+def test_public_spellings() -> None:
+    import nstlib.kernels
+    from nstlib.kernels import gaussian
+
+    import nstlib
+
+    assert nstlib.kernels.gaussian is gaussian
+    assert all(hasattr(nstlib, name) for name in nstlib.__all__)
 
 
 def test_importing_nstlib_imports_nothing_heavy() -> None:
@@ -67,7 +174,7 @@ def test_importing_nstlib_imports_nothing_heavy() -> None:
         "import sys, nstlib; print([m for m in ('torchvision', 'matplotlib', 'gradio') if m in sys.modules])"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert result.stdout.strip() == "[]"
 
@@ -75,6 +182,6 @@ def test_importing_nstlib_imports_nothing_heavy() -> None:
 def test_the_style_of_the_code() -> None:
     for command in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy", "nstlib"]):
         result = subprocess.run(
-            [sys.executable, "-m", *command], capture_output=True, text=True, cwd=PACKAGE.parent, check=False
+            [sys.executable, "-m", *command], capture_output=True, text=True, cwd=ROOT, check=False
         )
         assert result.returncode == 0, f"{' '.join(command)}:\n{result.stdout}{result.stderr}"

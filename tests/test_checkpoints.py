@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import nstlib
-from nstlib import WeightsError, checkpoints
+from nstlib import WeightsError
+from nstlib.encoders import checkpoints
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -72,7 +73,7 @@ def official(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Points "vgg19" at a file of the local server, with an empty cache."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.delenv("NSTLIB_WEIGHTS", raising=False)
-    from nstlib.features import _load
+    from nstlib.encoders.encoder import _load
 
     _load.cache_clear()
 

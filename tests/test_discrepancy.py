@@ -12,7 +12,8 @@ from oracles import features
 from torch import Tensor
 
 import nstlib
-from nstlib import BNStatistics, Fusion, GaussianMMD, LinearMMD, PolynomialMMD, kernels, mmd2
+from nstlib import BNStatistics, Fusion, GaussianMMD, LinearMMD, PolynomialMMD, mmd2
+from nstlib.alignment import kernels
 
 METHODS = [
     LinearMMD(),

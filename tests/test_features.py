@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import nstlib
-from nstlib import networks
-from nstlib.features import Encoder, _load
-from nstlib.torchvision_cpu import torchvision_models
+from nstlib.encoders import networks
+from nstlib.encoders.encoder import Encoder, _load
+from nstlib.encoders.torchvision_cpu import torchvision_models
 
 
 def state_of(name: str, seed: int = 0) -> dict[str, Tensor]:

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import nstlib
-from nstlib import memory, moments, pointwise, precision
 from nstlib.__main__ import main
-from nstlib.features import Encoder
-from nstlib.gaussian import MeanCosine
+from nstlib.alignment import moments, pointwise
+from nstlib.alignment.gaussian import MeanCosine
+from nstlib.encoders import precision
+from nstlib.encoders.encoder import Encoder
 from nstlib.recipes import last
-from nstlib.run import enlarged, plan
+from nstlib.synthesis import memory
+from nstlib.synthesis.pyramid import enlarged, plan
 
 LAYERS = ("relu1_1", "conv2_2", "relu3_1", "relu4_2", "relu5_1")
 
@@ -143,7 +145,7 @@ def test_bfloat16_ends_at_as_good_a_loss(image: Tensor) -> None:
 
 
 def judged(encoder: Encoder, content: Tensor, style: Tensor, made: Tensor, method: str) -> float:
-    from nstlib.run import Job
+    from nstlib.synthesis.job import Job
 
     objective = Job(nstlib.Settings(method=method), encoder, content, style).objective(content, style)
     with torch.no_grad():
@@ -153,8 +155,8 @@ def judged(encoder: Encoder, content: Tensor, style: Tensor, made: Tensor, metho
 def timed(monkeypatch: pytest.MonkeyPatch, seconds: dict[torch.dtype, float]) -> list[torch.dtype]:
     """Makes an encoder's pass take the given time of a false clock; returns the list of passes made."""
     clock, passes = [0.0], []
-    monkeypatch.setattr("nstlib.precision.time.perf_counter", lambda: clock[0])
-    monkeypatch.setattr("nstlib.precision._known", {})
+    monkeypatch.setattr("nstlib.encoders.precision.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("nstlib.encoders.precision._known", {})
 
     def encode(dtype: torch.dtype):
         def run(x: Tensor) -> Tensor:
@@ -185,10 +187,10 @@ def test_dtype_is_chosen_by_timing_once(
     made = len(passes)
     assert passes.count(torch.bfloat16) <= (2 if bfloat16 == 40 else 5), "a slow dtype is given up early"
     assert json.loads(precision.store().read_text())[f"x on {precision.machine(cpu)}"]["dtype"] == chosen
-    monkeypatch.setattr("nstlib.precision._known", {})  # another process
+    monkeypatch.setattr("nstlib.encoders.precision._known", {})  # another process
     assert precision.choose("x", cpu, encode) == chosen and len(passes) == made
     precision.store().write_text("damaged")
-    monkeypatch.setattr("nstlib.precision._known", {})
+    monkeypatch.setattr("nstlib.encoders.precision._known", {})
     assert precision.choose("x", cpu, encode) == chosen and len(passes) > made
 
 
@@ -229,15 +231,15 @@ def test_a_run_settles_for_less_memory_or_refuses(
         for m in ("fast", "small")
     }
     for free, mode in ((None, "fast"), (need["fast"] * 1.01, "fast"), (need["small"] * 1.01, "small")):
-        monkeypatch.setattr("nstlib.memory.free", lambda _, free=free: free)
+        monkeypatch.setattr("nstlib.synthesis.memory.free", lambda _, free=free: free)
         assert memory.settle(nstlib.Settings(), encoder, shape, shape).memory == mode
-    monkeypatch.setattr("nstlib.memory.free", lambda _: need["small"] * 0.99)
+    monkeypatch.setattr("nstlib.synthesis.memory.free", lambda _: need["small"] * 0.99)
     with pytest.raises(
         MemoryError, match="1024 x 1024 px with vgg19-slim needs about .* size=(960|992) would fit"
     ):
         memory.settle(nstlib.Settings(), encoder, shape, shape)
     assert memory.settle(nstlib.Settings(memory="small"), encoder, shape, shape).memory == "small"
-    monkeypatch.setattr("nstlib.memory.free", lambda _: 1e6)
+    monkeypatch.setattr("nstlib.synthesis.memory.free", lambda _: 1e6)
     with pytest.raises(MemoryError, match="close other programs"):
         nstlib.transfer(image, image)
     picture = "examples/contents/harbour.jpg"

@@ -9,9 +9,16 @@ from torch import Tensor
 
 import nstlib
 from nstlib import PRESETS, Settings
-from nstlib.objective import Objective, StyleTerm, calibrate, content_error, style_terms, total_variation
 from nstlib.recipes import last
-from nstlib.run import Job
+from nstlib.synthesis.job import Job
+from nstlib.synthesis.objective import (
+    Objective,
+    StyleTerm,
+    calibrate,
+    content_error,
+    style_terms,
+    total_variation,
+)
 
 QUICK = {"iterations": 5, "levels": 1}
 
@@ -197,7 +204,7 @@ def test_a_failed_run_warns_and_gives_the_last_good_image(
     monkeypatch.setattr(
         StyleTerm, "__call__", lambda self, features: features[self.layer].sum() * float("nan")
     )
-    monkeypatch.setattr("nstlib.run.calibrate", lambda objective, *_, **__: objective)
+    monkeypatch.setattr("nstlib.synthesis.job.calibrate", lambda objective, *_, **__: objective)
     with pytest.warns(RuntimeWarning, match="last good image"):
         image = nstlib.stylize(content, style, **QUICK)
     assert torch.equal(image, content)
@@ -206,7 +213,7 @@ def test_a_failed_run_warns_and_gives_the_last_good_image(
 def test_calibration_gives_unit_gradients_and_equal_pulls(content: Tensor, style: Tensor) -> None:
     """Measured again by hand at the reference: each style term's gradient has length w_l, and the sum's
     is PULL times the content's, for every method alike."""
-    from nstlib.objective import PULL
+    from nstlib.synthesis.objective import PULL
 
     encoder = nstlib.load_encoder()
     layers = encoder.style_layers

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nstlib.optimizers import LBFGS, Adam
-from nstlib.synthesis import Step, synthesize
+from nstlib.synthesis.loop import Step, synthesize
+from nstlib.synthesis.optimizers import LBFGS, Adam
 
 TARGET = torch.rand(1, 3, 6, 5, generator=torch.Generator().manual_seed(3)) * 0.8 + 0.1
 START = torch.full_like(TARGET, 0.5)

@@ -1,0 +1,72 @@
+"""The two pictures: upload, paste or webcam, examples that load at once, and a check of what came in."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+import nstlib
+from demo.parts import messages
+
+FOLDER = Path(__file__).resolve().parents[2] / "examples"
+
+
+def examples(kind: str) -> list[str]:
+    """Paths of the example pictures of a kind ("contents", "styles"), sorted by name."""
+    return sorted(str(path) for path in (FOLDER / kind).glob("*.jpg"))
+
+
+def picture(label: str, **options: Any) -> gr.Image:
+    """An input picture as the untouched file: nstlib does rotation, transparency and the rest.
+
+    Gradio opens every upload itself first and fails with its own words; an unreadable file goes on to
+    nstlib here, whose message names the file and says what to do.
+    """
+    image = gr.Image(
+        type="filepath",
+        image_mode=None,
+        sources=["upload", "clipboard", "webcam"],
+        label=label,
+        buttons=["fullscreen"],
+        **options,
+    )
+    usual: Callable[[Any], Any] = image.preprocess
+
+    def preprocess(payload: Any) -> Any:
+        try:
+            return usual(payload)
+        except Exception:
+            return payload.path
+
+    image.preprocess = preprocess  # type: ignore[method-assign]
+    return image
+
+
+def check(path: str | None) -> tuple[Any, Any]:
+    """After an upload: keeps a readable picture, else removes it and says why. (picture, status)."""
+    if path is None:
+        return gr.skip(), gr.skip()
+    try:
+        nstlib.load_image(path, size=64)
+    except Exception as error:
+        return None, messages.alert(messages.explain(error, path))
+    return gr.skip(), gr.skip()
+
+
+def build(kind: str, label: str, first: str, alt: str) -> gr.Image:
+    """A picture with its strip of examples, in the current Blocks."""
+    paths = examples(kind)
+    value = next((path for path in paths if Path(path).stem == first), None)
+    with gr.Column(min_width=150, elem_classes="nst-picture"):
+        image = picture(label, value=value, height=210, elem_id=kind, alt_text=alt)
+        gr.Examples(
+            [[path] for path in paths],
+            image,
+            label=f"Examples: {label.lower()}",
+            examples_per_page=12,
+            cache_examples=False,
+            api_visibility="private",
+            elem_id=f"{kind}-examples",
+        )
+    return image

@@ -1,0 +1,204 @@
+"""Discrepancies between two sets of feature vectors: what it means for two pictures to share a style.
+
+The Maximum Mean Discrepancy of positions F ∈ R^{N×M} and S ∈ R^{N×M'} under a kernel k is
+
+    MMD²[F, S] = mean k(f, f') + mean k(s, s') − 2 mean k(f, s)                    (paper, §3)
+
+with means over all pairs of positions; M and M' may differ. `mmd2` computes it by definition, in
+O(MM'N). Kernels with an explicit feature map φ, k(x, y) = φ(x)ᵀφ(y), allow a short cut:
+
+    MMD²[F, S] = ‖mean φ(f) − mean φ(s)‖²
+
+    linear       φ(x) = x           remembers the mean                          O(NM)
+    polynomial   φ(x) = x xᵀ, …     remembers the Gram matrix FFᵀ/M (Eqs. 6–9)   O(N²M)
+    gaussian     φ(x) = cos(Wx+u)   remembers D numbers (see gaussian.py)       O(NDM)
+    BN           —                  remembers means and deviations              O(NM)
+
+`summary(S)` is what a method remembers of a style, computed once; `distance(F, summary)` compares.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nstlib.alignment.kernels import Kernel
+from nstlib.alignment.moments import gram, mean, variance_mean
+
+Summary = dict[str, Tensor]
+
+
+def check_pair(F: Tensor, S: Tensor) -> None:
+    """Raises ValueError unless F is (..., N, M) and S is (..., N, M') with the same N and M, M' ≥ 1."""
+    if min(F.dim(), S.dim()) < 2 or F.shape[-2] != S.shape[-2] or 0 in (*F.shape, *S.shape):
+        raise ValueError(
+            "features must be (..., N, M) and (..., N, M') with the same number of channels N and at least "
+            f"one position, got {tuple(F.shape)} and {tuple(S.shape)}"
+        )
+
+
+def mmd2(kernel: Kernel, F: Tensor, S: Tensor, *, unbiased: bool = False, chunk: int = 1024) -> Tensor:
+    """MMD² by definition: slow, exact in any precision, the oracle for everything below.
+
+    F: (..., N, M), S: (..., N, M') → (...). `unbiased` leaves the pairs of a position with itself
+    out of the first two means (Gretton et al. 2012, Lemma 6), which needs two positions in each.
+    `chunk` columns are compared at a time, so memory is O(chunk · M). Raises ValueError on bad shapes.
+    """
+    check_pair(F, S)
+    if unbiased and min(F.shape[-1], S.shape[-1]) < 2:
+        raise ValueError("the unbiased estimator needs at least two positions in each sample")
+
+    def average(X: Tensor, Y: Tensor, drop_diagonal: bool = False) -> Tensor:
+        total, count = torch.zeros((), dtype=X.dtype, device=X.device), X.shape[-1] * Y.shape[-1]
+        for start in range(0, X.shape[-1], chunk):
+            K = kernel(X[..., start : start + chunk], Y)  # (..., chunk, M')
+            total = total + K.sum((-2, -1))
+            if drop_diagonal:
+                total = total - K.diagonal(start, -2, -1).sum(-1)
+        return total / (count - X.shape[-1] if drop_diagonal else count)
+
+    return average(F, F, unbiased) + average(S, S, unbiased) - 2 * average(F, S)
+
+
+class Discrepancy(ABC):
+    """A way to compare distributions of features. `d(F, S) == d.distance(F, d.summary(S))`.
+
+    Every subclass is a frozen dataclass: hashable, comparable, and `str(d)` is the text that
+    `nstlib.method` turns back into it. Shapes: F (..., N, M), S (..., N, M') → (...), differentiable
+    in F, ≥ 0 and 0 for F = S (the paired Gaussian estimator holds this on average only).
+    """
+
+    @abstractmethod
+    def summary(self, S: Tensor) -> Summary:
+        """What the method remembers of the style features S (..., N, M'), as named tensors."""
+
+    @abstractmethod
+    def distance(self, F: Tensor, summary: Summary) -> Tensor:
+        """How far the features F (..., N, M) are from what is remembered."""
+
+    def __call__(self, F: Tensor, S: Tensor) -> Tensor:
+        check_pair(F, S)
+        return self.distance(F, self.summary(S))
+
+    def parts(self) -> tuple[tuple["Discrepancy", float], ...]:
+        """The methods this one adds up, with their weights."""
+        return ((self, 1.0),)
+
+    def seeded(self, seed: int) -> "Discrepancy":
+        """The same method with its random draws (if it makes any) started from `seed`."""
+        return self
+
+
+@dataclass(frozen=True)
+class LinearMMD(Discrepancy):
+    """k(x, y) = xᵀy: MMD² = ‖μ_F − μ_S‖² for the linear kernel. Sees no correlation."""
+
+    def __str__(self) -> str:
+        return "linear"
+
+    def summary(self, S: Tensor) -> Summary:
+        return {"mean": mean(S)}
+
+    def distance(self, F: Tensor, summary: Summary) -> Tensor:
+        return (mean(F) - summary["mean"]).square().sum(-1)
+
+
+@dataclass(frozen=True)
+class PolynomialMMD(Discrepancy):
+    """k(x, y) = (xᵀy + c)²: MMD² = ‖FFᵀ/M − SSᵀ/M'‖² + 2c ‖μ_F − μ_S‖² (c² cancels).
+
+    With c = 0 this is the Gram loss of Gatys et al.: Eq. 6 equals MMD²/4N² when M = M'. We divide
+    the Gram matrix by the number of positions alone, which is what makes it a mean of φ(x) = x xᵀ
+    and lets the two pictures differ in size. c > 0 *is* a fusion of Gram and linear.
+    """
+
+    c: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.c < float("inf"):
+            raise ValueError(f"the polynomial offset c must be a finite number >= 0, got {self.c}")
+
+    def __str__(self) -> str:
+        return f"poly(c={self.c:g})" if self.c else "poly"
+
+    def summary(self, S: Tensor) -> Summary:
+        return {"gram": gram(S), "mean": mean(S)}
+
+    def distance(self, F: Tensor, summary: Summary) -> Tensor:
+        G = gram(F)  # (..., N, N)
+        distance = (G - summary["gram"]).square().sum((-2, -1))
+        if self.c:
+            distance = distance + 2 * self.c * (mean(F) - summary["mean"]).square().sum(-1)
+        return distance
+
+
+@dataclass(frozen=True)
+class BNStatistics(Discrepancy):
+    """1/N Σ_i (μ_F − μ_S)² + (σ_F − σ_S)² over channels: batch-norm statistics (paper, §3).
+
+    The paper's statistic is the variance's root over all positions (biased). `epsilon` inside the
+    root keeps its gradient finite at a dead channel; it shifts no deviation by more than its root.
+    """
+
+    epsilon: float = 1e-12
+
+    def __str__(self) -> str:
+        return "bn"
+
+    def summary(self, S: Tensor) -> Summary:
+        variance, mean = variance_mean(S)
+        return {"mean": mean, "deviation": (variance + self.epsilon).sqrt()}
+
+    def distance(self, F: Tensor, summary: Summary) -> Tensor:
+        own = self.summary(F)
+        return ((own["mean"] - summary["mean"]) ** 2 + (own["deviation"] - summary["deviation"]) ** 2).mean(
+            -1
+        )
+
+
+@dataclass(frozen=True)
+class Fusion(Discrepancy):
+    """Σ_i w_i d_i (paper, §4: fusion): Fusion({BNStatistics(): 0.7, PolynomialMMD(): 0.3}), weights ≥ 0.
+
+    On its own it adds raw distances. A run calibrates every part first, so that weights compare
+    pulls and not units (see objective.py).
+    """
+
+    weights: Mapping[Discrepancy, float] | tuple[tuple[Discrepancy, float], ...]
+
+    def __post_init__(self) -> None:
+        pairs = self.weights.items() if isinstance(self.weights, Mapping) else self.weights
+        merged: dict[Discrepancy, float] = {}
+        for whole, weight in pairs:
+            if not 0 <= weight < float("inf"):
+                raise ValueError(f"a fusion's weights must be finite numbers >= 0, got {weight} for {whole}")
+            for part, share in whole.parts():
+                merged[part] = merged.get(part, 0.0) + weight * share
+        if not sum(merged.values()) > 0:
+            raise ValueError("a fusion needs at least one method of positive weight")
+        object.__setattr__(self, "weights", tuple(merged.items()))
+
+    def __str__(self) -> str:
+        return "+".join(f"{part}:{weight:g}" for part, weight in self.parts())
+
+    def parts(self) -> tuple[tuple[Discrepancy, float], ...]:
+        return tuple(self.weights)  # type: ignore[arg-type]
+
+    def seeded(self, seed: int) -> "Fusion":
+        return Fusion(tuple((part.seeded(seed), weight) for part, weight in self.parts()))
+
+    def summary(self, S: Tensor) -> Summary:
+        return {
+            f"{i}/{name}": tensor
+            for i, (part, _) in enumerate(self.parts())
+            for name, tensor in part.summary(S).items()
+        }
+
+    def distance(self, F: Tensor, summary: Summary) -> Tensor:
+        total = torch.zeros((), dtype=F.dtype, device=F.device)
+        for i, (part, weight) in enumerate(self.parts()):
+            own = {n.removeprefix(f"{i}/"): t for n, t in summary.items() if n.startswith(f"{i}/")}
+            total = total + weight * part.distance(F, own)
+        return total

@@ -1,0 +1,6 @@
+"""What the command line's commands share; the commands themselves are in `__main__`.
+
+options    one option per field of `Settings`, and the settings that were chosen
+progress   a run with a progress bar, stopped by Ctrl-C, its last image saved
+doctor     versions, device, dtype, weights
+"""

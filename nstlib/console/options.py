@@ -1,0 +1,70 @@
+"""Options drawn from the fields of `Settings`, and the settings that they and a preset or recipe choose."""
+
+import argparse
+import dataclasses
+import typing
+from pathlib import Path
+from typing import Any
+
+from nstlib.images import read_recipe
+from nstlib.synthesis.settings import PRESETS, Settings
+
+
+def add_run(command: argparse.ArgumentParser) -> None:
+    """The options of every command that runs: where to save, where settings come from, the settings."""
+    command.add_argument(
+        "-o", "--output", type=Path, required=True, help="image to write; .png keeps the recipe"
+    )
+    command.add_argument(
+        "--preset", choices=PRESETS, default="balanced", help="starting values of all settings"
+    )
+    command.add_argument("--recipe", type=Path, help="a PNG made by nstlib: take all settings from it")
+    command.add_argument("--weights", type=Path, help="weight file of the encoder, instead of the usual one")
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
+    _add_settings(command)
+
+
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    """One option per field of Settings, without a default: what is not given comes from the preset."""
+    group = command.add_argument_group("settings", f"defaults of the preset 'balanced': {_defaults()}")
+    for field in dataclasses.fields(Settings):
+        hint = typing.get_type_hints(Settings)[field.name]
+        options: dict[str, Any] = {"help": field.metadata["help"].replace("%", "%%"), "default": None}
+        if typing.get_origin(hint) is tuple:
+            options |= {"nargs": "+", "type": typing.get_args(hint)[0], "metavar": "X"}
+        elif field.metadata["choices"]:
+            options |= {"choices": field.metadata["choices"]}
+        elif field.name == "method":
+            options |= {"type": str}
+        else:
+            options |= {"type": _number(hint), "metavar": "N"}
+        group.add_argument(f"--{field.name.replace('_', '-')}", **options)
+
+
+def _number(hint: Any) -> type:
+    """int for int, float for float and float | None."""
+    return int if int in (typing.get_args(hint) or (hint,)) else float
+
+
+def _defaults() -> str:
+    shown = {k: v for k, v in Settings().as_dict().items() if v not in ((), None)}
+    return ", ".join(f"{k.replace('_', '-')} {v}" for k, v in shown.items())
+
+
+def base(options: argparse.Namespace) -> Settings | str:
+    """A recipe's settings, or a preset's name."""
+    if options.recipe:
+        return Settings.from_dict(read_recipe(options.recipe)["settings"])
+    return str(options.preset)
+
+
+def given(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings given one by one."""
+    given = {f.name: getattr(options, f.name) for f in dataclasses.fields(Settings)}
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if v is not None}
+
+
+def chosen(options: argparse.Namespace) -> Settings:
+    """The preset or recipe with the settings given one by one."""
+    start = base(options)
+    return (PRESETS[start] if isinstance(start, str) else start).replace(**given(options))

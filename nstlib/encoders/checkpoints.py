@@ -1,0 +1,151 @@
+"""Weight files: where they are looked for, downloaded from, and how they are checked and read.
+
+The embedded encoder ships with the package. The others are torchvision's official checkpoints, looked
+for in this order: the `weights=` argument; $NSTLIB_WEIGHTS (a file, or a folder of files); torch's hub
+cache, where a download goes too. A known file is checked against its full SHA-256 before use.
+"""
+
+import hashlib
+import os
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from nstlib.encoders.torchvision_cpu import torchvision_models
+
+EMBEDDED = Path(__file__).parent / "weights" / "vgg19-slim.safetensors"
+TIMEOUT = 30  # seconds without a byte before a download is given up
+
+
+class WeightsError(RuntimeError):
+    """Weights that cannot be had or trusted; the message names the file, the URL and a remedy."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """An official checkpoint: torchvision's name of it, and the SHA-256 of the whole file."""
+
+    enum: str  # e.g. "VGG19_Weights"
+    sha256: str
+
+    @property
+    def url(self) -> str:
+        return str(getattr(torchvision_models(), self.enum).IMAGENET1K_V1.url)
+
+
+SOURCES = {
+    "vgg19": Source("VGG19_Weights", "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44"),
+    "vgg16": Source("VGG16_Weights", "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0"),
+    "resnet50": Source(
+        "ResNet50_Weights", "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a"
+    ),
+}
+
+
+def places(name: str, weights: str | os.PathLike[str] | None = None) -> Iterator[tuple[str, Path]]:
+    """Where the weights of encoder `name` are looked for, best first, as (why there, path)."""
+    filename = EMBEDDED.name if name == "vgg19-slim" else SOURCES[name].url.rpartition("/")[2]
+    if weights is not None:
+        yield "weights=", Path(weights)
+        return
+    if name == "vgg19-slim":
+        yield "embedded", EMBEDDED
+        return
+    if variable := os.environ.get("NSTLIB_WEIGHTS"):
+        path = Path(variable)
+        yield "$NSTLIB_WEIGHTS", path / filename if path.is_dir() else path
+    yield "torch's cache", Path(torch.hub.get_dir()) / "checkpoints" / filename
+
+
+def find(name: str, weights: str | os.PathLike[str] | None = None) -> Path:
+    """The weight file of encoder `name`, downloaded if it is nowhere. Raises WeightsError."""
+    candidates = list(places(name, weights))
+    for _, path in candidates:
+        if path.is_file():
+            break
+    else:
+        path = candidates[-1][1]
+        if weights is not None or name == "vgg19-slim":
+            raise WeightsError(f"no weight file at {path}; give the path of the file as weights=")
+        download(SOURCES[name].url, path, SOURCES[name].sha256)
+        return path
+    # A file the user names may be another training of the same network; a cached one may not.
+    if weights is None and name in SOURCES and path.name == SOURCES[name].url.rpartition("/")[2]:
+        expected, found = SOURCES[name].sha256, sha256(path)
+        if found != expected:
+            raise WeightsError(
+                f"{path} is damaged or not the official file: its SHA-256 is {found}, not {expected}. "
+                f"Delete it and run again to download {SOURCES[name].url}"
+            )
+    return path
+
+
+@cache
+def _sha256(path: Path, size: int, modified: int) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, remembered until the file changes."""
+    stat = path.stat()
+    return _sha256(path.resolve(), stat.st_size, stat.st_mtime_ns)
+
+
+def download(url: str, path: Path, expected: str, timeout: float = TIMEOUT) -> None:
+    """Fetches `url` to `path`, which appears only when whole and of the expected SHA-256.
+
+    Raises WeightsError that names URL, file and the offline remedy; leaves no partial file.
+    """
+    remedy = (
+        f"Without a connection: fetch {url} elsewhere, copy it to {path} or point the environment variable "
+        "NSTLIB_WEIGHTS (or weights=) at it; or use the embedded encoder 'vgg19-slim'."
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as response, part.open("wb") as file:
+            shutil.copyfileobj(response, file, 1 << 20)
+            length = response.headers.get("Content-Length")
+        size = part.stat().st_size
+        if length is not None and size != int(length):
+            raise WeightsError(
+                f"downloading {url} stopped after {size} of {length} bytes. Try again. {remedy}"
+            )
+        if (found := sha256(part)) != expected:
+            raise WeightsError(
+                f"{url} has SHA-256 {found}, not {expected}: damaged on the way, or replaced. "
+                f"It was not saved to {path}. Try again. {remedy}"
+            )
+        part.replace(path)
+    except (OSError, urllib.error.URLError) as error:
+        raise WeightsError(f"could not download {url} to {path}: {error}. {remedy}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file or of a torch checkpoint (read with weights_only=True, and
+    mapped into memory, so that parts nobody asks for are never loaded). Raises WeightsError."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # pickle, zip and safetensors each raise their own kinds
+        raise WeightsError(
+            f"cannot read {path} as weights: damaged, or another kind of file? ({error})"
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise WeightsError(f"{path} holds no state dict (a dictionary of tensors)")
+    return state

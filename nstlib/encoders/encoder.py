@@ -1,0 +1,161 @@
+"""Encoders: image → features, the F ∈ R^{N_l × M_l} of each layer l.
+
+An encoder is a convolutional network cut into named layers. It takes images (B, 3, H, W), RGB in [0, 1];
+normalisation lives inside. Layers are named after VGG: `relu4_2` is the second convolution of the fourth
+block after its ReLU, `conv4_2` the same before it. ResNet-50's are `relu1` and `block2_1` … `block5_3`.
+Only the layers up to the deepest one asked for are run.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from nstlib.encoders import checkpoints, networks, precision, taps
+from nstlib.encoders.networks import Network
+
+Pooling = Literal["max", "avg"]
+ENCODERS = ("vgg19-slim", "vgg19", "vgg16", "resnet50", "vgg19-random")
+
+
+class Encoder:
+    """Callable: `encoder(image, layers)` → {layer: (B, N_l, M_l)}, float32, differentiable in the image.
+
+    name: as given to `load_encoder`. layers: all layer names, shallow to deep. channels, strides: N_l and
+    the pixels between positions, by layer. style_layers, content_layer: the defaults of a run.
+    weights_hash: SHA-256 of the weight file ("" for random weights). dtype: of the network's arithmetic.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        network: Network,
+        weights_hash: str,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.name, self.weights_hash, self.device = name, weights_hash, device
+        self.network, self.dtype = network, dtype
+        for stage in network.stages.values():
+            stage.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            stage.eval().requires_grad_(False)
+        self._mean = network.mean.to(device).view(3, 1, 1)
+        self._std = network.std.to(device).view(3, 1, 1)
+        self.layers = tuple(name for name in network.stages if not name.startswith("pool"))
+        self.channels = {layer: network.channels[layer] for layer in self.layers}
+        self.strides = {layer: network.strides[layer] for layer in self.layers}
+        self.style_layers, self.content_layer = network.style_layers, network.content_layer
+
+    def __repr__(self) -> str:
+        return f"Encoder({self.name!r}, {len(self.layers)} layers, device={str(self.device)!r})"
+
+    @property
+    def dtype_name(self) -> str:
+        """ "float32" or "bfloat16": the arithmetic as `Settings.dtype` spells it."""
+        return str(self.dtype).removeprefix("torch.")
+
+    def check_layers(self, layers: Iterable[str]) -> None:
+        """Raises ValueError that lists the layers where one is unknown."""
+        if unknown := [layer for layer in layers if layer not in self.channels]:
+            raise ValueError(
+                f"{self.name} has no layer {', '.join(unknown)}; it has {', '.join(self.layers)}"
+            )
+
+    def __call__(
+        self, image: Tensor, layers: Iterable[str], *, checkpoint: bool = False
+    ) -> dict[str, Tensor]:
+        """{layer: F (B, N_l, M_l)} for an image (B, 3, H, W), with M_l = H_l · W_l positions.
+
+        In memory the N_l numbers of a position lie together (`reshape`, not `view`, flattens F).
+        checkpoint: needs about half the memory for a gradient and a third more time (see taps.py).
+        Raises ValueError for an unknown layer, or an image too small for the deepest one.
+        """
+        return {layer: F for layer, (F, _) in self._collect(image, layers, checkpoint).items()}
+
+    def maps(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """{layer: (B, N_l, H_l, W_l)}: the same with the positions in rows and columns."""
+        return {
+            layer: F.view(*F.shape[:2], *size) for layer, (F, size) in self._collect(image, layers).items()
+        }
+
+    def _collect(
+        self, image: Tensor, layers: Iterable[str], checkpoint: bool = False
+    ) -> dict[str, tuple[Tensor, taps.Size]]:
+        wanted = tuple(dict.fromkeys(layers))
+        self.check_layers(wanted)
+        if image.dim() != 4 or image.shape[1] != 3:
+            raise ValueError(f"an image tensor is (B, 3, H, W), got {tuple(image.shape)}")
+        side, stride = min(image.shape[2:]), max((self.strides[layer] for layer in wanted), default=1)
+        if side < stride:
+            raise ValueError(
+                f"an image of {image.shape[3]} x {image.shape[2]} px is too small for {wanted[-1]}: "
+                f"its shorter side must be at least {stride} px"
+            )
+        margin = self.network.margin
+        x = (image.to(self.device) - self._mean) / self._std
+        if margin:  # the network pads with zeros; a ring of mirrored picture keeps those off the border
+            x = nn.functional.pad(x, [margin] * 4, mode="reflect" if side > margin else "replicate")
+        x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
+        return taps.collect(self.network, x, wanted, checkpoint)
+
+
+def load_encoder(
+    name: str = "vgg19-slim",
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    pooling: Pooling = "max",
+    device: str | torch.device = "auto",
+    dtype: precision.DType = "float32",
+) -> Encoder:
+    """An encoder by name; the same arguments give the same object.
+
+    name: "vgg19-slim" (embedded, quarter width), "vgg19", "vgg16", "resnet50" (torchvision's official
+    weights, downloaded once), "vgg19-random" (seeded random weights: a control). weights: a file to use
+    instead (.safetensors, or a torch state dict). pooling: "max", or "avg" rescaled. device: "auto" takes
+    CUDA, then MPS, then the CPU. dtype: of the network's arithmetic; "auto" takes bfloat16 where it is
+    faster here (see precision.py). Features are float32 in any case.
+    Raises ValueError for an unknown name or dtype, WeightsError (see checkpoints.py).
+    """
+    if name not in ENCODERS:
+        raise ValueError(f"unknown encoder {name!r}; encoders are {', '.join(ENCODERS)}")
+    if pooling not in ("max", "avg"):
+        raise ValueError(f"pooling must be 'max' or 'avg', got {pooling!r}")
+    if dtype not in precision.DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(precision.DTYPES)}, got {dtype!r}")
+    path, where = None if weights is None else os.path.abspath(weights), pick_device(device)
+
+    def load(dtype: torch.dtype) -> Encoder:
+        return _load(name, path, pooling, str(where), dtype)
+
+    def deepest(dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+        encoder = load(dtype)
+        layers = encoder.style_layers
+        return lambda image: torch.stack([F.mean() for F in encoder(image, layers).values()]).sum()
+
+    chosen = precision.choose(name, where, deepest) if dtype == "auto" else dtype
+    return load(getattr(torch, chosen))
+
+
+@lru_cache(maxsize=6)
+def _load(name: str, weights: str | None, pooling: Pooling, device: str, dtype: torch.dtype) -> Encoder:
+    if name == "vgg19-random":
+        return Encoder(name, networks.random_vgg19(pooling), "", torch.device(device), dtype)
+    path = checkpoints.find(name, weights)
+    state = checkpoints.read(path)
+    try:
+        network = networks.build(name, state, pooling)
+    except (KeyError, RuntimeError) as error:
+        raise checkpoints.WeightsError(f"{path} does not fit {name}: {error}") from error
+    return Encoder(name, network, checkpoints.sha256(path), torch.device(device), dtype)
+
+
+def pick_device(device: str | torch.device = "auto") -> torch.device:
+    """ "auto" → CUDA if there is one, else MPS, else CPU; anything else as torch reads it."""
+    if device != "auto":
+        return torch.device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -1,0 +1,109 @@
+"""The loop: an image changed step by step until its terms are small. Knows optimisers, no network.
+
+`synthesize` is a generator: every iteration yields a `Step` that can be shown, saved or ignored, and
+leaving the loop (`break`, `close()`) ends the run. One L-BFGS iteration is one step. The minimum is sought
+among pictures: pixels stay in [0, 1], and one at its bound that would leave is held (projected quasi-Newton).
+A minimum over all x, cut off afterwards, is a much worse picture.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from nstlib.synthesis.optimizers import LBFGS, Adam, Optimizer
+
+RUNAWAY = 2.0  # a loss this many times the lowest seen is a failed step
+MAX_REJECTIONS = 8  # failed steps in a run before it is given up
+QUIET_STEPS = 5  # steps without progress that count as converged
+
+OptimizerName = Literal["lbfgs", "adam"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One iteration's outcome.
+
+    index: 1 … total. image: (1, 3, H, W) in [0, 1], detached, on the run's device. terms: the weighted
+    terms at that image, which add up to the loss (step 1 is the start image). seconds: since the
+    start of the run. stopped: why this is the last step, if it ended before `total`. failed: whether
+    that was for lack of a usable next image.
+    """
+
+    index: int
+    total: int
+    image: Tensor
+    terms: dict[str, float]
+    seconds: float
+    stopped: str = ""
+    failed: bool = False
+
+    @property
+    def loss(self) -> float:
+        return sum(self.terms.values())
+
+
+def synthesize(
+    x0: Tensor,
+    terms_of: Callable[[Tensor], dict[str, Tensor]],
+    *,
+    iterations: int = 300,
+    optimizer: OptimizerName = "lbfgs",
+    lr: float | None = None,
+    tolerance: float = 0.0,
+) -> Iterator[Step]:
+    """Minimises Σ terms_of(x) over images x in [0, 1], from x0 (1, 3, H, W), which is left unchanged.
+
+    iterations: at most. lr: of Adam in pixel values a step (default 0.02), of L-BFGS a factor (1).
+    tolerance: stop when the loss changed by less than this fraction over one iteration, five times in
+    a row (0: never). A step that made the loss run away or stop being finite is taken back and a
+    shorter one tried; when that does not help, the run ends with the last good image and the reason in
+    `Step.stopped`. Raises ValueError for settings out of range.
+    """
+    if iterations < 1 or (lr is not None and lr <= 0) or tolerance < 0:
+        raise ValueError(
+            f"need iterations >= 1, lr > 0, tolerance >= 0; got {iterations=}, {lr=}, {tolerance=}"
+        )
+    if optimizer not in ("lbfgs", "adam"):
+        raise ValueError(f"optimizer must be 'lbfgs' or 'adam', got {optimizer!r}")
+    advance: Optimizer = LBFGS(lr=lr or 1.0) if optimizer == "lbfgs" else Adam(lr=lr or 0.02)
+    start = time.perf_counter()
+    x = x0.detach().clamp(0, 1)
+    lowest, previous, quiet, rejections, slack = math.inf, math.inf, 0, 0, 0.0
+    good, good_gradient, values = x, torch.zeros_like(x), {}  # the last point whose loss was accepted
+    free = torch.ones_like(x, dtype=torch.bool)
+    for index in range(1, iterations + 1):
+        x.requires_grad_(True)
+        terms = terms_of(x)
+        loss_tensor = torch.stack(list(terms.values())).sum()
+        (gradient,) = torch.autograd.grad(loss_tensor, x)
+        x = x.detach()
+        *numbers, loss, size = torch.stack(
+            [*(t.detach() for t in terms.values()), loss_tensor.detach(), gradient.abs().max()]
+        ).tolist()
+        stopped, failed = "", False
+        if math.isfinite(loss) and math.isfinite(size) and loss < RUNAWAY * lowest + slack:
+            free = (x - gradient.sign()).clamp(0, 1) != x  # pixels that can go where they should
+            good, good_gradient, values = x, gradient * free, dict(zip(terms, numbers, strict=True))
+            quiet = quiet + 1 if abs(previous - loss) < tolerance * abs(previous) else 0
+            if index == 1:
+                slack = 1e-6 * (abs(loss) or 1.0)  # near zero, rounding alone may double a loss
+            lowest, previous = min(lowest, loss), loss
+            if quiet >= QUIET_STEPS:
+                stopped = f"converged: the loss changed by less than {tolerance:.2%} a step"
+        else:
+            rejections += 1
+            failed = rejections > MAX_REJECTIONS or index == 1
+            if failed:
+                what = "ran away" if math.isfinite(loss) else "stopped being a finite number"
+                stopped = f"the loss {what} at step {index}; this is the last good image"
+            else:
+                advance.rejected()
+        yield Step(index, iterations, good.clone(), values, time.perf_counter() - start, stopped, failed)
+        if stopped:
+            return
+        x = (good + advance(good, good_gradient) * free).clamp(0, 1)
