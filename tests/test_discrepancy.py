@@ -12,7 +12,22 @@ from oracles import features
 from torch import Tensor
 
 import nstlib
-from nstlib import BNStatistics, Fusion, GaussianMMD, LinearMMD, PolynomialMMD, Wasserstein, mmd2
+from nstlib import (
+    BNStatistics,
+    CentralMoments,
+    Coral,
+    CubicMMD,
+    EnergyDistance,
+    Fusion,
+    GaussianMMD,
+    KernelMMD,
+    LaplaceMMD,
+    LinearMMD,
+    PolynomialMMD,
+    SlicedWasserstein,
+    Wasserstein,
+    mmd2,
+)
 from nstlib.alignment import kernels
 
 METHODS = [
@@ -22,7 +37,15 @@ METHODS = [
     GaussianMMD(),
     GaussianMMD(sigma=1.3, features=48),
     BNStatistics(),
+    GaussianMMD(features=64, scales=3, sampling="orthogonal"),
     Wasserstein(),
+    SlicedWasserstein(levels=16),
+    EnergyDistance(directions=8),
+    LaplaceMMD(sampling="quasi"),
+    CubicMMD(c=0.5),
+    Coral(),
+    CentralMoments(),
+    KernelMMD(kernels.gaussian(1.0)),
     Fusion({BNStatistics(): 0.7, PolynomialMMD(c=1.0): 0.3}),
 ]
 sizes = st.tuples(st.integers(1, 5), st.integers(1, 7), st.integers(1, 7), st.integers(0, 2**20))
