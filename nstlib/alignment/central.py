@@ -55,7 +55,7 @@ class CentralMoments(Discrepancy):
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         variance, centre = variance_mean(S, weights)
-        scale = 9 * variance.mean(-1) + 1e-6 * centre.square().mean(-1) + torch.finfo(S.dtype).tiny
+        scale = 9 * variance.mean(-1) + 0.01 * centre.square().mean(-1) + 1e-4  # a flat style has no range
         r = scale.sqrt()[..., None]
         return {"range": r, "moments": self.standardised(S, r, weights)}
 

@@ -24,6 +24,7 @@ from nstlib.alignment.wasserstein import Wasserstein
 BUILT_IN: dict[str, type[Discrepancy]] = {
     "linear": LinearMMD,
     "poly": PolynomialMMD,
+    "gram": PolynomialMMD,
     "gaussian": GaussianMMD,
     "bn": BNStatistics,
     "wasserstein": Wasserstein,
@@ -36,7 +37,7 @@ BUILT_IN: dict[str, type[Discrepancy]] = {
 }
 for _name, _method in BUILT_IN.items():
     register(_name, _method)
-METHODS["gram"] = PolynomialMMD, {}
+METHODS["gram"] = PolynomialMMD, {}  # c = 0 is what the word means
 _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
 _PART = re.compile(rf"(?P<name>\w+)\s*(?:\((?P<options>[^()]*)\))?\s*(?::\s*(?P<weight>{_NUMBER}))?")
 

@@ -23,6 +23,7 @@ from nstlib.alignment.landmarks import KernelMMD
 Maker = Callable[..., Discrepancy]
 METHODS: dict[str, tuple[Maker, dict[str, Callable[[str], Any]]]] = {}
 GROUP = "nstlib.methods"
+NO_OPTIONS = ("seed", "epsilon")  # the run's, and arithmetic's
 
 
 def register(name: str, method: type[Discrepancy] | None = None, *, kernel: Kernel | None = None) -> None:
@@ -57,7 +58,7 @@ def options(method: type[Discrepancy]) -> dict[str, Callable[[str], Any]]:
             *map(type, typing.get_args(hint)),
         }
         kind = next((k for k in (float, int, str) if k in kinds), None)
-        if kind and field.init and field.name != "seed":
+        if kind and field.init and field.name not in NO_OPTIONS:
             found[field.name] = kind
     return found
 
