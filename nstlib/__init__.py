@@ -47,12 +47,24 @@ from nstlib.alignment import (
     kernels,
     method,
     mmd2,
+    permutation_test,
+    pull,
     register,
+    witness,
 )
 from nstlib.encoders import ENCODERS, Encoder, WeightsError, load_encoder
 from nstlib.images import ImageError, load_image, read_recipe, save_image, to_pil
 from nstlib.recipes import reconstruct_content, reconstruct_style, stylize, transfer
-from nstlib.synthesis import PRESETS, Objective, Settings, Step, calibrate, synthesize
+from nstlib.synthesis import (
+    PRESETS,
+    Objective,
+    Settings,
+    Step,
+    calibrate,
+    p_values,
+    synthesize,
+    until_indistinguishable,
+)
 from nstlib.version import __version__
 
 sys.modules["nstlib.kernels"] = kernels  # `from nstlib.kernels import gaussian` is a public spelling, too
@@ -88,6 +100,9 @@ __all__ = [
     "load_image",
     "method",
     "mmd2",
+    "p_values",
+    "permutation_test",
+    "pull",
     "read_recipe",
     "reconstruct_content",
     "reconstruct_style",
@@ -97,4 +112,6 @@ __all__ = [
     "synthesize",
     "to_pil",
     "transfer",
+    "until_indistinguishable",
+    "witness",
 ]

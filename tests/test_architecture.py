@@ -24,7 +24,7 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"kernels", "pointwise", "spectra"},
         {"moments"},
         {"discrepancy"},
-        {"gaussian", "wasserstein", "sliced", "central", "cubic", "landmarks"},
+        {"gaussian", "wasserstein", "sliced", "central", "cubic", "landmarks", "witness"},
         {"laplace", "registry"},
         {"methods"},
     ],
@@ -37,7 +37,7 @@ WINGS = {  # inside a folder: each module may import only from modules before it
     "nstlib.synthesis": [
         {"optimizers", "allocator", "objective"},
         {"loop"},
-        {"settings"},
+        {"settings", "stopping"},
         {"pyramid", "memory"},
         {"job"},
     ],

@@ -9,6 +9,7 @@
     cubic         the polynomial kernel of degree 3, sketched
     central       covariance alone (CORAL), and central moments channel by channel
     landmarks     any kernel of your own
+    witness       where distributions still differ; a test whether they do
     registry      names for methods from outside the package
     methods       methods by name: "bn:0.7+poly:0.3"
     moments       means, variances and Gram matrices, with one-pass gradients
@@ -29,6 +30,7 @@ from nstlib.alignment.laplace import LaplaceMMD
 from nstlib.alignment.methods import METHODS, method, register
 from nstlib.alignment.sliced import EnergyDistance, SlicedWasserstein
 from nstlib.alignment.wasserstein import Wasserstein
+from nstlib.alignment.witness import permutation_test, pull, witness
 
 __all__ = [
     "METHODS",
@@ -49,5 +51,8 @@ __all__ = [
     "kernels",
     "method",
     "mmd2",
+    "permutation_test",
+    "pull",
     "register",
+    "witness",
 ]

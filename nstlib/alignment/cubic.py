@@ -26,7 +26,7 @@ from nstlib.alignment.spectra import directions
 
 class MeanProduct(torch.autograd.Function):
     """Σ p (Ux + a)(Vx + b)(Wx + c) over positions x with shares p, entry by entry: X (..., N, M),
-    matrices (3, D, N), offsets (3, D, 1), p (..., M) → (..., D); gradient for X. In blocks, as
+    matrices (3, D, N), offsets (3, D, 1), p (..., M) → (..., D); gradients for X and p. In blocks, as
     MeanCosine."""
 
     BLOCK = 1 << 19  # numbers: 2 MB
@@ -50,16 +50,17 @@ class MeanProduct(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None, Tensor]:
         X, matrices, offsets, p = ctx.saved_tensors
-        gradient = torch.empty_like(X)
+        gradient, of_p = torch.empty_like(X), torch.empty_like(p)
         for block, (a, b, c) in MeanProduct.blocks(X, matrices, offsets):
+            of_p[..., block] = (g.unsqueeze(-2) @ (a * b * c)).squeeze(-2)
             weighted = g.unsqueeze(-1) * p[..., block].unsqueeze(-2)  # (..., D, step)
             slopes = zip(matrices, (b * c, a * c, a * b), strict=True)
             gradient[..., block] = sum(
                 product(W.mT.expand(*X.shape[:-2], *W.mT.shape), weighted * others) for W, others in slopes
             )
-        return gradient, None, None, None
+        return gradient, None, None, of_p
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from nstlib.alignment.spectra import SAMPLINGS, Sampling, normal
 
 class MeanCosine(torch.autograd.Function):
     """Σ p cos(Wx + u) over positions x, with shares p (..., M) or None for 1/M:
-    X (..., N, M), W (..., D, N), u (D, 1) → (..., D); gradient for X.
+    X (..., N, M), W (..., D, N), u (D, 1) → (..., D); gradients for X and p.
 
     At relu1_1 the cosines are many times the features. They are made, used and forgotten block by block,
     in the processor's cache, and their derivatives −sin(Wx + u) again in backward.
@@ -48,15 +48,18 @@ class MeanCosine(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None, Tensor | None]:
         X, W, u, p = ctx.saved_tensors
         weighted = (W * (-g if p is not None else g / -X.shape[-1]).unsqueeze(-1)).mT  # (..., N, D)
         gradient = torch.empty_like(X)  # keeps X's order in memory
+        of_p = torch.empty_like(p) if ctx.needs_input_grad[3] else None
         for block, angle in MeanCosine.angles(X, W, u):
+            if of_p is not None:
+                of_p[..., block] = (g.unsqueeze(-2) @ angle.cos()).squeeze(-2)
             gradient[..., block] = product(weighted, angle.sin_())
         if p is not None:
             gradient *= p.unsqueeze(-2)
-        return gradient, None, None, None
+        return gradient, None, None, of_p
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.alignment.kernels import Kernel
 from nstlib.alignment.moments import mean, shares, variance_mean
 
-RIDGE = 1e-4  # of the kernel's mean diagonal: landmarks may nearly coincide
+RIDGE = 1e-5  # of the kernel's mean diagonal: landmarks may nearly coincide
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,10 @@ and every position has a gradient. Sorting costs O(D (N M + M log M)).
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.alignment.moments import shares
@@ -37,43 +36,20 @@ def order(X: Tensor) -> Tensor:
     return X.argsort(-1)
 
 
-class Quantiles(torch.autograd.Function):
+def quantiles(X: Tensor, p: Tensor, K: int) -> Tensor:
     """The means of K equal shares of sorted numbers: X (..., D, M), shares p (..., 1, M) → (..., D, K).
 
-    Bin k holds the numbers between the fractions k/K and (k + 1)/K of the whole; one at a border counts in
-    both bins with what it has there. The gradient of a bin's mean is each position's part of it.
+    K ∫ Q(u) du from k/K to (k + 1)/K, with ∫ Q up to a border u read off running sums; a number at a border
+    counts on both sides with what it has there. Differentiable in X and p; sums in float64.
     """
-
-    @staticmethod
-    def forward(ctx: Any, X: Tensor, p: Tensor, K: int) -> Tensor:
-        index = order(X.detach())
-        mass = p.expand(X.shape).gather(-1, index).double()
-        ends = mass.cumsum(-1)  # the fraction of the whole up to each position
-        sums = torch.cat(
-            [torch.zeros_like(ends[..., :1]), (mass * X.gather(-1, index)).cumsum(-1)], -1
-        )  # ∫ Q up to there
-        borders = torch.linspace(0, 1, K + 1, dtype=torch.float64, device=X.device)
-        borders = borders.expand(*X.shape[:-1], K + 1).contiguous()
-        at = torch.searchsorted(ends, borders).clamp(max=X.shape[-1] - 1)  # the position a border falls in
-        inside = borders - (ends - mass).gather(-1, at)
-        integral = sums.gather(-1, at) + inside * X.gather(-1, index.gather(-1, at)).double()
-        ctx.save_for_backward(index, ends)
-        ctx.K = K
-        return (K * integral.diff(dim=-1)).to(X)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
-        index, ends = ctx.saved_tensors
-        # a position from a to b of the whole gets K ∫_a^b g du, g constant on every bin
-        levels = torch.cat([torch.zeros_like(g[..., :1]), g.cumsum(-1)], -1).double()
-        at = (ends * ctx.K).clamp(0, ctx.K)
-        low = at.floor().clamp(max=ctx.K - 1).long()
-        upto = levels.gather(-1, low) + (at - low) * g.double().gather(-1, low)
-        gradient = g.new_empty(index.shape)
-        each = upto.diff(dim=-1, prepend=torch.zeros_like(upto[..., :1]))
-        gradient.scatter_(-1, index, each.to(g))
-        return gradient, None, None
+    index = order(X.detach())
+    x, mass = X.gather(-1, index).double(), p.expand(X.shape).gather(-1, index).double()
+    ends, sums = mass.cumsum(-1), (mass * x).cumsum(-1)  # fraction of the whole, and ∫ Q, up to each number
+    borders = torch.linspace(0, 1, K + 1, dtype=torch.float64, device=X.device)
+    borders = borders.expand(*X.shape[:-1], K + 1).contiguous()
+    at = torch.searchsorted(ends.detach(), borders).clamp(max=X.shape[-1] - 1)  # where a border falls
+    integral = sums.gather(-1, at) - (ends.gather(-1, at) - borders) * x.gather(-1, at)
+    return (K * integral.diff(dim=-1)).to(X)
 
 
 @dataclass(frozen=True)
@@ -115,8 +91,7 @@ class SlicedWasserstein(Discrepancy):
         uniform = X.new_ones(()).expand(*X.shape[:-2], X.shape[-1])
         p = shares(X, uniform if weights is None else weights)
         projected = product(summary["directions"], X).contiguous()
-        found: Tensor = Quantiles.apply(projected, p.unsqueeze(-2), self.levels)  # type: ignore[no-untyped-call]
-        return found
+        return quantiles(projected, p.unsqueeze(-2), self.levels)
 
     def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         return (self.quantiles(F, summary, weights) - summary["quantiles"]).square().mean((-2, -1))
