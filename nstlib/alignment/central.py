@@ -1,11 +1,12 @@
 """Central moments: what is left of a distribution once its mean is taken away.
 
     CORAL   ‖C_F − C_S‖² / 4N²                                  covariances        O(N²M)
-    CMD     ‖μ_F − μ_S‖² / 4Nr² + Σ_{k=2..K} ‖c_k(F) − c_k(S)‖² / N r^{2k}      O(KNM)
+    CMD     ‖μ_F − μ_S‖² / Nr² + Σ_{k=2..K} ‖c_k(F) − c_k(S)‖² / N r^{2k}       O(KNM)
 
-with C the covariance, c_k = mean (f − μ_F)^k channel by channel and r a range, in units of which moments of
-different order compare. Neither is characteristic: distributions that differ only in what is not compared
-(CORAL: the mean, and everything above second moments; CMD: how channels go together) are at distance zero.
+with C the covariance, c_k = mean (f − μ_F)^k channel by channel, and r the range of the features, in units
+of which moments of different order compare. Neither is characteristic: distributions that differ only in
+what is not compared (CORAL: the mean, and everything above second moments; CMD: how channels go together)
+are at distance zero.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
-from nstlib.alignment.moments import covariance_mean, mean, variance_mean
+from nstlib.alignment.moments import covariance_mean, mean, shares
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,9 @@ class Coral(Discrepancy):
 class CentralMoments(Discrepancy):
     """Central moment discrepancy (Zellinger et al. 2017) of orders 1 … K, channel by channel.
 
-    Departures: squared norms, so that the gradient is smooth at zero; r is three of the style's root mean
-    variances (over channels) instead of the range of the activations, which a ReLU does not bound.
-    moments: K in 1 … 8. Sees each channel's mean, width, skew, …; no correlation between channels.
+    Departures: squared norms, so that the gradient is smooth at zero; r is the range of the style's
+    features, all channels together, for a ReLU's are not bounded. moments: K in 1 … 8.
+    Sees each channel's mean, width, skew, …; no correlation between channels.
     """
 
     moments: int = 5
@@ -54,16 +55,19 @@ class CentralMoments(Discrepancy):
         return "cmd" if self.moments == 5 else f"cmd(moments={self.moments})"
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
-        variance, centre = variance_mean(S, weights)
-        scale = 9 * variance.mean(-1) + 0.01 * centre.square().mean(-1) + 1e-4  # a flat style has no range
-        r = scale.sqrt()[..., None]
+        there = (
+            S
+            if weights is None
+            else S.where((shares(S, weights) > 0).unsqueeze(-2), mean(S, weights)[..., None])
+        )
+        r = (there.amax((-2, -1)) - there.amin((-2, -1))).unsqueeze(-1) + 1e-3  # a flat style has none
         return {"range": r, "moments": self.standardised(S, r, weights)}
 
     def standardised(self, X: Tensor, r: Tensor, weights: Tensor | None) -> Tensor:
-        """μ/2r, c_2/r², … c_K/r^K: (..., N, M) → (..., K, N)."""
+        """μ/r, c_2/r², … c_K/r^K: (..., N, M) → (..., K, N)."""
         centre = mean(X, weights)
         away = (X - centre.unsqueeze(-1)) / r.unsqueeze(-1)
-        powers, power = [centre / (2 * r)], away
+        powers, power = [centre / r], away
         for _ in range(2, self.moments + 1):
             power = power * away
             powers.append(mean(power, weights))

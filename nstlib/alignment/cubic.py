@@ -67,7 +67,7 @@ class MeanProduct(torch.autograd.Function):
 class CubicMMD(Discrepancy):
     """k(x, y) = (xᵀy + c)³ by D random products: MMD² ≈ ‖mean z(f) − mean z(s)‖², unbiased in the draw.
 
-    c: offset ≥ 0, in units of the features' squares. features: D, or None for 2N kept within 64 … 256.
+    c: offset ≥ 0, in units of the features' squares. features: D, or None for N kept within 64 … 128.
     """
 
     c: float = 0.0
@@ -90,7 +90,7 @@ class CubicMMD(Discrepancy):
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         N = S.shape[-2]
-        D = self.features or min(256, max(64, 2 * N))
+        D = self.features or min(128, max(64, N))
         generator = torch.Generator().manual_seed(self.seed)
         U = torch.stack([directions(D, N + 1, generator) for _ in range(3)]).to(S) * (N + 1) ** 0.5
         summary = {"matrices": U[..., :N].contiguous(), "offsets": U[..., N:] * self.c**0.5}

@@ -36,19 +36,27 @@ def order(X: Tensor) -> Tensor:
     return X.argsort(-1)
 
 
-def quantiles(X: Tensor, p: Tensor, K: int) -> Tensor:
+def quantiles(X: Tensor, p: Tensor | None, K: int) -> Tensor:
     """The means of K equal shares of sorted numbers: X (..., D, M), shares p (..., 1, M) → (..., D, K).
 
     K ∫ Q(u) du from k/K to (k + 1)/K, with ∫ Q up to a border u read off running sums; a number at a border
-    counts on both sides with what it has there. Differentiable in X and p; sums in float64.
+    counts on both sides with what it has there. p None: all alike. Differentiable in X and p, summed in
+    float64.
     """
     index = order(X.detach())
-    x, mass = X.gather(-1, index).double(), p.expand(X.shape).gather(-1, index).double()
-    ends, sums = mass.cumsum(-1), (mass * x).cumsum(-1)  # fraction of the whole, and ∫ Q, up to each number
+    x, M = X.gather(-1, index), X.shape[-1]
     borders = torch.linspace(0, 1, K + 1, dtype=torch.float64, device=X.device)
-    borders = borders.expand(*X.shape[:-1], K + 1).contiguous()
-    at = torch.searchsorted(ends.detach(), borders).clamp(max=X.shape[-1] - 1)  # where a border falls
-    integral = sums.gather(-1, at) - (ends.gather(-1, at) - borders) * x.gather(-1, at)
+    if p is None:  # the fraction of the whole, and ∫ Q, up to each number
+        ends = torch.arange(1, M + 1, dtype=torch.float64, device=X.device) / M
+        sums = x.cumsum(-1, dtype=torch.float64) / M
+    else:
+        mass = p.expand(X.shape).gather(-1, index).double()
+        ends, sums = mass.cumsum(-1), (mass * x).cumsum(-1)
+        borders = borders.expand(*X.shape[:-1], K + 1).contiguous()
+    at = torch.searchsorted(ends.detach(), borders).clamp(max=M - 1)  # where a border falls
+    beyond = ends.gather(-1, at) - borders  # what the number there has on the far side
+    at = at.expand(*X.shape[:-1], K + 1)
+    integral = sums.gather(-1, at) - beyond * x.gather(-1, at)
     return (K * integral.diff(dim=-1)).to(X)
 
 
@@ -88,10 +96,8 @@ class SlicedWasserstein(Discrepancy):
 
     def quantiles(self, X: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         """(..., N, M) → (..., D, K)."""
-        uniform = X.new_ones(()).expand(*X.shape[:-2], X.shape[-1])
-        p = shares(X, uniform if weights is None else weights)
-        projected = product(summary["directions"], X).contiguous()
-        return quantiles(projected, p.unsqueeze(-2), self.levels)
+        p = None if weights is None else shares(X, weights).unsqueeze(-2)
+        return quantiles(product(summary["directions"], X).contiguous(), p, self.levels)
 
     def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         return (self.quantiles(F, summary, weights) - summary["quantiles"]).square().mean((-2, -1))
