@@ -51,11 +51,14 @@ def normal(D: int, N: int, generator: torch.Generator, sampling: Sampling = "pla
     return torch.randn(D, N, generator=generator, dtype=torch.float64)
 
 
-def cauchy(D: int, N: int, generator: torch.Generator, sampling: Sampling = "plain") -> Tensor:
+def cauchy(
+    D: int, N: int, generator: torch.Generator, sampling: Sampling = "plain", narrowest: float = 0.0
+) -> Tensor:
     """W multivariate Cauchy, (D, N) in float64: the Laplace kernel's spectrum.
 
-    The divisors are the |normal| quantiles of D equal shares, shuffled, instead of free draws: a single
-    divisor near zero is a frequency so high that its cosine is noise."""
+    A normal vector over |g|, g normal: the Laplace kernel is a mixture of Gaussian ones of bandwidth σ|g|. The
+    |g| are the quantiles of D equal shares, shuffled, and at least `narrowest`.
+    """
     shares = (torch.arange(D, dtype=torch.float64) + 0.5) / D
-    divisors = quantile(0.5 + shares / 2)[torch.randperm(D, generator=generator)]
-    return normal(D, N, generator, sampling) / divisors.unsqueeze(-1)
+    widths = quantile(0.5 + shares / 2)[torch.randperm(D, generator=generator)].clamp(min=narrowest)
+    return normal(D, N, generator, sampling) / widths.unsqueeze(-1)
