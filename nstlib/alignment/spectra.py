@@ -56,8 +56,8 @@ def cauchy(
 ) -> Tensor:
     """W multivariate Cauchy, (D, N) in float64: the Laplace kernel's spectrum.
 
-    A normal vector over |g|, g normal: the Laplace kernel is a mixture of Gaussian ones of bandwidth σ|g|. The
-    |g| are the quantiles of D equal shares, shuffled, and at least `narrowest`.
+    A normal vector over |g|, g normal: the Laplace kernel is a mixture of Gaussian ones of bandwidth σ|g|.
+    The |g| are the quantiles of D equal shares, shuffled, and at least `narrowest`.
     """
     shares = (torch.arange(D, dtype=torch.float64) + 0.5) / D
     widths = quantile(0.5 + shares / 2)[torch.randperm(D, generator=generator)].clamp(min=narrowest)
