@@ -2,27 +2,47 @@
 
 method  = part ("+" part)*          weights are 1 where left out
 part    = name ["(" key "=" value ("," key "=" value)* ")"] [":" weight]
-name    = linear | poly | gram (= poly, c = 0) | gaussian | bn
+name    = linear | poly | gram (= poly, c = 0) | gaussian | bn                    the paper's
+        | wasserstein | sliced | energy | laplace | cubic | coral | cmd           others
+        | what `register` made known
 
 "gram"    "poly(c=100)"    "gaussian(factor=2)"    "bn:0.7+poly:0.3"
 """
 
 import re
-from collections.abc import Callable
 from typing import Any
 
+from nstlib.alignment.central import CentralMoments, Coral
+from nstlib.alignment.cubic import CubicMMD
 from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, Fusion, LinearMMD, PolynomialMMD
 from nstlib.alignment.gaussian import GaussianMMD
+from nstlib.alignment.laplace import LaplaceMMD
+from nstlib.alignment.registry import METHODS, load_installed, register
+from nstlib.alignment.sliced import EnergyDistance, SlicedWasserstein
+from nstlib.alignment.wasserstein import Wasserstein
 
-METHODS: dict[str, tuple[Callable[..., Discrepancy], dict[str, Callable[[str], Any]]]] = {
-    "linear": (LinearMMD, {}),
-    "poly": (PolynomialMMD, {"c": float}),
-    "gram": (PolynomialMMD, {}),
-    "gaussian": (GaussianMMD, {"sigma": float, "factor": float, "features": int, "estimator": str}),
-    "bn": (BNStatistics, {}),
+BUILT_IN: dict[str, type[Discrepancy]] = {
+    "linear": LinearMMD,
+    "poly": PolynomialMMD,
+    "gram": PolynomialMMD,
+    "gaussian": GaussianMMD,
+    "bn": BNStatistics,
+    "wasserstein": Wasserstein,
+    "coral": Coral,
+    "cmd": CentralMoments,
+    "sliced": SlicedWasserstein,
+    "energy": EnergyDistance,
+    "laplace": LaplaceMMD,
+    "cubic": CubicMMD,
 }
+for _name, _method in BUILT_IN.items():
+    register(_name, _method)
+METHODS["gram"] = PolynomialMMD, {}  # c = 0 is what the word means
 _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
 _PART = re.compile(rf"(?P<name>\w+)\s*(?:\((?P<options>[^()]*)\))?\s*(?::\s*(?P<weight>{_NUMBER}))?")
+
+
+__all__ = ["METHODS", "method", "register"]
 
 
 def method(text: str) -> Discrepancy:
@@ -31,6 +51,7 @@ def method(text: str) -> Discrepancy:
     Raises ValueError naming the known methods for an unknown name, and the known options for an
     unknown option; option values are checked by the method itself.
     """
+    load_installed()
     parts, position = [], 0
     while True:
         match = _PART.match(text, position := _skip(text, position))
