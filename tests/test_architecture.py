@@ -24,7 +24,7 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"kernels", "pointwise"},
         {"moments"},
         {"discrepancy"},
-        {"gaussian", "wasserstein"},
+        {"gaussian", "wasserstein", "palette"},
         {"methods"},
     ],
     "nstlib.encoders": [
@@ -34,10 +34,10 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"encoder"},
     ],
     "nstlib.synthesis": [
-        {"optimizers", "allocator", "objective"},
-        {"loop"},
+        {"optimizers", "allocator", "objective", "colours"},
+        {"loop", "pixels"},
         {"settings"},
-        {"pyramid", "memory"},
+        {"pyramid", "memory", "regions"},
         {"job"},
     ],
     "nstlib.console": [{"options", "progress", "doctor"}],

@@ -4,6 +4,7 @@
     discrepancy   MMD² by definition; what a method is; linear, polynomial, BN, fusions
     gaussian      the Gaussian kernel's two estimators
     wasserstein   means and covariances, by the cost of moving one Gaussian onto the other
+    palette       which colours a style has at all
     methods       methods by name: "bn:0.7+poly:0.3"
     moments       means, variances and Gram matrices, with one-pass gradients
     pointwise     matrix products over positions, the fast way
