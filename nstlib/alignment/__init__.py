@@ -11,6 +11,7 @@
     landmarks     any kernel of your own
     witness       where distributions still differ; a test whether they do
     registry      names for methods from outside the package
+    palette       which colours a style has at all
     methods       methods by name: "bn:0.7+poly:0.3"
     moments       means, variances and Gram matrices, with one-pass gradients
     spectra       random frequencies and directions

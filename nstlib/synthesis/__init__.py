@@ -4,6 +4,9 @@
     objective    α·content + βγ·style + tv as named terms; `calibrate`
     loop         an image changed step by step, yielding `Step`s; knows no network
     optimizers   L-BFGS and Adam
+    pixels       the palette term: the pixels and their grain as two layers more
+    colours      keeping the content's colours
+    regions      several styles, and masks
     pyramid      the sizes a run works through
     job          one run: encode, calibrate, synthesize, size by size
     stopping     a run ends when a test cannot tell picture from style
