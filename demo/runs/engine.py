@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 import nstlib
+from demo.runs.files import Pixels, read_picture
 from demo.runs.gpu import ZERO, on_gpu
 
 FIRST_PICTURE = 0.3  # seconds after the start
@@ -23,7 +24,6 @@ PICTURE_EVERY = 0.8
 HEARTBEAT_EVERY = 0.15
 
 Kind = Literal["transfer", "style", "content"]
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]  # (H, W, 3)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Job:
         return nstlib.transfer(self._load(self.content), self._load(self.style), settings)
 
     def _load(self, path: str) -> torch.Tensor:
-        return nstlib.load_image(path, size=self.settings.size)
+        return read_picture(path, self.settings.size)
 
 
 @dataclass(frozen=True)
