@@ -9,6 +9,8 @@ divided by Σ P² (a number without units: 0 is the photograph, 1 is all lost); 
 hand for each method, are measured by `calibrate`.
 """
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -41,10 +43,12 @@ def style_terms(
 ) -> tuple[StyleTerm, ...]:
     """One term per layer and part of the method; `weights` maps layers to w_l ≥ 0, made to add up to 1."""
     total = sum(weights.values())
-    if not total > 0 or min(weights.values()) < 0:
-        raise ValueError(f"layer weights must be >= 0 and not all zero, got {weights}")
+    if not 0 < total < math.inf or min(weights.values()) < 0:
+        raise ValueError(f"layer weights must be >= 0, not all zero and of a finite sum, got {weights}")
     parts = discrepancy.parts()
     share = sum(weight for _, weight in parts)
+    if not 0 < share < math.inf:
+        raise ValueError(f"the weights of {discrepancy} must have a finite sum > 0")
     return tuple(
         StyleTerm(layer, part, part.summary(features[layer]), weight / total * fraction / share)
         for layer, weight in weights.items()
