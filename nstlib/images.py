@@ -3,7 +3,7 @@
 The only module that knows Pillow. The formats of `FORMATS` are read: EXIF rotation is applied,
 transparency composited on white, grey, palette, CMYK and 16-bit images converted, and of an
 animation the first frame is taken. A file may come from a stranger: it is converted in strips and
-shrunk on the way, so that it costs little more memory than its own pixels.
+shrunk on the way, so that it costs little more than its own pixels.
 """
 
 import contextlib
@@ -240,11 +240,10 @@ def save_image(image: Tensor, path: str | os.PathLike[str], recipe: dict[str, An
 
 def read_recipe(source: str | os.PathLike[str] | IO[bytes]) -> dict[str, Any]:
     """The recipe embedded in a PNG by `save_image`. Raises ImageError where there is none."""
-    recipe = None
+    recipe: Any = None
     with contextlib.suppress(FileNotFoundError, ImageError, KeyError, ValueError, RecursionError):
         with _opened(source) as (file, _):
-            text = file.info[RECIPE_KEY]  # we write it before the pixels: none has to be decoded
-        recipe = json.loads(text)
+            recipe = json.loads(file.info[RECIPE_KEY])  # written before the pixels: nothing is decoded
     if not isinstance(recipe, dict):
         raise ImageError(f"{source} holds no nstlib recipe; only PNG files that nstlib saved do")
     return recipe

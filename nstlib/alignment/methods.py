@@ -86,7 +86,8 @@ def _part(name: str, options: str) -> Discrepancy:
         try:
             arguments[key] = known[key](value)
         except ValueError:
-            raise ValueError(f"{name}({key}=…) must be a {known[key].__name__}, got {_shown(value)}") from None
+            kind = known[key].__name__
+            raise ValueError(f"{name}({key}=…) must be a {kind}, got {_shown(value)}") from None
     if arguments.get("features", 0) > MOST_FEATURES:
         raise ValueError(f"gaussian(features=…) may be at most {MOST_FEATURES}, got {arguments['features']}")
     return make(**arguments)
