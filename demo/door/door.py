@@ -110,7 +110,7 @@ class Door:
             if number > AT_ONCE:
                 raise Refused(429, "Too many requests at once. Wait a moment.")
             if scope["path"].startswith("/gradio_api/upload"):
-                await self.app(scope, _bounded(scope, receive), send)
+                await self.app(scope, await _bounded(scope, receive), send)
                 return
             body = _shaped(await _read(receive), scope["path"])
             if "data" in body:
@@ -196,11 +196,13 @@ def _shaped(body: bytes, path: str) -> dict[str, Any]:
     return kept
 
 
-def _bounded(scope: Scope, receive: Any) -> Any:
+async def _bounded(scope: Scope, receive: Any) -> Any:
     """`receive` of an upload, whose files together may be as large as one, while there is room for them."""
     limit, taken = size_in_bytes(LIMITS.upload) + MULTIPART, 0
     announced = dict(scope["headers"]).get(b"content-length", b"0")
     if not announced.isdigit() or int(announced) > limit:
+        if announced.isdigit() and int(announced) < 3 * limit:
+            await _drain(receive)  # a browser shows an answer only after it has sent everything
         raise Refused(413, f"An upload may have at most {LIMITS.upload}.")
     if files.stored() > LIMITS.store:
         raise Refused(503, "There is no room for uploads just now. Try again in an hour.")
@@ -214,6 +216,11 @@ def _bounded(scope: Scope, receive: Any) -> Any:
         return message
 
     return bounded
+
+
+async def _drain(receive: Any) -> None:
+    while (await asyncio.wait_for(receive(), BODY_SECONDS)).get("more_body", False):
+        pass
 
 
 def _again(body: bytes, receive: Any) -> Any:
