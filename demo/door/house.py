@@ -111,7 +111,7 @@ def own_path(path: Any) -> str:
     """The real path, if it is a file in the folder of uploads and results. Raises gr.Error."""
     folder = os.path.realpath(gr.utils.get_upload_folder())
     try:
-        real = os.path.realpath(path)
+        real: str = os.path.realpath(path)
         if os.path.commonpath([real, folder]) == folder and os.path.isfile(real):
             return real
     except (TypeError, ValueError, OSError):  # no text, a null byte, too long

@@ -5,7 +5,6 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,22 +12,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from app_server import App, running
+from app_server import running
+from attacked import CANARY, Host
 from visitor import Visitor, noise
-
-CANARY = "the-canary-sings-" + os.urandom(6).hex()
-
-
-@dataclass(frozen=True)
-class Host:
-    """The attacked app. secrets: files of its server outside its own folder; trap: made if gs is called."""
-
-    app: App
-    secrets: tuple[Path, ...]
-    trap: Path
-
-    def visitor(self) -> Visitor:
-        return Visitor(self.app.url)
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 from app_server import ROOT
+from attacked import CANARY, Host
 from visitor import DIRECT, Visitor, file, noise
-
-from conftest import CANARY, Host
 
 MARKS = (CANARY, "See four notions of style", "[core]", "root:")
 OWN = ROOT / "app.py", ROOT / ".git" / "config", ROOT / ".git", Path("/etc/passwd"), Path("/no/such/file.png")

@@ -9,10 +9,10 @@ from pathlib import Path
 import corpus
 import pytest
 from app_server import ROOT
+from attacked import Host
 from visitor import Visitor, file, memory, together
 
 import nstlib
-from conftest import Host
 
 MOST_MB, MOST_SECONDS = 400, 6.0  # of memory above the process's own, of one core
 READ = """
