@@ -64,6 +64,14 @@ def shaped(body: bytes, path: str) -> dict[str, Any]:
     return kept
 
 
+def written(body: dict[str, Any]) -> bytes:
+    """A shaped request as JSON. Raises Refused for text that no answer could repeat (half a character)."""
+    try:
+        return json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Refused(400, "A text of this request is broken.") from None
+
+
 async def bounded(scope: Message, receive: Any) -> Any:
     """`receive` of an upload, whose files together may be as large as one, while there is room for them."""
     limit, taken = size_in_bytes(LIMITS.upload) + MULTIPART, 0

@@ -10,7 +10,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qs
 
-from demo.door.bodies import SESSION, Message, Refused, again, bounded, read, shaped
+from demo.door.bodies import SESSION, Message, Refused, again, bounded, read, shaped, written
 from demo.door.house import House, own_path
 from demo.runs.limits import LIMITS
 
@@ -82,6 +82,8 @@ class Door:
             session = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[0]
             if not SESSION.fullmatch(session):
                 raise Refused(400, "A session is a short word.")
+            if session not in self.house._queue.pending_messages_per_session:
+                raise Refused(404, "This session has asked for nothing.")
             return session
         if path.startswith("/gradio_api/call/"):
             event = path.rstrip("/").rpartition("/")[2]
@@ -102,7 +104,7 @@ class Door:
                 self._check_event(body, name)
                 if not _direct(scope["path"]):
                     self._check_runs(body.get("session_hash"), address)
-            content = json.dumps(body).encode()
+            content = written(body)
             kept = [(k, v) for k, v in scope["headers"] if k not in (b"content-length", b"content-type")]
             kept += [(b"content-length", str(len(content)).encode()), (b"content-type", b"application/json")]
             await self.app(scope | {"headers": kept}, again(content, receive), send)

