@@ -122,6 +122,7 @@ class Door:
 
     def _check_runs(self, session: str | None, address: str) -> None:
         """Raises Refused where a visitor has runs enough, or (on a public host) an address half the line."""
+        self.house.sweep()
         visitors, runs = self.house.visitors, self.house.runs()
         if session is not None:
             visitors.came_from(session, address)
