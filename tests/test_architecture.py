@@ -41,8 +41,8 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"pyramid", "memory", "regions"},
         {"job"},
     ],
-    "nstlib.console": [{"options", "progress", "doctor"}],
-    "demo": [{"runs"}, {"parts"}, {"rooms"}, {"api"}, {"page"}],
+    "nstlib.console": [{"options", "progress", "doctor", "mistakes", "start"}],
+    "demo": [{"runs"}, {"door"}, {"parts"}, {"rooms"}, {"api"}, {"page"}],
 }
 FLOOR = {f"nstlib.{room}": number for number, rooms in enumerate(FLOORS) for room in rooms}
 RANK = {f"{wing}.{m}": rank for wing, order in WINGS.items() for rank, ms in enumerate(order) for m in ms}

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nstlib.alignment.discrepancy import Discrepancy, Summary
+from nstlib.alignment.discrepancy import Discrepancy, Summary, spelled
 from nstlib.alignment.moments import shares
 from nstlib.alignment.pointwise import product
 from nstlib.alignment.spectra import directions
@@ -82,7 +82,7 @@ class CubicMMD(Discrepancy):
 
     def __str__(self) -> str:
         shown = {"c": self.c or None, "features": self.features}
-        texts = [f"{k}={v:g}" for k, v in shown.items() if v is not None]
+        texts = [f"{k}={spelled(v)}" for k, v in shown.items() if v is not None]
         return f"cubic({','.join(texts)})" if texts else "cubic"
 
     def seeded(self, seed: int) -> Self:
