@@ -21,10 +21,11 @@ FLOORS = [  # the rooms of nstlib/: each may import only from floors before its 
 ]
 WINGS = {  # inside a folder: each module may import only from modules before it
     "nstlib.alignment": [
-        {"kernels", "pointwise"},
+        {"kernels", "pointwise", "spectra"},
         {"moments"},
         {"discrepancy"},
-        {"gaussian"},
+        {"gaussian", "wasserstein", "sliced", "central", "cubic", "landmarks", "witness", "palette"},
+        {"laplace", "registry"},
         {"methods"},
     ],
     "nstlib.encoders": [
@@ -34,10 +35,10 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"encoder"},
     ],
     "nstlib.synthesis": [
-        {"optimizers", "allocator", "objective"},
-        {"loop"},
-        {"settings"},
-        {"pyramid", "memory"},
+        {"optimizers", "allocator", "objective", "colours"},
+        {"loop", "pixels"},
+        {"settings", "stopping"},
+        {"pyramid", "memory", "regions"},
         {"job"},
     ],
     "nstlib.console": [{"options", "progress", "doctor", "mistakes", "start"}],
