@@ -79,7 +79,7 @@ class House(gr.Blocks):
             error.print_exception = False
             raise
         except Exception as error:
-            log.warning("refused: %s", brief(error))
+            log.info("refused: %s", brief(error))
             raise gr.Error("A value of this request cannot be used.", print_exception=False) from error
         return [pictures.get(place, value) for place, value in enumerate(values)]
 
