@@ -28,6 +28,12 @@ POLY = "+".join(f"poly(c={c})" for c in range(2000))
         ({"method": "+".join(f"poly(c={c})" for c in range(17))}, "at most 16 different parts"),
         ({"method": "gaussian(features=1000000000)"}, "at most 4096"),
         ({"method": "gaussian(features=" + "9" * 500 + ")"}, "at most 4096"),
+        ({"method": "sliced(directions=4096)"}, "at most 256 directions"),
+        (
+            {"method": "sliced+energy+" * 3 + "sliced(levels=2)+energy(levels=3)+sliced(levels=4)"},
+            "at most 256",
+        ),
+        ({"method": "cmd(moments=1000000000)"}, "moments"),
         ({"method": "x" * 900_000}, "at most 1000 characters"),
         ({"method": "linear:1e400"}, "finite"),
         ({"method": "bn:1e308+linear:1e308"}, "finite sum"),
@@ -39,7 +45,6 @@ POLY = "+".join(f"poly(c={c})" for c in range(2000))
         ({"size": 99999}, "size"),
         ({"iterations": 1e308}, "iterations"),
         ({"seed": 1.5}, "seed must be a whole number"),
-        ({"seed": None, "method": "\ud800"}, ""),
         ({"encoder": "vgg19"}, ""),
         ({"encoder": "../../etc/passwd"}, ""),
         ({"preset": "paper"}, "encoders on offer"),
@@ -62,6 +67,11 @@ def test_a_value_that_cannot_be_is_explained(visitor: Visitor, pair: list[str], 
 @pytest.mark.parametrize(
     "value", [None, "x", -1, 1e400, {}, [], {"a": {}}, "\ud800", True, 10**30, "9" * 5000]
 )
+def test_half_a_character_is_refused_at_the_door(visitor: Visitor, pair: list[str]) -> None:
+    status, text = visitor.ask(*pair, method="\ud800")
+    assert status == 400 and "broken" in text
+
+
 def test_no_event_answers_a_strange_value_with_python(host: Host, value: object) -> None:
     page = host.visitor()
     for event in page.config["dependencies"]:
