@@ -4,9 +4,9 @@
     nearest   every pixel's distance to the style's nearest colour (see alignment/palette.py)
     grain     means and covariance of a 3 × 3 high pass: how rough, in luminance and in colour
 
-An encoder sees colours only through its filters, and hardly sees the finest ones: whatever the method, there are
-pictures with its statistics in colours that the style has not, and with rainbow grain. A departure from the
-paper, which has no such term: `palette=0` is the bare method.
+An encoder sees colours only through its filters, and hardly sees the finest ones: whatever the method, there
+are pictures with its statistics in colours that the style has not, and with rainbow grain. A departure from
+the paper, which has no such term: `palette=0` is the bare method.
 """
 
 import torch
@@ -19,7 +19,7 @@ from nstlib.alignment.wasserstein import Wasserstein
 from nstlib.synthesis.objective import Features, StyleTerm
 
 PIXELS, GRAIN = "pixels", "grain"
-KNEE, REACH = 0.03, 0.06  # RGB distances to the nearest colour: where pulling in starts, where it ends
+KNEE, REACH = 0.06, 0.12  # RGB distances to the nearest colour: where pulling in starts, where it ends
 
 
 PALETTE = Palette()
