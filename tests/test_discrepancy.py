@@ -12,7 +12,7 @@ from oracles import features
 from torch import Tensor
 
 import nstlib
-from nstlib import BNStatistics, Fusion, GaussianMMD, LinearMMD, PolynomialMMD, mmd2
+from nstlib import BNStatistics, Fusion, GaussianMMD, LinearMMD, PolynomialMMD, Wasserstein, mmd2
 from nstlib.alignment import kernels
 
 METHODS = [
@@ -22,6 +22,7 @@ METHODS = [
     GaussianMMD(),
     GaussianMMD(sigma=1.3, features=48),
     BNStatistics(),
+    Wasserstein(),
     Fusion({BNStatistics(): 0.7, PolynomialMMD(c=1.0): 0.3}),
 ]
 sizes = st.tuples(st.integers(1, 5), st.integers(1, 7), st.integers(1, 7), st.integers(0, 2**20))
@@ -144,9 +145,11 @@ def test_the_rule_uses_the_style_alone_and_factor_multiplies_it() -> None:
 @pytest.mark.parametrize("d", METHODS, ids=str)
 def test_axioms(d: nstlib.Discrepancy) -> None:
     F, S = features(4, 9, 1), features(4, 6, 2, shift=0.4)
-    assert d(F, F).item() == pytest.approx(0, abs=1e-20)
+    rounding = 1e-14 if isinstance(d, Wasserstein) else 1e-20  # of a difference of traces
+    assert d(F, F).item() == pytest.approx(0, abs=rounding)
     assert d(F, S).item() > 1e-4
-    if not isinstance(d, GaussianMMD) or d.sigma:  # by the rule, the bandwidth belongs to the style
+    # by their rules the bandwidth and the ridge belong to the style
+    if not isinstance(d, GaussianMMD | Wasserstein) or getattr(d, "sigma", None):
         assert d(F, S).item() == pytest.approx(d(S, F).item(), rel=1e-9)
     order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
     assert d(F[:, order], S).item() == pytest.approx(d(F, S).item(), rel=1e-9)
@@ -169,6 +172,50 @@ def test_batches_are_independent(d: nstlib.Discrepancy) -> None:
     S = torch.stack([features(3, 8, seed + 9) for seed in range(4)]).view(2, 2, 3, 8)
     single = [d(f, s).item() for f, s in zip(F.flatten(0, 1), S.flatten(0, 1), strict=True)]
     torch.testing.assert_close(d(F, S).flatten(), torch.tensor(single, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("d", METHODS, ids=str)
+def test_weights_of_positions_stand_for_repeated_positions(d: nstlib.Discrepancy) -> None:
+    """Position i counted n_i times is position i of weight n_i; 0 times: it is not there."""
+    F, S = features(3, 5, 1), features(3, 4, 2, shift=0.4)
+    of_F, of_S = torch.tensor([2, 0, 1, 3, 1]), torch.tensor([1, 4, 0, 2])
+    repeated, target = F.repeat_interleave(of_F, -1), S.repeat_interleave(of_S, -1)
+    expected = d(repeated, target)
+    leaf = F.clone().requires_grad_()
+    found = d.distance(leaf, d.summary(S, of_S * 0.3), of_F * 7.0)  # only their ratios matter
+    assert found.item() == pytest.approx(expected.item(), rel=1e-9)
+    (gradient,) = torch.autograd.grad(found, leaf)
+    numeric = oracles.numeric_gradient(lambda x: d.distance(x, d.summary(S, of_S), of_F), F)
+    torch.testing.assert_close(gradient, numeric, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("d", METHODS, ids=str)
+def test_weights_all_alike_change_nothing(d: nstlib.Discrepancy) -> None:
+    F, S = features(3, 5, 1), features(3, 4, 2)
+    alike = d.distance(F, d.summary(S, torch.full((4,), 0.2)), torch.full((5,), 3.0))
+    assert alike.item() == pytest.approx(d(F, S).item(), rel=1e-9)
+
+
+def test_the_paired_estimator_draws_positions_by_weight() -> None:
+    F, S = features(2, 6, 1), features(2, 6, 2, shift=0.5)
+    of_F, of_S = torch.tensor([3.0, 1, 0, 0, 2, 1]), torch.tensor([1.0, 0, 2, 2, 0, 1])
+    method = GaussianMMD(sigma=1.1, estimator="paired", seed=2)
+    summary = method.summary(S, of_S)
+    draws = [method.distance(F, summary, of_F).item() for _ in range(4000)]
+    error = statistics.stdev(draws) / math.sqrt(len(draws))
+    exact = oracles.mmd2_loops(
+        oracles.gaussian_loop(1.1),
+        F.repeat_interleave(of_F.long(), -1),
+        S.repeat_interleave(of_S.long(), -1),
+    )
+    assert abs(statistics.fmean(draws) - exact) < 3.5 * error
+
+
+@pytest.mark.parametrize("weights", [[1.0, 2.0], [0.0, 0, 0, 0], [1.0, -1, 1, 1], [1.0, math.nan, 1, 1]])
+def test_wrong_weights_are_named(weights: list[float]) -> None:
+    for d in (*METHODS, GaussianMMD(estimator="paired")):
+        with pytest.raises(ValueError, match="weight"):
+            d.distance(features(3, 4, 1), d.summary(features(3, 4, 2)), torch.tensor(weights))
 
 
 @pytest.mark.parametrize("d", METHODS, ids=str)
@@ -224,7 +271,9 @@ def test_seeds() -> None:
     assert paired(F, S).item() != paired(F, S).item()  # fresh pairs each time
 
 
-names = st.sampled_from(["linear", "poly", "gram", "gaussian", "bn", "poly(c=2)", "gaussian(factor=0.5)"])
+names = st.sampled_from(
+    ["linear", "poly", "gram", "gaussian", "bn", "wasserstein", "poly(c=2)", "gaussian(factor=0.5)"]
+)
 weights = st.floats(0.01, 10).map(lambda w: float(f"{w:.3g}"))
 
 
@@ -249,7 +298,7 @@ def test_method_names() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("gramm", "unknown method 'gramm'; methods are linear, poly, gram, gaussian, bn"),
+        ("gramm", "unknown method 'gramm'; methods are linear, poly, gram, gaussian, bn, wasserstein"),
         ("", "cannot read method ''"),
         ("bn+", "cannot read method"),
         ("bn:x", "cannot read method"),

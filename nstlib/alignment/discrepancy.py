@@ -14,7 +14,8 @@ O(MM'N). Kernels with an explicit feature map φ, k(x, y) = φ(x)ᵀφ(y), allow
     gaussian     φ(x) = cos(Wx+u)   remembers D numbers (see gaussian.py)       O(NDM)
     BN           —                  remembers means and deviations              O(NM)
 
-`summary(S)` is what a method remembers of a style, computed once; `distance(F, summary)` compares.
+`summary(S)` is what a method remembers of a style, computed once; `distance(F, summary)` compares. Both take
+weights of positions (see moments.py): a mask for a region, or the shares of several styles beside each other.
 """
 
 from abc import ABC, abstractmethod
@@ -68,14 +69,15 @@ class Discrepancy(ABC):
     Every subclass is a frozen dataclass: hashable, comparable, and `str(d)` is the text that
     `nstlib.method` turns back into it. Shapes: F (..., N, M), S (..., N, M') → (...), differentiable
     in F, ≥ 0 and 0 for F = S (the paired Gaussian estimator holds this on average only).
+    weights: (..., M) ≥ 0, of positions; means over positions become weighted means (None: all count alike).
     """
 
     @abstractmethod
-    def summary(self, S: Tensor) -> Summary:
+    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         """What the method remembers of the style features S (..., N, M'), as named tensors."""
 
     @abstractmethod
-    def distance(self, F: Tensor, summary: Summary) -> Tensor:
+    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         """How far the features F (..., N, M) are from what is remembered."""
 
     def __call__(self, F: Tensor, S: Tensor) -> Tensor:
@@ -98,11 +100,11 @@ class LinearMMD(Discrepancy):
     def __str__(self) -> str:
         return "linear"
 
-    def summary(self, S: Tensor) -> Summary:
-        return {"mean": mean(S)}
+    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
+        return {"mean": mean(S, weights)}
 
-    def distance(self, F: Tensor, summary: Summary) -> Tensor:
-        return (mean(F) - summary["mean"]).square().sum(-1)
+    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+        return (mean(F, weights) - summary["mean"]).square().sum(-1)
 
 
 @dataclass(frozen=True)
@@ -123,14 +125,14 @@ class PolynomialMMD(Discrepancy):
     def __str__(self) -> str:
         return f"poly(c={self.c:g})" if self.c else "poly"
 
-    def summary(self, S: Tensor) -> Summary:
-        return {"gram": gram(S), "mean": mean(S)}
+    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
+        return {"gram": gram(S, weights), "mean": mean(S, weights)}
 
-    def distance(self, F: Tensor, summary: Summary) -> Tensor:
-        G = gram(F)  # (..., N, N)
+    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+        G = gram(F, weights)  # (..., N, N)
         distance = (G - summary["gram"]).square().sum((-2, -1))
         if self.c:
-            distance = distance + 2 * self.c * (mean(F) - summary["mean"]).square().sum(-1)
+            distance = distance + 2 * self.c * (mean(F, weights) - summary["mean"]).square().sum(-1)
         return distance
 
 
@@ -147,12 +149,12 @@ class BNStatistics(Discrepancy):
     def __str__(self) -> str:
         return "bn"
 
-    def summary(self, S: Tensor) -> Summary:
-        variance, mean = variance_mean(S)
+    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
+        variance, mean = variance_mean(S, weights)
         return {"mean": mean, "deviation": (variance + self.epsilon).sqrt()}
 
-    def distance(self, F: Tensor, summary: Summary) -> Tensor:
-        own = self.summary(F)
+    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+        own = self.summary(F, weights)
         return ((own["mean"] - summary["mean"]) ** 2 + (own["deviation"] - summary["deviation"]) ** 2).mean(
             -1
         )
@@ -189,16 +191,16 @@ class Fusion(Discrepancy):
     def seeded(self, seed: int) -> "Fusion":
         return Fusion(tuple((part.seeded(seed), weight) for part, weight in self.parts()))
 
-    def summary(self, S: Tensor) -> Summary:
+    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         return {
             f"{i}/{name}": tensor
             for i, (part, _) in enumerate(self.parts())
-            for name, tensor in part.summary(S).items()
+            for name, tensor in part.summary(S, weights).items()
         }
 
-    def distance(self, F: Tensor, summary: Summary) -> Tensor:
+    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         total = torch.zeros((), dtype=F.dtype, device=F.device)
         for i, (part, weight) in enumerate(self.parts()):
             own = {n.removeprefix(f"{i}/"): t for n, t in summary.items() if n.startswith(f"{i}/")}
-            total = total + weight * part.distance(F, own)
+            total = total + weight * part.distance(F, own, weights)
         return total

@@ -15,11 +15,13 @@ from torch.autograd.function import once_differentiable
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.alignment.kernels import bandwidth, gaussian
+from nstlib.alignment.moments import shares, variance_mean
 from nstlib.alignment.pointwise import product
 
 
 class MeanCosine(torch.autograd.Function):
-    """mean cos(Wx + u) over positions x: X (..., N, M), W (..., D, N), u (D, 1) → (..., D); gradient for X.
+    """Σ p cos(Wx + u) over positions x, with shares p (..., M) or None for 1/M:
+    X (..., N, M), W (..., D, N), u (D, 1) → (..., D); gradient for X.
 
     At relu1_1 the cosines are many times the features. They are made, used and forgotten block by block,
     in the processor's cache, and their derivatives −sin(Wx + u) again in backward.
@@ -35,20 +37,25 @@ class MeanCosine(torch.autograd.Function):
             yield block, product(W, X[..., block]).add_(u)  # (..., D, step)
 
     @staticmethod
-    def forward(ctx: Any, X: Tensor, W: Tensor, u: Tensor) -> Tensor:
-        ctx.save_for_backward(X, W, u)
-        total = torch.stack([angle.cos_().sum(-1) for _, angle in MeanCosine.angles(X, W, u)])
-        return total.sum(0) / X.shape[-1]
+    def forward(ctx: Any, X: Tensor, W: Tensor, u: Tensor, p: Tensor | None = None) -> Tensor:
+        ctx.save_for_backward(X, W, u, p)
+        angles = MeanCosine.angles(X, W, u)
+        if p is not None:
+            sums = [(angle.cos_() @ p[..., block].unsqueeze(-1)).squeeze(-1) for block, angle in angles]
+            return torch.stack(sums).sum(0)
+        return torch.stack([angle.cos_().sum(-1) for _, angle in angles]).sum(0) / X.shape[-1]
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
-        X, W, u = ctx.saved_tensors
-        weighted = (W * (g / -X.shape[-1]).unsqueeze(-1)).mT  # (..., N, D)
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None, None]:
+        X, W, u, p = ctx.saved_tensors
+        weighted = (W * (-g if p is not None else g / -X.shape[-1]).unsqueeze(-1)).mT  # (..., N, D)
         gradient = torch.empty_like(X)  # keeps X's order in memory
         for block, angle in MeanCosine.angles(X, W, u):
             gradient[..., block] = product(weighted, angle.sin_())
-        return gradient, None, None
+        if p is not None:
+            gradient *= p.unsqueeze(-2)
+        return gradient, None, None, None
 
 
 @dataclass(frozen=True)
@@ -91,41 +98,46 @@ class GaussianMMD(Discrepancy):
     def seeded(self, seed: int) -> Self:
         return replace(self, seed=seed)
 
-    def width(self, F: Tensor, S: Tensor) -> Tensor:
-        """σ as a constant tensor (...)."""
+    def width(self, F: Tensor, S: Tensor, weights: Tensor | None = None) -> Tensor:
+        """σ as a constant tensor (...). Weights, of the positions of S, stand where F is S."""
         if self.sigma is not None:
             return torch.as_tensor(self.sigma * self.factor, dtype=F.dtype, device=F.device)
-        return bandwidth(F.detach(), S.detach()) * self.factor
+        if weights is None:
+            return bandwidth(F.detach(), S.detach()) * self.factor
+        variance, centre = variance_mean(S.detach(), weights)
+        squared = 2 * variance.sum(-1)  # mean ‖s − s'‖² over weighted pairs, floored as in `bandwidth`
+        return squared.clamp(min=2e-6 * (variance + centre.square()).sum(-1) + 1e-12).sqrt() * self.factor
 
-    def summary(self, S: Tensor) -> Summary:
+    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         if self.estimator == "paired":
-            return {"sample": S}
+            return {"sample": S} | ({} if weights is None else {"weights": weights})
         N = S.shape[-2]
         D = self.features or min(512, max(64, 2 * N))
         generator = torch.Generator().manual_seed(self.seed)
         W = torch.randn(D, N, generator=generator, dtype=torch.float64).to(S)
         u = 2 * torch.pi * torch.rand(D, 1, generator=generator, dtype=torch.float64).to(S)
-        frequencies = W / self.width(S, S)[..., None, None]
+        frequencies = W / self.width(S, S, weights)[..., None, None]
         summary = {"frequencies": frequencies, "phases": u}
-        return summary | {"embedding": self.embed(S, summary)}
+        return summary | {"embedding": self.embed(S, summary, weights)}
 
-    def embed(self, X: Tensor, summary: Summary) -> Tensor:
+    def embed(self, X: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         """mean √(2/D) cos(Wx + u) over positions: (..., N, M) → (..., D)."""
         W, u = summary["frequencies"], summary["phases"]
-        mean: Tensor = MeanCosine.apply(X, W, u)  # type: ignore[no-untyped-call]
+        p = None if weights is None else shares(X, weights)
+        mean: Tensor = MeanCosine.apply(X, W, u, p)  # type: ignore[no-untyped-call]
         return mean * math.sqrt(2 / W.shape[-2])
 
-    def distance(self, F: Tensor, summary: Summary) -> Tensor:
+    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         if self.estimator == "paired":
-            return self.paired(F, summary["sample"])
-        return (self.embed(F, summary) - summary["embedding"]).square().sum(-1)
+            return self.paired(F, summary["sample"], weights, summary.get("weights"))
+        return (self.embed(F, summary, weights) - summary["embedding"]).square().sum(-1)
 
-    def paired(self, F: Tensor, S: Tensor) -> Tensor:
+    def paired(self, F: Tensor, S: Tensor, of_F: Tensor | None = None, of_S: Tensor | None = None) -> Tensor:
+        """The estimate from fresh pairs; weighted positions are drawn as often as they count."""
         half = min(F.shape[-1], S.shape[-1]) // 2
         if half < 1:
             raise ValueError("the paired estimator needs at least two positions in each sample")
-        i = torch.randperm(F.shape[-1], generator=self._generator)[: 2 * half].to(F.device)
-        j = torch.randperm(S.shape[-1], generator=self._generator)[: 2 * half].to(S.device)
+        i, j = self.draw(F, of_F, 2 * half), self.draw(S, of_S, 2 * half)
         f1, f2 = F[..., i[:half]], F[..., i[half:]]
         s1, s2 = S[..., j[:half]], S[..., j[half:]]
         k = gaussian(self.width(torch.cat([f1, f2], -1), torch.cat([s1, s2], -1))[..., None, None])
@@ -135,3 +147,10 @@ class GaussianMMD(Discrepancy):
 
         h = each(f1, f2) + each(s1, s2) - each(f1, s2) - each(f2, s1)
         return torch.mean(h, -1)
+
+    def draw(self, X: Tensor, weights: Tensor | None, count: int) -> Tensor:
+        """Indices of positions of X: without repetition, or by weights (M), the same for a whole batch."""
+        if weights is None:
+            return torch.randperm(X.shape[-1], generator=self._generator)[:count].to(X.device)
+        p = shares(X, weights.flatten()).cpu()
+        return torch.multinomial(p, count, replacement=True, generator=self._generator).to(X.device)

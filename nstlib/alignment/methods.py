@@ -2,7 +2,7 @@
 
 method  = part ("+" part)*          weights are 1 where left out
 part    = name ["(" key "=" value ("," key "=" value)* ")"] [":" weight]
-name    = linear | poly | gram (= poly, c = 0) | gaussian | bn
+name    = linear | poly | gram (= poly, c = 0) | gaussian | bn | wasserstein
 
 "gram"    "poly(c=100)"    "gaussian(factor=2)"    "bn:0.7+poly:0.3"
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, Fusion, LinearMMD, PolynomialMMD
 from nstlib.alignment.gaussian import GaussianMMD
+from nstlib.alignment.wasserstein import Wasserstein
 
 METHODS: dict[str, tuple[Callable[..., Discrepancy], dict[str, Callable[[str], Any]]]] = {
     "linear": (LinearMMD, {}),
@@ -20,6 +21,7 @@ METHODS: dict[str, tuple[Callable[..., Discrepancy], dict[str, Callable[[str], A
     "gram": (PolynomialMMD, {}),
     "gaussian": (GaussianMMD, {"sigma": float, "factor": float, "features": int, "estimator": str}),
     "bn": (BNStatistics, {}),
+    "wasserstein": (Wasserstein, {"ridge": float}),
 }
 _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
 _PART = re.compile(rf"(?P<name>\w+)\s*(?:\((?P<options>[^()]*)\))?\s*(?::\s*(?P<weight>{_NUMBER}))?")

@@ -4,6 +4,9 @@
     variance  σ² = mean (F − μ)²                 ∂/∂F = 2 g (F − μ) / M
     gram      G = F Fᵀ / M                       ∂/∂F = (g + gᵀ) F / M
 
+Each takes `weights` (..., M) ≥ 0 of the positions: the mean over positions is then the weighted one, with
+`shares` in place of 1/M. A mask makes a region's moments; positions of several styles their mixture's.
+
 At the first layers F is by far the largest thing in a run, and derived operation by operation its
 gradient is written several times over. Here it is written once, in F's own order in memory.
 """
@@ -17,21 +20,49 @@ from torch.autograd.function import once_differentiable
 from nstlib.alignment.pointwise import outer, product
 
 
-def mean(F: Tensor) -> Tensor:
+def shares(F: Tensor, weights: Tensor) -> Tensor:
+    """p = weights / Σ weights: what each position of F (..., N, M) counts. weights (..., M) → (..., M).
+
+    Raises ValueError for another number of positions, a weight that is negative or not finite, or all zero.
+    """
+    if weights.shape[-1:] != F.shape[-1:]:
+        raise ValueError(f"need one weight for each of {F.shape[-1]} positions, got {tuple(weights.shape)}")
+    weights = weights.to(F)
+    total = weights.sum(-1, keepdim=True)
+    if bool((weights < 0).any()) or not bool(((total > 0) & total.isfinite()).all()):
+        raise ValueError("weights of positions must be finite numbers >= 0 and not all zero")
+    return weights / total
+
+
+def mean(F: Tensor, weights: Tensor | None = None) -> Tensor:
     """μ: (..., N, M) → (..., N). Divided after the sum, so that its gradient is N numbers, not N × M."""
+    if weights is not None:
+        return (F @ shares(F, weights).unsqueeze(-1)).squeeze(-1)
     return F.sum(-1) / F.shape[-1]
 
 
-def variance_mean(F: Tensor) -> tuple[Tensor, Tensor]:
+def variance_mean(F: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """σ² (biased: over M) and μ: (..., N, M) → (..., N), (..., N)."""
-    variance, mean = _VarianceMean.apply(F)  # type: ignore[no-untyped-call]
-    return variance, mean
+    if weights is not None:
+        centre = mean(F, weights)
+        return mean((F - centre.unsqueeze(-1)).square(), weights), centre
+    variance, centre = _VarianceMean.apply(F)  # type: ignore[no-untyped-call]
+    return variance, centre
 
 
-def gram(F: Tensor) -> Tensor:
+def gram(F: Tensor, weights: Tensor | None = None) -> Tensor:
     """G = FFᵀ/M: (..., N, M) → (..., N, N)."""
+    if weights is not None:
+        F = F * (shares(F, weights) * F.shape[-1]).sqrt().unsqueeze(-2)  # Σ p f fᵀ = mean (√pM f)(√pM f)ᵀ
     G: Tensor = _Gram.apply(F)  # type: ignore[no-untyped-call]
     return G
+
+
+def covariance_mean(F: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """C = (F − μ)(F − μ)ᵀ/M and μ: (..., N, M) → (..., N, N), (..., N)."""
+    centre = mean(F, weights)
+    # μ inside C is a constant to the gradient: what it would add, Σ (f − μ), is zero
+    return gram(F - centre.detach().unsqueeze(-1), weights), centre
 
 
 class _VarianceMean(torch.autograd.Function):
