@@ -40,6 +40,7 @@ from nstlib.alignment import (
     kernels,
     method,
     mmd2,
+    transport,
 )
 from nstlib.encoders import ENCODERS, Encoder, WeightsError, load_encoder
 from nstlib.images import ImageError, load_image, read_recipe, save_image, to_pil
@@ -81,4 +82,5 @@ __all__ = [
     "synthesize",
     "to_pil",
     "transfer",
+    "transport",
 ]

@@ -2,9 +2,9 @@
 
     python training/decode.py --images FOLDER… --out runs/decode [--steps 20000] [--minutes 9]
 
-Run it again with the same --out to resume from the last checkpoint. Two kinds of error are made small at once:
-each block alone regresses the encoder's features one level up from the encoder's own features (what it will
-meet), and the whole chain, from relu5_1 or relu4_1, gives back the picture and its features.
+Run it again with the same --out to resume from the last checkpoint. Two kinds of steps
+take turns: each block alone regresses the encoder's features one level up from the encoder's own; and the whole
+chain, entered at some level, gives back the picture, by its pixels and by its features looked at again.
 The learning rate falls as a cosine to zero at --steps or after --minutes, whichever is nearer.
 """
 
@@ -24,8 +24,9 @@ from nstlib.encoders.encoder import Encoder
 from nstlib.feedforward.decoders import LEVELS, Decoder
 
 Maps = dict[str, Tensor]
-PIXELS, FEATURES = 80.0, 0.15  # weights of the chain's squared error in pixels and of its features' errors
-RECOLOURED = 0.2  # share of training pictures with colours that photographs do not have
+PIXELS, FEATURES, CHAIN = 80.0, 0.15, 0.3  # weights of squared errors: of pixels, of features
+STARTS = (5, 5, 4, 4, 4, 3)  # the level at which each sixth of a batch enters the decoder
+RECOLOURED = 0.17  # share of training pictures with colours that photographs do not have
 
 
 class Pictures(Crops):
@@ -50,7 +51,8 @@ class Pictures(Crops):
             crops.append(crop.flip(-1) if self.random(2) else crop)
         x = torch.stack(crops).float() / 255
         changed = round(RECOLOURED * count)
-        return torch.cat([self.recoloured(x[:changed]), x[changed:]]) if changed else x
+        x = torch.cat([self.recoloured(x[:changed]), x[changed:]]) if changed else x
+        return x.roll(self.random(count), 0)
 
     def recoloured(self, x: Tensor) -> Tensor:
         """Other colours: of every picture either its channels mixed anew, or a palette of few flat colours."""
@@ -72,19 +74,34 @@ def relative(found: Tensor, wanted: Tensor) -> Tensor:
     return (found.float() - wanted).square().mean() / scale
 
 
-def losses(decoder: Decoder, encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
+def alone(decoder: Decoder, encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
+    """Each block by itself, from the encoder's own features to those one level up. x: (B, 3, H, W)."""
     with torch.no_grad():
         maps = encoder.maps(x, LEVELS)
     terms = {}
-    for level in range(2, 6):
-        below, above = maps[LEVELS[level - 1]], maps[LEVELS[level - 2]]
-        terms[f"block{level}"] = relative(decoder.up(below, level), above)
+    for level in range(5, 1, -1):
+        up = decoder.up(maps[LEVELS[level - 1]], level)
+        terms[f"block{level}"] = relative(up, maps[LEVELS[level - 2]])
     terms["block1"] = PIXELS * (decoder.up(maps[LEVELS[0]], 1).float() - x).square().mean()
-    half = len(x) // 2
-    deepest = decoder.up(maps[LEVELS[4]][half:], 5)
-    chain = decoder.picture(torch.cat([maps[LEVELS[3]][:half].to(deepest.dtype), deepest]), 4).float()
-    terms["picture"] = PIXELS * (chain - x).square().mean()
-    for layer, F in encoder.maps(chain, LEVELS).items():
+    return terms
+
+
+def together(decoder: Decoder, encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
+    """One way up for the whole batch: each picture enters at its own level (see `STARTS`) and is compared with
+    the encoder's features at every level that it reaches, and at the end with itself, looked at again."""
+    with torch.no_grad():
+        maps = encoder.maps(x, LEVELS)
+    starts = torch.tensor([STARTS[i * len(STARTS) // len(x)] for i in range(len(x))])  # falling
+    terms, here = {}, None
+    for level in range(5, 0, -1):
+        entering = maps[LEVELS[level - 1]][starts == level]
+        here = entering if here is None else torch.cat([here, entering.to(here.dtype)])
+        here = decoder.up(here, level)
+        if level > 1:
+            terms[f"to{level - 1}"] = CHAIN * relative(here, maps[LEVELS[level - 2]][: len(here)])
+    picture = here.float()
+    terms["picture"] = PIXELS * (picture - x).square().mean()
+    for layer, F in encoder.maps(picture, LEVELS).items():
         terms[layer] = FEATURES * relative(F, maps[layer])
     return terms
 
@@ -108,41 +125,15 @@ def held_out(decoder: Decoder, encoder: Encoder, pictures: Pictures, side: int =
     return {name: round(value, 4) for name, value in result.items()}
 
 
-def rate(progress: float, step: int, warmup: int = 300) -> float:
+def rate(progress: float, step: int, warmup: int = 60) -> float:
     return min(1, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * min(1, progress)))
 
 
-class Optimizers:
-    """Muon for the convolutions, each as one matrix (N_out, 9 N_in); Adam for their biases."""
-
-    def __init__(self, decoder: torch.nn.Module, lr: float) -> None:
-        self.kernels = [p for p in decoder.parameters() if p.dim() == 4]
-        self.matrices = [torch.nn.Parameter(rows(p.data)) for p in self.kernels]  # share the kernels' memory
-        self.all = (
-            torch.optim.Muon(self.matrices, lr=lr, momentum=0.95, weight_decay=0),
-            torch.optim.Adam([p for p in decoder.parameters() if p.dim() == 1], lr=lr / 5, betas=(0.9, 0.99)),
-        )
-        self.peaks = (lr, lr / 5)
-
-    def step(self, rate: float) -> None:
-        for matrix, kernel in zip(self.matrices, self.kernels, strict=True):
-            assert kernel.grad is not None
-            matrix.grad = rows(kernel.grad)
-        for optimizer, peak in zip(self.all, self.peaks, strict=True):
-            optimizer.param_groups[0]["lr"] = peak * rate
-            optimizer.step()
-
-    def state_dict(self) -> list[dict]:
-        return [optimizer.state_dict() for optimizer in self.all]
-
-    def load_state_dict(self, states: list[dict]) -> None:
-        for optimizer, state in zip(self.all, states, strict=True):
-            optimizer.load_state_dict(state)
-
-
-def rows(kernel: Tensor) -> Tensor:
-    """(N_out, N_in, 3, 3), channels last → (N_out, 9 N_in), the same memory."""
-    return kernel.permute(0, 2, 3, 1).flatten(1)
+def groups(network: torch.nn.Module, lr: float) -> list[dict]:
+    """A learning rate of lr / (numbers that each weight's output sums up): wide layers would jump about."""
+    return [
+        {"params": [p], "peak": lr / p[0].numel() if p.dim() > 1 else lr / 300} for p in network.parameters()
+    ]
 
 
 def save(path: Path, state: dict) -> None:
@@ -161,10 +152,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and the result")
     parser.add_argument("--steps", type=int, default=20000)
     parser.add_argument("--minutes", type=float, default=math.inf, help="of training at most, in all")
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--crop", type=int, default=192, help="pixels; a multiple of 16")
-    parser.add_argument("--lr", type=float, default=0.02, help="of Muon: the size of a step")
-    parser.add_argument("--pause", type=float, default=math.inf, help="minutes after which it saves and leaves")
+    parser.add_argument("--batch", type=int, default=6)
+    parser.add_argument("--crop", type=int, default=112, help="pixels; a multiple of 16")
+    parser.add_argument("--lr", type=float, default=0.4, help="of Adam, for a weight that stands alone")
+    parser.add_argument(
+        "--pause", type=float, default=math.inf, help="minutes after which it saves and leaves"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--every", type=int, default=1000, help="steps between checkpoints")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -179,13 +172,13 @@ def main() -> None:
     encoder = load_encoder(device=device, dtype="float32" if args.float32 else "bfloat16")
     exact = load_encoder(device=device)
     decoder = Decoder().to(device, memory_format=torch.channels_last)
-    optimizers = Optimizers(decoder, args.lr)
+    adam = torch.optim.Adam(groups(decoder, args.lr), betas=(0.9, 0.99))
     print(f"{len(pictures.train)} training images at two scales, {len(pictures.test)} held out", flush=True)
     step, spent, checkpoint = 0, 0.0, args.out / "checkpoint.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
         decoder.load_state_dict(state["decoder"])
-        optimizers.load_state_dict(state["optimizers"])
+        adam.load_state_dict(state["adam"])
         pictures.generator.set_state(state["generator"].cpu())
         pictures.noise.set_state(state["noise"].cpu())
         step, spent = state["step"], state["spent"]
@@ -194,14 +187,17 @@ def main() -> None:
     start, before = time.monotonic() - spent, spent
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=not args.float32)
     while step < args.steps and spent < 60 * args.minutes:
+        for group in adam.param_groups:
+            group["lr"] = group["peak"] * rate(max(step / args.steps, spent / 60 / args.minutes), step)
         x = pictures.batch(args.batch).contiguous(memory_format=torch.channels_last)
         with autocast:
-            terms = losses(decoder, encoder, x)
-        decoder.zero_grad()
+            terms = (alone if step % 2 == 0 else together)(decoder, encoder, x)
+        adam.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
-        optimizers.step(rate(max(step / args.steps, spent / 60 / args.minutes), step))
+        torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
+        adam.step()
         step += 1
-        if step % 50 == 0:
+        if step % 50 < 2:
             shown = " ".join(f"{k} {v.item():.3f}" for k, v in terms.items())
             print(f"{step} {time.monotonic() - start:.0f}s {shown}", flush=True)
         spent = time.monotonic() - start
@@ -213,7 +209,7 @@ def main() -> None:
             with (args.out / "log.jsonl").open("a") as log:
                 log.write(json.dumps({"step": step, "seconds": round(spent), **errors}) + "\n")
         if step % args.every == 0 or ended or paused:
-            state = {"decoder": decoder.state_dict(), "optimizers": optimizers.state_dict()}
+            state = {"decoder": decoder.state_dict(), "adam": adam.state_dict()}
             state |= {"generator": pictures.generator.get_state(), "noise": pictures.noise.get_state()}
             save(checkpoint, state | {"step": step, "spent": spent})
             export(decoder, args.out / "decoder.safetensors")

@@ -142,7 +142,9 @@ def losses(
         size = discrepancy(zero, S[layer], method).detach()
         left = discrepancy(moments(own[layer]), S[layer], method) / (before + FLOOR * size)
         weight = 1.0 if layer != LEVELS[4] else 0.3
-        terms[f"left {layer}"] = LEFT * weight / 4 * (left.clamp(max=5) * full).sum() / full.sum().clamp(min=1)
+        terms[f"left {layer}"] = (
+            LEFT * weight / 4 * (left.clamp(max=5) * full).sum() / full.sum().clamp(min=1)
+        )
     for layer in LEVELS[2:4]:
         terms[f"content {layer}"] = CONTENT / 2 * relative(own[layer], wanted[layer])
     none = strength == 0
@@ -168,7 +170,9 @@ def strengths(pictures: Pictures, count: int) -> Tensor:
 
 
 @torch.no_grad()
-def measured(decoder: Decoder, encoder: Encoder, contents: list[Tensor], styles: list[Tensor], detail: float) -> dict:
+def measured(
+    decoder: Decoder, encoder: Encoder, contents: list[Tensor], styles: list[Tensor], detail: float
+) -> dict:
     """Left of each method's discrepancy, mean over pairs, relu1_1 … relu5_1; and the content term."""
     result = {}
     for method, name in enumerate(METHODS):
@@ -180,7 +184,10 @@ def measured(decoder: Decoder, encoder: Encoder, contents: list[Tensor], styles:
                 S = {layer: moments(F) for layer, F in encoder.maps(s, LEVELS).items()}
                 one = torch.ones(1, device=encoder.device)
                 picture = render(
-                    decoder, see(decoder, x, maps), lambda F, layer: transported(F, S[layer], method, one), detail
+                    decoder,
+                    see(decoder, x, maps),
+                    lambda F, layer: transported(F, S[layer], method, one),
+                    detail,
                 ).clamp(0, 1)
                 own = encoder.maps(picture.float(), LEVELS)
                 rows.append(

@@ -5,6 +5,7 @@
     gaussian      the Gaussian kernel's two estimators
     wasserstein   means and covariances, by the cost of moving one Gaussian onto the other
     methods       methods by name: "bn:0.7+poly:0.3"
+    transports    the maps that send each of them to zero
     moments       means, variances and Gram matrices, with one-pass gradients
     pointwise     matrix products over positions, the fast way
 
@@ -15,6 +16,7 @@ from nstlib.alignment import kernels
 from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, Fusion, LinearMMD, PolynomialMMD, mmd2
 from nstlib.alignment.gaussian import GaussianMMD
 from nstlib.alignment.methods import METHODS, method
+from nstlib.alignment.transports import transport
 from nstlib.alignment.wasserstein import Wasserstein
 
 __all__ = [
@@ -29,4 +31,5 @@ __all__ = [
     "kernels",
     "method",
     "mmd2",
+    "transport",
 ]

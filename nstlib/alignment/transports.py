@@ -6,7 +6,8 @@ Every notion of style has one, and for all but the Gaussian kernel it is in clos
     BN            T(f) = (f − μ_F) σ_S/σ_F + μ_S             AdaIN (Huang and Belongie 2017)
     poly, c = 0   T(f) = A f,              A G_F Aᵀ = G_S    uncentred second moments G = FFᵀ/M
     poly, c > 0   T(f) = A (f − μ_F) + μ_S, A C_F Aᵀ = C_S   covariances C = G − μμᵀ, and the mean
-    gaussian      no closed form: the last map, then Newton steps of least change (`follow`)
+    wasserstein   the same, which is the very map whose cost it measures
+    gaussian      no closed form: the same first, then Newton steps of least change (`follow`)
     a fusion      Σ_k w_k T_k(f) / Σ_k w_k: the mixture of its parts' maps
 
 Of the many A that fit, the optimal one moves the features least (Monge's map between Gaussians, used for
@@ -36,8 +37,9 @@ from nstlib.alignment.discrepancy import (
 )
 from nstlib.alignment.gaussian import GaussianMMD, MeanCosine
 from nstlib.alignment.methods import method as parse_method
-from nstlib.alignment.moments import gram, mean, variance_mean
+from nstlib.alignment.moments import covariance_mean, gram, mean, shares, variance_mean
 from nstlib.alignment.pointwise import outer, product
+from nstlib.alignment.wasserstein import Wasserstein
 
 NEWTON_STEPS = 4  # of the Gaussian's flow, at most
 DAMPING = 1e-3  # of its equations, over their mean diagonal
@@ -48,46 +50,51 @@ def transport(
     S: Tensor,
     method: str | Discrepancy = "poly",
     strength: float = 1.0,
+    weights: Tensor | None = None,
+    style_weights: Tensor | None = None,
 ) -> Tensor:
     """F moved until `method` cannot tell it from S: F' (..., N, M) with d(F', S) = 0 at strength 1.
 
     F: (..., N, M), S: (..., N, M'); M ≠ M' allowed. strength: t in [0, 1], in a straight line from F to T(F).
+    weights (..., M), style_weights (..., M'): how much positions count, >= 0; all are moved, by one map.
     A direction in which F does not vary at all (a dead channel, N > M) stays so: no map can fill it.
     Raises ValueError for shapes that do not fit, a strength outside [0, 1], an unknown method.
     """
     check_pair(F, S)
     d = parse_method(method) if isinstance(method, str) else method
-    return toward(d, F, remembered(d, S), strength)
+    return toward(d, F, remembered(d, S, style_weights), strength, weights)
 
 
-def toward(d: Discrepancy, F: Tensor, summary: Summary, strength: float = 1.0) -> Tensor:
+def toward(
+    d: Discrepancy, F: Tensor, summary: Summary, strength: float = 1.0, weights: Tensor | None = None
+) -> Tensor:
     """The same from what is `remembered` of a style, so that it is computed once."""
     if not 0 <= strength <= 1:
         raise ValueError(f"strength must lie in 0 … 1, got {strength}")
-    return F if strength == 0 else torch.lerp(F, moved(d, F, summary), strength)
+    return F if strength == 0 else torch.lerp(F, moved(d, F, summary, weights), strength)
 
 
 @singledispatch
-def remembered(d: Discrepancy, S: Tensor) -> Summary:
+def remembered(d: Discrepancy, S: Tensor, weights: Tensor | None = None) -> Summary:
     """What the map needs to know of the style features S (..., N, M'): what the method remembers, and more
     where a register says so."""
-    return d.summary(S)
+    return d.summary(S, weights)
 
 
 @singledispatch
-def moved(d: Discrepancy, F: Tensor, summary: Summary) -> Tensor:
+def moved(d: Discrepancy, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
     """T(F) for the method d, from what is `remembered` of the style."""
     raise TypeError(f"no transport is known for {d}: register one (nstlib/alignment/transports.py)")
 
 
 @moved.register
-def _(d: LinearMMD, F: Tensor, summary: Summary) -> Tensor:
-    return F + (summary["mean"] - mean(F)).unsqueeze(-1)
+def _(d: LinearMMD, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+    return F + (summary["mean"] - mean(F, weights)).unsqueeze(-1)
 
 
 @moved.register
-def _(d: BNStatistics, F: Tensor, summary: Summary) -> Tensor:
-    variance, μ = variance_mean(F)
+def _(d: BNStatistics, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+    variance, μ = variance_mean(F, weights)
     goal = summary["deviation"].square()
     ε = ridge(variance.mean(-1), goal.mean(-1)).unsqueeze(-1)
     scale = ((goal + ε) / (variance + ε)).sqrt()
@@ -95,16 +102,23 @@ def _(d: BNStatistics, F: Tensor, summary: Summary) -> Tensor:
 
 
 @moved.register
-def _(d: PolynomialMMD, F: Tensor, summary: Summary) -> Tensor:
+def _(d: PolynomialMMD, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
     if not d.c:
-        return product(optimal(gram(F), summary["gram"]), F)
-    return with_moments(F, summary["mean"], summary["gram"])
+        return product(optimal(gram(F, weights), summary["gram"]), F)
+    μ = summary["mean"]
+    return with_moments(F, μ, summary["gram"] - dyad(μ), weights)
 
 
-def with_moments(F: Tensor, μ_S: Tensor, G_S: Tensor) -> Tensor:
-    """F moved, as little as possible, until its mean is μ_S (..., N) and its Gram matrix G_S (..., N, N)."""
-    μ = mean(F)
-    A = optimal(gram(F) - dyad(μ), G_S - dyad(μ_S))
+@moved.register
+def _(d: Wasserstein, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+    C = summary["root"] @ summary["root"] - summary["noise"]
+    return with_moments(F, summary["mean"], C.to(F), weights)
+
+
+def with_moments(F: Tensor, μ_S: Tensor, C_S: Tensor, weights: Tensor | None = None) -> Tensor:
+    """F moved as little as possible to the mean μ_S (..., N) and the covariance C_S (..., N, N)."""
+    C, μ = covariance_mean(F, weights)
+    A = optimal(C, C_S)
     shift = μ_S.unsqueeze(-1) - A @ μ.unsqueeze(-1)
     return product(A, F) + shift
 
@@ -137,17 +151,18 @@ def dyad(μ: Tensor) -> Tensor:
 
 
 @remembered.register
-def _(d: GaussianMMD, S: Tensor) -> Summary:
+def _(d: GaussianMMD, S: Tensor, weights: Tensor | None = None) -> Summary:
     d = replace(d, estimator="features")  # the paired estimator only estimates the same distance
-    return {"gram": gram(S), "mean": mean(S), **d.summary(S)}
+    C, μ = covariance_mean(S, weights)
+    return {"covariance": C, "mean": μ, **d.summary(S, weights)}
 
 
 @moved.register
-def _(d: GaussianMMD, F: Tensor, summary: Summary) -> Tensor:
-    return follow(with_moments(F, summary["mean"], summary["gram"]), summary)
+def _(d: GaussianMMD, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+    return follow(with_moments(F, summary["mean"], summary["covariance"], weights), summary, weights)
 
 
-def follow(F: Tensor, summary: Summary) -> Tensor:
+def follow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
     """Newton's method on r(F) = mean z(f) − mean z(s) = 0, every step the smallest that does it.
 
     z(f) = √(2/D) cos(Wf + u). With J(f) = −√(2/D) diag(sin(Wf + u)) W the step that solves
@@ -158,24 +173,24 @@ def follow(F: Tensor, summary: Summary) -> Tensor:
     one D × D system, slightly damped. A step that does not bring r nearer to 0 is not taken.
     """
     W, u, goal = summary["frequencies"], summary["phases"], summary["embedding"]
-    D, M = W.shape[-2], F.shape[-1]
-    factor, squares = (2 / D) ** 0.5, W @ W.mT
+    p = F.new_full((F.shape[-1],), 1 / F.shape[-1]) if weights is None else shares(F, weights)
+    factor, squares = (2 / W.shape[-2]) ** 0.5, W @ W.mT
     best, lowest = F, None
     for step in range(NEWTON_STEPS + 1):
         sines, total, G = [], torch.zeros_like(goal), torch.zeros_like(squares)
         for block, angle in MeanCosine.angles(F, W, u):
-            total += angle.cos().sum(-1)
+            total = total + (angle.cos() @ p[..., block].unsqueeze(-1)).squeeze(-1)
             sines.append((block, angle.sin_()))
             if step < NEWTON_STEPS:
-                G = G + outer(sines[-1][1])
-        r = factor * total / M - goal
+                G = G + outer(sines[-1][1] * p[..., block].sqrt().unsqueeze(-2))
+        r = factor * total - goal
         left = r.square().sum(-1)
         if lowest is not None and not bool((left < lowest).all()):
             return best
         best, lowest = F, left
         if step == NEWTON_STEPS:
             break
-        K = factor**2 / M * G * squares
+        K = factor**2 * G * squares
         K = K + DAMPING * torch.diag_embed(K.diagonal(0, -2, -1).mean(-1, keepdim=True).expand(r.shape))
         λ = torch.linalg.solve(K, r)
         pull = factor * (W * λ.unsqueeze(-1)).mT  # (..., N, D)
@@ -186,19 +201,19 @@ def follow(F: Tensor, summary: Summary) -> Tensor:
 
 
 @remembered.register
-def _(d: Fusion, S: Tensor) -> Summary:
+def _(d: Fusion, S: Tensor, weights: Tensor | None = None) -> Summary:
     return {
         f"{i}/{name}": value
         for i, (part, _) in enumerate(d.parts())
-        for name, value in remembered(part, S).items()
+        for name, value in remembered(part, S, weights).items()
     }
 
 
 @moved.register
-def _(d: Fusion, F: Tensor, summary: Summary) -> Tensor:
+def _(d: Fusion, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
     total, result = sum(weight for _, weight in d.parts()), torch.zeros_like(F)
     for i, (part, weight) in enumerate(d.parts()):
         own = {n.removeprefix(f"{i}/"): t for n, t in summary.items() if n.startswith(f"{i}/")}
         if weight:
-            result = result + weight / total * moved(part, F, own)
+            result = result + weight / total * moved(part, F, own, weights)
     return result

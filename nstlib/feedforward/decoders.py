@@ -18,11 +18,11 @@ WIDTHS = (3, 16, 32, 64, 128, 128)  # channels of the picture and of relu1_1 …
 LEVELS = tuple(f"relu{level}_1" for level in range(1, 6))
 # Convolutions of each block: channels at the size of its input, then, twice as large, at its output's.
 PLAN: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
-    1: ((16, 16, 3), ()),
-    2: ((32, 32), (16, 16)),
-    3: ((64, 64), (32, 32, 32)),
-    4: ((128,), (64, 64, 64)),
-    5: ((128,), (128, 128)),
+    1: ((16, 3), ()),
+    2: ((32,), (16, 16)),
+    3: ((64,), (32, 32)),
+    4: ((128,), (64, 64)),
+    5: ((128,), (128,)),
 }
 WEIGHTS = Path(__file__).parent / "weights" / "decoder.safetensors"
 
