@@ -4,7 +4,7 @@ check the pictures → settle the settings → load the encoder → run (see syn
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -18,6 +18,10 @@ from nstlib.synthesis.settings import PRESETS, Settings
 
 OURS = ("balanced", "draft", "fine")  # presets whose steps are meant for a start from the photograph
 FROM_NOISE = 3  # times as many steps
+Between = Callable[[], None]
+
+
+def _nothing() -> None: ...
 
 
 def transfer(
@@ -26,13 +30,16 @@ def transfer(
     settings: Settings | str = "balanced",
     *,
     encoder: Encoder | str | None = None,
+    between: Between = _nothing,
     **changes: Any,
 ) -> Iterator[Step]:
     """Gives `content` the style of `style`, yielding a `Step` per iteration.
 
     content, style: (1, 3, H, W) RGB in [0, 1]; sizes may differ. settings: a `Settings`, or a preset's
     name; `changes` are fields of it: transfer(c, s, method="bn", gamma=2). encoder: a name or a loaded
-    Encoder, instead of the settings' own. Every `step.image` has the content's size and carries its recipe.
+    Encoder, instead of the settings' own. between: called before each gradient of the calibration, where
+    no step is yielded for a while: what it raises ends the run. Every `step.image` has the content's size
+    and carries its recipe.
     Raises ValueError (TypeError for an unknown setting, MemoryError where the run would not fit; see
     synthesis/memory.py) at the call, before any work.
     """
@@ -40,7 +47,7 @@ def transfer(
     _check_image(content, "content")
     _check_image(style, "style")
     settings = memory.settle(settings, network, content.shape[2:], style.shape[2:])
-    return run(Job(settings, network, content, style))
+    return run(Job(settings, network, content, style, between))
 
 
 def stylize(content: Tensor, style: Tensor, settings: Settings | str = "balanced", **options: Any) -> Tensor:
@@ -54,6 +61,7 @@ def reconstruct_style(
     settings: Settings | str = "balanced",
     *,
     encoder: Encoder | str | None = None,
+    between: Between = _nothing,
     **changes: Any,
 ) -> Iterator[Step]:
     """A texture from noise with the style statistics of the first `layer` style layers (None: all): α = 0
@@ -69,7 +77,7 @@ def reconstruct_style(
     weights = settings.layer_weights[:layer]
     settings = settings.replace(style_layers=layers[:layer], layer_weights=weights, alpha=0.0, start="random")
     settings = memory.settle(settings, network, style.shape[2:], style.shape[2:])
-    return run(Job(settings, network, None, style))
+    return run(Job(settings, network, None, style, between))
 
 
 def reconstruct_content(
@@ -78,6 +86,7 @@ def reconstruct_content(
     settings: Settings | str = "balanced",
     *,
     encoder: Encoder | str | None = None,
+    between: Between = _nothing,
     **changes: Any,
 ) -> Iterator[Step]:
     """The picture that noise becomes when only the features of one layer must match (default: the
@@ -88,7 +97,7 @@ def reconstruct_content(
     layers = settings.content_layers if layer is None else (layer,)
     settings = settings.replace(content_layers=layers, start="random", alpha=settings.alpha or 1.0)
     settings = memory.settle(settings, network, content.shape[2:], content.shape[2:])
-    return run(Job(settings, network, content, None))
+    return run(Job(settings, network, content, None, between))
 
 
 def last(steps: Iterator[Step]) -> Step:

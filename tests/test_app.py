@@ -42,11 +42,32 @@ def test_only_the_documented_endpoints_are_public(tmp_path):
     assert set(info["named_endpoints"]) <= {"/stylize", "/compare"} and not info["unnamed_endpoints"]
     parameters = {p["parameter_name"]: p for p in info["named_endpoints"]["/stylize"]["parameters"]}
     assert list(parameters)[:4] == ["content", "style", "method", "gamma"]
-    assert (
-        parameters["gamma"]["python_type"]["type"] == "float"
-        and parameters["gamma"]["parameter_default"] == 1
+    assert "float" in parameters["gamma"]["python_type"]["type"]
+    left_out = [p for p in parameters if parameters[p]["parameter_has_default"]]
+    assert left_out == ["method", "gamma", "size", "iterations", "seed", "encoder", "preset"]
+    assert parameters["gamma"]["parameter_default"] is None, "as the preset has it"
+
+
+def test_a_preset_is_run_as_it_is_and_what_is_asked_for_wins(tmp_path):
+    pair = handle_file(str(CONTENT)), handle_file(str(STYLE))
+    _, info = list(client(tmp_path).submit(*pair, api_name="/stylize", preset="draft", size=64))[-1]
+    assert info["total"] == nstlib.PRESETS["draft"].iterations
+    usual = nstlib.Settings().iterations
+    job = client(tmp_path).submit(*pair, api_name="/stylize", preset="draft", size=64, iterations=usual)
+    assert list(job)[-1][1]["total"] == usual
+
+
+def test_a_panorama_is_taken(tmp_path):
+    Image.new("RGB", (1600, 300), "teal").save(tmp_path / "wide.png")
+    job = client(tmp_path).submit(
+        handle_file(str(tmp_path / "wide.png")),
+        handle_file(str(STYLE)),
+        api_name="/stylize",
+        size=256,
+        iterations=2,
     )
-    assert parameters["iterations"]["parameter_has_default"]
+    with Image.open(list(job)[-1][0]) as file:
+        assert file.size == (256, 48)
 
 
 def test_stylize_streams_pictures_and_ends_with_a_recipe_that_repeats_it(tmp_path):
@@ -78,6 +99,8 @@ def test_the_picture_is_the_library_s_own(tmp_path):
         ({"gamma": -1}, "gamma must lie in"),
         ({"iterations": 50_000}, "steps here"),
         ({"preset": "none"}, "list of choices"),
+        ({"size": 96.5}, "size must be a whole number"),
+        ({"seed": 1.5}, "seed must be a whole number"),
     ],
 )
 def test_a_bad_request_says_what_is_wrong(tmp_path, changes, words):

@@ -159,6 +159,15 @@ def test_modules_are_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) < 250
 
 
+def test_the_picture_of_the_house_is_of_today() -> None:
+    code = "import sys; sys.path.insert(0, 'docs'); import architecture; print(architecture.draw(), end='')"
+    drawn = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, encoding="utf-8"
+    )
+    picture = (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8")
+    assert drawn.stdout == picture, "run python docs/architecture.py"
+
+
 def test_public_spellings() -> None:
     import nstlib.kernels
     from nstlib.kernels import gaussian

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nstlib.alignment.discrepancy import Discrepancy, Summary
+from nstlib.alignment.discrepancy import Discrepancy, Summary, spelled
 from nstlib.alignment.kernels import bandwidth, gaussian
 from nstlib.alignment.moments import shares, variance_mean
 from nstlib.alignment.pointwise import product
@@ -91,7 +91,7 @@ class GaussianMMD(Discrepancy):
 
     def __str__(self) -> str:
         shown = {"sigma": self.sigma, "factor": self.factor, "features": self.features}
-        texts = [f"{k}={v:g}" for k, v in shown.items() if v is not None and (k, v) != ("factor", 1)]
+        texts = [f"{k}={spelled(v)}" for k, v in shown.items() if v is not None and (k, v) != ("factor", 1)]
         texts += ["estimator=paired"] if self.estimator == "paired" else []
         return f"gaussian({','.join(texts)})" if texts else "gaussian"
 

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import platform
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +23,13 @@ CALIBRATION_NOISE = 0.2  # deviation of the noise on the picture at which gradie
 
 @dataclass(frozen=True)
 class Job:
-    """What a run works from: at least one of the pictures."""
+    """What a run works from: at least one of the pictures. between: see `objective.calibrate`."""
 
     settings: Settings
     encoder: Encoder
     content: Tensor | None
     style: Tensor | None
+    between: Callable[[], None] = lambda: None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -78,6 +79,7 @@ class Job:
             lambda x: self.encode(x, objective.layers),
             reference,
             keep_graph=settings.memory != "small",
+            between=self.between,
         )
 
     def recipe(self) -> dict[str, Any]:
