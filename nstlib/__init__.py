@@ -44,6 +44,7 @@ from nstlib.alignment import (
     transport,
 )
 from nstlib.encoders import ENCODERS, Encoder, WeightsError, load_encoder
+from nstlib.feedforward import FeedForward, OnePass, load_feedforward, onepass, train_feedforward
 from nstlib.images import ImageError, load_image, read_recipe, save_image, to_pil
 from nstlib.recipes import reconstruct_content, reconstruct_style, stylize, transfer
 from nstlib.synthesis import PRESETS, Objective, Settings, Step, calibrate, synthesize
@@ -58,11 +59,13 @@ __all__ = [
     "BNStatistics",
     "Discrepancy",
     "Encoder",
+    "FeedForward",
     "Fusion",
     "GaussianMMD",
     "ImageError",
     "LinearMMD",
     "Objective",
+    "OnePass",
     "PolynomialMMD",
     "Settings",
     "Step",
@@ -72,9 +75,11 @@ __all__ = [
     "calibrate",
     "kernels",
     "load_encoder",
+    "load_feedforward",
     "load_image",
     "method",
     "mmd2",
+    "onepass",
     "read_recipe",
     "reconstruct_content",
     "reconstruct_style",
@@ -82,6 +87,7 @@ __all__ = [
     "stylize",
     "synthesize",
     "to_pil",
+    "train_feedforward",
     "transfer",
     "transport",
 ]

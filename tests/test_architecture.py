@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 FLOORS = [  # the rooms of nstlib/: each may import only from floors before its own
     {"version", "images", "alignment", "encoders"},
     {"synthesis", "figures"},
-    {"feedforward", "console"},
-    {"recipes"},
+    {"feedforward"},
+    {"recipes", "console"},
     {"__main__"},
 ]
 WINGS = {  # inside a folder: each module may import only from modules before it
@@ -26,6 +26,7 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"discrepancy"},
         {"gaussian", "wasserstein"},
         {"methods"},
+        {"transports"},
     ],
     "nstlib.encoders": [
         {"torchvision_cpu", "precision"},
@@ -40,7 +41,12 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"pyramid", "memory"},
         {"job"},
     ],
-    "nstlib.console": [{"options", "progress", "doctor"}],
+    "nstlib.feedforward": [
+        {"decoders", "networks", "pictures", "distributed"},
+        {"chain", "training"},
+        {"onepass"},
+    ],
+    "nstlib.console": [{"options", "progress", "doctor", "mistakes", "start"}, {"passes"}],
     "demo": [{"runs"}, {"parts"}, {"rooms"}, {"api"}, {"page"}],
 }
 FLOOR = {f"nstlib.{room}": number for number, rooms in enumerate(FLOORS) for room in rooms}

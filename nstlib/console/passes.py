@@ -8,13 +8,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from nstlib.console.progress import check_output, interrupts
+from nstlib.console.progress import interrupts
 from nstlib.feedforward.distributed import joined
 from nstlib.feedforward.networks import FeedForward, load_feedforward, shipped
 from nstlib.feedforward.onepass import onepass
 from nstlib.feedforward.pictures import files_in
 from nstlib.feedforward.training import Training, train_feedforward
-from nstlib.images import ImageError, load_image, save_image
+from nstlib.images import ImageError, check_output, load_image, save_image
 from nstlib.synthesis.allocator import keep_memory
 
 
@@ -72,7 +72,8 @@ def _onepass(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    check_output(options.output)
+    if not options.output.parent.is_dir():
+        raise FileNotFoundError(f"cannot save {options.output}: no such folder: {options.output.parent}")
     checkpoint = options.checkpoint or options.output.with_suffix(".part.pt")
     changes = {field.name: getattr(options, field.name) for field in dataclasses.fields(Training)}
     with joined(options.distributed) as group, interrupts() as pressed:

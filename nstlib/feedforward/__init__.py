@@ -8,8 +8,8 @@
     pictures      the photographs it learns from
     distributed   several processes for one training or one folder
 
-Read alignment/transports, then decoders, chain, onepass; for the networks: networks, training. The weights and
-their model cards are in `weights/`.
+Read alignment/transports, then decoders, chain, onepass; for the networks: networks, training. The weights
+and their model cards are in `weights/`.
 """
 
 from nstlib.feedforward.networks import FeedForward, load_feedforward

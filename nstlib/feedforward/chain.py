@@ -1,6 +1,6 @@
 """The chain: a photograph's features, moved level by level towards a style while they become a picture again.
 
-    P_5 ─► T_5 ─► block 5 ─► T_4 ─► block 4 ─► T_3 ─► block 3 ─► T_2 ─► block 2 ─► T_1 ─► block 1 ─► picture
+    P_5 ─► T_5 ─► block 5 ─► T_4 ─► block 4 ─► … ─► block 2 ─► T_1 ─► block 1 ─► picture
 
 T_l is a transport at relu{l}_1 (see alignment/transports.py). After each, what the decoder cannot give back of
 the photograph is laid over what it gave (`detail`), and the photograph's own features are mixed in for a
@@ -22,8 +22,8 @@ Move = Callable[[Tensor, str], Tensor]  # (a map (B, N, H, W), its layer) → th
 class Seen:
     """A photograph as the chain needs it, deepest level last.
 
-    maps: the photograph (B, 3, H, W) and its features P_1 … P_5 (B, N_l, H_l, W_l). rests: P_l − block(P_{l+1})
-    for levels 0 (pixels) … 4.
+    maps: the photograph (B, 3, H, W) and its features P_1 … P_5 (B, N_l, H_l, W_l).
+    rests: P_l − block(P_{l+1}) for levels 0 (pixels) … 4.
     """
 
     maps: tuple[Tensor, ...]

@@ -1,6 +1,6 @@
 """From features back to a picture: one block for each level, from relu5_1 up to the pixels.
 
-    relu5_1 ─► block 5 ─► relu4_1 ─► block 4 ─► relu3_1 ─► block 3 ─► relu2_1 ─► block 2 ─► relu1_1 ─► block 1 ─► x
+    relu5_1 ─► block 5 ─► relu4_1 ─► block 4 ─► … ─► relu1_1 ─► block 1 ─► picture
 
 Each block undoes what the embedded encoder does between two of its style layers, so that what leaves it can
 be compared with the encoder's own features, moved towards a style's, and handed on. Trained by
@@ -8,6 +8,7 @@ be compared with the encoder's own features, moved towards a style's, and handed
 """
 
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -55,9 +56,7 @@ class Block(nn.Module):
         below, above = PLAN[level]
         self.enlarge_before = len(below) if above else -1
         widths = (WIDTHS[level], *below, *above)
-        self.convs = nn.ModuleList(
-            nn.Conv2d(n, m, 3, padding=1) for n, m in zip(widths, widths[1:], strict=False)
-        )
+        self.convs = nn.ModuleList(nn.Conv2d(n, m, 3, padding=1) for n, m in pairwise(widths))
         for conv in self.convs:
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
             nn.init.zeros_(conv.bias)

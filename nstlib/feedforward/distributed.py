@@ -1,4 +1,4 @@
-"""Several processes for one job, as `torchrun` starts them: which part is mine, and gradients that are shared.
+"""Several processes for one job, as `torchrun` starts them: which part is mine, and who joins.
 
 torchrun --nproc-per-node 2 -m nstlib train STYLE --images FOLDER -o MODEL.safetensors --distributed
 """

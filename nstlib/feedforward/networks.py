@@ -1,11 +1,11 @@
-"""Networks for one style: photograph → picture, trained once, then a single pass (Johnson, Alahi, Fei-Fei 2016).
+"""Networks for one style: photograph → picture in a single pass (Johnson, Alahi, Fei-Fei 2016).
 
     x ─► conv ─► conv, stride 2 ─► conv, stride 2 ─► residual blocks ─► ×2, conv ─► ×2, conv ─► conv ─► change
     picture = x + strength · change
 
-Instance norm after every convolution but the last (Ulyanov, Vedaldi, Lempitsky 2016); enlarged by nearest ×2 and a
-convolution, which leaves no checkerboard (Odena, Dumoulin, Olah 2016). A departure from Johnson's network: the
-picture is the photograph plus a change, so that training starts from the photograph, and a strength is free.
+Instance norm after every convolution but the last (Ulyanov, Vedaldi, Lempitsky 2016); enlarged by nearest ×2
+and a convolution, which leaves no checkerboard (Odena, Dumoulin, Olah 2016). A departure from Johnson: the
+picture is the photograph plus a change. So training starts from the photograph, and a strength is free.
 """
 
 import json
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from nstlib.encoders.checkpoints import WeightsError
 from nstlib.encoders.encoder import pick_device
+from nstlib.images import unfinished
 
 FOLDER = Path(__file__).parent / "weights"
 STRIDE = 4  # of the residual blocks; pictures are mirrored up to a multiple of it
@@ -113,15 +114,12 @@ class Residual(nn.Module):
 
 
 def save_feedforward(network: FeedForward, path: str | os.PathLike[str]) -> Path:
-    """Writes float16 weights and the card, beside the place and then renamed."""
+    """Writes float16 weights and the card: whole, or not at all."""
     path = Path(path)
     tensors = {name: value.detach().half().cpu().contiguous() for name, value in network.state_dict().items()}
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with unfinished(path) as part:
         save_file(tensors, part, {CARD: json.dumps(network.card, sort_keys=True)})
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 
@@ -131,7 +129,7 @@ def shipped() -> tuple[str, ...]:
 
 
 def load_feedforward(name: str | os.PathLike[str], *, device: str | torch.device = "auto") -> FeedForward:
-    """A trained network by name, or from a file that training wrote. Raises WeightsError naming what there is."""
+    """A trained network by name, or from a file that training wrote. Raises WeightsError that names them."""
     path = FOLDER / f"{name}.safetensors" if str(name) in shipped() else Path(name)
     if not path.is_file():
         raise WeightsError(f"no network {str(name)!r}: give a file, or one of {', '.join(shipped())}")

@@ -1,10 +1,10 @@
 """Any style, any method, in one forward pass: encode, move the features, decode. No optimisation.
 
-    photograph ─► encoder ─► P_1 … P_5 ─► the chain (chain.py), with the method's transport at every level ─► picture
+    photograph ─► encoder ─► P_1 … P_5 ─► the chain, with the method's transport at every level ─► picture
     style      ─► encoder ─► what the method remembers of it, per level
 
-After *universal style transfer* (Li, Fang, Yang, Wang, Lu and Yang 2017), which whitens and colours; here the map
-is the one that belongs to the method. `OnePass` keeps what does not change between two pictures.
+After *universal style transfer* (Li, Fang, Yang, Wang, Lu and Yang 2017), which whitens and colours; here the
+map is the method's own. `OnePass` keeps what does not change between two pictures.
 """
 
 import platform
@@ -29,7 +29,7 @@ DETAIL = 0.5
 
 @dataclass(frozen=True)
 class Style:
-    """What `method` remembers of one style per layer, and where it applies: a mask (1, 1, H, W), or everywhere."""
+    """What `method` remembers of a style per layer, and where it applies: a mask (1, 1, H, W), or all over."""
 
     method: Discrepancy
     summaries: dict[str, Summary]
@@ -118,7 +118,7 @@ def onepass(
     detail: float = DETAIL,
     encoder: Encoder | str = "vgg19-slim",
 ) -> Tensor:
-    """`content` in the style of `style`, by any method, in one pass: (1, 3, H, W) in [0, 1], the content's size.
+    """`content` in the style of `style` in one pass: (1, 3, H, W) in [0, 1], the content's size.
 
     content, style: (1, 3, H, W) RGB in [0, 1], any sizes. strength: 0 (the photograph) … 1. Several styles:
     mixed by `shares` >= 0 (None: equal), or each in its own region by `masks`, one (1, 1, H, W) >= 0 for each

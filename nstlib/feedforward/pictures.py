@@ -36,7 +36,7 @@ class Pictures:
         self._bad: set[int] = set()
 
     def batch(self, generator: torch.Generator, count: int, mine: slice) -> Tensor:
-        """Crops `mine` of a batch of `count`: (B, 3, size, size). The draws of the others are made all the same."""
+        """Crops `mine` of a batch of `count`: (B, 3, size, size). The others are drawn, and not read."""
         draws = torch.rand(count, 5, generator=generator).tolist()
         return torch.cat([self.crop(draw) for draw in draws[mine]])
 

@@ -1,6 +1,6 @@
 """Training a network for one style: the library's own objective, at pictures that the network makes.
 
-    min over networks f of   mean over photographs P of  α content(f(P), P) + β γ style(f(P), S)
+    min over networks f of  mean over photographs P of  α content(f(P), P) + β γ style(f(P), S)
 
 for any method: the terms, Z_l^k and β are those of an optimisation (synthesis/objective.py), calibrated at a few
 training photographs. `train_feedforward` is an iterator of Steps, like a run; it resumes, and several processes
@@ -25,6 +25,7 @@ from nstlib.encoders.encoder import Encoder, load_encoder
 from nstlib.feedforward.distributed import Group
 from nstlib.feedforward.networks import FeedForward, save_feedforward
 from nstlib.feedforward.pictures import Pictures
+from nstlib.images import unfinished
 from nstlib.synthesis.loop import Step
 from nstlib.synthesis.objective import Objective, StyleTerm, calibrate, style_terms
 from nstlib.version import __version__
@@ -135,7 +136,10 @@ class train_feedforward(Iterator[Step]):  # noqa: N801 (it is called like a func
         self.seconds += time.perf_counter() - start
         last = self.done == settings.iterations
         if self.group.rank == 0 and (last or self.done % self.every == 0):
-            self._save(last)
+            if self.checkpoint is not None:
+                self.save(self.checkpoint)
+            if last and self.output is not None:
+                save_feedforward(self.network, self.output)
         return Step(self.done, settings.iterations, picture[:1].detach(), self._means(terms), self.seconds)
 
     def terms(self, x: Tensor, picture: Tensor) -> dict[str, Tensor]:
@@ -191,14 +195,12 @@ class train_feedforward(Iterator[Step]):  # noqa: N801 (it is called like a func
             torch.distributed.all_reduce(values)
         return dict(zip(terms, (values / self.group.world).tolist(), strict=True))
 
-    def _save(self, last: bool) -> None:
-        if self.checkpoint is not None:
-            state = {"network": self.network.state_dict(), "adam": self.adam.state_dict()}
-            part = self.checkpoint.with_name(f".{self.checkpoint.name}.part")
+    def save(self, path: Path) -> None:
+        """Writes what it takes to go on."""
+        state = {"network": self.network.state_dict(), "adam": self.adam.state_dict()}
+        with unfinished(path) as part:
             torch.save(state | {"done": self.done, "seconds": self.seconds}, part)
-            part.replace(self.checkpoint)
-        if last and self.output is not None:
-            save_feedforward(self.network, self.output)
+            part.replace(path)
 
     def _resume(self) -> None:
         if self.checkpoint is None or not self.checkpoint.exists():
