@@ -53,6 +53,21 @@ def test_a_network_keeps_the_size_and_strength_is_free(plan: str, size: tuple[in
         network(x[0])
 
 
+def test_a_batchs_gradient_is_the_mean_of_its_pictures() -> None:
+    """Also in the memory order that training uses, where torch's own instance norm got it wrong."""
+    network = changed(FeedForward("light"), 0.01).to(memory_format=torch.channels_last)
+    x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 0.5 + 0.25
+
+    def gradient(x: Tensor) -> Tensor:
+        network.zero_grad()
+        slope = torch.linspace(0, 1, 3 * 32 * 32).view(1, 3, 32, 32)
+        (network(x) * slope).sum().div(len(x)).backward()
+        return torch.cat([p.grad.flatten() for p in network.parameters()])
+
+    mean = (gradient(x[:1]) + gradient(x[1:])) / 2
+    assert (gradient(x) - mean).norm() < 1e-4 * mean.norm()
+
+
 @pytest.mark.parametrize("method", ["linear", "gram", "bn", "gaussian", "wasserstein", "bn:0.7+poly:0.3"])
 def test_training_lowers_the_objective_for_every_method(style: Tensor, content: Tensor, method: str) -> None:
     training = nstlib.train_feedforward(style, [content], method=method, iterations=16, lr=0.01, **TINY)
@@ -160,7 +175,7 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr[-2000:]
     assert result.stdout.count("3 steps") == 1  # one of them speaks
     networks = [parameters(nstlib.load_feedforward(path)) for path in (one, two)]
-    torch.testing.assert_close(networks[0], networks[1], rtol=0, atol=2e-3)
+    torch.testing.assert_close(networks[0], networks[1], rtol=2e-3, atol=2e-5)
     start = parameters(
         nstlib.train_feedforward(torch.rand(1, 3, 64, 64), [torch.rand(1, 3, 64, 64)], **TINY).network
     )

@@ -2,9 +2,9 @@
 
     python training/decode.py --images FOLDER… --out runs/decode [--steps 20000] [--minutes 9]
 
-Run it again with the same --out to resume from the last checkpoint. Two kinds of steps
-take turns: each block alone regresses the encoder's features one level up from the encoder's own; and the whole
-chain, entered at some level, gives back the picture, by its pixels and by its features looked at again.
+Run it again with the same --out to resume from the last checkpoint. Two kinds of steps take turns: each
+block alone regresses the encoder's features one level up from the encoder's own; and the whole chain, entered at some
+level, gives back the picture, by its pixels and by its features looked at again.
 The learning rate falls as a cosine to zero at --steps or after --minutes, whichever is nearer.
 """
 
@@ -55,7 +55,7 @@ class Pictures(Crops):
         return x.roll(self.random(count), 0)
 
     def recoloured(self, x: Tensor) -> Tensor:
-        """Other colours: of every picture either its channels mixed anew, or a palette of few flat colours."""
+        """Other colours: of every picture either its channels mixed anew, or a few flat colours."""
         B = len(x)
         mix = torch.eye(3, device=self.device) + 1.5 * (self.uniform(B, 3, 3) - 0.5)
         mixed = torch.einsum("bij,bjhw->bihw", mix, x - 0.5) + 0.5 + 0.4 * (self.uniform(B, 3, 1, 1) - 0.5)
@@ -87,8 +87,8 @@ def alone(decoder: Decoder, encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
 
 
 def together(decoder: Decoder, encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
-    """One way up for the whole batch: each picture enters at its own level (see `STARTS`) and is compared with
-    the encoder's features at every level that it reaches, and at the end with itself, looked at again."""
+    """One way up for the whole batch: each picture enters at its own level (see `STARTS`) and is compared
+    with the encoder's features at every level that it reaches, and at the end with itself, seen again."""
     with torch.no_grad():
         maps = encoder.maps(x, LEVELS)
     starts = torch.tensor([STARTS[i * len(STARTS) // len(x)] for i in range(len(x))])  # falling

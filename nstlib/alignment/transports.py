@@ -135,14 +135,15 @@ def optimal(C_F: Tensor, C_S: Tensor) -> Tensor:
     root = values.clamp(min=ε[..., 0]).sqrt().unsqueeze(-2)
     half, inverse = (vectors * root) @ vectors.mT, (vectors / root) @ vectors.mT
     values, vectors = torch.linalg.eigh(half @ (C_S.double() + ε * one) @ half)
-    A = inverse @ (vectors * values.clamp(min=0).sqrt().unsqueeze(-2)) @ vectors.mT @ inverse
+    A: Tensor = inverse @ (vectors * values.clamp(min=0).sqrt().unsqueeze(-2)) @ vectors.mT @ inverse
     return A.to(C_F.dtype)
 
 
 def ridge(*variances: Tensor) -> Tensor:
     """A variance that is nothing beside these (...): √eps of their mean, and never 0."""
     info = torch.finfo(variances[0].dtype)
-    return (torch.stack(variances).mean(0) * info.eps**0.5).clamp(min=info.tiny)
+    ε: Tensor = torch.stack(variances).mean(0) * info.eps**0.5
+    return ε.clamp(min=info.tiny)
 
 
 def dyad(μ: Tensor) -> Tensor:

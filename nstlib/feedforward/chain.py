@@ -2,9 +2,9 @@
 
     P_5 ─► T_5 ─► block 5 ─► T_4 ─► block 4 ─► … ─► block 2 ─► T_1 ─► block 1 ─► picture
 
-T_l is a transport at relu{l}_1 (see alignment/transports.py). After each, what the decoder cannot give back of
-the photograph is laid over what it gave (`detail`), and the photograph's own features are mixed in for a
-strength t below 1. With t = 0 the picture is the photograph.
+T_l is a transport at relu{l}_1 (see alignment/transports.py). What the decoder cannot give back of the
+photograph is laid over what each block gives (`detail`), and the photograph's own features are mixed in for
+a strength t below 1. With t = 0 the picture is the photograph.
 """
 
 from collections.abc import Callable

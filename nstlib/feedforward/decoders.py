@@ -56,21 +56,22 @@ class Block(nn.Module):
         below, above = PLAN[level]
         self.enlarge_before = len(below) if above else -1
         widths = (WIDTHS[level], *below, *above)
-        self.convs = nn.ModuleList(nn.Conv2d(n, m, 3, padding=1) for n, m in pairwise(widths))
-        for conv in self.convs:
+        convs = [nn.Conv2d(n, m, 3, padding=1) for n, m in pairwise(widths)]
+        for conv in convs:
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-            nn.init.zeros_(conv.bias)
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
             if conv.in_channels == conv.out_channels:
                 conv.weight.data.mul_(0.5)  # a residual step starts small
         if self.to_picture:
-            self.convs[-1].weight.data.mul_(0.1)
+            convs[-1].weight.data.mul_(0.1)
+        self.convs = nn.ModuleList(convs)
 
     def forward(self, x: Tensor) -> Tensor:
         final = len(self.convs) - 1
         for index, conv in enumerate(self.convs):
             if index == self.enlarge_before:
                 x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
-            y = conv(x)
+            y: Tensor = conv(x)
             if index == final and self.to_picture:
                 return y + 0.5  # mid-grey where nothing is said
             y = torch.relu(y)
@@ -85,5 +86,5 @@ def load_decoder(path: str | None = None, device: str = "cpu", dtype: torch.dtyp
     with torch.device("meta"):
         decoder = Decoder()
     decoder.load_state_dict(state, assign=True)
-    decoder = decoder.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    decoder.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return decoder.eval().requires_grad_(False)

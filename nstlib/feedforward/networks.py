@@ -91,7 +91,8 @@ class Layer(nn.Module):
     def __init__(self, of: int, to: int, size: int = 3, stride: int = 1, enlarge: bool = False) -> None:
         super().__init__()
         self.conv = nn.Conv2d(of, to, size, stride, size // 2, bias=False)
-        self.norm = nn.InstanceNorm2d(to, affine=True)
+        # one group a channel: InstanceNorm2d's gradients were wrong for channels-last batches (torch 2.13)
+        self.norm = nn.GroupNorm(to, to)
         self.enlarge = enlarge
 
     def forward(self, x: Tensor, rectify: bool = True) -> Tensor:
@@ -140,5 +141,5 @@ def load_feedforward(name: str | os.PathLike[str], *, device: str | torch.device
         network.load_state_dict({key: value.float() for key, value in load_file(path).items()})
     except Exception as error:  # safetensors, json and torch each raise their own kinds
         raise WeightsError(f"{path} is no network that nstlib trained, or damaged ({error})") from error
-    network = network.to(pick_device(device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(pick_device(device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval().requires_grad_(False)

@@ -29,7 +29,7 @@ DETAIL = 0.5
 
 @dataclass(frozen=True)
 class Style:
-    """What `method` remembers of a style per layer, and where it applies: a mask (1, 1, H, W), or all over."""
+    """What `method` remembers of a style, per layer, and where it applies: a mask (1, 1, H, W), or all."""
 
     method: Discrepancy
     summaries: dict[str, Summary]
@@ -189,5 +189,5 @@ def fitted(mask: Tensor, content: Sequence[int], size: Sequence[int]) -> Tensor:
 def region_at(mask: Tensor, size: Sequence[int]) -> Tensor:
     """How much of each position of a map of `size` lies in the mask: (1, 1, H, W) → (M)."""
     if mask.shape[2:] != size:
-        mask = nn.functional.adaptive_avg_pool2d(mask, tuple(size))
+        mask = nn.functional.adaptive_avg_pool2d(mask, (size[0], size[1]))
     return mask.flatten()

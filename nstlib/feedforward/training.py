@@ -2,9 +2,9 @@
 
     min over networks f of  mean over photographs P of  α content(f(P), P) + β γ style(f(P), S)
 
-for any method: the terms, Z_l^k and β are those of an optimisation (synthesis/objective.py), calibrated at a few
-training photographs. `train_feedforward` is an iterator of Steps, like a run; it resumes, and several processes
-share a batch (distributed.py).
+for any method: the terms, Z_l^k and β are those of an optimisation (synthesis/objective.py), calibrated at a
+few training photographs. `train_feedforward` is an iterator of Steps, like a run; it resumes, and several
+processes share a batch (distributed.py).
 """
 
 import dataclasses
@@ -38,8 +38,8 @@ class Training:
     """The choices of a training, as `Settings` are those of a run.
 
     method, gamma: what style is, and its balance, as in a transfer. plan: "light" or "full" (networks.py).
-    iterations: steps. batch: pictures a step, over all processes. size: side of the crops, px. lr: of Adam, at
-    its peak. tv: weight against grain. seed: of every random draw. dtype: of the encoder's arithmetic.
+    iterations: steps. batch: pictures a step, over all processes. size: side of the crops, px. lr: of Adam,
+    at its peak. tv: weight against grain. seed: of every random draw. dtype: of the encoder's arithmetic.
     """
 
     method: str | Discrepancy = "gram"
@@ -66,7 +66,7 @@ class Training:
         return (parse_method(self.method) if isinstance(self.method, str) else self.method).seeded(self.seed)
 
 
-class train_feedforward(Iterator[Step]):  # noqa: N801 (it is called like a function)
+class train_feedforward(Iterator[Step]):  # it is called like a function, and read like one
     """Trains a network on `images` to give photographs the style of `style`; yields a `Step` per iteration.
 
         training = nstlib.train_feedforward(style, "photographs/", method="bn", output="mine.safetensors")
@@ -75,9 +75,9 @@ class train_feedforward(Iterator[Step]):  # noqa: N801 (it is called like a func
         training.network(content)
 
     style: (1, 3, H, W) RGB in [0, 1]; its strokes are learnt at the size given. images: a folder, files, or
-    pictures (1, 3, H, W). changes: fields of `Training`. output: file for the network, float16, written at the
-    end. checkpoint: file to resume from where it exists, written every `every` steps and at the end. group:
-    this process among others. step.image is the batch's first picture, step.terms its batch's mean terms.
+    pictures (1, 3, H, W). changes: fields of `Training`. output: file for the network, float16, written at
+    the end. checkpoint: file to resume from where it exists, written every `every` steps and at the end.
+    group: this process among others. step.image is the batch's first picture, step.terms its batch's mean terms.
     Raises ValueError for settings out of range, ImageError for a folder without images.
     """
 
@@ -129,7 +129,7 @@ class train_feedforward(Iterator[Step]):  # noqa: N801 (it is called like a func
         picture = self._shared(x)
         terms = self.terms(x, picture)
         self.adam.zero_grad()
-        torch.stack(list(terms.values())).sum().backward()
+        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.adam.step()
         self.done += 1
@@ -174,7 +174,7 @@ class train_feedforward(Iterator[Step]):  # noqa: N801 (it is called like a func
             terms = style_terms(settings.discrepancy, S, weights)
         pictures = self._batch(-1, slice(0, CALIBRATION_PICTURES))
         found = []
-        for i, x in enumerate(pictures.split(1)):
+        for i, x in enumerate(pictures[:, None]):
             generator = torch.Generator().manual_seed(settings.seed + i)
             noise = torch.randn(x.shape, generator=generator).to(x.device)
             with torch.no_grad():
