@@ -2,9 +2,9 @@
 
     python training/decode.py --images FOLDER… --out runs/decode [--steps 20000] [--minutes 9]
 
-Run it again with the same --out to resume from the last checkpoint. Two kinds of steps take turns: each
-block alone regresses the encoder's features one level up from the encoder's own; and the whole chain, entered at some
-level, gives back the picture, by its pixels and by its features looked at again.
+Run it again with the same --out to resume from the last checkpoint. Two kinds of steps take turns: each block
+alone regresses the encoder's features one level up, from the encoder's own; and the whole chain, entered at
+some level, gives back the picture, by its pixels and by its features looked at again.
 The learning rate falls as a cosine to zero at --steps or after --minutes, whichever is nearer.
 """
 

@@ -77,7 +77,7 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
     style: (1, 3, H, W) RGB in [0, 1]; its strokes are learnt at the size given. images: a folder, files, or
     pictures (1, 3, H, W). changes: fields of `Training`. output: file for the network, float16, written at
     the end. checkpoint: file to resume from where it exists, written every `every` steps and at the end.
-    group: this process among others. step.image is the batch's first picture, step.terms its batch's mean terms.
+    group: this process among others. step.image is the batch's first picture, step.terms the batch's means.
     Raises ValueError for settings out of range, ImageError for a folder without images.
     """
 
