@@ -71,8 +71,8 @@ def test_any_size_and_shape(size: tuple[int, int], waves: Tensor) -> None:
 
 def test_a_share_of_one_is_that_style_alone(photograph: Tensor, waves: Tensor, style: Tensor) -> None:
     both = [waves, style]
-    for i, shares in enumerate(([1, 0], [0, 1])):
-        mixed = nstlib.onepass(photograph, both, "bn", shares=shares)
+    for i, weights in enumerate(([1, 0], [0, 1])):
+        mixed = nstlib.onepass(photograph, both, "bn", style_weights=weights)
         torch.testing.assert_close(mixed, nstlib.onepass(photograph, both[i], "bn"), rtol=0, atol=1e-3)
     half = nstlib.onepass(photograph, both, "linear")
     colours = [image.mean((0, 2, 3)) for image in (nstlib.onepass(photograph, s, "linear") for s in both)]
@@ -89,7 +89,7 @@ def test_each_region_gets_its_own_style(photograph: Tensor, waves: Tensor, style
     for region, own, other in ((picture[..., :half], waves, style), (picture[..., half:], style, waves)):
         F, S, T = (encoder(x, ["relu1_1"])["relu1_1"] for x in (region, own, other))
         assert 3 * d(F, S) < d(F, T)
-    everywhere = torch.ones(1, 1, 7, 9)
+    everywhere = torch.ones(7, 9)
     torch.testing.assert_close(
         nstlib.onepass(photograph, [waves], "bn", masks=[everywhere]),
         nstlib.onepass(photograph, waves, "bn"),
@@ -103,8 +103,8 @@ def test_mistakes_are_named(photograph: Tensor, waves: Tensor) -> None:
         (dict(strength=2.0), "strength must lie in 0 … 1, got 2"),
         (dict(detail=-1.0), "detail must lie in 0 … 1"),
         (dict(method="cubist"), "unknown method 'cubist'"),
-        (dict(shares=[1, 2]), "one share for each style: 2 for 1"),
-        (dict(masks=[]), "one mask for each style"),
+        (dict(style_weights=[1, 2]), "one weight for each style: 2 for 1"),
+        (dict(masks=[torch.ones(4, 4)] * 2), "one mask for each style"),
         (dict(masks=[-torch.ones(1, 1, 4, 4)]), "a mask must be"),
         (dict(encoder="vgg19-random"), "needs the embedded encoder"),
     ]

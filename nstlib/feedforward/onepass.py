@@ -63,14 +63,14 @@ class OnePass:
         self,
         styles: Tensor | Sequence[Tensor],
         method: str | Discrepancy = "poly",
-        shares: Sequence[float] | None = None,
+        weights: Sequence[float] = (),
         mask: Tensor | None = None,
     ) -> Style:
-        """A style (1, 3, H, W), or the mixture of several, by `shares` >= 0 (None: equal ones)."""
+        """A style (1, 3, H, W), or the mixture of several, by `weights` >= 0 (none: all alike)."""
         pictures = [styles] if isinstance(styles, Tensor) else list(styles)
-        parts = [1.0] * len(pictures) if shares is None else list(shares)
+        parts = list(weights) or [1.0] * len(pictures)
         if len(parts) != len(pictures) or not pictures:
-            raise ValueError(f"need one share for each style: {len(parts)} for {len(pictures)}")
+            raise ValueError(f"need one weight for each style: {len(parts)} for {len(pictures)}")
         d = parse_method(method) if isinstance(method, str) else method
         seen = [self.encoder(picture, LEVELS) for picture in pictures]
         if len(seen) == 1:
@@ -78,10 +78,10 @@ class OnePass:
         summaries = {}
         for layer in LEVELS:
             each = [F[layer] for F in seen]
-            weights = [
+            counts = [
                 F.new_full((F.shape[-1],), part / F.shape[-1]) for F, part in zip(each, parts, strict=True)
             ]
-            summaries[layer] = remembered(d, torch.cat(each, -1), torch.cat(weights))
+            summaries[layer] = remembered(d, torch.cat(each, -1), torch.cat(counts))
         return Style(d, summaries, mask)
 
     @torch.no_grad()
@@ -113,16 +113,16 @@ def onepass(
     method: str | Discrepancy = "poly",
     strength: float = 1.0,
     *,
-    shares: Sequence[float] | None = None,
-    masks: Sequence[Tensor] | None = None,
+    style_weights: Sequence[float] = (),
+    masks: Sequence[Tensor] = (),
     detail: float = DETAIL,
     encoder: Encoder | str = "vgg19-slim",
 ) -> Tensor:
     """`content` in the style of `style` in one pass: (1, 3, H, W) in [0, 1], the content's size.
 
     content, style: (1, 3, H, W) RGB in [0, 1], any sizes. strength: 0 (the photograph) … 1. Several styles:
-    mixed by `shares` >= 0 (None: equal), or each in its own region by `masks`, one (1, 1, H, W) >= 0 for each
-    style, of any size; soft ones blend. detail: how much of the photograph's fine detail, which the decoder
+    mixed by `style_weights` >= 0 (none: all alike), or each in its own region by `masks`, one for each style,
+    (1, 1, H, W) or (H, W), >= 0, of any size; where no mask is the photograph stays. detail: how much of the photograph's fine detail, which the decoder
     loses, is put back, 0 … 1. Raises ValueError for shapes, ranges and an unknown method.
     """
     pictures = [style] if isinstance(style, Tensor) else list(style)
@@ -132,11 +132,11 @@ def onepass(
     for name, value in (("strength", strength), ("detail", detail)):
         if not 0 <= value <= 1:
             raise ValueError(f"{name} must lie in 0 … 1, got {value}")
-    if masks is not None and (shares is not None or len(masks) != len(pictures)):
-        raise ValueError("give either shares or masks, and one mask for each style")
+    if masks and (style_weights or len(masks) != len(pictures)):
+        raise ValueError("give either style_weights or masks, and one mask for each style")
     painter = OnePass(encoder)
-    if masks is None:
-        styles = [painter.remember(pictures, method, shares)]
+    if not masks:
+        styles = [painter.remember(pictures, method, style_weights)]
     else:
         size = mirrored(content).shape[2:]
         regions = [fitted(mask, content.shape[2:], size) for mask in masks]
@@ -178,9 +178,12 @@ def mirrored(image: Tensor) -> Tensor:
 
 
 def fitted(mask: Tensor, content: Sequence[int], size: Sequence[int]) -> Tensor:
-    """A mask (1, 1, h, w) at the size of the content, continued like it to `size`."""
+    """A mask (1, 1, h, w) or (h, w) at the size of the content, continued like it to `size`."""
+    mask = mask[None, None] if mask.dim() == 2 else mask
     if mask.dim() != 4 or mask.shape[:2] != (1, 1) or not bool((mask >= 0).all() and mask.isfinite().all()):
-        raise ValueError(f"a mask must be (1, 1, H, W) and finite, >= 0, got shape {tuple(mask.shape)}")
+        raise ValueError(
+            f"a mask must be (1, 1, H, W) or (H, W), finite and >= 0, got shape {tuple(mask.shape)}"
+        )
     mask = nn.functional.interpolate(mask.float(), tuple(content), mode="bilinear", antialias=True)
     down, across = size[0] - content[0], size[1] - content[1]
     return nn.functional.pad(mask, (0, across, 0, down), mode="replicate")
