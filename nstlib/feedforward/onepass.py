@@ -24,7 +24,8 @@ from nstlib.feedforward.decoders import LEVELS, Decoder, load_decoder
 from nstlib.version import __version__
 
 STRIDE = 16  # px between positions of relu5_1: pictures are mirrored up to a multiple of it
-DETAIL = 0.5
+DETAIL = 1.0
+TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -88,23 +89,29 @@ class OnePass:
     def __call__(
         self, seen: Seen, styles: Sequence[Style], strength: float = 1.0, detail: float = DETAIL
     ) -> Tensor:
-        """The picture (1, 3, H, W) in [0, 1], of the size of `seen`, a multiple of 16."""
+        """The picture (1, 3, H, W) in [0, 1], of the size of `seen`, a multiple of 16.
+        styles: one, or one with a mask for each region."""
+
+        masks = [style.mask for style in styles if style.mask is not None]
+        photograph = seen.maps[0]
 
         def move(x: Tensor, layer: str) -> Tensor:
             F = x.flatten(2)
-            if len(styles) == 1 and styles[0].mask is None:
+            if not masks:
                 return toward(styles[0].method, F, styles[0].summaries[layer]).view_as(x)
-            regions = [style.mask if style.mask is not None else x.new_ones(1, 1, 1, 1) for style in styles]
-            sizes = [region_at(mask, x.shape[2:]).to(F) for mask in regions]
-            whole = torch.stack(sizes).sum(0)
-            result = F * (whole == 0)  # where no mask reaches the photograph stays
+            sizes = [region_at(mask, x.shape[2:]).to(F) for mask in masks]
+            whole, result = torch.stack(sizes).sum(0).clamp(min=TINY), torch.zeros_like(F)
             for style, size in zip(styles, sizes, strict=True):
                 if bool(size.sum() > 0):
                     moved = toward(style.method, F, style.summaries[layer], weights=size)
-                    result = result + size / whole.clamp(min=1e-12) * moved
+                    result = result + size / whole * moved
             return result.view_as(x)
 
-        return render(self.decoder, seen, move, strength, detail).clamp(0, 1)
+        picture = render(self.decoder, seen, move, strength, detail)
+        if masks:  # where none reaches the photograph stays
+            reach = torch.stack(masks).sum(0).clamp(max=1).to(picture)
+            picture = torch.lerp(photograph, picture, reach)
+        return picture.clamp(0, 1)
 
 
 def onepass(
@@ -122,8 +129,9 @@ def onepass(
 
     content, style: (1, 3, H, W) RGB in [0, 1], any sizes. strength: 0 (the photograph) … 1. Several styles:
     mixed by `style_weights` >= 0 (none: all alike), or each in its own region by `masks`, one for each style,
-    (1, 1, H, W) or (H, W), >= 0, of any size; where no mask is the photograph stays. detail: how much of the photograph's fine detail, which the decoder
-    loses, is put back, 0 … 1. Raises ValueError for shapes, ranges and an unknown method.
+    (1, 1, H, W) or (H, W), >= 0, of any size; where no mask reaches the photograph stays. detail: how much
+    of the photograph's fine detail, which the decoder loses, is put back, 0 … 1: less is more painterly.
+    Raises ValueError for shapes, ranges and an unknown method.
     """
     pictures = [style] if isinstance(style, Tensor) else list(style)
     for name, picture in (("content", content), *(("style", picture) for picture in pictures)):
