@@ -78,7 +78,7 @@ def step_seconds(encoder: nstlib.Encoder, size: int, method: str, steps: int) ->
     objective = job.objective(content, style)
     marks = [time.perf_counter()]
     run = nstlib.synthesize(
-        content, lambda x: objective(x, encoder(x, objective.layers)), iterations=steps + 3
+        content, lambda x: objective(x, job.encode(x, objective.layers)), iterations=steps + 3
     )
     for _ in run:
         marks.append(time.perf_counter())

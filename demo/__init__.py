@@ -7,10 +7,13 @@ page.py down. Everything about pictures and methods is nstlib's; here is only sh
 
 import os
 
-# Three things must happen before Gradio and torch are imported, wherever the app is imported from:
+# This must happen before Gradio and torch are imported, wherever the app is imported from:
 # nothing is reported home, files lie in a folder of our own, and ZeroGPU (if this is one) is set up before
 # torch looks for CUDA.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+# Gradio also keeps a table of the last 10 000 events, and works it through with pandas after each: not here.
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
+os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
 
 from demo.runs import gpu  # isort: skip
 from demo.runs import files  # sets the folder that Gradio keeps its files in

@@ -78,7 +78,7 @@ def _whole(name: str, value: float | None) -> int | None:
     """Numbers come as JSON has them: 256.0 is whole, 1.5 and NaN are not."""
     if value is None:
         return None
-    if not math.isfinite(value) or value != int(value):
+    if not math.isfinite(value) or value != int(value) or abs(value) > 2**53:
         raise ValueError(f"{name} must be a whole number, got {value!r}")
     return int(value)
 

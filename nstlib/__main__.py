@@ -37,7 +37,15 @@ def _parser() -> argparse.ArgumentParser:
 
     transfer = commands.add_parser("transfer", help="give a picture the style of another")
     transfer.add_argument("content", type=Path, help="image file: what is shown")
-    transfer.add_argument("style", type=Path, help="image file: how it is painted")
+    transfer.add_argument("style", type=Path, nargs="+", help="image file: how it is painted; or several")
+    transfer.add_argument(
+        "--mask",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="image files, one for each style: it goes where white is",
+    )
+    transfer.add_argument("--initial", type=Path, help="image file to start from, instead of the content")
     transfer.set_defaults(run=_transfer)
     chosen_by.add_run(transfer)
 
@@ -67,9 +75,16 @@ def _encoder(settings: Settings, options: argparse.Namespace) -> Encoder:
 def _transfer(options: argparse.Namespace) -> int:
     check_output(options.output)
     settings = chosen_by.chosen(options)
-    content, style = load_image(options.content, settings.size), load_image(options.style, settings.size)
-    encoder = _encoder(settings, options)
-    return finish(recipes.transfer(content, style, settings, encoder=encoder), options)
+    content = load_image(options.content, settings.size)
+    steps = recipes.transfer(
+        content,
+        [load_image(style, settings.size) for style in options.style],
+        settings,
+        encoder=_encoder(settings, options),
+        masks=[load_image(mask).mean(1, keepdim=True) for mask in options.mask],
+        initial=options.initial and load_image(options.initial, settings.size),
+    )
+    return finish(steps, options)
 
 
 def _reconstruct(options: argparse.Namespace) -> int:
@@ -78,7 +93,7 @@ def _reconstruct(options: argparse.Namespace) -> int:
     settings = chosen_by.chosen(options)
     of_content = options.layer is not None and not options.layer.lstrip("+-").isdigit()
     if isinstance(base, Settings):  # a recipe: its sizes are meant, and what it reconstructed
-        changes = {"levels": base.levels} | changes
+        changes = {"levels": base.levels, "palette": base.palette} | changes
         made = read_recipe(options.recipe).get("kind")
         of_content |= options.layer is None and made == "reconstruct_content"
     picture, encoder = load_image(options.picture, settings.size), _encoder(settings, options)

@@ -79,11 +79,10 @@ def _opened(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[tuple[Image.
     try:
         if path is not None and not stat.S_ISREG(os.stat(path).st_mode):  # a pipe is waited for without end
             raise ImageError(f"{name} is no image file: it is a folder, a pipe or a device")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is stricter
-            file = Image.open(source, formats=_known())
-        with file:
-            yield file, name
+        with warnings.catch_warnings():  # of damaged tags, and of many pixels: our own limit is stricter
+            warnings.simplefilter("ignore")
+            with Image.open(source, formats=_known()) as file:
+                yield file, name
     except FileNotFoundError:
         raise FileNotFoundError(f"no such image file: {name}") from None
     except Image.DecompressionBombError:
@@ -241,9 +240,8 @@ def save_image(image: Tensor, path: str | os.PathLike[str], recipe: dict[str, An
 def read_recipe(source: str | os.PathLike[str] | IO[bytes]) -> dict[str, Any]:
     """The recipe embedded in a PNG by `save_image`. Raises ImageError where there is none."""
     recipe: Any = None
-    with contextlib.suppress(FileNotFoundError, ImageError, KeyError, ValueError, RecursionError):
-        with _opened(source) as (file, _):
-            recipe = json.loads(file.info[RECIPE_KEY])  # written before the pixels: nothing is decoded
+    with contextlib.suppress(FileNotFoundError, ImageError), _opened(source) as (file, _):
+        recipe = json.loads(file.info[RECIPE_KEY])  # written before the pixels: nothing is decoded
     if not isinstance(recipe, dict):
         raise ImageError(f"{source} holds no nstlib recipe; only PNG files that nstlib saved do")
     return recipe

@@ -3,17 +3,21 @@
 check the pictures → settle the settings → load the encoder → run (see synthesis/job.py)
 """
 
+import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from nstlib.encoders.encoder import Encoder, load_encoder
+from nstlib.feedforward.onepass import onepass
 from nstlib.synthesis import memory
 from nstlib.synthesis.job import Job, run
 from nstlib.synthesis.loop import Step
+from nstlib.synthesis.pyramid import resized
 from nstlib.synthesis.settings import PRESETS, Settings
 
 OURS = ("balanced", "draft", "fine")  # presets whose steps are meant for a start from the photograph
@@ -26,10 +30,12 @@ def _nothing() -> None: ...
 
 def transfer(
     content: Tensor,
-    style: Tensor,
+    style: Tensor | Sequence[Tensor],
     settings: Settings | str = "balanced",
     *,
     encoder: Encoder | str | None = None,
+    masks: Sequence[Tensor] = (),
+    initial: Tensor | None = None,
     between: Between = _nothing,
     **changes: Any,
 ) -> Iterator[Step]:
@@ -37,20 +43,58 @@ def transfer(
 
     content, style: (1, 3, H, W) RGB in [0, 1]; sizes may differ. settings: a `Settings`, or a preset's
     name; `changes` are fields of it: transfer(c, s, method="bn", gamma=2). encoder: a name or a loaded
-    Encoder, instead of the settings' own. between: called before each gradient of the calibration, where
-    no step is yielded for a while: what it raises ends the run. Every `step.image` has the content's size
-    and carries its recipe.
+    Encoder, instead of the settings' own.
+    style may be several pictures, mixed as `style_weights` says. masks: one for each style, (1, 1, H, W) or
+    (H, W), ≥ 0, of any size: the style goes where its mask is; where none is, the photograph stays.
+    initial: the picture to start from, instead of the content. between: called before each gradient of the
+    calibration, where no step is yielded for a while: what it raises ends the run.
+    Every `step.image` has the content's size and carries its recipe.
     Raises ValueError (TypeError for an unknown setting, MemoryError where the run would not fit; see
     synthesis/memory.py) at the call, before any work.
     """
     settings, network = _resolve(settings, encoder, changes)
+    styles = (style,) if isinstance(style, Tensor) else tuple(style)
     _check_image(content, "content")
-    _check_image(style, "style")
-    settings = memory.settle(settings, network, content.shape[2:], style.shape[2:])
-    return run(Job(settings, network, content, style, between))
+    for k, picture in enumerate(styles, 1):
+        _check_image(picture, "style" if len(styles) == 1 else f"style {k}")
+    _check_styles(settings, styles, len(masks))
+    areas = tuple(_mask(mask, content, k) for k, mask in enumerate(masks, 1))
+    if areas and not max(float(area.max()) for area in areas) > 0:
+        raise ValueError("all masks are empty: no style would go anywhere")
+    if initial is not None:
+        _check_image(initial, "initial")
+        initial = resized(initial, *content.shape[2:])
+    if initial is None and settings.start == "onepass":
+        initial = _one_pass(settings, network, content, styles, areas)
+    largest = max((picture.shape[2:] for picture in styles), key=math.prod)
+    settings = memory.settle(settings, network, content.shape[2:], largest)
+    return run(Job(settings, network, content, styles, areas, initial, between))
 
 
-def stylize(content: Tensor, style: Tensor, settings: Settings | str = "balanced", **options: Any) -> Tensor:
+def _one_pass(
+    settings: Settings,
+    network: Encoder,
+    content: Tensor,
+    styles: tuple[Tensor, ...],
+    masks: tuple[Tensor, ...],
+) -> Tensor:
+    """The picture of one pass, to start from; its encoder is the embedded one, whatever the run's."""
+    return onepass(
+        content,
+        styles,
+        settings.discrepancy.seeded(settings.seed),
+        style_weights=() if masks else settings.style_weights,
+        masks=masks,
+        encoder=network if network.name == "vgg19-slim" else "vgg19-slim",
+    )
+
+
+def stylize(
+    content: Tensor,
+    style: Tensor | Sequence[Tensor],
+    settings: Settings | str = "balanced",
+    **options: Any,
+) -> Tensor:
     """The last image of `transfer`, with the same arguments. Warns (RuntimeWarning) where a run failed."""
     return last(transfer(content, style, settings, **options)).image
 
@@ -67,7 +111,8 @@ def reconstruct_style(
     """A texture from noise with the style statistics of the first `layer` style layers (None: all): α = 0
     (paper, Figure 1). Yields Steps of the style's size, from one size only unless `levels` is given: small
     sizes would lend shallow layers the large pieces they cannot see. Raises ValueError for a layer out of
-    range. The presets "balanced", "draft" and "fine" stand for three times their steps here."""
+    range. Without the palette term unless `palette` is given: the texture shows what layers remember, and no
+    more. The presets "balanced", "draft" and "fine" stand for three times their steps here."""
     settings, network = _resolve(settings, encoder, _from_noise(settings) | changes)
     layers = settings.style_layers or network.style_layers
     layer = len(layers) if layer is None else layer
@@ -77,7 +122,7 @@ def reconstruct_style(
     weights = settings.layer_weights[:layer]
     settings = settings.replace(style_layers=layers[:layer], layer_weights=weights, alpha=0.0, start="random")
     settings = memory.settle(settings, network, style.shape[2:], style.shape[2:])
-    return run(Job(settings, network, None, style, between))
+    return run(Job(settings, network, None, style, between=between))
 
 
 def reconstruct_content(
@@ -97,7 +142,7 @@ def reconstruct_content(
     layers = settings.content_layers if layer is None else (layer,)
     settings = settings.replace(content_layers=layers, start="random", alpha=settings.alpha or 1.0)
     settings = memory.settle(settings, network, content.shape[2:], content.shape[2:])
-    return run(Job(settings, network, content, None, between))
+    return run(Job(settings, network, content, None, between=between))
 
 
 def last(steps: Iterator[Step]) -> Step:
@@ -112,10 +157,12 @@ def last(steps: Iterator[Step]) -> Step:
 
 
 def _from_noise(settings: Settings | str) -> dict[str, Any]:
-    """What a reconstruction changes in a preset: one size, and more steps, for it starts from nothing."""
+    """What a reconstruction changes in a preset: one size, more steps, for it starts from nothing, and no
+    palette term: it shows what layers remember, and no more."""
+    bare = {"levels": 1, "palette": 0.0}
     if not isinstance(settings, str) or settings not in OURS:
-        return {"levels": 1}
-    return {"levels": 1, "iterations": FROM_NOISE * PRESETS[settings].iterations}
+        return bare
+    return bare | {"iterations": FROM_NOISE * PRESETS[settings].iterations}
 
 
 def _resolve(
@@ -148,3 +195,35 @@ def _check_image(image: Tensor, name: str) -> None:
         raise ValueError(f"{name} must be an image (1, 3, H, W), got shape {tuple(image.shape)}")
     if not image.is_floating_point() or not bool(torch.isfinite(image).all()):
         raise ValueError(f"{name} must hold finite floating-point values in [0, 1]")
+
+
+def _check_styles(settings: Settings, styles: Sequence[Tensor], masks: int) -> None:
+    if not styles:
+        raise ValueError("style: need at least one picture")
+    weights = settings.style_weights
+    if masks and masks != len(styles):
+        raise ValueError(f"need one mask for each style: {masks} for {len(styles)}")
+    if masks and weights:
+        raise ValueError("style_weights mix styles everywhere, masks place them: give one or the other")
+    if weights and len(weights) != len(styles):
+        raise ValueError(
+            f"style_weights must hold one weight for each style: {len(weights)} for {len(styles)}"
+        )
+    if weights and not (min(weights) >= 0 and 0 < sum(weights) < math.inf):
+        raise ValueError(f"style_weights must be finite numbers >= 0 and not all zero, got {weights}")
+
+
+def _mask(mask: Tensor, content: Tensor, k: int) -> Tensor:
+    """A mask as (1, 1, H, W) of the content's size."""
+    if mask.dim() == 2:
+        mask = mask[None, None]
+    if mask.dim() != 4 or mask.shape[:2] != (1, 1) or mask.numel() == 0:
+        raise ValueError(f"mask {k} must be (H, W) or (1, 1, H, W), got shape {tuple(mask.shape)}")
+    mask = mask.to(content)
+    if not bool(torch.isfinite(mask).all()) or bool((mask < 0).any()):
+        raise ValueError(f"mask {k} must hold finite numbers >= 0")
+    if mask.shape[2:] == content.shape[2:]:
+        return mask
+    return interpolate(mask, content.shape[2:], mode="bilinear", antialias=True, align_corners=False).clamp(
+        min=0
+    )

@@ -21,10 +21,11 @@ FLOORS = [  # the rooms of nstlib/: each may import only from floors before its 
 ]
 WINGS = {  # inside a folder: each module may import only from modules before it
     "nstlib.alignment": [
-        {"kernels", "pointwise"},
+        {"kernels", "pointwise", "spectra"},
         {"moments"},
         {"discrepancy"},
-        {"gaussian", "wasserstein"},
+        {"gaussian", "wasserstein", "sliced", "central", "cubic", "landmarks", "witness", "palette"},
+        {"laplace", "registry"},
         {"methods"},
         {"transports"},
     ],
@@ -35,10 +36,10 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"encoder"},
     ],
     "nstlib.synthesis": [
-        {"optimizers", "allocator", "objective"},
-        {"loop"},
-        {"settings"},
-        {"pyramid", "memory"},
+        {"optimizers", "allocator", "objective", "colours"},
+        {"loop", "pixels"},
+        {"settings", "stopping"},
+        {"pyramid", "memory", "regions"},
         {"job"},
     ],
     "nstlib.feedforward": [
@@ -47,7 +48,7 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"onepass"},
     ],
     "nstlib.console": [{"options", "progress", "doctor", "mistakes", "start"}, {"passes"}],
-    "demo": [{"runs"}, {"parts"}, {"rooms"}, {"api"}, {"page"}],
+    "demo": [{"runs"}, {"door"}, {"parts"}, {"rooms"}, {"api"}, {"page"}],
 }
 FLOOR = {f"nstlib.{room}": number for number, rooms in enumerate(FLOORS) for room in rooms}
 RANK = {f"{wing}.{m}": rank for wing, order in WINGS.items() for rank, ms in enumerate(order) for m in ms}

@@ -10,7 +10,7 @@ import nstlib
 from nstlib.alignment.transports import optimal, remembered, toward
 from tests.oracles import features
 
-CLOSED = ["linear", "bn", "poly", "poly(c=3)", "wasserstein"]
+CLOSED = ["linear", "bn", "poly", "poly(c=3)", "wasserstein", "coral"]
 METHODS = [*CLOSED, "gaussian", "linear+bn", "bn:0.7+poly:0.3"]
 
 

@@ -2,9 +2,10 @@
 
     visitors   who listens, and how many runs a visitor has waiting; no Gradio
     house      the page as Gradio's Blocks, which takes files only from its own folder
-    door       what stands before it: the routes that exist, sizes of requests, headers
+    bodies     what a request may bring: sizes, times, fields
+    door       what stands before the house: the routes that exist, who may ask, headers
 
 Gradio 6.31 checks an uploaded file's path only where the client marks it as a file, and its events can be
 called by anyone, listed or not; the house closes that once for all components, whatever their events do.
-Read visitors, house, door.
+Read visitors, house, bodies, door.
 """

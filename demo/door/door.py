@@ -5,36 +5,29 @@ body small and of the expected shape. A body with an event is written anew from 
 own page sends, so that no other field reaches it.
 """
 
-import asyncio
 import json
 import re
 from typing import Any
 from urllib.parse import parse_qs
 
+from demo.door.bodies import SESSION, Message, Refused, again, bounded, read, shaped, written
 from demo.door.house import House, own_path
-from demo.runs import files
-from demo.runs.limits import LIMITS, size_in_bytes
+from demo.runs.limits import LIMITS
 
-Scope, Message = dict[str, Any], dict[str, Any]
+Scope = dict[str, Any]
 
 ROUTES = {
     "GET": r"""/ | /config/? | /theme\.css | /(assets|static|svelte)/.+ | /favicon\.ico | /robots\.txt
         | /manifest\.json | /pwa_icon(/\d{1,4})? | /login_check/?
         | /gradio_api/(info|theme\.css|app_id|login_check|startup-events|queue/data|queue/status
         |upload_progress)/? | /gradio_api/heartbeat/[\w-]{1,64}
-        | /gradio_api/call/(v2/)?\w{1,64}/[\w-]{1,64} | /gradio_api/file=.+""",
-    "POST": r"""/gradio_api/((run|api|call|call/v2)/(?P<name>\w{1,64})|queue/join|upload|cancel|reset)/?""",
+        | /gradio_api/call/\w{1,64}/[\w-]{1,64} | /gradio_api/file=.+""",
+    "POST": r"""/gradio_api/((run|api|call)/(?P<name>\w{1,64})|queue/join|upload|cancel|reset)/?""",
 }
 ROUTES["HEAD"] = ROUTES["GET"]
 ALLOWED = {method: re.compile(pattern, re.VERBOSE) for method, pattern in ROUTES.items()}
-EVENT_FIELDS = {"data", "event_data", "fn_index", "session_hash", "trigger_id"}
-OTHER_FIELDS = {"session_hash", "fn_index", "event_id"}  # of cancel and reset
-SESSION = re.compile(r"[\w-]{1,64}")
-BODY = 1_000_000  # bytes of an event
-MULTIPART = 100_000  # bytes of an upload besides its file
 AT_ONCE = 8  # requests of one address that are worked on at the same time
 RUNS = 2  # of one visitor, waiting or going on
-BODY_SECONDS = 60.0  # to send a request in
 FRAMES = "'self' https://huggingface.co https://*.hf.space" if LIMITS.public else "'self'"
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -42,14 +35,6 @@ HEADERS = [
     (b"content-security-policy", f"frame-ancestors {FRAMES}; object-src 'none'; base-uri 'self'".encode()),
 ]
 FILE_HEADERS = [*HEADERS[:2], (b"content-security-policy", b"default-src 'none'; sandbox")]
-
-
-class Refused(Exception):
-    """A request that goes no further: an HTTP status and words."""
-
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(words)
-        self.status, self.words = status, words
 
 
 class Door:
@@ -97,6 +82,8 @@ class Door:
             session = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[0]
             if not SESSION.fullmatch(session):
                 raise Refused(400, "A session is a short word.")
+            if session not in self.house._queue.pending_messages_per_session:
+                raise Refused(404, "This session has asked for nothing.")
             return session
         if path.startswith("/gradio_api/call/"):
             event = path.rstrip("/").rpartition("/")[2]
@@ -110,17 +97,17 @@ class Door:
             if number > AT_ONCE:
                 raise Refused(429, "Too many requests at once. Wait a moment.")
             if scope["path"].startswith("/gradio_api/upload"):
-                await self.app(scope, _bounded(scope, receive), send)
+                await self.app(scope, await bounded(scope, receive), send)
                 return
-            body = _shaped(await _read(receive), scope["path"])
+            body = shaped(await read(receive), scope["path"])
             if "data" in body:
                 self._check_event(body, name)
                 if not _direct(scope["path"]):
                     self._check_runs(body.get("session_hash"), address)
-            content = json.dumps(body).encode()
+            content = written(body)
             kept = [(k, v) for k, v in scope["headers"] if k not in (b"content-length", b"content-type")]
             kept += [(b"content-length", str(len(content)).encode()), (b"content-type", b"application/json")]
-            await self.app(scope | {"headers": kept}, _again(content, receive), send)
+            await self.app(scope | {"headers": kept}, again(content, receive), send)
 
     def _check_event(self, body: dict[str, Any], name: str | None) -> None:
         """Raises Refused unless the event exists, and here rather than in the browser."""
@@ -135,6 +122,7 @@ class Door:
 
     def _check_runs(self, session: str | None, address: str) -> None:
         """Raises Refused where a visitor has runs enough, or (on a public host) an address half the line."""
+        self.house.sweep()
         visitors, runs = self.house.visitors, self.house.runs()
         if session is not None:
             visitors.came_from(session, address)
@@ -154,80 +142,6 @@ def _address(scope: Scope) -> str:
     """Where a request comes from, as far as a public host's proxy says it; a word for the log of nobody."""
     forwarded = dict(scope["headers"]).get(b"x-forwarded-for", b"") if LIMITS.public else b""
     return forwarded.decode("latin-1").rpartition(",")[2].strip() or (scope.get("client") or ("?",))[0]
-
-
-async def _read(receive: Any) -> bytes:
-    """The body of a request. Raises Refused where it is too large, or too long in coming."""
-    body, more = b"", True
-    while more:
-        try:
-            message = await asyncio.wait_for(receive(), BODY_SECONDS)
-        except TimeoutError:
-            raise Refused(408, "The request did not arrive.") from None
-        if message["type"] == "http.disconnect":
-            raise Refused(400, "The request was broken off.")
-        body, more = body + message.get("body", b""), message.get("more_body", False)
-        if len(body) > BODY:
-            raise Refused(413, "This request is too large.")
-    return body
-
-
-def _shaped(body: bytes, path: str) -> dict[str, Any]:
-    """The fields of a request that Gradio's own page sends. Raises Refused for any other shape."""
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Refused(400, "This is no JSON.") from None
-    if not isinstance(found, dict):
-        raise Refused(400, "A request is an object.")
-    if "/call/v2/" in path:  # parameters by name
-        raise Refused(404, "There is nothing here.")
-    other = path.rstrip("/").endswith(("/cancel", "/reset"))
-    kept = {k: v for k, v in found.items() if k in (OTHER_FIELDS if other else EVENT_FIELDS)}
-    session, number = kept.get("session_hash"), kept.get("fn_index")
-    if not other and not isinstance(kept.get("data"), list):
-        raise Refused(400, "An event has a list of data.")
-    if session is not None and not (isinstance(session, str) and SESSION.fullmatch(session)):
-        raise Refused(400, "A session is a short word.")
-    if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
-        raise Refused(400, "An event is a number.")
-    if not isinstance(kept.get("trigger_id"), int | None) or not isinstance(kept.get("event_id"), str | None):
-        raise Refused(400, "This is no event.")
-    return kept
-
-
-def _bounded(scope: Scope, receive: Any) -> Any:
-    """`receive` of an upload, whose files together may be as large as one, while there is room for them."""
-    limit, taken = size_in_bytes(LIMITS.upload) + MULTIPART, 0
-    announced = dict(scope["headers"]).get(b"content-length", b"0")
-    if not announced.isdigit() or int(announced) > limit:
-        raise Refused(413, f"An upload may have at most {LIMITS.upload}.")
-    if files.stored() > LIMITS.store:
-        raise Refused(503, "There is no room for uploads just now. Try again in an hour.")
-
-    async def bounded() -> Message:
-        nonlocal taken
-        message: Message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > limit:
-            raise Refused(413, f"An upload may have at most {LIMITS.upload}.")
-        return message
-
-    return bounded
-
-
-def _again(body: bytes, receive: Any) -> Any:
-    """A `receive` that gives a body read before, then whatever comes after it."""
-    sent = False
-
-    async def again() -> Message:
-        nonlocal sent
-        if sent:
-            return dict(await receive())
-        sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return again
 
 
 def _with_headers(send: Any, headers: list[tuple[bytes, bytes]]) -> Any:

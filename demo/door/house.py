@@ -83,11 +83,18 @@ class House(gr.Blocks):
             raise gr.Error("A value of this request cannot be used.", print_exception=False) from error
         return [pictures.get(place, value) for place, value in enumerate(values)]
 
+    def sweep(self) -> None:
+        """Forgets what was to be said to sessions that neither listen nor have a run: Gradio keeps the
+        unread messages of 2000 of them, pictures and all."""
+        queue, running = self._queue, set(self.runs())
+        for session in list(queue.pending_messages_per_session):
+            if session not in running and not self.visitors.listening(session):
+                queue.pending_messages_per_session.pop(session, None)
+                queue.pending_event_ids_session.pop(session, None)
+
     def runs(self) -> list[str]:
         """The session of every run that waits or goes on."""
-        waiting = [e for line in self._queue.event_queue_per_concurrency_id.values() for e in line.queue]
-        active = [event for job in self._queue.active_jobs for event in job or ()]
-        return [event.session_hash for event in (*waiting, *active)]
+        return [event.session_hash for event in self._queue.event_ids_to_events.values()]
 
 
 def own_files(value: Any, level: int = 0) -> Any:
@@ -111,7 +118,7 @@ def own_path(path: Any) -> str:
     """The real path, if it is a file in the folder of uploads and results. Raises gr.Error."""
     folder = os.path.realpath(gr.utils.get_upload_folder())
     try:
-        real = os.path.realpath(path)
+        real: str = os.path.realpath(path)
         if os.path.commonpath([real, folder]) == folder and os.path.isfile(real):
             return real
     except (TypeError, ValueError, OSError):  # no text, a null byte, too long

@@ -58,7 +58,8 @@ def _folder() -> Path:
 
 _FOLDER = _folder()
 # Gradio's own default is shared by all apps of a machine, and anyone who knows a path there may read it.
-CACHE = Path(os.environ.setdefault("GRADIO_TEMP_DIR", str(_FOLDER / "cache")))
+CACHE = Path(os.environ.get("GRADIO_TEMP_DIR") or _FOLDER / "cache")
+os.environ["GRADIO_TEMP_DIR"] = str(CACHE)
 _decoding = threading.Lock()
 _stored: tuple[float, float] = (-math.inf, 0.0)  # when measured, bytes
 

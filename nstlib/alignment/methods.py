@@ -2,7 +2,9 @@
 
 method  = part ("+" part)*          weights are 1 where left out; equal parts are one, their weights added
 part    = name ["(" key "=" value ("," key "=" value)* ")"] [":" weight]
-name    = linear | poly | gram (= poly, c = 0) | gaussian | bn | wasserstein
+name    = linear | poly | gram (= poly, c = 0) | gaussian | bn                    the paper's
+        | wasserstein | sliced | energy | laplace | cubic | coral | cmd           others
+        | what `register` made known
 
 "gram"    "poly(c=100)"    "gaussian(factor=2)"    "bn:0.7+poly:0.3"
 
@@ -11,21 +13,34 @@ A text may come from a stranger: it is read once from left to right, and `LONGES
 """
 
 import re
-from collections.abc import Callable
 from typing import Any
 
+from nstlib.alignment.central import CentralMoments, Coral
+from nstlib.alignment.cubic import CubicMMD
 from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, Fusion, LinearMMD, PolynomialMMD
 from nstlib.alignment.gaussian import GaussianMMD
+from nstlib.alignment.laplace import LaplaceMMD
+from nstlib.alignment.registry import METHODS, load_installed, register
+from nstlib.alignment.sliced import EnergyDistance, SlicedWasserstein
 from nstlib.alignment.wasserstein import Wasserstein
 
-METHODS: dict[str, tuple[Callable[..., Discrepancy], dict[str, Callable[[str], Any]]]] = {
-    "linear": (LinearMMD, {}),
-    "poly": (PolynomialMMD, {"c": float}),
-    "gram": (PolynomialMMD, {}),
-    "gaussian": (GaussianMMD, {"sigma": float, "factor": float, "features": int, "estimator": str}),
-    "bn": (BNStatistics, {}),
-    "wasserstein": (Wasserstein, {"ridge": float}),
+BUILT_IN: dict[str, type[Discrepancy]] = {
+    "linear": LinearMMD,
+    "poly": PolynomialMMD,
+    "gram": PolynomialMMD,
+    "gaussian": GaussianMMD,
+    "bn": BNStatistics,
+    "wasserstein": Wasserstein,
+    "coral": Coral,
+    "cmd": CentralMoments,
+    "sliced": SlicedWasserstein,
+    "energy": EnergyDistance,
+    "laplace": LaplaceMMD,
+    "cubic": CubicMMD,
 }
+for _name, _method in BUILT_IN.items():
+    register(_name, _method)
+METHODS["gram"] = PolynomialMMD, {}  # c = 0 is what the word means
 LONGEST = 1000  # characters
 MOST_PARTS = 16  # different ones: each is a gradient a layer to calibrate, and a term a step
 MOST_FEATURES = 4096  # D of the Gaussian: eight times the default at the widest layer
@@ -35,6 +50,9 @@ _PART = re.compile(
 )
 
 
+__all__ = ["METHODS", "method", "register"]
+
+
 def method(text: str) -> Discrepancy:
     """The discrepancy that `text` spells, e.g. method("bn:0.7+poly:0.3"). `str` is its inverse.
 
@@ -42,6 +60,7 @@ def method(text: str) -> Discrepancy:
     option, and the bound for a text, a number of parts or of features beyond it; option values are
     checked by the method itself.
     """
+    load_installed()
     if len(text) > LONGEST:
         raise ValueError(f"a method has at most {LONGEST} characters, got {len(text)}")
     weights: dict[Discrepancy, float] = {}
@@ -91,5 +110,5 @@ def _part(name: str, options: str) -> Discrepancy:
             kind = known[key].__name__
             raise ValueError(f"{name}({key}=…) must be a {kind}, got {_shown(value)}") from None
     if arguments.get("features", 0) > MOST_FEATURES:
-        raise ValueError(f"gaussian(features=…) may be at most {MOST_FEATURES}, got {arguments['features']}")
+        raise ValueError(f"{name}(features=…) may be at most {MOST_FEATURES}, got {arguments['features']}")
     return make(**arguments)

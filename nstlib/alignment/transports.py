@@ -6,7 +6,7 @@ Every notion of style has one, and for all but the Gaussian kernel it is in clos
     BN            T(f) = (f − μ_F) σ_S/σ_F + μ_S             AdaIN (Huang and Belongie 2017)
     poly, c = 0   T(f) = A f,              A G_F Aᵀ = G_S    uncentred second moments G = FFᵀ/M
     poly, c > 0   T(f) = A (f − μ_F) + μ_S, A C_F Aᵀ = C_S   covariances C = G − μμᵀ, and the mean
-    wasserstein   the same, which is the very map whose cost it measures
+    wasserstein   the same, which is the very map whose cost it measures; coral: the same, F's mean kept
     gaussian      no closed form: the same first, then Newton steps of least change (`follow`)
     a fusion      Σ_k w_k T_k(f) / Σ_k w_k: the mixture of its parts' maps
 
@@ -26,6 +26,7 @@ from functools import singledispatch
 import torch
 from torch import Tensor
 
+from nstlib.alignment.central import Coral
 from nstlib.alignment.discrepancy import (
     BNStatistics,
     Discrepancy,
@@ -113,6 +114,11 @@ def _(d: PolynomialMMD, F: Tensor, summary: Summary, weights: Tensor | None = No
 def _(d: Wasserstein, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
     C = summary["root"] @ summary["root"] - summary["noise"]
     return with_moments(F, summary["mean"], C.to(F), weights)
+
+
+@moved.register
+def _(d: Coral, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+    return with_moments(F, mean(F, weights), summary["covariance"], weights)
 
 
 def with_moments(F: Tensor, μ_S: Tensor, C_S: Tensor, weights: Tensor | None = None) -> Tensor:

@@ -2,6 +2,7 @@
 
     content   Σ (F − P)² / Σ P²                     relative squared error of the content features P
     style     Σ_l w_l/Σw · Σ_k v_k · d_k(F_l, S_l) / Z_l^k      discrepancies d_k with fusion weights v_k
+    palette   Σ_k v_k · d_k(pixels) / Z^k              the style's colours and grain (see pixels.py)
     tv        mean of squared differences between neighbouring pixels
 
 The losses see features, never the network. Departures from the paper: its content term ½ Σ (F − P)² is
@@ -25,22 +26,28 @@ PULL = 20.0  # style gradient over content gradient at the reference image, for 
 
 @dataclass(frozen=True)
 class StyleTerm:
-    """weight · d(F_l, S_l) / scale for one layer l and one method: scale is the paper's Z_l^k."""
+    """weight · d(F_l, S_l) / scale for one layer l and one method: scale is the paper's Z_l^k.
+
+    positions: weights (1, M_l) of F's positions, where only a region is meant."""
 
     layer: str
     discrepancy: Discrepancy
     summary: Summary
     weight: float = 1.0
     scale: float = 1.0
+    positions: Tensor | None = None
+    name: str = ""  # of its curve, where that is not style/layer
 
     def __call__(self, features: Features) -> Tensor:
-        return self.weight / self.scale * self.discrepancy.distance(features[self.layer], self.summary).sum()
+        distance = self.discrepancy.distance(features[self.layer], self.summary, self.positions)
+        return self.weight / self.scale * distance.sum()
 
 
 def style_terms(
-    discrepancy: Discrepancy, features: Features, weights: dict[str, float]
+    discrepancy: Discrepancy, features: Features, weights: dict[str, float], shares: Features | None = None
 ) -> tuple[StyleTerm, ...]:
-    """One term per layer and part of the method; `weights` maps layers to w_l ≥ 0, made to add up to 1."""
+    """One term per layer and part of the method; `weights` maps layers to w_l ≥ 0, made to add up to 1.
+    shares: weights (1, M_l) of the style's positions at each layer, where several styles share it."""
     total = sum(weights.values())
     if not 0 < total < math.inf or min(weights.values()) < 0:
         raise ValueError(f"layer weights must be >= 0, not all zero and of a finite sum, got {weights}")
@@ -49,7 +56,12 @@ def style_terms(
     if not 0 < share < math.inf:
         raise ValueError(f"the weights of {discrepancy} must have a finite sum > 0")
     return tuple(
-        StyleTerm(layer, part, part.summary(features[layer]), weight / total * fraction / share)
+        StyleTerm(
+            layer,
+            part,
+            part.summary(features[layer], shares[layer] if shares else None),
+            weight / total * fraction / share,
+        )
         for layer, weight in weights.items()
         for part, fraction in parts
         if weight > 0 and fraction > 0
@@ -76,19 +88,20 @@ class Objective:
     beta: float = 1.0
     gamma: float = 1.0
     tv: float = 0.0
+    palette: tuple[StyleTerm, ...] = ()
 
     @property
     def layers(self) -> tuple[str, ...]:
         """The layers whose features the terms need."""
-        return tuple(dict.fromkeys([*self.content, *(term.layer for term in self.style)]))
+        return tuple(dict.fromkeys([*self.content, *(t.layer for t in (*self.style, *self.palette))]))
 
     def __call__(self, image: Tensor, features: Features) -> dict[str, Tensor]:
         """{"content/relu4_2": …, "style/relu1_1": …, "tv": …}: scalars, differentiable in the image."""
         terms: dict[str, Tensor] = {}
         for layer, P in self.content.items():
             terms[f"content/{layer}"] = self.alpha / len(self.content) * content_error(features[layer], P)
-        for term in self.style:
-            name, value = f"style/{term.layer}", self.beta * self.gamma * term(features)
+        for term in (*self.style, *self.palette):
+            name, value = term.name or f"style/{term.layer}", self.beta * self.gamma * term(features)
             terms[name] = terms[name] + value if name in terms else value
         if self.tv:
             terms["tv"] = self.tv * total_variation(image)
@@ -109,7 +122,8 @@ def calibrate(
     content's, and Z_l^k per layer and kernel. Here both are measured, once, at a `reference` image
     (1, 3, H, W): Z_l^k makes each layer's and each part's gradient of unit length, β makes their sum
     `PULL` times as long as the content's (1 where there is no content term). Near the end of a run
-    style gradients have shrunk by about that much, so γ = 1 is an even trade there.
+    style gradients have shrunk by about that much, so γ = 1 is an even trade there. The palette's parts
+    get unit gradients, too, and the same β, but no say in it: they come on top of the bare method.
     keep_graph=False encodes anew for every gradient: less memory. between: called before each gradient,
     of which there is one for each part and layer; what it raises ends the calibration.
     """
@@ -125,15 +139,17 @@ def calibrate(
             [content_error(features[layer], P) for layer, P in objective.content.items()]
         ).mean()
 
-    style, pull = [], torch.zeros_like(x)
+    style, palette, pull = [], [], torch.zeros_like(x)
     for term in objective.style:
         bare = gradient(replace(term, weight=1.0, scale=1.0))
         style.append(replace(term, scale=_length(bare)))
         pull += term.weight / style[-1].scale * bare
-    if not style or not objective.content:
-        return replace(objective, style=tuple(style), beta=1.0)
-    beta = PULL * _length(gradient(content)) / _length(pull)
-    return replace(objective, style=tuple(style), beta=beta)
+    for term in objective.palette:
+        palette.append(replace(term, scale=_length(gradient(replace(term, weight=1.0, scale=1.0)))))
+    beta = 1.0
+    if style and objective.content:
+        beta = PULL * _length(gradient(content)) / _length(pull)
+    return replace(objective, style=tuple(style), palette=tuple(palette), beta=beta)
 
 
 def _length(gradient: Tensor) -> float:

@@ -12,9 +12,10 @@ from nstlib.alignment.discrepancy import Discrepancy
 from nstlib.alignment.methods import method as parse_method
 from nstlib.encoders.encoder import ENCODERS, Pooling
 from nstlib.encoders.precision import DTYPES, DType
+from nstlib.synthesis.colours import Colours
 from nstlib.synthesis.loop import OptimizerName
 
-Start = Literal["content", "random"]
+Start = Literal["content", "random", "onepass"]
 Memory = Literal["auto", "fast", "small"]
 
 
@@ -30,7 +31,7 @@ class Settings:
     """The choices of a run. Raises ValueError, naming the field, for a value out of range."""
 
     method: str | Discrepancy = knob(
-        "linear", "what style is: linear, poly, gaussian, bn, or a sum like bn:0.7+poly:0.3"
+        "linear", "what style is: linear, poly, gaussian, bn, wasserstein, or a sum like bn:0.7+poly:0.3"
     )
     gamma: float = knob(1.0, "balance γ: 0.1 keeps the content, 20 is nearly all style", 1e-3, 1e4)
     size: int = knob(512, "longest side of the pictures, in pixels", 32, 4096)
@@ -43,8 +44,20 @@ class Settings:
         (), "layers whose features are the content (none: the encoder's own)"
     )
     alpha: float = knob(1.0, "content weight α (0: texture only)", 0, 1e4)
+    palette: float = knob(1.0, "pull to the style's own colours and grain (0: the bare method)", 0, 100)
+    colours: Colours = knob(
+        "style",
+        "whose colours: the style's; or the content's, by luminance only or by mean and covariance",
+        choices=("style", "luminance", "content"),
+    )
+    style_scale: float = knob(1.0, "size of the style picture against its own: larger strokes", 0.1, 8)
+    style_weights: tuple[float, ...] = knob((), "how much each of several styles counts (none: all alike)")
     tv: float = knob(0.0, "total variation weight, against fine grain", 0, 1e4)
-    start: Start = knob("content", "first image", choices=("content", "random"))
+    start: Start = knob(
+        "content",
+        "first image: the content, noise, or the picture of one pass",
+        choices=("content", "random", "onepass"),
+    )
     optimizer: OptimizerName = knob("lbfgs", "optimiser", choices=("lbfgs", "adam"))
     lr: float | None = knob(
         None, "step size: pixel values for Adam (0.02), a factor for L-BFGS (1)", 1e-6, 10
@@ -101,7 +114,9 @@ class Settings:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Settings":
-        """The inverse of `as_dict`, also after a trip through JSON."""
+        """The inverse of `as_dict`, also after a trip through JSON. Recipes from before the palette term
+        were bare methods."""
+        values = {"palette": 0.0} | values
         return cls().replace(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
@@ -112,10 +127,13 @@ PRESETS: dict[str, Settings] = {
     "draft": Settings(iterations=32, size=256),
     # The loss has nearly settled: four times the time.
     "fine": Settings(iterations=320),
+    # One pass for the strokes and colours, a few steps for the rest.
+    "polish": Settings(start="onepass", iterations=12, levels=1),
     # Li et al. 2017, §4: VGG-19, relu4_2 and reluL_1 with w_l = 1, random start, at most 1000 iterations,
     # until the relative change is under 0.5 %. Their four methods are one `method=` away.
     "paper": Settings(
         method="linear",
+        palette=0.0,
         encoder="vgg19",
         start="random",
         levels=1,
@@ -124,12 +142,19 @@ PRESETS: dict[str, Settings] = {
     ),
     # Gatys et al. 2016: Gram matrices, average pooling, random start.
     "gatys": Settings(
-        method="gram", encoder="vgg19", pooling="avg", start="random", levels=1, iterations=1000
+        method="gram",
+        palette=0.0,
+        encoder="vgg19",
+        pooling="avg",
+        start="random",
+        levels=1,
+        iterations=1000,
     ),
     # The widely used PyTorch tutorial: Gram matrices before the ReLU at the first five convolutions,
     # content at the fourth, from the photograph, 300 steps of L-BFGS.
     "tutorial": Settings(
         method="gram",
+        palette=0.0,
         encoder="vgg19",
         style_layers=("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"),
         content_layers=("conv2_2",),

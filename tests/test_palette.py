@@ -1,0 +1,152 @@
+"""The palette term: nearest colours against a search through all, and what it does to a run."""
+
+import colorsys
+
+import oracles
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+import nstlib
+from nstlib.alignment.palette import CELLS, Palette, confined, lab, nearest
+from nstlib.synthesis import pixels
+
+
+def colours(count: int, seed: int) -> Tensor:
+    return torch.rand(1, 3, count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("rgb", "expected"),
+    [
+        ((1, 1, 1), (100, 0, 0)),
+        ((0, 0, 0), (0, 0, 0)),
+        ((1, 0, 0), (53.24, 80.09, 67.20)),
+        ((0, 0, 1), (32.30, 79.19, -107.86)),
+        ((0.5, 0.5, 0.5), (53.39, 0, 0)),
+    ],
+)
+def test_lab_of_known_colours(rgb: tuple[float, ...], expected: tuple[float, ...]) -> None:
+    found = lab(torch.tensor(rgb, dtype=torch.float64))
+    assert found.tolist() == pytest.approx(expected, abs=0.05)
+
+
+@given(st.integers(1, 40), st.integers(0, 999))
+@settings(max_examples=20, deadline=None)
+def test_the_nearest_colour_is_the_nearest_of_all(count: int, seed: int) -> None:
+    """Up to the table's cells: what it names is no further (in Lab) than the true nearest and two cells' width."""
+    S, F = colours(count, seed), colours(30, seed + 1)
+    found = nearest(F, Palette().summary(S))
+    distances = torch.cdist(lab(F[0].mT), lab(S[0].mT)).amin(1)
+    named = (lab(F[0].mT) - lab(found[0].mT)).norm(dim=1)
+    for f, d, n in zip(F[0].mT, distances, named, strict=True):
+        cell = torch.stack(
+            [(f + s * e).clamp(0, 1) for s in (-1, 1) for e in torch.eye(3).double() / (CELLS - 1)]
+        )
+        width = (lab(cell) - lab(f)).norm(dim=1).max()
+        assert n <= d + 2 * width
+
+
+def test_no_distance_in_the_styles_own_colours_and_the_square_beyond() -> None:
+    S = torch.tensor([[[0.2, 0.8], [0.2, 0.8], [0.2, 0.8]]]).double()
+    assert Palette()(S, S).item() == 0
+    F = torch.tensor([[[0.3, 0.8], [0.2, 0.8], [0.2, 0.8]]]).double()  # one of two pixels 0.1 away
+    assert Palette(free=0.02)(F, S).item() == pytest.approx(0.08**2 / 2)
+    assert Palette(free=0.1)(F, S).item() == pytest.approx(0)
+
+
+def test_pink_lies_within_the_spread_of_red_and_white_but_not_in_their_palette() -> None:
+    red, white, pink = (
+        torch.tensor([c]).view(1, 3, 1) for c in ([0.9, 0.1, 0.1], [1.0, 1, 1], [0.95, 0.55, 0.55])
+    )
+    S = torch.cat([red, white], -1)
+    assert nstlib.LinearMMD()(pink, S).item() == pytest.approx(0, abs=1e-12)
+    assert Palette()(pink, S).item() > 0.05
+
+
+def test_gradient_and_weights() -> None:
+    S, F = colours(6, 1), colours(9, 2)
+    weights = torch.rand(1, 9, generator=torch.Generator().manual_seed(3)).double()
+    summary = Palette().summary(S)
+    leaf = F.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(Palette().distance(leaf, summary, weights).sum(), leaf)
+    expected = oracles.numeric_gradient(lambda x: Palette().distance(x, summary, weights).sum(), F)
+    torch.testing.assert_close(gradient, expected, rtol=1e-5, atol=1e-8)
+    only = torch.tensor([[0.0, 1, 0, 0, 0, 0]])
+    assert nearest(F, Palette().summary(S, only)).allclose(S[..., 1:2])
+
+
+def test_confined_keeps_what_is_near_and_bounds_what_is_far() -> None:
+    S, F = colours(5, 1), colours(400, 2)
+    summary = Palette().summary(S)
+    before = (F - nearest(F, summary)).norm(dim=1)
+    target = nearest(F, summary)
+    moved = confined(F, summary, knee=0.1, reach=0.2)
+    after = (moved - target).norm(dim=1)
+    assert after.max() <= 0.2
+    assert torch.equal(before <= 0.1, (moved - F).abs().amax(1) < 1e-12)
+    order = before.argsort()
+    assert (after[0, order[0]].diff() >= -1e-12).all()  # further stays further
+
+
+def test_shapes_and_ranges_are_checked() -> None:
+    with pytest.raises(ValueError, match="pixels"):
+        Palette()(torch.rand(1, 4, 5), torch.rand(1, 4, 5))
+    with pytest.raises(ValueError, match="free"):
+        Palette(free=-1)
+
+
+def test_grain_is_what_a_blur_takes_away() -> None:
+    flat = torch.full((1, 3, 8, 9), 0.3)
+    ramp = torch.linspace(0, 1, 9).expand(1, 3, 8, 9)
+    board = (torch.arange(8).view(-1, 1) + torch.arange(9)).remainder(2).float().expand(1, 3, 8, 9)
+    found = [pixels.features(x)["grain"].view(x.shape)[..., 1:-1, 1:-1] for x in (flat, ramp, board)]
+    assert found[0].abs().max() < 1e-6
+    assert found[1].abs().max() < 1e-6
+    assert found[2].abs().sub(0.5).abs().max() < 1e-6  # all of a checkerboard but its mean
+
+
+def hues(image: Tensor) -> set[int]:
+    """The hues in twelfths of the circle of an image's saturated pixels."""
+    found = set()
+    for r, g, b in image[0].flatten(1).mT.tolist():
+        h, s, v = colorsys.rgb_to_hsv(r, g, b)
+        if s > 0.5 and v > 0.4:
+            found.add(round(12 * h) % 12)
+    return found
+
+
+def test_a_run_uses_the_styles_colours_only() -> None:
+    """A green photograph, a style of blue and white stripes: no green, yellow or red stays in the picture."""
+    generator = torch.Generator().manual_seed(0)
+    content = torch.rand(1, 3, 6, 8, generator=generator).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    style = torch.tensor([0.1, 0.2, 0.8]).view(1, 3, 1, 1).expand(1, 3, 48, 64).clone()
+    style[..., ::8] = style[..., 1::8] = 1
+    far = {}
+    for palette in (0, 1):
+        image = nstlib.stylize(content, style, iterations=12, palette=palette, dtype="float32")
+        d = Palette(free=0)
+        far[palette] = d(image.flatten(2), style.flatten(2)).item() ** 0.5
+    assert far[1] < 0.06  # root mean square RGB distance: within reach
+    assert far[1] < far[0] / 3
+    assert hues(image) <= {7, 8}
+
+
+def test_palette_zero_is_the_bare_method() -> None:
+    """No term, no clean-up: the last image is the loop's own."""
+    content = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(1))
+    style = torch.rand(1, 3, 48, 48, generator=torch.Generator().manual_seed(2))
+    steps = list(nstlib.transfer(content, style, iterations=3, palette=0, dtype="float32"))
+    assert not any(name.startswith("palette") for name in steps[-1].terms)
+    steps = list(nstlib.transfer(content, style, iterations=3, dtype="float32"))
+    assert {name for name in steps[-1].terms if name.startswith("palette")} == {
+        "palette/colours",
+        "palette/nearest",
+        "palette/grain",
+    }
+    for name in ("paper", "gatys", "tutorial"):
+        assert nstlib.PRESETS[name].palette == 0
+    assert nstlib.Settings.from_dict({"method": "bn"}).palette == 0  # a recipe from before
+    assert nstlib.Settings().palette > 0
