@@ -13,6 +13,7 @@
     registry      names for methods from outside the package
     palette       which colours a style has at all
     methods       methods by name: "bn:0.7+poly:0.3"
+    transports    the maps that send them to zero
     moments       means, variances and Gram matrices, with one-pass gradients
     spectra       random frequencies and directions
     pointwise     matrix products over positions, the fast way
@@ -30,6 +31,7 @@ from nstlib.alignment.landmarks import KernelMMD
 from nstlib.alignment.laplace import LaplaceMMD
 from nstlib.alignment.methods import METHODS, method, register
 from nstlib.alignment.sliced import EnergyDistance, SlicedWasserstein
+from nstlib.alignment.transports import transport
 from nstlib.alignment.wasserstein import Wasserstein
 from nstlib.alignment.witness import permutation_test, pull, witness
 
@@ -55,5 +57,6 @@ __all__ = [
     "permutation_test",
     "pull",
     "register",
+    "transport",
     "witness",
 ]
