@@ -5,17 +5,23 @@ for visitors are environment variables too (demo/runs/limits.py).
 """
 
 import os
+import signal
 import sys
 import threading
 
+from starlette.middleware import Middleware
+
 from demo import page
+from demo.door.door import Door
 from demo.parts import theme
 from demo.runs import engine
 from demo.runs.limits import LIMITS
 from nstlib.synthesis.allocator import keep_memory
 
+SESSIONS = 64  # whose last values Gradio remembers, grids of pictures included; it would keep 10 000
+
 demo = page.build()
-demo.queue(max_size=LIMITS.queue, default_concurrency_limit=1)
+demo.queue(max_size=LIMITS.queue, default_concurrency_limit=1, api_open=False)
 
 
 def has_desktop() -> bool:
@@ -31,6 +37,7 @@ def main() -> None:
     """Serves the app until it is interrupted."""
     engine.set_threads()
     keep_memory()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a host's stop is a Ctrl-C: it tidies up
     threading.Thread(target=engine.warm_up, daemon=True).start()
     demo.launch(
         theme=theme.theme(),
@@ -38,6 +45,9 @@ def main() -> None:
         inbrowser=has_desktop(),
         show_error=True,
         max_file_size=LIMITS.upload,
+        enable_monitoring=False,
+        state_session_capacity=SESSIONS,
+        app_kwargs={"middleware": [Middleware(Door, house=demo)], "docs_url": None, "redoc_url": None},
         ssr_mode=False,
         run_history=False,
         footer_links=["api", "settings"],

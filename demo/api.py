@@ -6,6 +6,7 @@ job = Client(url).submit(handle_file("photo.jpg"), handle_file("painting.jpg"), 
 for image, info in job: ...
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -27,24 +28,25 @@ Answer = tuple[str, dict[str, Any]]
 def stylize(
     content: str,
     style: str,
-    method: str = "linear",
-    gamma: float = 1.0,
-    size: int = 256,
-    iterations: int = nstlib.Settings().iterations,
+    method: str | None = None,
+    gamma: float | None = None,
+    size: int | None = None,
+    iterations: int | None = None,
     seed: int = 0,
-    encoder: str = "vgg19-slim",
+    encoder: str | None = None,
     preset: str = "balanced",
 ) -> Iterator[Answer]:
     """Gives `content` the style of `style`; streams (picture, info) about once a second.
 
-    The last picture is a PNG that carries its recipe. info: step, total, seconds, terms, done, note.
+    What is left out is as the preset has it. The last picture is a PNG that carries its recipe.
+    info: step, total, seconds, terms, done, note.
     """
     try:
         if problem := messages.missing(content, style):
             raise ValueError(problem)
         if preset not in nstlib.PRESETS:
             raise ValueError(f"unknown preset {preset!r}; presets are {', '.join(nstlib.PRESETS)}")
-        chosen = _chosen(nstlib.PRESETS[preset], method, gamma, size, iterations, seed, encoder)
+        chosen = _chosen(controls.fitting(preset), method, gamma, size, iterations, seed, encoder)
         job = Job(controls.within_limits(chosen), content, style, seconds=LIMITS.seconds)
         yield from _answers(job, reproduce.file_name(chosen, content, style))
     except Exception as error:
@@ -52,17 +54,33 @@ def stylize(
 
 
 def _chosen(
-    base: nstlib.Settings, method: str, gamma: float, size: int, iterations: int, seed: int, encoder: str
+    base: nstlib.Settings,
+    method: str | None,
+    gamma: float | None,
+    size: float | None,
+    iterations: float | None,
+    seed: float | None,
+    encoder: str | None,
 ) -> nstlib.Settings:
-    """`base` with a caller's choices; whole numbers may arrive as floats. Raises ValueError out of range."""
-    return base.replace(
-        method=method,
-        gamma=gamma,
-        size=int(size),
-        iterations=int(iterations),
-        seed=int(seed),
-        encoder=encoder,
-    )
+    """`base` with what a caller chose. Raises ValueError that names the field."""
+    changes = {
+        "method": method or None,
+        "gamma": gamma,
+        "size": _whole("size", size),
+        "iterations": _whole("iterations", iterations),
+        "seed": _whole("seed", seed),
+        "encoder": encoder or None,
+    }
+    return base.replace(**{name: value for name, value in changes.items() if value is not None})
+
+
+def _whole(name: str, value: float | None) -> int | None:
+    """Numbers come as JSON has them: 256.0 is whole, 1.5 and NaN are not."""
+    if value is None:
+        return None
+    if not math.isfinite(value) or value != int(value) or abs(value) > 2**53:
+        raise ValueError(f"{name} must be a whole number, got {value!r}")
+    return int(value)
 
 
 def _answers(job: Job, name: str) -> Iterator[Answer]:
@@ -90,19 +108,20 @@ def compare(
     content: str,
     style: str,
     kind: str = "methods",
-    method: str = "linear",
-    gamma: float = 1.0,
-    size: int = comparisons.SIZE,
-    iterations: int = comparisons.STEPS,
+    method: str | None = None,
+    gamma: float | None = None,
+    size: int | None = None,
+    iterations: int | None = None,
     seed: int = 0,
-    encoder: str = "vgg19-slim",
+    encoder: str | None = None,
 ) -> Iterator[Answer]:
     """Several answers on one sheet: the four methods, a sweep of γ ("gamma") or of a fusion ("fusion").
 
     Streams (sheet, info) each time a picture is finished. info: finished, total, labels, done.
     """
     try:
-        chosen = _chosen(nstlib.Settings(), method, gamma, size, iterations, seed, encoder)
+        usual = nstlib.Settings(size=comparisons.SIZE, iterations=comparisons.STEPS)
+        chosen = _chosen(usual, method, gamma, size, iterations, seed, encoder)
         grid = comparisons.plan(kind, controls.within_limits(chosen), content, style, LIMITS.seconds)
         yield from _sheets(grid)
     except Exception as error:
@@ -130,24 +149,24 @@ def _sheets(grid: Grid) -> Iterator[Answer]:
 
 def build() -> None:
     """Registers the endpoints: their components are never shown, they give types and defaults."""
-    usual = controls.DEFAULTS
     with gr.Row(visible=False):
-        _endpoint(
-            stylize,
-            _text(usual.method, "method"),
-            *_numbers(gamma=usual.gamma, size=usual.size, iterations=usual.iterations, seed=usual.seed),
-            _encoders(),
-            gr.Dropdown(list(nstlib.PRESETS), value="balanced", label="preset"),
-        )
+        _endpoint(stylize, *_options(), gr.Dropdown(list(nstlib.PRESETS), value="balanced", label="preset"))
         _endpoint(
             compare,
             gr.Dropdown(list(comparisons.KINDS.values()), value="methods", label="kind"),
-            _text(usual.method, "method"),
-            *_numbers(
-                gamma=usual.gamma, size=comparisons.SIZE, iterations=comparisons.STEPS, seed=usual.seed
-            ),
-            _encoders(),
+            *_options(),
         )
+
+
+def _options() -> list[gr.components.Component]:
+    """What a caller may leave out; whole numbers are checked here, where the field can be named."""
+    numbers = [gr.Number(None, label=name) for name in ("gamma", "size", "iterations")]
+    return [
+        gr.Textbox(None, label="method"),
+        *numbers,
+        gr.Number(0, label="seed"),
+        gr.Dropdown(list(LIMITS.encoders), value=None, label="encoder"),
+    ]
 
 
 def _endpoint(function: Callable[..., Iterator[Answer]], *options: gr.components.Component) -> None:
@@ -155,16 +174,3 @@ def _endpoint(function: Callable[..., Iterator[Answer]], *options: gr.components
     inputs = [pictures.picture("content"), pictures.picture("style"), *options]
     outputs = [gr.Image(type="filepath", format="png", label="picture"), gr.JSON(label="info")]
     gr.Button(name).click(function, inputs, outputs, api_name=name, **HEAVY)
-
-
-def _text(value: object, label: str) -> gr.Textbox:
-    return gr.Textbox(str(value), label=label)
-
-
-def _numbers(**values: float) -> list[gr.Number]:
-    whole = ("size", "iterations", "seed")
-    return [gr.Number(v, label=name, precision=0 if name in whole else None) for name, v in values.items()]
-
-
-def _encoders() -> gr.Dropdown:
-    return gr.Dropdown(list(LIMITS.encoders), value=controls.DEFAULTS.encoder, label="encoder")

@@ -3,6 +3,7 @@
 import gradio as gr
 
 from demo import api
+from demo.door.house import House
 from demo.parts import controls, pictures
 from demo.rooms import compare, idea, inside, stylize
 from demo.rooms.room import QUIET
@@ -23,11 +24,9 @@ NAME_EXAMPLES = """() => {
 }"""
 
 
-def build() -> gr.Blocks:
+def build() -> House:
     """The whole app, ready for `queue` and `launch`."""
-    blocks: gr.Blocks = gr.Blocks(
-        title="Style transfer, demystified", analytics_enabled=False, delete_cache=(1800, 7200)
-    )
+    blocks = House(title="Style transfer, demystified", analytics_enabled=False, delete_cache=(1800, 7200))
     with blocks:
         gr.Markdown(TITLE, elem_classes="nst-title")
         with gr.Row(equal_height=False, elem_classes="nst-page"):

@@ -28,23 +28,44 @@ Reading order: alignment/kernels → alignment/discrepancy (the paper) → synth
 
 import sys
 
+import nstlib.console.start  # noqa: F401 - before torch
 from nstlib.alignment import (
     METHODS,
     BNStatistics,
+    CentralMoments,
+    Coral,
+    CubicMMD,
     Discrepancy,
+    EnergyDistance,
     Fusion,
     GaussianMMD,
+    KernelMMD,
+    LaplaceMMD,
     LinearMMD,
     PolynomialMMD,
+    SlicedWasserstein,
     Wasserstein,
     kernels,
     method,
     mmd2,
+    permutation_test,
+    pull,
+    register,
+    witness,
 )
 from nstlib.encoders import ENCODERS, Encoder, WeightsError, load_encoder
 from nstlib.images import ImageError, load_image, read_recipe, save_image, to_pil
 from nstlib.recipes import reconstruct_content, reconstruct_style, stylize, transfer
-from nstlib.synthesis import PRESETS, Objective, Settings, Step, calibrate, synthesize
+from nstlib.synthesis import (
+    PRESETS,
+    Objective,
+    Settings,
+    Step,
+    calibrate,
+    p_values,
+    synthesize,
+    until_indistinguishable,
+)
 from nstlib.version import __version__
 
 sys.modules["nstlib.kernels"] = kernels  # `from nstlib.kernels import gaussian` is a public spelling, too
@@ -54,15 +75,22 @@ __all__ = [
     "METHODS",
     "PRESETS",
     "BNStatistics",
+    "CentralMoments",
+    "Coral",
+    "CubicMMD",
     "Discrepancy",
     "Encoder",
+    "EnergyDistance",
     "Fusion",
     "GaussianMMD",
     "ImageError",
+    "KernelMMD",
+    "LaplaceMMD",
     "LinearMMD",
     "Objective",
     "PolynomialMMD",
     "Settings",
+    "SlicedWasserstein",
     "Step",
     "Wasserstein",
     "WeightsError",
@@ -73,12 +101,18 @@ __all__ = [
     "load_image",
     "method",
     "mmd2",
+    "p_values",
+    "permutation_test",
+    "pull",
     "read_recipe",
     "reconstruct_content",
     "reconstruct_style",
+    "register",
     "save_image",
     "stylize",
     "synthesize",
     "to_pil",
     "transfer",
+    "until_indistinguishable",
+    "witness",
 ]

@@ -1,21 +1,20 @@
 """The command line: python -m nstlib transfer | reconstruct | doctor.
 
 Every setting of `Settings` is an option, drawn from its fields. A mistake gives one line and exit code
-2. Ctrl-C stops a run and saves the last image.
+2. Ctrl-C and SIGTERM stop a run and save the last image.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-import torch
-
 from nstlib import recipes
 from nstlib.console import options as chosen_by
 from nstlib.console.doctor import doctor
+from nstlib.console.mistakes import told
 from nstlib.console.progress import finish
-from nstlib.encoders import Encoder, WeightsError, load_encoder
-from nstlib.images import load_image, read_recipe
+from nstlib.encoders import Encoder, load_encoder
+from nstlib.images import check_output, load_image, read_recipe
 from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.settings import Settings
 from nstlib.version import __version__
@@ -25,18 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit code (0 done, 2 a mistake in what was asked, 1 a failed run)."""
     options = _parser().parse_args(arguments)
     keep_memory()
-    try:
-        return int(options.run(options))
-    except (ValueError, TypeError, OSError, WeightsError) as error:
-        print(f"nstlib: {error}", file=sys.stderr)
-        return 2
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        hint = str(error) if isinstance(error, MemoryError) and str(error) else "out of memory"
-        print(f"nstlib: {hint}; try a smaller --size or --encoder vgg19-slim", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:  # before the first image
-        print("nstlib: stopped", file=sys.stderr)
-        return 130
+    return told(lambda: options.run(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,6 +70,7 @@ def _encoder(settings: Settings, options: argparse.Namespace) -> Encoder:
 
 
 def _transfer(options: argparse.Namespace) -> int:
+    check_output(options.output)
     settings = chosen_by.chosen(options)
     content = load_image(options.content, settings.size)
     steps = recipes.transfer(
@@ -96,12 +85,14 @@ def _transfer(options: argparse.Namespace) -> int:
 
 
 def _reconstruct(options: argparse.Namespace) -> int:
+    check_output(options.output)
     base, changes = chosen_by.base(options), chosen_by.given(options)
     settings = chosen_by.chosen(options)
     of_content = options.layer is not None and not options.layer.lstrip("+-").isdigit()
     if isinstance(base, Settings):  # a recipe: its sizes are meant, and what it reconstructed
         changes = {"levels": base.levels, "palette": base.palette} | changes
-        of_content |= options.layer is None and read_recipe(options.recipe)["kind"] == "reconstruct_content"
+        made = read_recipe(options.recipe).get("kind")
+        of_content |= options.layer is None and made == "reconstruct_content"
     picture, encoder = load_image(options.picture, settings.size), _encoder(settings, options)
     if of_content:
         steps = recipes.reconstruct_content(picture, options.layer, base, encoder=encoder, **changes)

@@ -5,7 +5,7 @@ check the pictures → settle the settings → load the encoder → run (see syn
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -21,6 +21,10 @@ from nstlib.synthesis.settings import PRESETS, Settings
 
 OURS = ("balanced", "draft", "fine")  # presets whose steps are meant for a start from the photograph
 FROM_NOISE = 3  # times as many steps
+Between = Callable[[], None]
+
+
+def _nothing() -> None: ...
 
 
 def transfer(
@@ -31,6 +35,7 @@ def transfer(
     encoder: Encoder | str | None = None,
     masks: Sequence[Tensor] = (),
     initial: Tensor | None = None,
+    between: Between = _nothing,
     **changes: Any,
 ) -> Iterator[Step]:
     """Gives `content` the style of `style`, yielding a `Step` per iteration.
@@ -40,7 +45,8 @@ def transfer(
     Encoder, instead of the settings' own.
     style may be several pictures, mixed as `style_weights` says. masks: one for each style, (1, 1, H, W) or
     (H, W), ≥ 0, of any size: the style goes where its mask is; where none is, the photograph stays.
-    initial: the picture to start from, instead of the content.
+    initial: the picture to start from, instead of the content. between: called before each gradient of the
+    calibration, where no step is yielded for a while: what it raises ends the run.
     Every `step.image` has the content's size and carries its recipe.
     Raises ValueError (TypeError for an unknown setting, MemoryError where the run would not fit; see
     synthesis/memory.py) at the call, before any work.
@@ -59,7 +65,7 @@ def transfer(
         initial = resized(initial, *content.shape[2:])
     largest = max((picture.shape[2:] for picture in styles), key=math.prod)
     settings = memory.settle(settings, network, content.shape[2:], largest)
-    return run(Job(settings, network, content, styles, areas, initial))
+    return run(Job(settings, network, content, styles, areas, initial, between))
 
 
 def stylize(
@@ -78,6 +84,7 @@ def reconstruct_style(
     settings: Settings | str = "balanced",
     *,
     encoder: Encoder | str | None = None,
+    between: Between = _nothing,
     **changes: Any,
 ) -> Iterator[Step]:
     """A texture from noise with the style statistics of the first `layer` style layers (None: all): α = 0
@@ -94,7 +101,7 @@ def reconstruct_style(
     weights = settings.layer_weights[:layer]
     settings = settings.replace(style_layers=layers[:layer], layer_weights=weights, alpha=0.0, start="random")
     settings = memory.settle(settings, network, style.shape[2:], style.shape[2:])
-    return run(Job(settings, network, None, style))
+    return run(Job(settings, network, None, style, between=between))
 
 
 def reconstruct_content(
@@ -103,6 +110,7 @@ def reconstruct_content(
     settings: Settings | str = "balanced",
     *,
     encoder: Encoder | str | None = None,
+    between: Between = _nothing,
     **changes: Any,
 ) -> Iterator[Step]:
     """The picture that noise becomes when only the features of one layer must match (default: the
@@ -113,7 +121,7 @@ def reconstruct_content(
     layers = settings.content_layers if layer is None else (layer,)
     settings = settings.replace(content_layers=layers, start="random", alpha=settings.alpha or 1.0)
     settings = memory.settle(settings, network, content.shape[2:], content.shape[2:])
-    return run(Job(settings, network, content, None))
+    return run(Job(settings, network, content, None, between=between))
 
 
 def last(steps: Iterator[Step]) -> Step:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,25 +18,42 @@ STYLE = ROOT / "examples" / "styles" / "waves.jpg"
 START_SECONDS = 90  # a busy machine may need long to import torch
 
 
-@functools.cache
+@dataclass(frozen=True)
+class App:
+    """A running app: its URL, its process, its log, the folder of its uploads and results."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    files: Path
+
+
 def address() -> str:
-    """The URL of a running app."""
+    """The URL of the app that most tests share."""
+    return running().url
+
+
+@functools.cache
+def running(name: str = "home", **environment: str) -> App:
+    """The app called `name`, started with more environment variables at its first use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}/"
     log = Path(tempfile.mkdtemp()) / "app.log"
-    environment = os.environ | {
+    files = tempfile.mkdtemp(prefix=f"app-{name}-")
+    everything = os.environ | {
         "GRADIO_SERVER_NAME": "127.0.0.1",
         "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_TEMP_DIR": tempfile.mkdtemp(),
+        "GRADIO_TEMP_DIR": files,
         "NSTLIB_MAX_SIZE": "320",
         "NSTLIB_MAX_SECONDS": "60",
         "no_proxy": "127.0.0.1,localhost",
+        **environment,
     }
     with log.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=file, stderr=file
+            [sys.executable, "app.py"], cwd=ROOT, env=everything, stdout=file, stderr=file
         )
     atexit.register(process.kill)
     deadline = time.monotonic() + START_SECONDS
@@ -43,7 +61,7 @@ def address() -> str:
         assert process.poll() is None, f"the app ended at its start:\n{log.read_text()}"
         try:
             with urllib.request.urlopen(url, timeout=5):
-                return url
+                return App(url, process, log, Path(files))
         except OSError:
             time.sleep(0.2)
     raise AssertionError(f"the app did not answer in {START_SECONDS} s:\n{log.read_text()}")

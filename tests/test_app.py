@@ -15,7 +15,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import nstlib
-from demo.parts import controls, curves, grid, messages, reproduce
+from demo.parts import controls, curves, grid, ideas, messages, method_controls, reproduce
 from demo.parts.method_controls import spell, unspell
 from demo.rooms import idea
 from demo.rooms.compare import plan as plan_comparison
@@ -42,11 +42,32 @@ def test_only_the_documented_endpoints_are_public(tmp_path):
     assert set(info["named_endpoints"]) <= {"/stylize", "/compare"} and not info["unnamed_endpoints"]
     parameters = {p["parameter_name"]: p for p in info["named_endpoints"]["/stylize"]["parameters"]}
     assert list(parameters)[:4] == ["content", "style", "method", "gamma"]
-    assert (
-        parameters["gamma"]["python_type"]["type"] == "float"
-        and parameters["gamma"]["parameter_default"] == 1
+    assert "float" in parameters["gamma"]["python_type"]["type"]
+    left_out = [p for p in parameters if parameters[p]["parameter_has_default"]]
+    assert left_out == ["method", "gamma", "size", "iterations", "seed", "encoder", "preset"]
+    assert parameters["gamma"]["parameter_default"] is None, "as the preset has it"
+
+
+def test_a_preset_is_run_as_it_is_and_what_is_asked_for_wins(tmp_path):
+    pair = handle_file(str(CONTENT)), handle_file(str(STYLE))
+    _, info = list(client(tmp_path).submit(*pair, api_name="/stylize", preset="draft", size=64))[-1]
+    assert info["total"] == nstlib.PRESETS["draft"].iterations
+    usual = nstlib.Settings().iterations
+    job = client(tmp_path).submit(*pair, api_name="/stylize", preset="draft", size=64, iterations=usual)
+    assert list(job)[-1][1]["total"] == usual
+
+
+def test_a_panorama_is_taken(tmp_path):
+    Image.new("RGB", (1600, 300), "teal").save(tmp_path / "wide.png")
+    job = client(tmp_path).submit(
+        handle_file(str(tmp_path / "wide.png")),
+        handle_file(str(STYLE)),
+        api_name="/stylize",
+        size=256,
+        iterations=2,
     )
-    assert parameters["iterations"]["parameter_has_default"]
+    with Image.open(list(job)[-1][0]) as file:
+        assert file.size == (256, 48)
 
 
 def test_stylize_streams_pictures_and_ends_with_a_recipe_that_repeats_it(tmp_path):
@@ -78,6 +99,8 @@ def test_the_picture_is_the_library_s_own(tmp_path):
         ({"gamma": -1}, "gamma must lie in"),
         ({"iterations": 50_000}, "steps here"),
         ({"preset": "none"}, "list of choices"),
+        ({"size": 96.5}, "size must be a whole number"),
+        ({"seed": 1.5}, "seed must be a whole number"),
     ],
 )
 def test_a_bad_request_says_what_is_wrong(tmp_path, changes, words):
@@ -143,10 +166,20 @@ def test_compare_streams_a_growing_sheet(tmp_path):
         "bn",
         "bn:0.7+poly(c=1):0.3",
         "linear:0.5+gaussian:0.5",
+        "energy",
+        "wasserstein:0.25+bn:0.75",
     ],
 )
 def test_the_method_controls_say_what_they_show(text):
     assert str(nstlib.method(spell(*unspell(text)))) == str(nstlib.method(text))
+
+
+def test_every_method_has_an_idea_and_a_control():
+    assert set(method_controls.ALL) == set(nstlib.METHODS) - {"gram"} == set(ideas.IDEAS)
+    for name in method_controls.ALL:
+        values = unspell(name)
+        words = idea.describe(*values[:3], *values[4:])
+        assert method_controls.ALL[name] in words and idea.memory(*values[:3], *values[4:6]).count("<li") >= 5
 
 
 def test_every_setting_has_a_control_and_every_preset_on_offer_can_be_shown():

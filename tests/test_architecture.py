@@ -21,10 +21,11 @@ FLOORS = [  # the rooms of nstlib/: each may import only from floors before its 
 ]
 WINGS = {  # inside a folder: each module may import only from modules before it
     "nstlib.alignment": [
-        {"kernels", "pointwise"},
+        {"kernels", "pointwise", "spectra"},
         {"moments"},
         {"discrepancy"},
-        {"gaussian", "wasserstein", "palette"},
+        {"gaussian", "wasserstein", "sliced", "central", "cubic", "landmarks", "witness", "palette"},
+        {"laplace", "registry"},
         {"methods"},
     ],
     "nstlib.encoders": [
@@ -36,12 +37,12 @@ WINGS = {  # inside a folder: each module may import only from modules before it
     "nstlib.synthesis": [
         {"optimizers", "allocator", "objective", "colours"},
         {"loop", "pixels"},
-        {"settings"},
+        {"settings", "stopping"},
         {"pyramid", "memory", "regions"},
         {"job"},
     ],
-    "nstlib.console": [{"options", "progress", "doctor"}],
-    "demo": [{"runs"}, {"parts"}, {"rooms"}, {"api"}, {"page"}],
+    "nstlib.console": [{"options", "progress", "doctor", "mistakes", "start"}],
+    "demo": [{"runs"}, {"door"}, {"parts"}, {"rooms"}, {"api"}, {"page"}],
 }
 FLOOR = {f"nstlib.{room}": number for number, rooms in enumerate(FLOORS) for room in rooms}
 RANK = {f"{wing}.{m}": rank for wing, order in WINGS.items() for rank, ms in enumerate(order) for m in ms}
@@ -157,6 +158,15 @@ def test_the_package_has_few_rooms_on_few_floors() -> None:
 @pytest.mark.parametrize("path", FILES, ids=named)
 def test_modules_are_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) < 250
+
+
+def test_the_picture_of_the_house_is_of_today() -> None:
+    code = "import sys; sys.path.insert(0, 'docs'); import architecture; print(architecture.draw(), end='')"
+    drawn = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, encoding="utf-8"
+    )
+    picture = (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8")
+    assert drawn.stdout == picture, "run python docs/architecture.py"
 
 
 def test_public_spellings() -> None:

@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import struct
 import time
+import zlib
 from collections.abc import Iterator
 
 import pytest
-from app_server import address
+from app_server import CONTENT, address
 
 import nstlib
 
@@ -20,6 +22,8 @@ if CHROMIUM is None and os.environ.get("CI", "").lower() not in ("1", "true"):
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 FLAGS += ["--disable-background-networking", "--disable-component-update"]
+HEAD = b"IHDR\0\0\x4e\x20\0\0\x4e\x20\x08\2\0\0\0"  # a PNG of 20000 x 20000 px, and nothing in it
+HUGE = b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + HEAD + struct.pack(">I", zlib.crc32(HEAD)) + bytes(50)
 WAIT = 60_000  # ms: a busy machine serves the page slowly
 
 
@@ -116,6 +120,29 @@ def test_a_broken_upload_is_explained(page, tmp_path):
     expect(page.locator("#status")).to_contain_text("Cannot read holiday.png as an image")
     page.locator("#stylize-start").click()
     expect(page.locator("#status")).to_contain_text("Choose a content picture first")
+
+
+def test_a_broken_upload_after_a_good_one_is_explained_too(page, tmp_path):
+    clear = (
+        page.locator("#contents")
+        .get_by_label("Remove Image")
+        .or_(page.locator("#contents button[title*=lear]"))
+    )
+    for name, words in (("holiday.png", "Cannot read holiday.png as an image"), ("huge.png", "huge.png")):
+        clear.first.click()
+        page.locator("#contents input[type=file]").set_input_files(CONTENT)
+        expect(page.locator("#contents img").first).to_be_visible()
+        clear.first.click()
+        bad = tmp_path / name
+        bad.write_bytes(b"no picture" if name == "holiday.png" else HUGE)
+        page.locator("#contents input[type=file]").set_input_files(bad)
+        expect(page.locator("#status")).to_contain_text(words)
+        assert "/tmp" not in page.locator("#status").inner_text()
+        page.locator("#contents input[type=file]").set_input_files(CONTENT)
+        expect(page.locator("#contents img").first).to_be_visible()
+    settings(page, size=96, iterations=4)
+    page.locator("#stylize-start").click()
+    expect(page.locator("#status")).to_contain_text("Done: 4 steps")
 
 
 def test_compare_fills_its_grid(page, tmp_path):

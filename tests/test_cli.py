@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 import nstlib
 from nstlib.__main__ import main
@@ -60,7 +61,28 @@ def test_the_same_command_gives_the_same_pixels_and_a_recipe_repeats_it(tmp_path
 def test_reconstruct(tmp_path: Path) -> None:
     out = tmp_path / "texture.png"
     assert main(["reconstruct", MOSAIC, "-o", str(out), "--layer", "2", "--method", "bn", *QUICK]) == 0
-    assert nstlib.read_recipe(out)["settings"]["style_layers"] == ["relu1_1", "relu2_1"]
+    recipe = nstlib.read_recipe(out)
+    assert recipe["kind"] == "reconstruct_style"
+    assert recipe["settings"]["style_layers"] == ["relu1_1", "relu2_1"]
+
+
+@pytest.mark.parametrize("layer", ["2", "relu2_1"])
+def test_a_reconstruction_is_of_a_style_or_a_layer_and_its_recipe_repeats_it(
+    tmp_path: Path, layer: str
+) -> None:
+    first, again = tmp_path / "first.png", tmp_path / "again.png"
+    options = ["--size", "64", "--iterations", "24", "--levels", "2", "--quiet"]
+    assert main(["reconstruct", MOSAIC, "-o", str(first), "--layer", layer, *options]) == 0
+    assert main(["reconstruct", MOSAIC, "-o", str(again), "--recipe", str(first), "--quiet"]) == 0
+    assert nstlib.load_image(first).equal(nstlib.load_image(again))
+    if layer == "relu2_1":  # the content of one layer is the picture; the style of it is not
+        recipe, mosaic = nstlib.read_recipe(first), nstlib.load_image(MOSAIC, size=64)
+        assert recipe["kind"] == "reconstruct_content"
+        assert recipe["settings"]["content_layers"] == ["relu2_1"]
+        noise = torch.rand(mosaic.shape, generator=torch.Generator().manual_seed(0))
+        encoder = nstlib.load_encoder(device="cpu")
+        P, F, N = (encoder(x, ["relu2_1"])["relu2_1"] for x in (mosaic, nstlib.load_image(first), noise))
+        assert (F - P).square().sum() < 0.1 * (N - P).square().sum()
 
 
 def test_options_of_every_kind(tmp_path: Path) -> None:

@@ -161,6 +161,13 @@ def test_layer_choice_and_weights(content: Tensor, style: Tensor) -> None:
     assert set(step.terms) == {"content/relu3_1", "style/conv1_1", "style/conv2_1"}
 
 
+def test_layer_weights_alone_are_of_the_encoders_own_layers(content: Tensor, style: Tensor) -> None:
+    step = next(nstlib.transfer(content, style, layer_weights=(1.0, 0.0, 0.0, 2.0, 0.0), **QUICK))
+    assert set(step.terms) == {"content/relu4_2", "style/relu1_1", "style/relu4_1"}
+    with pytest.raises(ValueError, match="one weight for each style layer.*relu5_1.*2 for 5"):
+        nstlib.transfer(content, style, layer_weights=(1.0, 2.0))
+
+
 def test_mistakes_are_named_before_any_work(content: Tensor, style: Tensor) -> None:
     for options, message in [
         ({"method": "magic"}, "unknown method 'magic'"),

@@ -4,6 +4,7 @@ A new field of Settings appears by itself, folded away: its help, bounds and cho
 """
 
 import dataclasses
+import math
 import random
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +52,13 @@ def within_limits(settings: nstlib.Settings) -> nstlib.Settings:
     if settings.encoder not in LIMITS.encoders:
         raise ValueError(f"encoders on offer here are {', '.join(LIMITS.encoders)}, got {settings.encoder}")
     return settings
+
+
+def fitting(preset: str) -> nstlib.Settings:
+    """A preset as this place can run it: a size of its own stays, the usual one becomes `FIRST_SIZE`."""
+    found, usual = nstlib.PRESETS[preset], nstlib.Settings()
+    size = DEFAULTS.size if found.size == usual.size else min(found.size, LIMITS.size)
+    return found.replace(size=size, iterations=min(found.iterations, LIMITS.steps))
 
 
 def build() -> Controls:
@@ -220,4 +228,6 @@ def _read(field: Any, value: Any) -> Any:
             return float(value)
         except ValueError:
             raise ValueError(f"{field.name} must be a number or left empty, got {value!r}") from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{field.name} must be a finite number, got {value}")
     return int(value) if field.type is int and value == int(value) else value

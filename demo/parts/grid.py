@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import nstlib
-from demo.runs.engine import Frame, Job, Pixels, frames
+from demo.runs.engine import Frame, Job, frames
+from demo.runs.files import Pixels, read_picture
 
 PAPER, INK = "#faf7f1", "#201c18"
 PAD = 14  # px around and between the cells of a sheet
@@ -114,7 +115,7 @@ def fill(grid: Grid) -> Iterator[Cell]:
 
 def given(label: str, alt: str, path: str, size: int) -> Cell:
     """A cell that shows a picture of the visitor's."""
-    return Cell(label, alt, pixels=np.asarray(nstlib.to_pil(nstlib.load_image(path, size=size))))
+    return Cell(label, alt, pixels=np.asarray(nstlib.to_pil(read_picture(path, size))))
 
 
 def _font(size: int) -> Any:

@@ -1,13 +1,13 @@
 """The two pictures: upload, paste or webcam, examples that load at once, and a check of what came in."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-import nstlib
 from demo.parts import messages
+from demo.runs.files import read_picture
+from demo.runs.limits import LIMITS
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
 
@@ -18,12 +18,9 @@ def examples(kind: str) -> list[str]:
 
 
 def picture(label: str, **options: Any) -> gr.Image:
-    """An input picture as the untouched file: nstlib does rotation, transparency and the rest.
-
-    Gradio opens every upload itself first and fails with its own words; an unreadable file goes on to
-    nstlib here, whose message names the file and says what to do.
-    """
-    image = gr.Image(
+    """An input picture as the untouched file: nstlib does rotation, transparency and the rest, and has
+    better words than Gradio for what cannot be read (see door/house.py)."""
+    return gr.Image(
         type="filepath",
         image_mode=None,
         sources=["upload", "clipboard", "webcam"],
@@ -31,24 +28,14 @@ def picture(label: str, **options: Any) -> gr.Image:
         buttons=["fullscreen"],
         **options,
     )
-    usual: Callable[[Any], Any] = image.preprocess
-
-    def preprocess(payload: Any) -> Any:
-        try:
-            return usual(payload)
-        except Exception:
-            return payload.path
-
-    image.preprocess = preprocess  # type: ignore[method-assign]
-    return image
 
 
 def check(path: str | None) -> tuple[Any, Any]:
     """After an upload: keeps a readable picture, else removes it and says why. (picture, status)."""
     if path is None:
         return gr.skip(), gr.skip()
-    try:
-        nstlib.load_image(path, size=64)
+    try:  # a panorama may be too narrow for one size and not for another: the run says so
+        read_picture(path, LIMITS.size)
     except Exception as error:
         return None, messages.alert(messages.explain(error, path))
     return gr.skip(), gr.skip()

@@ -43,7 +43,7 @@ class GridRoom:
         over = self.buttons.show(self.buttons.start)
         try:
             chosen = self.controls.settings(values)
-            small = chosen.replace(size=int(values[self.size]), iterations=int(values[self.steps]))
+            small = chosen.replace(size=int(values[self.size] or 0), iterations=int(values[self.steps] or 0))
             grid = self.plan(values[self.kind], small, content, style, LIMITS.seconds)
             yield {
                 self.status: messages.note("Looking at the pictures …"),

@@ -8,6 +8,7 @@ from demo.parts.grid import Cell, Grid
 from demo.parts.method_controls import NAMES
 from demo.rooms import grid_room
 from demo.runs.engine import Job
+from nstlib.images import image_size
 
 KINDS = {
     "Style, deeper and deeper": "style",
@@ -50,7 +51,7 @@ def plan(
 
 
 def _shape(path: str) -> float:
-    height, width = nstlib.load_image(path, size=64).shape[2:]
+    width, height = image_size(path)
     return float(min(max(height / width, 0.5), 1.5))
 
 

@@ -16,14 +16,15 @@ import numpy as np
 import torch
 
 import nstlib
+from demo.runs.files import Pixels, read_picture
 from demo.runs.gpu import ZERO, on_gpu
+from nstlib.synthesis.allocator import give_back
 
 FIRST_PICTURE = 0.3  # seconds after the start
 PICTURE_EVERY = 0.8
 HEARTBEAT_EVERY = 0.15
 
 Kind = Literal["transfer", "style", "content"]
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]  # (H, W, 3)
 
 
 @dataclass(frozen=True)
@@ -42,20 +43,25 @@ class Job:
     seconds: float = 600.0
     picture_every: float = PICTURE_EVERY
 
-    def steps(self) -> Iterator[nstlib.Step]:
+    def steps(self, between: Callable[[], None]) -> Iterator[nstlib.Step]:
+        """The run's steps; between is called where none comes for a while (see nstlib.transfer)."""
         settings = self.settings
         if self.kind == "style":
             assert self.style and isinstance(self.layer, int)
-            return nstlib.reconstruct_style(self._load(self.style), self.layer, settings)
+            return nstlib.reconstruct_style(self._load(self.style), self.layer, settings, between=between)
         assert self.content
         if self.kind == "content":
             assert isinstance(self.layer, str)
-            return nstlib.reconstruct_content(self._load(self.content), self.layer, settings)
+            return nstlib.reconstruct_content(self._load(self.content), self.layer, settings, between=between)
         assert self.style
-        return nstlib.transfer(self._load(self.content), self._load(self.style), settings)
+        return nstlib.transfer(self._load(self.content), self._load(self.style), settings, between=between)
 
     def _load(self, path: str) -> torch.Tensor:
-        return nstlib.load_image(path, size=self.settings.size)
+        return read_picture(path, self.settings.size)
+
+
+class TimeIsUp(Exception):
+    """Raised inside a run that has taken its seconds."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,13 @@ def booking(job: Job) -> float:
 def frames(job: Job) -> Iterator[Frame]:
     """The frames of a job. Raises what nstlib raises for bad pictures or settings."""
     begun = time.perf_counter()
-    steps = job.steps()
+
+    def between() -> None:
+        if time.perf_counter() - begun > job.seconds:
+            raise TimeIsUp
+
+    steps, step = job.steps(between), None
+    up = f"time is up: a run may take {job.seconds:g} s here"
     terms: list[tuple[int, dict[str, float]]] = []
     next_picture, next_beat = begun + FIRST_PICTURE, begun
     try:
@@ -95,7 +107,7 @@ def frames(job: Job) -> Iterator[Frame]:
             terms.append((step.index, step.terms))
             if not (done or now >= min(next_picture, next_beat)):
                 continue
-            note = step.stopped or (f"time is up: a run may take {job.seconds:g} s here" if late else "")
+            note = step.stopped or (up if late else "")
             frame = Frame(
                 step.index, step.total, now - begun, terms, done=done, note=note, failed=step.failed
             )
@@ -106,9 +118,15 @@ def frames(job: Job) -> Iterator[Frame]:
             next_beat = time.perf_counter() + HEARTBEAT_EVERY
             if done:
                 return
+    except TimeIsUp:
+        if step is None:
+            raise ValueError(f"{up}, and the first step was not reached: choose a smaller size") from None
+        frame = Frame(step.index, step.total, time.perf_counter() - begun, terms, done=True, note=up)
+        yield _with_picture(frame, step)
     finally:
         close: Callable[[], None] = getattr(steps, "close", lambda: None)
         close()
+        give_back()
 
 
 def _with_picture(frame: Frame, step: nstlib.Step) -> Frame:

@@ -1,12 +1,16 @@
-"""Pictures on their way to a visitor: finished ones as PNG files with their recipe, in a folder of our own.
+"""Pictures on their way from and to a visitor, in a folder of our own that goes when the app ends.
 
-Gradio copies what it serves into its cache, which it empties by age; our own copy goes when the
-generator that made it ends.
+Gradio keeps uploads and copies of what it serves in `CACHE`, which it empties by age; our own copy goes
+when the generator that made it ends.
 """
 
 import atexit
+import math
+import os
 import shutil
 import tempfile
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +22,73 @@ import torch
 from PIL import Image
 
 import nstlib
-from demo.runs.engine import Pixels
+from demo.runs.limits import LIMITS
+from nstlib.synthesis.allocator import give_back
 
-_FOLDER = Path(tempfile.mkdtemp(prefix="nstlib-app-"))
-atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]  # (H, W, 3)
+
+PREFIX = "nstlib-app-"  # then the process's number
+STORED_SECONDS = 5.0  # for which a measured size is believed
+
+
+def clear_stale(folder: Path) -> None:
+    """Removes the folders of apps that were killed: those whose process is no more."""
+    for old in folder.glob(f"{PREFIX}*"):
+        number = old.name.removeprefix(PREFIX).partition("-")[0]
+        if number.isdigit() and not _runs(int(number)):
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # another user's
+    return True
+
+
+def _folder() -> Path:
+    if hasattr(os, "getuid"):  # on Windows, signal 0 would end the process asked
+        clear_stale(Path(tempfile.gettempdir()))
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+_FOLDER = _folder()
+# Gradio's own default is shared by all apps of a machine, and anyone who knows a path there may read it.
+CACHE = Path(os.environ.get("GRADIO_TEMP_DIR") or _FOLDER / "cache")
+os.environ["GRADIO_TEMP_DIR"] = str(CACHE)
+_decoding = threading.Lock()
+_stored: tuple[float, float] = (-math.inf, 0.0)  # when measured, bytes
+
+
+def stored() -> float:
+    """Bytes of uploads and results on disk, as measured a few seconds ago at most."""
+    global _stored
+    if time.monotonic() - _stored[0] > STORED_SECONDS:
+        sizes = (os.path.join(base, name) for base, _, names in os.walk(CACHE) for name in names)
+        _stored = (time.monotonic(), float(sum(map(_size, sizes))))
+    return _stored[1]
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:  # gone meanwhile
+        return 0
+
+
+def read_picture(path: str, size: int) -> torch.Tensor:
+    """A visitor's picture (1, 3, H, W), its longest side `size` px. Pictures are decoded one at a time: what
+    one costs in memory is bounded, what many at once would cost is not. Raises as nstlib.load_image."""
+    with _decoding:
+        try:
+            return nstlib.load_image(path, size=size, max_pixels=LIMITS.pixels)
+        finally:
+            give_back()
 
 
 @contextmanager
@@ -47,7 +114,7 @@ def to_tensor(pixels: Pixels) -> torch.Tensor:
 def as_large_as(path: str, pixels: Pixels) -> Image.Image:
     """The picture of a file, resized to a result: the two sides of a before-and-after must match."""
     height, width = pixels.shape[:2]
-    source = nstlib.to_pil(nstlib.load_image(path, size=max(height, width)))
+    source = nstlib.to_pil(read_picture(path, max(height, width)))
     return (
         source if source.size == (width, height) else source.resize((width, height), Image.Resampling.LANCZOS)
     )

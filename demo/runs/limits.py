@@ -5,10 +5,13 @@ NSTLIB_MAX_SECONDS  time one run may take             600 at home, 90 on a publi
 NSTLIB_MAX_STEPS    optimisation steps of a run       3000 at home, 1000 on a public host
 NSTLIB_QUEUE        visitors that may wait            16
 NSTLIB_MAX_UPLOAD   size of an uploaded file          30mb
+NSTLIB_MAX_PIXELS   millions of pixels of a picture   64 at home, 24 on a public host
+NSTLIB_MAX_STORE    uploads and results on disk, GB   8 at home, 2 on a public host
 NSTLIB_ENCODERS     encoders on offer, by commas      all at home, the embedded ones on a public host
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,13 +22,16 @@ LOCAL_ENCODERS = ("vgg19-slim", "vgg19-random")  # these never download anything
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a run and of the queue. public: whether this is a Hugging Face Space."""
+    """Bounds of a run and of the queue. pixels: of a picture as uploaded. store: bytes on disk.
+    public: whether this is a Hugging Face Space."""
 
     size: int
     seconds: float
     steps: int
     queue: int
     upload: str
+    pixels: int
+    store: float
     encoders: tuple[str, ...]
     public: bool
 
@@ -51,9 +57,19 @@ def read(environment: Mapping[str, str] = os.environ) -> Limits:
         steps=int(number("NSTLIB_MAX_STEPS", 3000, 1000, 10)),
         queue=int(number("NSTLIB_QUEUE", 16, 16, 1)),
         upload=environment.get("NSTLIB_MAX_UPLOAD", "30mb"),
+        pixels=int(1e6 * number("NSTLIB_MAX_PIXELS", 64, 24, 0.1)),
+        store=1e9 * number("NSTLIB_MAX_STORE", 8, 2, 0.01),
         encoders=tuple(named) or (LOCAL_ENCODERS if public else nstlib.ENCODERS),
         public=public,
     )
+
+
+def size_in_bytes(text: str) -> int:
+    """ "30mb" → 30 000 000. Raises ValueError that names the variable."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?b)\s*", text.lower())
+    if found is None:
+        raise ValueError(f"NSTLIB_MAX_UPLOAD must be a size like 30mb, got {text!r}")
+    return int(float(found[1]) * 1000 ** ("b", "kb", "mb", "gb", "tb").index(found[2]))
 
 
 LIMITS = read()

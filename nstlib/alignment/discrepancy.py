@@ -93,6 +93,11 @@ class Discrepancy(ABC):
         return self
 
 
+def spelled(value: float) -> str:
+    """A number in the fewest digits that give it back: 2.0 → "2", 1.23456789 → "1.23456789"."""
+    return short if float(short := f"{value:g}") == value else repr(float(value))
+
+
 @dataclass(frozen=True)
 class LinearMMD(Discrepancy):
     """k(x, y) = xᵀy: MMD² = ‖μ_F − μ_S‖² for the linear kernel. Sees no correlation."""
@@ -123,7 +128,7 @@ class PolynomialMMD(Discrepancy):
             raise ValueError(f"the polynomial offset c must be a finite number >= 0, got {self.c}")
 
     def __str__(self) -> str:
-        return f"poly(c={self.c:g})" if self.c else "poly"
+        return f"poly(c={spelled(self.c)})" if self.c else "poly"
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         return {"gram": gram(S, weights), "mean": mean(S, weights)}
@@ -183,7 +188,7 @@ class Fusion(Discrepancy):
         object.__setattr__(self, "weights", tuple(merged.items()))
 
     def __str__(self) -> str:
-        return "+".join(f"{part}:{weight:g}" for part, weight in self.parts())
+        return "+".join(f"{part}:{spelled(weight)}" for part, weight in self.parts())
 
     def parts(self) -> tuple[tuple[Discrepancy, float], ...]:
         return tuple(self.weights)  # type: ignore[arg-type]

@@ -13,15 +13,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nstlib.alignment.discrepancy import Discrepancy, Summary
+from nstlib.alignment.discrepancy import Discrepancy, Summary, spelled
 from nstlib.alignment.kernels import bandwidth, gaussian
 from nstlib.alignment.moments import shares, variance_mean
 from nstlib.alignment.pointwise import product
+from nstlib.alignment.spectra import SAMPLINGS, Sampling, normal
 
 
 class MeanCosine(torch.autograd.Function):
     """Σ p cos(Wx + u) over positions x, with shares p (..., M) or None for 1/M:
-    X (..., N, M), W (..., D, N), u (D, 1) → (..., D); gradient for X.
+    X (..., N, M), W (..., D, N), u (D, 1) → (..., D); gradients for X and p.
 
     At relu1_1 the cosines are many times the features. They are made, used and forgotten block by block,
     in the processor's cache, and their derivatives −sin(Wx + u) again in backward.
@@ -47,15 +48,18 @@ class MeanCosine(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None, Tensor | None]:
         X, W, u, p = ctx.saved_tensors
         weighted = (W * (-g if p is not None else g / -X.shape[-1]).unsqueeze(-1)).mT  # (..., N, D)
         gradient = torch.empty_like(X)  # keeps X's order in memory
+        of_p = torch.empty_like(p) if ctx.needs_input_grad[3] else None
         for block, angle in MeanCosine.angles(X, W, u):
+            if of_p is not None:
+                of_p[..., block] = (g.unsqueeze(-2) @ angle.cos()).squeeze(-2)
             gradient[..., block] = product(weighted, angle.sin_())
         if p is not None:
             gradient *= p.unsqueeze(-2)
-        return gradient, None, None, None
+        return gradient, None, None, of_p
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,13 @@ class GaussianMMD(Discrepancy):
 
     sigma: bandwidth, or None for the paper's rule (mean squared distance: of style positions for
     "features", of the sampled pairs for "paired"), constant in the gradient. factor multiplies it.
-    features: D, or None for 2N kept within 64 … 512. seed: of W and u, or of the pairs.
+    features: D, or None for 2N kept within 64 … 512. seed: of W and u, or of the pairs. scales: bandwidths,
+    an octave apart and σ in their middle, whose kernels are averaged (Long et al. 2015): near and far count
+    alike. sampling: how W covers its distribution (see spectra.py).
+
+    Characteristic: the exact MMD is zero for equal distributions only. The D cosines are not: D averages
+    can agree although distributions differ, and the fewer they are, the more an optimiser finds such
+    pictures.
     """
 
     sigma: float | None = None
@@ -78,11 +88,17 @@ class GaussianMMD(Discrepancy):
     factor: float = 1.0
     features: int | None = None
     seed: int = 0
+    scales: int = 1
+    sampling: Sampling = "plain"
     _generator: torch.Generator = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.estimator not in ("features", "paired"):
             raise ValueError(f"estimator must be 'features' or 'paired', got {self.estimator!r}")
+        if self.sampling not in SAMPLINGS:
+            raise ValueError(f"sampling must be one of {', '.join(SAMPLINGS)}, got {self.sampling!r}")
+        if not 1 <= self.scales <= 9:
+            raise ValueError(f"the Gaussian's scales must lie in 1 … 9, got {self.scales}")
         for name in ("sigma", "factor", "features"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
@@ -91,7 +107,9 @@ class GaussianMMD(Discrepancy):
 
     def __str__(self) -> str:
         shown = {"sigma": self.sigma, "factor": self.factor, "features": self.features}
-        texts = [f"{k}={v:g}" for k, v in shown.items() if v is not None and (k, v) != ("factor", 1)]
+        texts = [f"{k}={spelled(v)}" for k, v in shown.items() if v is not None and (k, v) != ("factor", 1)]
+        texts += [f"scales={self.scales}"] if self.scales != 1 else []
+        texts += [f"sampling={self.sampling}"] if self.sampling != "plain" else []
         texts += ["estimator=paired"] if self.estimator == "paired" else []
         return f"gaussian({','.join(texts)})" if texts else "gaussian"
 
@@ -114,11 +132,16 @@ class GaussianMMD(Discrepancy):
         N = S.shape[-2]
         D = self.features or min(512, max(64, 2 * N))
         generator = torch.Generator().manual_seed(self.seed)
-        W = torch.randn(D, N, generator=generator, dtype=torch.float64).to(S)
+        W = self.spectrum(D, N, generator).to(S)
         u = 2 * torch.pi * torch.rand(D, 1, generator=generator, dtype=torch.float64).to(S)
         frequencies = W / self.width(S, S, weights)[..., None, None]
         summary = {"frequencies": frequencies, "phases": u}
         return summary | {"embedding": self.embed(S, summary, weights)}
+
+    def spectrum(self, D: int, N: int, generator: torch.Generator) -> Tensor:
+        """W (D, N) for σ = 1, bandwidths in turn."""
+        octaves = torch.arange(D, dtype=torch.float64) % self.scales - (self.scales - 1) / 2
+        return normal(D, N, generator, self.sampling) * 2 ** octaves.unsqueeze(-1)
 
     def embed(self, X: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         """mean √(2/D) cos(Wx + u) over positions: (..., N, M) → (..., D)."""

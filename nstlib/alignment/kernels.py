@@ -6,6 +6,7 @@ position, as columns; k(F, S) is the M × M' matrix of k(f_i, s_j). Leading dime
     linear       k(x, y) = xᵀy
     polynomial   k(x, y) = (xᵀy + c)^d          (the paper: d = 2; Gram matrices: c = 0)
     gaussian     k(x, y) = exp(−‖x − y‖² / 2σ²)
+    laplace      k(x, y) = exp(−‖x − y‖ / σ)    (not the paper's)
 
 (Li, Wang, Liu and Hou, *Demystifying Neural Style Transfer*, IJCAI 2017, §3.)
 """
@@ -36,20 +37,34 @@ def polynomial(c: float = 0.0, d: int = 2) -> Kernel:
     return lambda x, y: (x.mT @ y + c) ** d
 
 
+def squared_distance(x: Tensor, y: Tensor) -> Tensor:
+    """‖x − y‖² ≥ 0. Shapes (..., N, M), (..., N, M') → (..., M, M')."""
+    # = ‖x‖² + ‖y‖² − 2xᵀy; rounding may leave it a little below zero
+    squared = x.square().sum(-2).unsqueeze(-1) + y.square().sum(-2).unsqueeze(-2) - 2 * (x.mT @ y)
+    return squared.clamp(min=0)
+
+
 def gaussian(sigma: float | Tensor) -> Kernel:
     """k(x, y) = exp(−‖x − y‖² / 2σ²) with bandwidth σ > 0, as a function of (x, y).
 
     Raises ValueError for a bandwidth that is not positive.
     """
+    _check(sigma, "Gaussian")
+    return lambda x, y: torch.exp(squared_distance(x, y) / (-2 * sigma**2))
+
+
+def laplace(sigma: float | Tensor) -> Kernel:
+    """k(x, y) = exp(−‖x − y‖ / σ) with bandwidth σ > 0, as a function of (x, y).
+
+    Its gradient at x = y, where it has a cusp, is 0. Raises ValueError for a bandwidth that is not positive.
+    """
+    _check(sigma, "Laplace")
+    return lambda x, y: torch.exp((squared_distance(x, y) + 1e-30).sqrt() / -sigma)
+
+
+def _check(sigma: float | Tensor, name: str) -> None:
     if not bool(torch.as_tensor(sigma > 0).all()):
-        raise ValueError(f"a Gaussian kernel needs a bandwidth sigma > 0, got {sigma}")
-
-    def k(x: Tensor, y: Tensor) -> Tensor:
-        # ‖x − y‖² = ‖x‖² + ‖y‖² − 2xᵀy; rounding may leave it a little below zero
-        squared = x.square().sum(-2).unsqueeze(-1) + y.square().sum(-2).unsqueeze(-2) - 2 * (x.mT @ y)
-        return torch.exp(squared.clamp(min=0) / (-2 * sigma**2))
-
-    return k
+        raise ValueError(f"a {name} kernel needs a bandwidth sigma > 0, got {sigma}")
 
 
 def bandwidth(F: Tensor, S: Tensor | None = None) -> Tensor:

@@ -1,75 +1,114 @@
 """Methods by name: the small grammar of `nstlib.method`.
 
-method  = part ("+" part)*          weights are 1 where left out
+method  = part ("+" part)*          weights are 1 where left out; equal parts are one, their weights added
 part    = name ["(" key "=" value ("," key "=" value)* ")"] [":" weight]
-name    = linear | poly | gram (= poly, c = 0) | gaussian | bn | wasserstein
+name    = linear | poly | gram (= poly, c = 0) | gaussian | bn                    the paper's
+        | wasserstein | sliced | energy | laplace | cubic | coral | cmd           others
+        | what `register` made known
 
 "gram"    "poly(c=100)"    "gaussian(factor=2)"    "bn:0.7+poly:0.3"
+
+A text may come from a stranger: it is read once from left to right, and `LONGEST`, `MOST_PARTS` and
+`MOST_FEATURES` bound what it can cost to run.
 """
 
 import re
-from collections.abc import Callable
 from typing import Any
 
+from nstlib.alignment.central import CentralMoments, Coral
+from nstlib.alignment.cubic import CubicMMD
 from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, Fusion, LinearMMD, PolynomialMMD
 from nstlib.alignment.gaussian import GaussianMMD
+from nstlib.alignment.laplace import LaplaceMMD
+from nstlib.alignment.registry import METHODS, load_installed, register
+from nstlib.alignment.sliced import EnergyDistance, SlicedWasserstein
 from nstlib.alignment.wasserstein import Wasserstein
 
-METHODS: dict[str, tuple[Callable[..., Discrepancy], dict[str, Callable[[str], Any]]]] = {
-    "linear": (LinearMMD, {}),
-    "poly": (PolynomialMMD, {"c": float}),
-    "gram": (PolynomialMMD, {}),
-    "gaussian": (GaussianMMD, {"sigma": float, "factor": float, "features": int, "estimator": str}),
-    "bn": (BNStatistics, {}),
-    "wasserstein": (Wasserstein, {"ridge": float}),
+BUILT_IN: dict[str, type[Discrepancy]] = {
+    "linear": LinearMMD,
+    "poly": PolynomialMMD,
+    "gram": PolynomialMMD,
+    "gaussian": GaussianMMD,
+    "bn": BNStatistics,
+    "wasserstein": Wasserstein,
+    "coral": Coral,
+    "cmd": CentralMoments,
+    "sliced": SlicedWasserstein,
+    "energy": EnergyDistance,
+    "laplace": LaplaceMMD,
+    "cubic": CubicMMD,
 }
+for _name, _method in BUILT_IN.items():
+    register(_name, _method)
+METHODS["gram"] = PolynomialMMD, {}  # c = 0 is what the word means
+LONGEST = 1000  # characters
+MOST_PARTS = 16  # different ones: each is a gradient a layer to calibrate, and a term a step
+MOST_FEATURES = 4096  # D of the Gaussian: eight times the default at the widest layer
 _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
-_PART = re.compile(rf"(?P<name>\w+)\s*(?:\((?P<options>[^()]*)\))?\s*(?::\s*(?P<weight>{_NUMBER}))?")
+_PART = re.compile(
+    rf"\s*(?P<name>[^\W\d]\w*)\s*(?:\((?P<options>[^()]*)\)\s*)?(?::\s*(?P<weight>{_NUMBER})\s*)?"
+)
+
+
+__all__ = ["METHODS", "method", "register"]
 
 
 def method(text: str) -> Discrepancy:
     """The discrepancy that `text` spells, e.g. method("bn:0.7+poly:0.3"). `str` is its inverse.
 
-    Raises ValueError naming the known methods for an unknown name, and the known options for an
-    unknown option; option values are checked by the method itself.
+    Raises ValueError naming the known methods for an unknown name, the known options for an unknown
+    option, and the bound for a text, a number of parts or of features beyond it; option values are
+    checked by the method itself.
     """
-    parts, position = [], 0
+    load_installed()
+    if len(text) > LONGEST:
+        raise ValueError(f"a method has at most {LONGEST} characters, got {len(text)}")
+    weights: dict[Discrepancy, float] = {}
+    position = 0
     while True:
-        match = _PART.match(text, position := _skip(text, position))
+        match = _PART.match(text, position)
         if match is None:
-            raise ValueError(f"cannot read method {text!r}; {_known()}, e.g. 'bn:0.7+poly:0.3'")
-        weight = match["weight"]
-        parts.append((_part(match["name"], match["options"] or ""), float(weight or 1)))
-        position = _skip(text, match.end())
+            raise ValueError(f"cannot read method {_shown(text[position:])}; {_known()}")
+        part = _part(match["name"], match["options"] or "")
+        weights[part] = weights.get(part, 0.0) + float(match["weight"] or 1)
+        if len(weights) > MOST_PARTS:
+            raise ValueError(f"a method has at most {MOST_PARTS} different parts")
+        position = match.end()
         if position == len(text):
             break
         if text[position] != "+":
-            raise ValueError(f"cannot read method {text!r} from {text[position:]!r}; {_known()}")
+            raise ValueError(f"cannot read method {_shown(text)} from {_shown(text[position:])}; {_known()}")
         position += 1
-    if len(parts) == 1 and weight is None:
-        return parts[0][0]
-    return Fusion(tuple(parts))
+    alone = match.start() == 0 and match["weight"] is None
+    return part if alone else Fusion(weights)
 
 
-def _skip(text: str, position: int) -> int:
-    return len(text) - len(text[position:].lstrip())
+def _shown(text: str) -> str:
+    """A text for a message: its start, where it is long."""
+    return repr(text if len(text) <= 60 else text[:60] + "…")
 
 
 def _known() -> str:
-    return f"methods are {', '.join(METHODS)} and weighted sums of them"
+    return f"methods are {', '.join(METHODS)} and weighted sums of them, e.g. 'bn:0.7+poly:0.3'"
 
 
 def _part(name: str, options: str) -> Discrepancy:
     if name not in METHODS:
-        raise ValueError(f"unknown method {name!r}; {_known()}, e.g. 'bn:0.7+poly:0.3'")
+        raise ValueError(f"unknown method {_shown(name)}; {_known()}")
     make, known = METHODS[name]
     arguments: dict[str, Any] = {}
     for option in filter(None, (part.strip() for part in options.split(","))):
         key, _, value = (side.strip() for side in option.partition("="))
         if key not in known:
-            raise ValueError(f"method {name!r} has no option {key!r}; it has: {', '.join(known) or 'none'}")
+            has = ", ".join(known) or "none"
+            raise ValueError(f"method {name!r} has no option {_shown(key)}; it has: {has}")
+        if key in arguments:
+            raise ValueError(f"method {name!r} has its option {key!r} twice")
         try:
             arguments[key] = known[key](value)
         except ValueError:
-            raise ValueError(f"{name}({key}=…) must be a {known[key].__name__}, got {value!r}") from None
+            kind = known[key].__name__
+            raise ValueError(f"{name}({key}=…) must be a {kind}, got {_shown(value)}") from None
+    if arguments.get("features", 0) > MOST_FEATURES:
+        raise ValueError(f"{name}(features=…) may be at most {MOST_FEATURES}, got {arguments['features']}")
     return make(**arguments)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nstlib.alignment.discrepancy import Discrepancy, Summary
+from nstlib.alignment.discrepancy import Discrepancy, Summary, spelled
 from nstlib.alignment.moments import covariance_mean
 
 
@@ -56,7 +56,7 @@ class Wasserstein(Discrepancy):
             raise ValueError(f"wasserstein's ridge must be a finite number > 0, got {self.ridge}")
 
     def __str__(self) -> str:
-        return "wasserstein" if self.ridge == 1e-3 else f"wasserstein(ridge={self.ridge:g})"
+        return "wasserstein" if self.ridge == 1e-3 else f"wasserstein(ridge={spelled(self.ridge)})"
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         C, mean = covariance_mean(S, weights)

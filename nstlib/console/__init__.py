@@ -2,5 +2,9 @@
 
 options    one option per field of `Settings`, and the settings that were chosen
 progress   a run with a progress bar, stopped by Ctrl-C, its last image saved
+mistakes   one line and an exit code for whatever goes wrong
+start      Ctrl-C while torch is still being imported
 doctor     versions, device, dtype, weights
+
+Read options, progress, mistakes.
 """

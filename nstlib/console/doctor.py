@@ -33,4 +33,4 @@ def _why() -> str:
         return f" (NSTLIB_DTYPE={forced})"
     times = precision.remembered("vgg19-slim", pick_device())
     shown = [f"{name} {times[name] * 1e3:.0f} ms" for name in precision.DTYPES[1:] if times.get(name)]
-    return f" (measured: {', '.join(shown)} a pass; remembered in {precision.store()})"
+    return f" (measured: {', '.join(shown)} a pass; remembered in {precision.store() or 'no file'})"

@@ -54,7 +54,13 @@ def _defaults() -> str:
 def base(options: argparse.Namespace) -> Settings | str:
     """A recipe's settings, or a preset's name."""
     if options.recipe:
-        return Settings.from_dict(read_recipe(options.recipe)["settings"])
+        settings = read_recipe(options.recipe).get("settings")
+        if not isinstance(settings, dict) or not settings:
+            raise ValueError(f"the recipe in {options.recipe} has no settings: was it made by a run?")
+        try:
+            return Settings.from_dict(settings)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the recipe in {options.recipe} cannot be used: {error}") from error
     return str(options.preset)
 
 

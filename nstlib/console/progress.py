@@ -1,9 +1,9 @@
-"""A run on the terminal: a progress bar, Ctrl-C as a polite stop, the last image saved."""
+"""A run on the terminal: a progress bar, Ctrl-C as or SIGTERM as a polite stop, the last image saved."""
 
 import argparse
 import contextlib
-import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -15,13 +15,7 @@ from nstlib.synthesis.loop import Step
 
 
 def finish(steps: Iterator[Step], options: argparse.Namespace) -> int:
-    """Runs to the end, or to Ctrl-C, and saves the last image."""
-    if not options.output.parent.is_dir():
-        raise FileNotFoundError(
-            f"cannot save {options.output}: the folder {options.output.parent} does not exist"
-        )
-    if not os.access(options.output.parent, os.W_OK) or options.output.is_dir():
-        raise PermissionError(f"cannot write {options.output}")
+    """Runs to the end, or to Ctrl-C or SIGTERM, and saves the last image."""
     step, note = None, ""
     with tqdm(total=None, disable=options.quiet, unit="step", leave=False) as bar, _interrupts() as pressed:
         for step in steps:
@@ -34,6 +28,9 @@ def finish(steps: Iterator[Step], options: argparse.Namespace) -> int:
                 note = "stopped"
                 break
     assert step is not None  # a run yields at least one step
+    if step.failed and step.index == 1:
+        print(f"nstlib: nothing was made: {step.stopped}; {options.output} is as before", file=sys.stderr)
+        return 1
     save_image(step.image, options.output)
     note = step.stopped or note
     print(f"{options.output}: {step.index} steps, {step.seconds:.1f} s" + (f"; {note}" if note else ""))
@@ -42,19 +39,21 @@ def finish(steps: Iterator[Step], options: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _interrupts() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets: no step is torn in the middle. A second one interrupts."""
+    """An event that the first Ctrl-C or SIGTERM sets: no step is torn in the middle. A second one ends it."""
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield pressed
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def press(*_: object) -> None:
+    def press(number: int, _: object) -> None:
         pressed.set()
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before[signal.Signals(number)])
 
-    signal.signal(signal.SIGINT, press)
+    for number in before:
+        signal.signal(number, press)
     try:
         yield pressed
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -5,12 +5,15 @@ for in this order: the `weights=` argument; $NSTLIB_WEIGHTS (a file, or a folder
 cache, where a download goes too. A known file is checked against its full SHA-256 before use.
 """
 
+import contextlib
 import hashlib
 import os
+import secrets
 import shutil
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +25,7 @@ from torch import Tensor
 from nstlib.encoders.torchvision_cpu import torchvision_models
 
 EMBEDDED = Path(__file__).parent / "weights" / "vgg19-slim.safetensors"
+DAY = 86_400  # seconds
 TIMEOUT = 30  # seconds without a byte before a download is given up
 
 
@@ -103,6 +107,14 @@ def sha256(path: Path) -> str:
     return _sha256(path.resolve(), stat.st_size, stat.st_mtime_ns)
 
 
+def clear_stale(path: Path) -> None:
+    """Removes what downloads to `path` that were killed have left: nobody has written to it for a day."""
+    for part in path.parent.glob(f"{path.name}.*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - part.stat().st_mtime > DAY:
+                part.unlink()
+
+
 def download(url: str, path: Path, expected: str, timeout: float = TIMEOUT) -> None:
     """Fetches `url` to `path`, which appears only when whole and of the expected SHA-256.
 
@@ -112,9 +124,10 @@ def download(url: str, path: Path, expected: str, timeout: float = TIMEOUT) -> N
         f"Without a connection: fetch {url} elsewhere, copy it to {path} or point the environment variable "
         "NSTLIB_WEIGHTS (or weights=) at it; or use the embedded encoder 'vgg19-slim'."
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{secrets.token_hex(6)}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        clear_stale(path)
         with urllib.request.urlopen(url, timeout=timeout) as response, part.open("wb") as file:
             shutil.copyfileobj(response, file, 1 << 20)
             length = response.headers.get("Content-Length")
@@ -133,6 +146,13 @@ def download(url: str, path: Path, expected: str, timeout: float = TIMEOUT) -> N
         raise WeightsError(f"could not download {url} to {path}: {error}. {remedy}") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_finite(modules: Iterable[torch.nn.Module], path: Path) -> None:
+    """Raises WeightsError where a weight in use is NaN or infinite."""
+    tensors = (values for module in modules for values in module.state_dict().values())
+    if not all(bool(torch.isfinite(values).all()) for values in tensors):
+        raise WeightsError(f"{path} holds weights that are NaN or infinite: damaged? Take another file")
 
 
 def read(path: Path) -> dict[str, Tensor]:

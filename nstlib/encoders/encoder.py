@@ -147,8 +147,9 @@ def _load(name: str, weights: str | None, pooling: Pooling, device: str, dtype: 
     state = checkpoints.read(path)
     try:
         network = networks.build(name, state, pooling)
-    except (KeyError, RuntimeError) as error:
+    except Exception as error:  # a stranger's file: other names, shapes, numbers of dimensions or types
         raise checkpoints.WeightsError(f"{path} does not fit {name}: {error}") from error
+    checkpoints.check_finite(network.stages.values(), path)
     return Encoder(name, network, checkpoints.sha256(path), torch.device(device), dtype)
 
 

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -101,24 +102,40 @@ def _processor() -> str:
     return f"{torch.backends.cpu.get_cpu_capability()} {hashlib.sha256(flags.encode()).hexdigest()[:8]}"
 
 
-def store() -> Path:
-    """The file of remembered choices; deleting it makes every machine measure again."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "nstlib" / "precision.json"
+def store() -> Path | None:
+    """The file of remembered choices; deleting it makes every machine measure again. None without a home."""
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # neither $HOME nor an entry for this user, as in some containers
+        return None
+    return cache / "nstlib" / "precision.json"
 
 
 def _read() -> dict[str, dict[str, Any]]:
+    path = store()
     try:
-        known = json.loads(store().read_text())
-        return {k: v for k, v in known.items() if v["dtype"] in DTYPES[1:]}
-    except (OSError, ValueError, AttributeError, TypeError, KeyError):
+        known = json.loads(path.read_text()) if path is not None and path.is_file() else {}
+        return {k: v for k, v in known.items() if _is_choice(v)}
+    except (OSError, ValueError, AttributeError, RecursionError):
         return {}  # none yet, or not ours: measured again
+
+
+def _is_choice(value: Any) -> bool:
+    """Whether it is what `measure` returns."""
+    if not isinstance(value, dict) or value.get("dtype") not in DTYPES[1:]:
+        return False
+    return all(isinstance(value.get(name), float | None) for name in DTYPES[1:])
 
 
 def _write(known: dict[str, dict[str, Any]]) -> None:
     path = store()
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    if path is None:
+        return
+    part = path.with_name(f"{path.name}.{secrets.token_hex(6)}.part")
     with contextlib.suppress(OSError):  # a read-only home: measured once a process
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(known, indent=1))
-        part.replace(path)
+        try:
+            part.write_text(json.dumps(known, indent=1))
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)

@@ -9,6 +9,7 @@
     regions      several styles, and masks
     pyramid      the sizes a run works through
     job          one run: encode, calibrate, synthesize, size by size
+    stopping     a run ends when a test cannot tell picture from style
     memory       how much a run will need, told before it starts
     allocator    freed memory kept by programs of our own
 
@@ -18,5 +19,15 @@ Read objective, loop, job; then settings.
 from nstlib.synthesis.loop import Step, synthesize
 from nstlib.synthesis.objective import Objective, calibrate
 from nstlib.synthesis.settings import PRESETS, Settings
+from nstlib.synthesis.stopping import p_values, until_indistinguishable
 
-__all__ = ["PRESETS", "Objective", "Settings", "Step", "calibrate", "synthesize"]
+__all__ = [
+    "PRESETS",
+    "Objective",
+    "Settings",
+    "Step",
+    "calibrate",
+    "p_values",
+    "synthesize",
+    "until_indistinguishable",
+]

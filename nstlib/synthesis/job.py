@@ -4,7 +4,7 @@ import dataclasses
 import math
 import platform
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -31,7 +31,7 @@ class Job:
 
     style: one picture (1, 3, H, W) or several, mixed by `settings.style_weights`. masks: where each of the
     styles goes, (1, 1, H, W) of the content's size, ≥ 0; with none, all styles go everywhere.
-    initial: the picture to start from, of the content's size.
+    initial: the picture to start from, of the content's size. between: see `objective.calibrate`.
     """
 
     settings: Settings
@@ -40,6 +40,7 @@ class Job:
     style: Tensor | tuple[Tensor, ...] | None
     masks: tuple[Tensor, ...] = ()
     initial: Tensor | None = None
+    between: Callable[[], None] = lambda: None
 
     @property
     def styles(self) -> tuple[Tensor, ...]:
@@ -132,6 +133,7 @@ class Job:
             lambda x: self.encode(x, objective.layers),
             reference,
             keep_graph=settings.memory != "small",
+            between=self.between,
         )
 
     def prepared(self) -> "Job":

@@ -10,6 +10,7 @@ divided by Σ P² (a number without units: 0 is the photograph, 1 is all lost); 
 hand for each method, are measured by `calibrate`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -48,10 +49,12 @@ def style_terms(
     """One term per layer and part of the method; `weights` maps layers to w_l ≥ 0, made to add up to 1.
     shares: weights (1, M_l) of the style's positions at each layer, where several styles share it."""
     total = sum(weights.values())
-    if not total > 0 or min(weights.values()) < 0:
-        raise ValueError(f"layer weights must be >= 0 and not all zero, got {weights}")
+    if not 0 < total < math.inf or min(weights.values()) < 0:
+        raise ValueError(f"layer weights must be >= 0, not all zero and of a finite sum, got {weights}")
     parts = discrepancy.parts()
     share = sum(weight for _, weight in parts)
+    if not 0 < share < math.inf:
+        raise ValueError(f"the weights of {discrepancy} must have a finite sum > 0")
     return tuple(
         StyleTerm(
             layer,
@@ -106,7 +109,12 @@ class Objective:
 
 
 def calibrate(
-    objective: Objective, encode: Callable[[Tensor], Features], reference: Tensor, *, keep_graph: bool = True
+    objective: Objective,
+    encode: Callable[[Tensor], Features],
+    reference: Tensor,
+    *,
+    keep_graph: bool = True,
+    between: Callable[[], None] = lambda: None,
 ) -> Objective:
     """The objective with every Z_l^k and β measured, so that γ means the same for every method.
 
@@ -116,12 +124,14 @@ def calibrate(
     `PULL` times as long as the content's (1 where there is no content term). Near the end of a run
     style gradients have shrunk by about that much, so γ = 1 is an even trade there. The palette's parts
     are measured alike and pull with the style's.
-    keep_graph=False encodes anew for every gradient: less memory.
+    keep_graph=False encodes anew for every gradient: less memory. between: called before each gradient,
+    of which there is one for each part and layer; what it raises ends the calibration.
     """
     x = reference.detach().clone().requires_grad_(True)
     kept = encode(x) if keep_graph else None
 
     def gradient(value: Callable[[Features], Tensor]) -> Tensor:
+        between()
         return torch.autograd.grad(value(kept or encode(x)), x, retain_graph=keep_graph)[0]
 
     def content(features: Features) -> Tensor:

@@ -1,0 +1,91 @@
+"""How honest D random cosines are: the Gaussian's exact MMD² left after they have been matched.
+
+    python benchmarks/cosines.py [--json FILE] [--size 96] [--steps 120]
+
+A texture is made from noise so that D averages of cosines agree at the five style layers. What is left of
+the *exact* MMD² (by definition, over all positions) shows how far an optimiser fits the cosines instead of
+the distribution. Printed: the mean over layers and styles of what is left, in thousandths of what it was at
+the noise. "halves" is the same for the odd and the even positions of the style itself. "resampled" draws new
+cosines every 20 steps.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import nstlib
+from nstlib.alignment.kernels import bandwidth, gaussian
+from nstlib.synthesis.objective import Objective, calibrate, style_terms
+
+EXAMPLES = Path(__file__).parent.parent / "examples" / "styles"
+STYLES = ("strokes", "mosaic", "ink")
+EVERY = 20
+
+
+def exact(F: Tensor, S: Tensor, sigma: Tensor) -> float:
+    """MMD² by definition under the Gaussian of bandwidth sigma, over all positions, in float64."""
+    return float(nstlib.mmd2(gaussian(sigma.double()), F[0].double(), S[0].double()))
+
+
+def texture(style: Tensor, encoder: nstlib.Encoder, d: nstlib.Discrepancy, steps: int, every: int) -> Tensor:
+    """Noise after `steps` steps; new random draws of the method each `every` of them."""
+    layers = encoder.style_layers
+    S = encoder(style, layers)
+    x = torch.rand(style.shape, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(style.shape, generator=torch.Generator().manual_seed(1))
+    for seed in range(steps // every):
+        terms = style_terms(d.seeded(seed), S, dict.fromkeys(layers, 1.0))
+        reference = (style + 0.2 * noise).clamp(0, 1)
+        objective = calibrate(Objective({}, terms), lambda image: encoder(image, layers), reference)
+        run = nstlib.synthesize(
+            x, lambda image, o=objective: o(image, encoder(image, layers)), iterations=every
+        )
+        for step in run:
+            x = step.image
+    return x
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--size", type=int, default=96)
+    parser.add_argument("--steps", type=int, default=120)
+    options = parser.parse_args()
+    encoder = nstlib.load_encoder()
+    layers = encoder.style_layers
+    cases = {"as the library": "gaussian"}
+    for D in (32, 128, 512):
+        cases |= {f"D = {D}": f"gaussian(features={D})"}
+    for sampling in ("orthogonal", "quasi"):
+        cases |= {f"D = {D}, {sampling}": f"gaussian(features={D},sampling={sampling})" for D in (32, 128)}
+    cases |= {f"D = {D}, resampled": f"gaussian(features={D})" for D in (32, 128)}
+    cases |= {"laplace": "laplace", "energy": "energy", "wasserstein": "wasserstein", "gram": "gram"}
+    shares: dict[str, list[float]] = {name: [] for name in ["halves", *cases]}
+    for file in STYLES:
+        style = nstlib.load_image(EXAMPLES / f"{file}.jpg", size=options.size)
+        S = encoder(style, layers)
+        noise = encoder(torch.rand(style.shape, generator=torch.Generator().manual_seed(0)), layers)
+        sigma = {layer: bandwidth(S[layer])[0] for layer in layers}
+        start = {layer: exact(noise[layer], S[layer], sigma[layer]) for layer in layers}
+        for layer in layers:
+            odd, even = S[layer][..., 1::2], S[layer][..., ::2]
+            shares["halves"].append(exact(odd, even, sigma[layer]) / start[layer])
+        for name, spelled in cases.items():
+            every = EVERY if "resampled" in name else options.steps
+            made = encoder(texture(style, encoder, nstlib.method(spelled), options.steps, every), layers)
+            left = [exact(made[x], S[x], sigma[x]) / start[x] for x in layers]
+            shares[name] += left
+            print(f"{file:8} {name:22} " + " ".join(f"{1e3 * value:8.3f}" for value in left), flush=True)
+    result = {name: sum(values) / len(values) for name, values in shares.items()}
+    print(f"\n{'':22} exact MMD² left, in thousandths of that at the noise")
+    for name, value in result.items():
+        print(f"{name:22} {1e3 * value:8.3f}")
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

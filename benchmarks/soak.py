@@ -1,0 +1,170 @@
+"""Mixed load on the app as a public host: does its memory stay flat, does no run get stuck?
+
+    python benchmarks/soak.py --minutes 30 --clients 8
+
+Each client does one of these, drawn by lot, again and again: a run to its end; a run that it stops; a run
+whose stream it leaves; a comparison; broken pictures; runs it never listens to; another's files; the page.
+The app's memory is read every five seconds. Prints a table and exits with 1 where memory grew by more than
+5 % after the first fifth of the time, a run got stuck, or the log holds a traceback. One thread of torch.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "attack")]
+
+import corpus  # noqa: E402
+from app_server import App, running  # noqa: E402
+from visitor import Visitor, file, memory, noise  # noqa: E402
+
+EVERY = 5.0  # seconds between readings
+WARM_UP = 0.2  # of the time
+
+
+class Client(threading.Thread):
+    """One visitor after another, as one person at a time."""
+
+    def __init__(self, app: App, seed: int, until: float, bad: list[Path], seen: Counter[str]) -> None:
+        super().__init__(daemon=True)
+        self.address = f"192.0.2.{seed}"
+        self.app, self.chance, self.until, self.bad, self.seen = app, random.Random(seed), until, bad, seen
+
+    def run(self) -> None:
+        acts = [self.whole, self.whole, self.stopped, self.left, self.compared, self.broken]
+        acts += [self.flood, self.thief, self.page]
+        while time.monotonic() < self.until:
+            act = self.chance.choice(acts)
+            try:
+                outcome = act(Visitor(self.app.url, self.address, timeout=300))
+            except (ValueError, OSError) as error:
+                outcome = f"refused: {str(error)[:40]}"
+            self.seen[f"{act.__name__}: {outcome}"] += 1
+            time.sleep(self.chance.uniform(0.1, 1.0))
+
+    def pair(self, visitor: Visitor) -> list[str]:
+        wide, high = (self.chance.randrange(80, 500) for _ in "wh")
+        return visitor.upload(
+            ("a.ppm", noise(wide, high, self.chance.randrange(50))), ("b.ppm", noise(90, 70))
+        )
+
+    def options(self) -> dict[str, object]:
+        method = self.chance.choice(("linear", "poly", "gaussian", "bn", "bn:0.7+poly:0.3"))
+        return {"method": method, "size": self.chance.choice((64, 96, 160)), "iterations": 20}
+
+    def whole(self, visitor: Visitor) -> str:
+        last = None
+        for message in visitor.stylize(*self.pair(visitor), **self.options()):
+            last = message if message["msg"] == "process_completed" else last
+        return "done" if last and last["success"] else "failed"
+
+    def stopped(self, visitor: Visitor) -> str:
+        event = None
+        for message in visitor.stylize(*self.pair(visitor), **(self.options() | {"iterations": 500})):
+            event = message.get("event_id") or event
+            if message["msg"] == "process_generating":
+                number = visitor.event("stylize")["id"]
+                body = {"session_hash": visitor.session, "fn_index": number, "event_id": event}
+                visitor.post("gradio_api/cancel", body)
+                break
+        return "stopped"
+
+    def left(self, visitor: Visitor) -> str:
+        for number, _ in enumerate(
+            visitor.stylize(*self.pair(visitor), **(self.options() | {"iterations": 500}))
+        ):
+            if number >= 3:
+                break
+        return "left"
+
+    def compared(self, visitor: Visitor) -> str:
+        content, style = self.pair(visitor)
+        kind = self.chance.choice(("methods", "fusion"))
+        data = [file(content), file(style), kind, "linear", 1.0, 64, 4, 0, None]
+        status, _ = visitor.call(visitor.event("compare"), data)
+        return str(status)
+
+    def broken(self, visitor: Visitor) -> str:
+        bad = self.chance.choice(self.bad)
+        (path,) = visitor.upload((bad.name, bad.read_bytes()))
+        status, _ = visitor.call(visitor.event("check"), [file(path)])
+        return str(status)
+
+    def flood(self, visitor: Visitor) -> str:
+        content, style = self.pair(visitor)
+        answers = [
+            Visitor(self.app.url, self.address).ask(content, style, iterations=500)[0] for _ in range(4)
+        ]
+        return "taken" if 200 in answers else "refused"
+
+    def thief(self, visitor: Visitor) -> str:
+        status, text = visitor.call(
+            visitor.event("check"), [{"path": str(ROOT / "app.py"), "orig_name": "x.svg"}]
+        )
+        return "OPEN" if "import" in text else str(status)
+
+    def page(self, visitor: Visitor) -> str:
+        return str(visitor.get("")[0])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--clients", type=int, default=8)
+    options = parser.parse_args()
+    app = running("soak", SPACE_ID="soak/test", OMP_NUM_THREADS="1", NSTLIB_MAX_SECONDS="30")
+    begun, readings, seen = time.monotonic(), [], Counter[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        bad = [path for path in corpus.small(Path(folder)) if path.is_file() and not path.is_symlink()]
+        until = begun + 60 * options.minutes
+        clients = [Client(app, seed, until, bad, seen) for seed in range(options.clients)]
+        for client in clients:
+            client.start()
+        while (now := time.monotonic()) < until:
+            threads = len(os.listdir(f"/proc/{app.process.pid}/task"))
+            files = len(os.listdir(f"/proc/{app.process.pid}/fd"))
+            readings.append((now - begun, memory(app.process.pid), threads, files))
+            if len(readings) % 12 == 1:
+                print("{:6.0f} s {:7.0f} MB {:4} threads {:4} files".format(*readings[-1]), flush=True)
+            time.sleep(EVERY)
+        for client in clients:
+            client.join(timeout=120)
+    return report(app, readings, seen, sum(client.is_alive() for client in clients))
+
+
+def report(app: App, readings: list[tuple[float, float, int, int]], seen: Counter[str], hanging: int) -> int:
+    """Prints what happened; returns the exit code."""
+    for what, count in sorted(seen.items()):
+        print(f"{count:6}  {what}")
+    start = [mb for seconds, mb, *_ in readings if seconds >= WARM_UP * readings[-1][0]]
+    tenth = max(1, len(start) // 10)
+    first, last = (sorted(part)[len(part) // 2] for part in (start[:tenth], start[-tenth:]))
+    growth = last / first - 1
+    log = app.log.read_text(errors="replace")
+    stuck = True
+    with contextlib.suppress(ValueError, OSError, json.JSONDecodeError):
+        visitor = Visitor(app.url)
+        messages = list(visitor.stylize(*visitor.upload(("a.ppm", noise(90, 70)), ("b.ppm", noise(70, 90)))))
+        stuck = not any(m["msg"] == "process_completed" and m["success"] for m in messages)
+    tracebacks, stolen = log.count("Traceback"), sum(n for what, n in seen.items() if "OPEN" in what)
+    print(f"memory {first:.0f} MB after the warm-up, {last:.0f} MB at the end: {growth:+.1%};")
+    print(
+        f"most {memory(app.process.pid, 'VmHWM'):.0f} MB; {tracebacks} tracebacks in {len(log)} bytes of log;"
+    )
+    print(
+        f"{hanging} clients hanging; {stolen} server files; a last run {'IS STUCK' if stuck else 'is done'}"
+    )
+    return int(growth > 0.05 or tracebacks > 0 or stuck or hanging > 0 or stolen > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

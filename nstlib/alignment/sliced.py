@@ -1,0 +1,131 @@
+"""Discrepancies by slices: features projected on D directions, where distributions are sorted numbers.
+
+On a line the optimal way to move one distribution onto another keeps the order. Q(u), the quantile
+function, is all there is to know; two distributions are equal if their slices in all directions are
+(Cramér and Wold 1936).
+
+    sliced   mean over directions θ of ∫₀¹ (Q_F(u) − Q_S(u))² du      (Rabin et al. 2011; Heitz et al. 2021)
+    energy   2 E‖f − s‖ − E‖f − f'‖ − E‖s − s'‖                       (Székely and Rizzo 2013)
+
+The energy distance is a mean over slices, too: ‖x‖ is, up to a factor c_N, the mean of |θᵀx| over the
+sphere, and on a line E is 2 ∫ (P_F(t) − P_S(t))² dt, P the distribution functions. It is MMD² with the
+kernel −‖x − y‖ (Sejdinovic et al. 2013). Both are characteristic over all directions; over D of them, on
+those.
+
+Q is kept as the means of K equal shares of the sorted positions: K numbers whatever M is, exact for M = K,
+and every position has a gradient. Sorting costs O(D (N M + M log M)).
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from nstlib.alignment.discrepancy import Discrepancy, Summary
+from nstlib.alignment.moments import shares
+from nstlib.alignment.pointwise import product
+from nstlib.alignment.spectra import directions
+
+
+def order(X: Tensor) -> Tensor:
+    """argsort of the last dimension. On a CPU by numpy, five times as fast."""
+    if X.device.type == "cpu" and X.dtype in (torch.float32, torch.float64):
+        return torch.from_numpy(X.numpy().argsort(-1))
+    return X.argsort(-1)
+
+
+def quantiles(X: Tensor, p: Tensor | None, K: int) -> Tensor:
+    """The means of K equal shares of sorted numbers: X (..., D, M), shares p (..., 1, M) → (..., D, K).
+
+    K ∫ Q(u) du from k/K to (k + 1)/K, with ∫ Q up to a border u read off running sums; a number at a border
+    counts on both sides with what it has there. p None: all alike. Differentiable in X and p, summed in
+    float64.
+    """
+    index = order(X.detach())
+    x, M = X.gather(-1, index), X.shape[-1]
+    borders = torch.linspace(0, 1, K + 1, dtype=torch.float64, device=X.device)
+    if p is None:  # the fraction of the whole, and ∫ Q, up to each number
+        ends = torch.arange(1, M + 1, dtype=torch.float64, device=X.device) / M
+        sums = x.cumsum(-1, dtype=torch.float64) / M
+    else:
+        mass = p.expand(X.shape).gather(-1, index).double()
+        ends, sums = mass.cumsum(-1), (mass * x).cumsum(-1)
+        borders = borders.expand(*X.shape[:-1], K + 1).contiguous()
+    at = torch.searchsorted(ends.detach(), borders).clamp(max=M - 1)  # where a border falls
+    beyond = ends.gather(-1, at) - borders  # what the number there has on the far side
+    at = at.expand(*X.shape[:-1], K + 1)
+    integral = sums.gather(-1, at) - beyond * x.gather(-1, at)
+    return (K * integral.diff(dim=-1)).to(X)
+
+
+@dataclass(frozen=True)
+class SlicedWasserstein(Discrepancy):
+    """Mean over D directions of the squared Wasserstein-2 distance of the slices: sees whole distributions.
+
+    directions: D, or None for N kept within 16 … 64. levels: K. seed: of the directions.
+    """
+
+    directions: int | None = None
+    levels: int = 128
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("directions", "levels"):
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= 4096:
+                raise ValueError(f"{self._name} takes 1 … 4096 {name}, got {value}")
+
+    _name = "sliced"
+
+    def __str__(self) -> str:
+        shown = {"directions": self.directions, "levels": None if self.levels == 128 else self.levels}
+        texts = [f"{k}={v}" for k, v in shown.items() if v is not None]
+        return f"{self._name}({','.join(texts)})" if texts else self._name
+
+    def seeded(self, seed: int) -> Self:
+        return replace(self, seed=seed)
+
+    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
+        N = S.shape[-2]
+        generator = torch.Generator().manual_seed(self.seed)
+        theta = directions(self.directions or min(64, max(16, N)), N, generator).to(S)
+        summary = {"directions": theta.expand(*S.shape[:-2], *theta.shape)}
+        return summary | {"quantiles": self.quantiles(S, summary, weights)}
+
+    def quantiles(self, X: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+        """(..., N, M) → (..., D, K)."""
+        p = None if weights is None else shares(X, weights).unsqueeze(-2)
+        return quantiles(product(summary["directions"], X).contiguous(), p, self.levels)
+
+    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+        return (self.quantiles(F, summary, weights) - summary["quantiles"]).square().mean((-2, -1))
+
+
+@dataclass(frozen=True)
+class EnergyDistance(SlicedWasserstein):
+    """2 E‖f − s‖ − E‖f − f'‖ − E‖s − s'‖, from slices: MMD² with k(x, y) = −‖x − y‖. No bandwidth.
+
+    On a line, with K numbers each, it is 2 ∫ (P_F − P_S)² dt: a sum over the gaps between the 2K sorted
+    numbers.
+    """
+
+    _name = "energy"
+
+    def __str__(self) -> str:
+        return super().__str__()
+
+    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+        a, b = self.quantiles(F, summary, weights), summary["quantiles"]  # (..., D, K)
+        both = torch.cat([a, b], -1)
+        index = order(both.detach())
+        step = torch.cat([torch.ones_like(a), -torch.ones_like(b)], -1) / a.shape[-1]
+        gap = step.gather(-1, index).cumsum(-1)[..., :-1]  # P_F − P_S between neighbours
+        slices = 2 * (gap.square() * both.gather(-1, index).diff(dim=-1)).sum(-1)
+        return slices.mean(-1) / projection(F.shape[-2])
+
+
+def projection(N: int) -> float:
+    """c_N = E|θᵀx| / ‖x‖ for θ uniform on the sphere in R^N: Γ(N/2) / (√π Γ((N + 1)/2))."""
+    return math.exp(math.lgamma(N / 2) - math.lgamma((N + 1) / 2)) / math.sqrt(math.pi)

@@ -1,0 +1,249 @@
+"""Values, floods and silence against the running app: words for the visitor, a place in line for the next."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from app_server import running
+from attacked import Host
+from visitor import Visitor, file, noise, together
+
+
+def end(messages) -> tuple[bool, str]:
+    """(whether the run was done, what was said last) of a stream of messages."""
+    last = [m for m in messages if m["msg"] == "process_completed"][-1]
+    return last["success"], json.dumps(last["output"])
+
+
+POLY = "+".join(f"poly(c={c})" for c in range(2000))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"method": POLY}, "at most 1000 characters"),
+        ({"method": "+".join(f"poly(c={c})" for c in range(17))}, "at most 16 different parts"),
+        ({"method": "gaussian(features=1000000000)"}, "at most 4096"),
+        ({"method": "gaussian(features=" + "9" * 500 + ")"}, "at most 4096"),
+        ({"method": "x" * 900_000}, "at most 1000 characters"),
+        ({"method": "linear:1e400"}, "finite"),
+        ({"method": "bn:1e308+linear:1e308"}, "finite sum"),
+        ({"size": None, "gamma": float("nan")}, "gamma"),
+        ({"gamma": 10**400}, ""),
+        ({"size": float("nan")}, "size must be a whole number"),
+        ({"size": float("inf")}, "size must be a whole number"),
+        ({"size": -1}, "size must lie in"),
+        ({"size": 99999}, "size"),
+        ({"iterations": 1e308}, "iterations"),
+        ({"seed": 1.5}, "seed must be a whole number"),
+        ({"seed": None, "method": "\ud800"}, ""),
+        ({"encoder": "vgg19"}, ""),
+        ({"encoder": "../../etc/passwd"}, ""),
+        ({"preset": "paper"}, "encoders on offer"),
+        ({"preset": ["balanced"]}, ""),
+        ({"size": {"__type__": "update"}}, ""),
+        ({"method": {"__type__": "update", "value": "bn"}}, ""),
+        ({"method": "<script>alert(1)</script>"}, "cannot read method"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_value_that_cannot_be_is_explained(visitor: Visitor, pair: list[str], options, words: str) -> None:
+    begun = time.monotonic()
+    done, said = end(visitor.stylize(*pair, **options))
+    assert not done and words.lower() in said.lower() and len(said) < 1000
+    assert time.monotonic() - begun < 10
+    for raw in ("Traceback", "object has no", "invalid literal", "NoneType", "site-packages", "line "):
+        assert raw not in said
+
+
+@pytest.mark.parametrize(
+    "value", [None, "x", -1, 1e400, {}, [], {"a": {}}, "\ud800", True, 10**30, "9" * 5000]
+)
+def test_no_event_answers_a_strange_value_with_python(host: Host, value: object) -> None:
+    page = host.visitor()
+    for event in page.config["dependencies"]:
+        if event["queue"]:
+            continue
+        for place in range(len(event["inputs"])):
+            usual = page.usual(event)
+            _, text = page.call(event, [*usual[:place], value, *usual[place + 1 :]])
+            for raw in (
+                "Traceback",
+                "object has no attribute",
+                "site-packages",
+                "unsupported operand",
+                ".py",
+            ):
+                assert raw not in text, (event["api_name"], value, text[:300])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"data": {}}',
+        b'{"data": []}',
+        b'{"data": [], "fn_index": 99999}',
+        b'{"data": [], "fn_index": "1"}',
+        b'{"data": [], "fn_index": true}',
+        b'{"data": [], "fn_index": 1e9}',
+        b'{"data": [], "fn_index": 0, "session_hash": {"a": 1}}',
+        b'{"data": [], "fn_index": 0, "session_hash": "' + b"x" * 1000 + b'"}',
+        b'{"data": [0], "fn_index": 0, "batched": true, "event_id": "x", "trigger_id": [1]}',
+        b'{"data": [0], "fn_index": 0, "event_data": {"_data": {"__type__": "update"}}}',
+        b'{"data": ["' + b"x" * 2_000_000 + b'"], "fn_index": 0}',
+        b'{"data": [' + b"[" * 200_000 + b"]" * 200_000 + b'], "fn_index": 0}',
+        b"\xff\xfe\x00",
+    ],
+    ids=lambda body: str(body[:50]),
+)
+def test_strange_requests_are_refused(host: Host, body: bytes) -> None:
+    visitor = host.visitor()
+    for route in ("run/predict", "queue/join", "call/stylize", "api/check", "cancel", "reset"):
+        try:
+            status, text = visitor.post(f"gradio_api/{route}", body)
+        except OSError:  # too large: the connection closes while we still send
+            continue
+        assert status in (200, 400, 404, 413, 422, 429, 500)
+        assert "Traceback" not in text and "site-packages" not in text and len(text) < 3000
+    assert visitor.get("config")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "monitoring",
+        "monitoring/summary",
+        "gradio_api/monitoring",
+        "docs",
+        "redoc",
+        "openapi.json",
+        "gradio_api/openapi.json",
+        "gradio_api/deep_link?session_hash=x",
+        "gradio_api/runs",
+        "gradio_api/vibe-code/",
+        "gradio_api/dev/reload",
+        "gradio_api/custom_component/x/client/component/index.js",
+        "gradio_api/profiling/traces",
+        "gradio_api/token",
+        "gradio_api/stream/x/y/1/playlist.m3u8",
+        "user",
+        "logout",
+        "login_mcp",
+        "gradio_api/mcp/",
+        ".git/config",
+        "app.py",
+    ],
+)
+def test_routes_that_the_page_does_not_need_are_not_there(host: Host, path: str) -> None:
+    assert host.visitor().get(path)[0] == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["component_server", "process_recording", "vibe-edit/", "stream/x", "call/v2/stylize"]
+)
+def test_doors_for_posts_that_the_page_does_not_need_are_not_there(host: Host, path: str) -> None:
+    assert host.visitor().post(f"gradio_api/{path}", {})[0] == 404
+
+
+def test_runs_of_visitors_who_do_not_listen_make_way(host: Host, pair: list[str]) -> None:
+    floods = [Visitor(host.app.url, f"198.51.100.{number % 4}") for number in range(14)]
+    statuses = [flood.ask(*pair, iterations=1000, size=128)[0] for flood in floods]
+    assert 200 in statuses
+    begun = time.monotonic()
+    real = Visitor(host.app.url, "203.0.113.9")
+    assert end(real.stylize(*pair))[0]
+    assert time.monotonic() - begun < 12
+
+
+def test_one_visitor_has_two_runs_and_one_address_half_the_line(host: Host, pair: list[str]) -> None:
+    one = Visitor(host.app.url, "203.0.113.1")
+    answers = [one.ask(*pair) for _ in range(3)]
+    assert [status for status, _ in answers] == [200, 200, 429] and "2 runs already" in answers[2][1]
+    many = [Visitor(host.app.url, "203.0.113.1").ask(*pair)[0] for _ in range(9)]
+    assert many.count(200) <= 6 and many[-1] == 429
+    other = Visitor(host.app.url, "203.0.113.2")
+    assert end(other.stylize(*pair))[0], "another visitor is served"
+
+
+def test_a_run_of_the_most_parts_ends_by_its_clock_while_it_is_calibrated(
+    host: Host, pair: list[str]
+) -> None:
+    method = "+".join(f"gaussian(sigma={n},features=4096)" for n in range(1, 17))
+    begun = time.monotonic()
+    done, said = end(host.visitor().stylize(*pair, method=method, size=320, iterations=1000))
+    assert time.monotonic() - begun < 45  # the host allows 20 s, and one gradient is finished
+    assert "time is up" in said or done
+
+
+def test_a_flood_of_requests_is_slowed_and_the_page_still_comes(host: Host) -> None:
+    statuses: list[int] = []
+
+    def many() -> None:
+        visitor = Visitor(host.app.url, "198.51.100.99")
+        check = {"data": [None], "fn_index": host.visitor().event("check")["id"]}
+        for _ in range(20):
+            statuses.append(visitor.post("gradio_api/run/predict", check)[0])
+
+    begun = time.monotonic()
+    together(*[many] * 12)
+    assert set(statuses) <= {200, 429}
+    assert host.visitor().get("")[0] == 200 and time.monotonic() - begun < 30
+
+
+def test_half_a_request_holds_nobody_up(host: Host) -> None:
+    import socket
+    from urllib.parse import urlsplit
+
+    place = urlsplit(host.app.url)
+    lines = b"POST /gradio_api/queue/join HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{"
+    sockets = [socket.create_connection((place.hostname, place.port)) for _ in range(6)]
+    for half in sockets:
+        half.sendall(lines)
+    assert host.visitor().get("config")[0] == 200
+    for half in sockets:
+        half.close()
+
+
+def test_a_stranger_cannot_stop_or_hear_another_s_run(host: Host, pair: list[str]) -> None:
+    mine, other = host.visitor(), host.visitor()
+    number = mine.event("stylize")["id"]
+    messages = mine.stylize(*pair, iterations=60)
+    other.post("gradio_api/cancel", {"session_hash": other.session, "fn_index": number, "event_id": "0"})
+    assert other.get(f"gradio_api/queue/data?session_hash={other.session}")[0] == 404
+    assert end(messages)[0]
+
+
+def test_sigterm_leaves_no_folder(tmp_path: Path) -> None:
+    app = running("stopped", TMPDIR=str(tmp_path), GRADIO_TEMP_DIR="", OMP_NUM_THREADS="1")
+    stale = tmp_path / "nstlib-app-999999999-x"  # of a process that was killed long ago
+    assert list(tmp_path.glob("nstlib-app-*"))
+    Visitor(app.url).upload(("a.ppm", noise(50, 50)))
+    app.process.send_signal(signal.SIGTERM)
+    assert app.process.wait(timeout=30) == 0
+    assert not list(tmp_path.glob("nstlib-app-*")) and not stale.exists()
+    assert "Traceback" not in app.log.read_text()
+
+
+def test_folders_of_killed_apps_are_cleared_and_others_are_not(tmp_path: Path) -> None:
+    from demo.runs import files
+
+    dead, alive, foreign = "nstlib-app-999999999-x", f"nstlib-app-{os.getpid()}-y", "nstlib-app-notes"
+    for name in (dead, alive, foreign):
+        (tmp_path / name).mkdir()
+    files.clear_stale(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {alive, foreign}
+
+
+def test_a_picture_of_the_run_is_the_visitor_s_to_use_again(host: Host, pair: list[str]) -> None:
+    visitor = host.visitor()
+    last = [m for m in visitor.stylize(*pair) if m["msg"] == "process_completed"][-1]
+    result = last["output"]["data"][0]["path"]
+    assert end(host.visitor().stylize(result, pair[1]))[0]
+    assert visitor.call(visitor.event("check"), [file(result)])[0] == 200

@@ -1,0 +1,103 @@
+"""Methods from outside the package: registered in ten lines, or brought by another distribution."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import nstlib
+from nstlib import kernels
+from nstlib.alignment.registry import METHODS
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def names():
+    """Forgets what a test registered."""
+    before = dict(METHODS)
+    yield
+    METHODS.clear()
+    METHODS.update(before)
+
+
+def rational(x: Tensor, y: Tensor) -> Tensor:
+    return 1 / (1 + kernels.squared_distance(x, y))
+
+
+def test_a_kernel_of_ones_own(names: None, content: Tensor, style: Tensor) -> None:
+    nstlib.register("rational", kernel=rational)
+    d = nstlib.method("rational:0.5+bn:0.5")
+    assert str(d) == "rational:0.5+bn:0.5"
+    assert nstlib.method("rational(landmarks=32)").landmarks == 32
+    options = {"levels": 1, "iterations": 12, "size": 96, "dtype": "float32"}
+    first, *_, last = nstlib.transfer(content, style, method="rational", **options)
+    assert last.loss < 0.5 * first.loss
+    assert last.image.recipe["settings"]["method"] == "rational"
+
+
+def test_names_are_checked(names: None) -> None:
+    with pytest.raises(ValueError, match="'bn' is there already"):
+        nstlib.register("bn", kernel=rational)
+    with pytest.raises(ValueError, match="letters, digits"):
+        nstlib.register("no name", kernel=rational)
+    with pytest.raises(ValueError, match="either a Discrepancy or a kernel"):
+        nstlib.register("neither")
+
+
+PLUGIN = '''
+from dataclasses import dataclass
+import nstlib
+
+@dataclass(frozen=True)
+class Brightest(nstlib.Discrepancy):
+    """The gap of each channel's mean above a threshold."""
+    threshold: float = 0.5
+
+    def __str__(self):
+        return "brightest" if self.threshold == 0.5 else f"brightest(threshold={self.threshold:g})"
+
+    def summary(self, S, weights=None):
+        return {"mean": (S - self.threshold).clamp(min=0).mean(-1)}
+
+    def distance(self, F, summary, weights=None):
+        return ((F - self.threshold).clamp(min=0).mean(-1) - summary["mean"]).square().sum(-1)
+
+def add():
+    nstlib.register("brightest", Brightest)
+'''
+
+
+def test_another_distribution_brings_a_method_to_the_command_line(tmp_path: Path) -> None:
+    site, out = tmp_path / "site", tmp_path / "out.png"
+    info = site / "brightest-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "brightest_plugin.py").write_text(PLUGIN, encoding="utf-8")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: brightest\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[nstlib.methods]\nbrightest = brightest_plugin:add\n")
+    paths = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-m", "nstlib", "transfer", "examples/contents/harbour.jpg"]
+    command += ["examples/styles/mosaic.jpg", "-o", str(out), "--method", "brightest(threshold=0.25)"]
+    command += ["--size", "64", "--iterations", "4", "--quiet"]
+    result = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": paths}, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert nstlib.read_recipe(out)["settings"]["method"] == "brightest(threshold=0.25)"
+
+
+def test_options_come_from_the_fields() -> None:
+    assert METHODS["gaussian"][1] == {
+        "sigma": float,
+        "estimator": str,
+        "factor": float,
+        "features": int,
+        "scales": int,
+        "sampling": str,
+    }
+    assert METHODS["linear"][1] == {}
+    assert torch.is_tensor(nstlib.method("linear")(torch.ones(1, 2, 3), torch.zeros(1, 2, 3)))
