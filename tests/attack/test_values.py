@@ -64,14 +64,14 @@ def test_a_value_that_cannot_be_is_explained(visitor: Visitor, pair: list[str], 
         assert raw not in said
 
 
-@pytest.mark.parametrize(
-    "value", [None, "x", -1, 1e400, {}, [], {"a": {}}, "\ud800", True, 10**30, "9" * 5000]
-)
 def test_half_a_character_is_refused_at_the_door(visitor: Visitor, pair: list[str]) -> None:
     status, text = visitor.ask(*pair, method="\ud800")
     assert status == 400 and "broken" in text
 
 
+@pytest.mark.parametrize(
+    "value", [None, "x", -1, 1e400, {}, [], {"a": {}}, "\ud800", True, 10**30, "9" * 5000]
+)
 def test_no_event_answers_a_strange_value_with_python(host: Host, value: object) -> None:
     page = host.visitor()
     for event in page.config["dependencies"]:
