@@ -64,14 +64,14 @@ def test_a_value_that_cannot_be_is_explained(visitor: Visitor, pair: list[str], 
         assert raw not in said
 
 
-@pytest.mark.parametrize(
-    "value", [None, "x", -1, 1e400, {}, [], {"a": {}}, "\ud800", True, 10**30, "9" * 5000]
-)
 def test_half_a_character_is_refused_at_the_door(visitor: Visitor, pair: list[str]) -> None:
     status, text = visitor.ask(*pair, method="\ud800")
     assert status == 400 and "broken" in text
 
 
+@pytest.mark.parametrize(
+    "value", [None, "x", -1, 1e400, {}, [], {"a": {}}, "\ud800", True, 10**30, "9" * 5000]
+)
 def test_no_event_answers_a_strange_value_with_python(host: Host, value: object) -> None:
     page = host.visitor()
     for event in page.config["dependencies"]:
@@ -155,9 +155,7 @@ def test_routes_that_the_page_does_not_need_are_not_there(host: Host, path: str)
     assert host.visitor().get(path)[0] == 404
 
 
-@pytest.mark.parametrize(
-    "path", ["component_server", "process_recording", "vibe-edit/", "stream/x", "call/v2/stylize"]
-)
+@pytest.mark.parametrize("path", ["component_server", "process_recording", "vibe-edit/", "stream/x"])
 def test_doors_for_posts_that_the_page_does_not_need_are_not_there(host: Host, path: str) -> None:
     assert host.visitor().post(f"gradio_api/{path}", {})[0] == 404
 
@@ -190,6 +188,28 @@ def test_a_run_of_the_most_parts_ends_by_its_clock_while_it_is_calibrated(
     done, said = end(host.visitor().stylize(*pair, method=method, size=320, iterations=1000))
     assert time.monotonic() - begun < 45  # the host allows 20 s, and one gradient is finished
     assert "time is up" in said or done
+
+
+def test_a_run_by_names_as_the_page_of_the_api_shows_it_for_curl(host: Host, pair: list[str]) -> None:
+    visitor = host.visitor()
+    body = {"content": file(pair[0]), "style": file(pair[1]), "size": 64, "iterations": 3}
+    status, text = visitor.post("gradio_api/call/v2/stylize", body)
+    assert status == 200, text
+    said = visitor.get(f"gradio_api/call/v2/stylize/{json.loads(text)['event_id']}")[1]
+    assert "event: complete" in said and '"done": true' in said
+    for strange in ({"content": 1}, {"nothing": 1}, {}, body | {"content": {"path": "/etc/passwd"}}):
+        status, text = visitor.post("gradio_api/call/v2/stylize", strange)
+        if status == 200:
+            text = visitor.get(f"gradio_api/call/v2/stylize/{json.loads(text)['event_id']}")[1]
+            assert "event: error" in text
+        assert "Traceback" not in text and "root:" not in text
+
+
+def test_an_address_is_not_fetched(host: Host) -> None:
+    visitor = host.visitor()
+    for address in ("http://127.0.0.1:9/x.png", "https://example.com/x.png", host.app.url):
+        status, text = visitor.call(visitor.event("check"), [file(address)])
+        assert status == 500 and "not fetched here" in text
 
 
 def test_a_flood_of_requests_is_slowed_and_the_page_still_comes(host: Host) -> None:
