@@ -114,9 +114,10 @@ def objective_of_networks(contents: list[Path], size: int) -> None:
                 gamma=network.card["gamma"],
                 levels=1,
                 iterations=300,
+                palette=network.card.get("palette", 0.0),
                 size=size,
             )
-            job = Job(settings, nstlib.load_encoder(dtype="auto"), content, style)
+            job = Job(settings, nstlib.load_encoder(dtype="auto"), content, (style,))
             objective = job.objective(content, style)
             reached = [
                 sum(float(v) for v in objective(x, job.encode(x, objective.layers)).values())

@@ -75,14 +75,15 @@ def test_training_lowers_the_objective_for_every_method(style: Tensor, content: 
     assert [step.index for step in steps] == list(range(1, 17))
     first, last = (sum(s.loss for s in part) / 3 for part in (steps[:3], steps[-3:]))
     assert last < 0.9 * first
-    assert set(steps[0].terms) == {"content/relu4_2", *(f"style/relu{i}_1" for i in range(1, 6))}
+    layers = {"content/relu4_2", *(f"style/relu{i}_1" for i in range(1, 6))}
+    assert set(steps[0].terms) == layers | {"palette/colours", "palette/nearest", "palette/grain"}
     assert steps[-1].image.shape == (1, 3, 64, 64)
     assert training.network.card["method"] == method
 
 
 def test_the_terms_are_those_of_an_optimisation(style: Tensor, content: Tensor) -> None:
     """For each picture of a batch what the objective says of it alone, and then the mean."""
-    training = nstlib.train_feedforward(style, [content], iterations=1, **TINY)
+    training = nstlib.train_feedforward(style, [content], iterations=1, palette=0.0, **TINY)
     x = training.pictures.batch(torch.Generator().manual_seed(3), 3, slice(None))
     picture = (x + 0.1).clamp(0, 1)
     found = training.terms(x, picture)

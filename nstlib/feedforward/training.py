@@ -26,8 +26,9 @@ from nstlib.feedforward.distributed import Group
 from nstlib.feedforward.networks import FeedForward, save_feedforward
 from nstlib.feedforward.pictures import Pictures
 from nstlib.images import unfinished
+from nstlib.synthesis import pixels
 from nstlib.synthesis.loop import Step
-from nstlib.synthesis.objective import Objective, StyleTerm, calibrate, style_terms
+from nstlib.synthesis.objective import Features, Objective, StyleTerm, calibrate, style_terms
 from nstlib.version import __version__
 
 CALIBRATION_PICTURES, CALIBRATION_NOISE = 4, 0.2
@@ -39,7 +40,7 @@ class Training:
 
     method, gamma: what style is, and its balance, as in a transfer. plan: "light" or "full" (networks.py).
     iterations: steps. batch: pictures a step, over all processes. size: side of the crops, px. lr: of Adam,
-    at its peak. tv: weight against grain. seed: of every random draw. dtype: of the encoder's arithmetic.
+    at its peak. tv, palette: as in a transfer. seed: of every random draw. dtype: of the encoder's numbers.
     """
 
     method: str | Discrepancy = "gram"
@@ -50,6 +51,7 @@ class Training:
     size: int = 192
     lr: float = 3e-3
     tv: float = 0.0
+    palette: float = 1.0
     seed: int = 0
     dtype: Any = "auto"
 
@@ -147,7 +149,7 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
         objective, B = self.objective, len(x)
         with torch.no_grad():
             targets = self.encoder(x, objective.content)
-        features = self.encoder(picture, objective.layers)
+        features = self._features(picture, objective.layers)
         sums: dict[str, Tensor] = {}
         for i in range(B):  # one by one: the content's error is relative to its own photograph
             own = {layer: F[i : i + 1] for layer, F in features.items()}
@@ -157,6 +159,11 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
             for name, value in single(picture[i : i + 1], own).items():
                 sums[name] = sums[name] + value / B if name in sums else value / B
         return sums
+
+    def _features(self, image: Tensor, layers: Iterable[str]) -> Features:
+        """The encoder's layers, and the two below them (synthesis/pixels.py) where asked for."""
+        own = pixels.features(image) if pixels.PIXELS in layers else {}
+        return own | self.encoder(image, [layer for layer in layers if layer not in own])
 
     def _batch(self, step: int, mine: slice) -> Tensor:
         """The crops of a step, the same whoever asks."""
@@ -170,8 +177,10 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
         encoder, settings = self.encoder, self.settings
         weights = dict.fromkeys(encoder.style_layers, 1.0)
         with torch.no_grad():
-            S = encoder(style.to(encoder.device), encoder.style_layers)
+            S = self._features(style.to(encoder.device), (*weights, pixels.PIXELS, pixels.GRAIN))
             terms = style_terms(settings.discrepancy, S, weights)
+            colours = pixels.PALETTE.summary(S[pixels.PIXELS]) if settings.palette else {}
+            palette = pixels.terms(S, None, colours, settings.palette) if colours else ()
         pictures = self._batch(-1, slice(0, CALIBRATION_PICTURES))
         found = []
         for i, x in enumerate(pictures[:, None]):
@@ -179,12 +188,13 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
             noise = torch.randn(x.shape, generator=generator).to(x.device)
             with torch.no_grad():
                 P = encoder(x, (encoder.content_layer,))
-            objective = Objective(P, terms, gamma=settings.gamma, tv=settings.tv)
+            objective = Objective(P, terms, gamma=settings.gamma, tv=settings.tv, palette=palette)
             reference = (x + CALIBRATION_NOISE * noise).clamp(0, 1)
-            found.append(calibrate(objective, lambda x: encoder(x, objective.layers), reference))  # noqa: B023
+            found.append(calibrate(objective, lambda x: self._features(x, objective.layers), reference))  # noqa: B023
         return dataclasses.replace(
             found[0],
             style=tuple(map(_middle, *(o.style for o in found))),
+            palette=tuple(map(_middle, *(o.palette for o in found))),
             beta=_geometric(o.beta for o in found),
         )
 
