@@ -210,7 +210,7 @@ def projected(frames: Sequence[Tensor], S: Tensor, points: int = 400) -> tuple[l
 def animation(
     frames: Sequence[Tensor], target: Tensor, *, interval: int = 120, title: str = ""
 ) -> FuncAnimation:
-    """Points (2, M) on their way to a target (2, M'), one frame after the other. `.save("flow.gif")` keeps it.
+    """Points (2, M) on their way to a target (2, M'), frame by frame. `.save("flow.gif")` keeps it.
 
     interval: milliseconds a frame.
     """
