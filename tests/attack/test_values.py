@@ -186,8 +186,8 @@ def test_a_run_of_the_most_parts_ends_by_its_clock_while_it_is_calibrated(
     method = "+".join(f"gaussian(sigma={n},features=4096)" for n in range(1, 17))
     begun = time.monotonic()
     done, said = end(host.visitor().stylize(*pair, method=method, size=320, iterations=1000))
-    assert time.monotonic() - begun < 45  # the host allows 20 s, and one gradient is finished
-    assert "time is up" in said or done
+    assert time.monotonic() - begun < 30  # the host allows 8 s, and one gradient is finished
+    assert "time is up" in said.lower() and not done or '"done": true' in said
 
 
 def test_a_run_by_names_as_the_page_of_the_api_shows_it_for_curl(host: Host, pair: list[str]) -> None:
