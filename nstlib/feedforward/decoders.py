@@ -37,8 +37,8 @@ class Decoder(nn.Module):
 
     def up(self, x: Tensor, level: int) -> Tensor:
         """One level up: features of relu{level}_1 → features of the level above (1: → the picture)."""
-        above: Tensor = self.blocks[f"block{level}"](x)
-        return above
+        above: Tensor = self.blocks[f"block{level}"](x.to(next(self.parameters()).dtype))
+        return above.to(x.dtype)
 
     def picture(self, x: Tensor, level: int) -> Tensor:
         """All the way: features of relu{level}_1 → the picture."""

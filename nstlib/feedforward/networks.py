@@ -82,7 +82,24 @@ class FeedForward(nn.Module):
         x = nn.functional.pad(image, (0, across, 0, down), mode="replicate") if down or across else image
         x = x.contiguous(memory_format=torch.channels_last)
         change = self.change(x)[..., : image.shape[2], : image.shape[3]]
-        return (image + strength * change).clamp(0, 1)
+        picture: Tensor = Held.apply(image + strength * change)  # type: ignore[no-untyped-call]
+        return picture
+
+
+class Held(torch.autograd.Function):
+    """x clamped to [0, 1]. A pixel at its bound keeps the gradient that leads it back, and loses only what
+    would lead it on, as in an optimisation (synthesis/loop.py): cut off both ways, dark places stay dark."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(0, 1)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        onward = ((x <= 0) & (g > 0)) | ((x >= 1) & (g < 0))  # a step goes against the gradient
+        return g.masked_fill(onward, 0)
 
 
 class Layer(nn.Module):

@@ -7,6 +7,7 @@ After *universal style transfer* (Li, Fang, Yang, Wang, Lu and Yang 2017), which
 map is the method's own. `OnePass` keeps what does not change between two pictures.
 """
 
+import math
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,10 +22,12 @@ from nstlib.alignment.transports import remembered, toward
 from nstlib.encoders.encoder import Encoder, load_encoder
 from nstlib.feedforward.chain import Seen, render, see
 from nstlib.feedforward.decoders import LEVELS, Decoder, load_decoder
+from nstlib.synthesis.pyramid import COARSEST, enlarged, resized
 from nstlib.version import __version__
 
 STRIDE = 16  # px between positions of relu5_1: pictures are mirrored up to a multiple of it
 DETAIL = 1.0
+LEVELS_OF_SIZE = 2
 TINY = 1e-12
 
 
@@ -123,6 +126,7 @@ def onepass(
     style_weights: Sequence[float] = (),
     masks: Sequence[Tensor] = (),
     detail: float = DETAIL,
+    levels: int = LEVELS_OF_SIZE,
     encoder: Encoder | str = "vgg19-slim",
 ) -> Tensor:
     """`content` in the style of `style` in one pass: (1, 3, H, W) in [0, 1], the content's size.
@@ -131,34 +135,61 @@ def onepass(
     mixed by `style_weights` >= 0 (none: all alike), or each in its own region by `masks`, one for each style,
     (1, 1, H, W) or (H, W), >= 0, of any size; where no mask reaches the photograph stays. detail: how much
     of the photograph's fine detail, which the decoder loses, is put back, 0 … 1: less is more painterly.
+    levels: sizes worked through, each twice the one before, as in a run: more than one paints wider strokes
+    (1: the full size only; a second one costs a quarter more).
     Raises ValueError for shapes, ranges and an unknown method.
     """
     pictures = [style] if isinstance(style, Tensor) else list(style)
+    _check(content, pictures, strength, detail, levels, style_weights, masks)
+    painter, x, before = OnePass(encoder), None, None
+    content = content.to(painter.encoder.device)
+    side = min(min(image.shape[2:]) for image in (content, *pictures))
+    coarse = min(levels - 1, max(0, math.floor(math.log2(side / COARSEST))))
+    for scale in (0.5**k for k in range(coarse, -1, -1)):
+        target, *painted = (_scaled(image, scale) for image in (content, *pictures))
+        start = target if x is None else enlarged(x, before, target)
+        whole = mirrored(start)
+        if masks:
+            regions = [fitted(mask, start.shape[2:], whole.shape[2:]) for mask in masks]
+            styles = [painter.remember(s, method, mask=m) for s, m in zip(painted, regions, strict=True)]
+        else:
+            styles = [painter.remember(painted, method, style_weights)]
+        picture = painter(painter.see(whole), styles, strength, detail)
+        x, before = picture[..., : start.shape[2], : start.shape[3]].contiguous(), target
+    assert x is not None
+    x.recipe = recipe(painter.encoder, styles[0].method, strength, detail, levels)  # type: ignore[attr-defined]
+    return x
+
+
+def _scaled(image: Tensor, scale: float) -> Tensor:
+    height, width = (max(1, round(side * scale)) for side in image.shape[2:])
+    return resized(image, height, width)
+
+
+def _check(
+    content: Tensor,
+    pictures: Sequence[Tensor],
+    strength: float,
+    detail: float,
+    levels: int,
+    style_weights: Sequence[float],
+    masks: Sequence[Tensor],
+) -> None:
     for name, picture in (("content", content), *(("style", picture) for picture in pictures)):
         if picture.dim() != 4 or picture.shape[:2] != (1, 3) or not bool(picture.isfinite().all()):
             raise ValueError(f"{name} must be a finite image (1, 3, H, W), got shape {tuple(picture.shape)}")
     for name, value in (("strength", strength), ("detail", detail)):
         if not 0 <= value <= 1:
             raise ValueError(f"{name} must lie in 0 … 1, got {value}")
+    if levels < 1:
+        raise ValueError(f"levels must be at least 1, got {levels}")
     if masks and (style_weights or len(masks) != len(pictures)):
         raise ValueError("give either style_weights or masks, and one mask for each style")
-    painter = OnePass(encoder)
-    if not masks:
-        styles = [painter.remember(pictures, method, style_weights)]
-    else:
-        size = mirrored(content).shape[2:]
-        regions = [fitted(mask, content.shape[2:], size) for mask in masks]
-        styles = [
-            painter.remember(picture, method, mask=mask)
-            for picture, mask in zip(pictures, regions, strict=True)
-        ]
-    picture = painter(painter.see(content), styles, strength, detail)
-    picture = picture[..., : content.shape[2], : content.shape[3]].contiguous()
-    picture.recipe = recipe(painter.encoder, styles[0].method, strength, detail)  # type: ignore[attr-defined]
-    return picture
 
 
-def recipe(encoder: Encoder, method: Discrepancy, strength: float, detail: float) -> dict[str, Any]:
+def recipe(
+    encoder: Encoder, method: Discrepancy, strength: float, detail: float, levels: int
+) -> dict[str, Any]:
     """What it takes to make this picture again, as plain JSON values."""
     versions = {
         "nstlib": __version__,
@@ -170,6 +201,7 @@ def recipe(encoder: Encoder, method: Discrepancy, strength: float, detail: float
         "method": str(method),
         "strength": strength,
         "detail": detail,
+        "levels": levels,
         "weights_sha256": encoder.weights_hash,
         "versions": versions,
         "device": str(encoder.device),
