@@ -187,7 +187,7 @@ def test_a_run_of_the_most_parts_ends_by_its_clock_while_it_is_calibrated(
     begun = time.monotonic()
     done, said = end(host.visitor().stylize(*pair, method=method, size=320, iterations=1000))
     assert time.monotonic() - begun < 30  # the host allows 8 s, and one gradient is finished
-    assert "time is up" in said.lower() and not done or '"done": true' in said
+    assert ("time is up" in said.lower() and not done) or '"done": true' in said
 
 
 def test_a_run_by_names_as_the_page_of_the_api_shows_it_for_curl(host: Host, pair: list[str]) -> None:
