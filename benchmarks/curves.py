@@ -81,7 +81,7 @@ def main() -> None:
     runs: dict[str, dict[str, Curve]] = {}
     print(f"{'+'.join(options.pair)}, {options.size} px, from {options.start}; seconds and final loss")
     for method in options.methods:
-        default = nstlib.Settings(method=method, start=options.start)
+        default = nstlib.Settings(method=method, start=options.start, palette=0)  # as the plain loop
         single = default.replace(levels=1, iterations=plain.STEPS, dtype="float32")
         judge = nstlib.load_encoder()
         job = Job(single, judge, content, style)

@@ -15,7 +15,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import nstlib
-from demo.parts import controls, curves, grid, messages, reproduce
+from demo.parts import controls, curves, grid, ideas, messages, method_controls, reproduce
 from demo.parts.method_controls import spell, unspell
 from demo.rooms import idea
 from demo.rooms.compare import plan as plan_comparison
@@ -166,10 +166,20 @@ def test_compare_streams_a_growing_sheet(tmp_path):
         "bn",
         "bn:0.7+poly(c=1):0.3",
         "linear:0.5+gaussian:0.5",
+        "energy",
+        "wasserstein:0.25+bn:0.75",
     ],
 )
 def test_the_method_controls_say_what_they_show(text):
     assert str(nstlib.method(spell(*unspell(text)))) == str(nstlib.method(text))
+
+
+def test_every_method_has_an_idea_and_a_control():
+    assert set(method_controls.ALL) == set(nstlib.METHODS) - {"gram"} == set(ideas.IDEAS)
+    for name in method_controls.ALL:
+        values = unspell(name)
+        words = idea.describe(*values[:3], *values[4:])
+        assert method_controls.ALL[name] in words and idea.memory(*values[:3], *values[4:6]).count("<li") >= 5
 
 
 def test_every_setting_has_a_control_and_every_preset_on_offer_can_be_shown():
@@ -290,7 +300,16 @@ def test_the_idea_counts_what_each_method_keeps():
     for name in idea.IDEAS:
         kept = nstlib.method(name).summary
         features = encoder(picture, encoder.style_layers)
-        parts = {"linear": ("mean",), "bn": ("mean", "deviation"), "gaussian": ("embedding",)}.get(name)
+        parts = {
+            "linear": ("mean",),
+            "bn": ("mean", "deviation"),
+            "gaussian": ("embedding",),
+            "laplace": ("embedding",),
+            "sliced": ("quantiles",),
+            "energy": ("quantiles",),
+            "cubic": ("products",),
+            "cmd": ("moments",),
+        }.get(name)
         if parts:
             assert idea.numbers(name) == sum(
                 kept(F)[part].numel() for F in features.values() for part in parts
@@ -298,7 +317,7 @@ def test_the_idea_counts_what_each_method_keeps():
     assert idea.numbers("poly") == sum(
         n * (n + 1) // 2 for n in (encoder.channels[x] for x in encoder.style_layers)
     )
-    assert idea.describe("fusion", 0, "bn", "poly", 0.3).count("It cannot see") == 2
+    assert idea.describe("fusion", "energy", 0, "bn", "poly", 0.3).count("It cannot see") == 2
 
 
 @pytest.mark.parametrize("name", idea.IDEAS)
@@ -309,4 +328,4 @@ def test_the_idea_links_to_a_section_that_exists(name):
         line.strip("# \n") for cell in cells if cell["cell_type"] == "markdown" for line in cell["source"]
     ]
     assert section in lines
-    assert f"{notebook}.ipynb#{section.replace(' ', '-')}" in idea.describe(name, 0, name, name, 0.5)
+    assert f"{notebook}.ipynb#{section.replace(' ', '-')}" in idea.describe(name, name, 0, name, name, 0.5)

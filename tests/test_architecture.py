@@ -28,6 +28,7 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"laplace", "registry"},
         {"methods"},
         {"transports"},
+        {"rearrangement"},
     ],
     "nstlib.encoders": [
         {"torchvision_cpu", "precision"},

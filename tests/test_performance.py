@@ -147,9 +147,10 @@ def test_bfloat16_ends_at_as_good_a_loss(image: Tensor) -> None:
 def judged(encoder: Encoder, content: Tensor, style: Tensor, made: Tensor, method: str) -> float:
     from nstlib.synthesis.job import Job
 
-    objective = Job(nstlib.Settings(method=method), encoder, content, style).objective(content, style)
+    job = Job(nstlib.Settings(method=method), encoder, content, style)
+    objective = job.objective(content, style)
     with torch.no_grad():
-        return float(sum(objective(made, encoder(made, objective.layers)).values()))
+        return float(sum(objective(made, job.encode(made, objective.layers)).values()))
 
 
 def timed(monkeypatch: pytest.MonkeyPatch, seconds: dict[torch.dtype, float]) -> list[torch.dtype]:

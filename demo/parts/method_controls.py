@@ -8,13 +8,23 @@ import gradio as gr
 
 import nstlib
 
-FUSION = "fusion"
-NAMES = {
+FUSION, OTHER = "fusion", "other"
+NAMES = {  # the paper's four
     "linear": "Linear",
     "poly": "Polynomial (Gram)",
     "gaussian": "Gaussian",
     "bn": "Batch-norm statistics",
 }
+OTHERS = {
+    "wasserstein": "Wasserstein",
+    "sliced": "Sliced Wasserstein",
+    "energy": "Energy distance",
+    "laplace": "Laplace kernel",
+    "cubic": "Cubic kernel",
+    "coral": "Covariances (CORAL)",
+    "cmd": "Central moments",
+}
+ALL = NAMES | OTHERS
 # γ lives on a logarithmic slider; the number beside it is what a run uses.
 LOG_LOW, LOG_HIGH = -1.3, 1.7  # γ from 0.05 to 50
 TO_NUMBER = "(x) => Number(Math.pow(10, x).toPrecision(2))"
@@ -26,6 +36,7 @@ class MethodControls:
     """The components, and how to read them."""
 
     method: gr.Radio
+    other: gr.Dropdown
     c: gr.Number
     factor: gr.Slider
     first: gr.Dropdown
@@ -36,17 +47,20 @@ class MethodControls:
 
     @property
     def inputs(self) -> list[gr.components.Component]:
-        return [self.method, self.c, self.factor, self.first, self.second, self.mix, self.gamma]
+        parts = [self.method, self.other, self.c, self.factor, self.first, self.second, self.mix]
+        return [*parts, self.gamma]
 
     def text(self, values: dict[Any, Any]) -> str:
         """The method as `nstlib.method` spells it, e.g. "bn:0.7+poly(c=1):0.3"."""
         return spell(*(values[component] for component in self.inputs[:-1]))
 
 
-def spell(name: str, c: float | None, factor: float | None, first: str, second: str, mix: float) -> str:
-    """Controls → the text of a method. mix: the share of the second method, 0 … 1."""
+def spell(
+    name: str, other: str, c: float | None, factor: float | None, first: str, second: str, mix: float
+) -> str:
+    """Controls → the text of a method. other: what `OTHER` stands for. mix: the second's share, 0 … 1."""
     if name != FUSION:
-        return _part(name, c, factor)
+        return _part(other if name == OTHER else name, c, factor)
     a, b = _part(first, c, factor), _part(second, c, factor)
     return f"{a}:{round(1 - mix, 3):g}+{b}:{round(mix, 3):g}"
 
@@ -59,7 +73,7 @@ def _part(name: str, c: float | None, factor: float | None) -> str:
     return name
 
 
-def unspell(text: str) -> tuple[str, float, float, str, str, float]:
+def unspell(text: str) -> tuple[str, str, float, float, str, str, float]:
     """The inverse of `spell`, for methods that the controls can show."""
     parts = nstlib.method(text).parts()
     found: dict[str, float] = {"c": 0.0, "factor": 1.0}
@@ -68,10 +82,12 @@ def unspell(text: str) -> tuple[str, float, float, str, str, float]:
         names.append(str(part).partition("(")[0])
         for key in found:
             found[key] = float(getattr(part, key, found[key]))
+    other = next(iter(OTHERS))
     if len(parts) == 1:
-        return names[0], found["c"], found["factor"], "bn", "poly", 0.3
+        name, other = (names[0], other) if names[0] in NAMES else (OTHER, names[0])
+        return name, other, found["c"], found["factor"], "bn", "poly", 0.3
     share = parts[1][1] / (parts[0][1] + parts[1][1])
-    return FUSION, found["c"], found["factor"], names[0], names[1], share
+    return FUSION, other, found["c"], found["factor"], names[0], names[1], share
 
 
 def position(gamma: float) -> float:
@@ -80,9 +96,10 @@ def position(gamma: float) -> float:
 
 
 def visibility(name: str, first: str, second: str) -> list[Any]:
-    """Updates of (c, factor, the fusion's row): only what the method uses is shown."""
+    """Updates of (other, c, factor, the fusion's row): only what the method uses is shown."""
     used = {first, second} if name == FUSION else {name}
     return [
+        gr.update(visible=name == OTHER),
         gr.update(visible="poly" in used),
         gr.update(visible="gaussian" in used),
         gr.update(visible=name == FUSION),
@@ -91,14 +108,22 @@ def visibility(name: str, first: str, second: str) -> list[Any]:
 
 def build(method: str, gamma: float) -> MethodControls:
     """Lays the controls out, in the current Blocks."""
-    name, c, factor, first, second, mix = unspell(method)
-    choices = [(label, key) for key, label in NAMES.items()]
+    name, chosen, c, factor, first, second, mix = unspell(method)
+    choices = [(label, key) for key, label in ALL.items()]
     radio = gr.Radio(
-        [*choices, ("Fusion of two", FUSION)],
+        [*choices[: len(NAMES)], ("Another", OTHER), ("Fusion of two", FUSION)],
         value=name,
         label="Method: what counts as style",
         elem_id="method",
         elem_classes="nst-choices",
+    )
+    other = gr.Dropdown(
+        choices[len(NAMES) :],
+        value=chosen,
+        label="Another discrepancy",
+        info="Not the paper's; the same γ, the same run",
+        visible=name == OTHER,
+        elem_id="other-method",
     )
     used = {first, second} if name == FUSION else {name}
     with gr.Group(visible=name == FUSION) as fusion:
@@ -145,9 +170,9 @@ def build(method: str, gamma: float) -> MethodControls:
         component.change(
             visibility,
             [radio, one, two],
-            [offset, width, fusion],
+            [other, offset, width, fusion],
             queue=False,
             show_progress="hidden",
             api_visibility="private",
         )
-    return MethodControls(radio, offset, width, one, two, share, number, slider)
+    return MethodControls(radio, other, offset, width, one, two, share, number, slider)

@@ -18,6 +18,7 @@ import torch
 import nstlib
 from demo.runs.files import Pixels, read_picture
 from demo.runs.gpu import ZERO, on_gpu
+from nstlib.synthesis.allocator import give_back
 
 FIRST_PICTURE = 0.3  # seconds after the start
 PICTURE_EVERY = 0.8
@@ -125,6 +126,7 @@ def frames(job: Job) -> Iterator[Frame]:
     finally:
         close: Callable[[], None] = getattr(steps, "close", lambda: None)
         close()
+        give_back()
 
 
 def _with_picture(frame: Frame, step: nstlib.Step) -> Frame:

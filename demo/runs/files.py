@@ -23,6 +23,7 @@ from PIL import Image
 
 import nstlib
 from demo.runs.limits import LIMITS
+from nstlib.synthesis.allocator import give_back
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]  # (H, W, 3)
 
@@ -84,7 +85,10 @@ def read_picture(path: str, size: int) -> torch.Tensor:
     """A visitor's picture (1, 3, H, W), its longest side `size` px. Pictures are decoded one at a time: what
     one costs in memory is bounded, what many at once would cost is not. Raises as nstlib.load_image."""
     with _decoding:
-        return nstlib.load_image(path, size=size, max_pixels=LIMITS.pixels)
+        try:
+            return nstlib.load_image(path, size=size, max_pixels=LIMITS.pixels)
+        finally:
+            give_back()
 
 
 @contextmanager

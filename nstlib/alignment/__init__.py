@@ -13,7 +13,7 @@
     registry      names for methods from outside the package
     palette       which colours a style has at all
     methods       methods by name: "bn:0.7+poly:0.3"
-    transports    the maps that send them to zero
+    transports    the maps that send them to zero; rearrangement: one for those without a closed form
     moments       means, variances and Gram matrices, with one-pass gradients
     spectra       random frequencies and directions
     pointwise     matrix products over positions, the fast way
@@ -22,7 +22,7 @@ Read kernels, discrepancy, gaussian, methods: the paper. Then wasserstein, slice
 discrepancies, each on its own. The last three are how, not what.
 """
 
-from nstlib.alignment import kernels
+from nstlib.alignment import kernels, rearrangement
 from nstlib.alignment.central import CentralMoments, Coral
 from nstlib.alignment.cubic import CubicMMD
 from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, Fusion, LinearMMD, PolynomialMMD, mmd2
@@ -56,6 +56,7 @@ __all__ = [
     "mmd2",
     "permutation_test",
     "pull",
+    "rearrangement",
     "register",
     "transport",
     "witness",

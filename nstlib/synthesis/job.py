@@ -144,10 +144,11 @@ class Job:
         return replace(self, content=content, style=styles)
 
     def finished(self, image: Tensor, content: Tensor | None) -> Tensor:
-        """What is shown of x at full size: strays of colour brought in, the content's chroma given back."""
+        """What is shown of x, at full size: strays of colour brought in, the content's chroma given back."""
         strength = self.settings.palette * self.settings.gamma
         if strength and self.regions:
             image = pixels.cleaned(image, [(r.colours, r.mask) for r in self.regions], strength)
+        image = resized(image, *self.shape)
         if self.settings.colours == "luminance" and content is not None:
             image = with_chroma(image, content.to(image))
         return image
@@ -197,7 +198,7 @@ def run(job: Job) -> Iterator[Step]:
         )
         for step in steps:
             x = step.image
-            image = job.finished(resized(x, *job.shape), photograph)
+            image = job.finished(x, photograph)
             image.recipe = recipe  # type: ignore[attr-defined]
             ended = step.stopped if scale == 1 or step.failed else ""
             yield dataclasses.replace(

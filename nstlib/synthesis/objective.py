@@ -123,7 +123,7 @@ def calibrate(
     (1, 3, H, W): Z_l^k makes each layer's and each part's gradient of unit length, β makes their sum
     `PULL` times as long as the content's (1 where there is no content term). Near the end of a run
     style gradients have shrunk by about that much, so γ = 1 is an even trade there. The palette's parts
-    get unit gradients, too, and the same β, but no say in it: they come on top of the bare method.
+    are measured alike and pull with the style's.
     keep_graph=False encodes anew for every gradient: less memory. between: called before each gradient,
     of which there is one for each part and layer; what it raises ends the calibration.
     """
@@ -145,7 +145,9 @@ def calibrate(
         style.append(replace(term, scale=_length(bare)))
         pull += term.weight / style[-1].scale * bare
     for term in objective.palette:
-        palette.append(replace(term, scale=_length(gradient(replace(term, weight=1.0, scale=1.0)))))
+        bare = gradient(replace(term, weight=1.0, scale=1.0))
+        palette.append(replace(term, scale=_length(bare)))
+        pull += term.weight / palette[-1].scale * bare
     beta = 1.0
     if style and objective.content:
         beta = PULL * _length(gradient(content)) / _length(pull)

@@ -4,14 +4,14 @@
     nearest   every pixel's distance to the style's nearest colour (see alignment/palette.py)
     grain     means and covariance of a 3 × 3 high pass: how rough, in luminance and in colour
 
-An encoder sees colours only through its filters, and hardly sees the finest ones: whatever the method, there are
-pictures with its statistics in colours that the style has not, and with rainbow grain. A departure from the
-paper, which has no such term: `palette=0` is the bare method.
+An encoder sees colours only through its filters, and hardly sees the finest ones: whatever the method, there
+are pictures with its statistics in colours that the style has not, and with rainbow grain. A departure from
+the paper, which has no such term: `palette=0` is the bare method.
 """
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import interpolate, pad
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.alignment.palette import Palette, confined
@@ -19,7 +19,7 @@ from nstlib.alignment.wasserstein import Wasserstein
 from nstlib.synthesis.objective import Features, StyleTerm
 
 PIXELS, GRAIN = "pixels", "grain"
-KNEE, REACH = 0.03, 0.06  # RGB distances to the nearest colour: where pulling in starts, where it ends
+KNEE, REACH = 0.04, 0.08  # RGB distances to the nearest colour: where pulling in starts, where it ends
 
 
 PALETTE = Palette()
@@ -56,13 +56,14 @@ def terms(
 
 def cleaned(image: Tensor, regions: list[tuple[Summary, Tensor | None]], strength: float) -> Tensor:
     """The picture (1, 3, H, W) with its last strays brought to the style's colours, as far as `strength`
-    (1: within REACH of one; 0.1: within ten times that) says. regions: the palette's summary, and where
-    (1, 1, H, W), or None for everywhere; where no region is, nothing changes."""
+    (1: within REACH of one; 0.1: within ten times that) says. regions: the palette's summary, and where, a
+    mask (1, 1, …) of any size, or None for everywhere; where no region is, nothing changes."""
     moved, total = torch.zeros_like(image), torch.zeros_like(image[:, :1])
     for summary, mask in regions:
         wide = 1 / min(1.0, max(strength, 1e-6))
         within = confined(image.flatten(2), summary, KNEE * wide, REACH * wide).view(image.shape)
         if mask is None:
             return within.clamp(0, 1)
+        mask = interpolate(mask, image.shape[2:], mode="area")
         moved, total = moved + mask * (within - image), total + mask
     return (image + moved / total.clamp(min=1)).clamp(0, 1)

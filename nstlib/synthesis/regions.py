@@ -1,8 +1,8 @@
 """Which styles go where: mixtures of several styles, and masks.
 
 A style is a distribution of features, so several styles are their mixture: the features of all, side by side,
-each style's positions sharing its weight. A mask weighs the positions of the picture instead: its term compares
-the distribution inside the mask with a style. Both are the discrepancies' weights of positions.
+each style's positions sharing its weight. A mask weighs the positions of the picture instead: its term
+compares the distribution inside the mask with a style. Both are the discrepancies' weights of positions.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

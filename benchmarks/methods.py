@@ -1,0 +1,132 @@
+"""All methods on a fixed set of pairs: time, memory, what matching A leaves of B, and the judge's figures.
+
+    python benchmarks/methods.py [--json FILE] [--sheet FILE] [--table FILE] [--size 256] [--methods NAME …]
+
+The pairs are the repository's own pictures, so anyone gets the same set; your own method, registered by an
+installed package (see README, "A method of your own"), takes part with --methods. Runs are bare (no
+palette term), γ = 1, the default's steps. The matrix: row A is the method a run used, column B another
+method's discrepancy between the finished picture and the style, mean over style layers and pairs of d(F,
+S) / d(P, S), P the photograph: 1 is untouched, 0 is matched. Seconds are relative to `linear` in the same
+run.
+"""
+
+import argparse
+import json
+import resource
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from judge import judge, judge_encoder
+from torch import Tensor
+
+import nstlib
+from nstlib.recipes import last
+from nstlib.synthesis.memory import estimate
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+PAIRS = (("harbour", "strokes"), ("still_life", "ink"), ("valley", "mosaic"))
+METHODS = ("linear", "bn", "poly", "gaussian", "wasserstein", "sliced", "energy", "laplace")
+METHODS += ("cubic", "coral", "cmd")
+
+
+def left(d: nstlib.Discrepancy, F: dict[str, Tensor], P: dict[str, Tensor], S: dict[str, Tensor]) -> float:
+    """Mean over layers of d(F, S) / d(P, S)."""
+    ratios = []
+    for layer in S:
+        summary = d.summary(S[layer])
+        ratios.append(d.distance(F[layer], summary) / d.distance(P[layer], summary).clamp(min=1e-12))
+    return float(torch.stack(ratios).mean())
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def measure(methods: list[str], size: int) -> tuple[dict[str, Any], dict[str, list[Tensor]]]:
+    encoder, other = nstlib.load_encoder(dtype="auto"), judge_encoder(None)
+    exact = nstlib.load_encoder()  # the matrix in float32
+    discrepancies = {name: nstlib.method(name) for name in methods}
+    result: dict[str, Any] = {
+        name: {"seconds": [], "left": {b: [] for b in methods}, "judge": []} for name in methods
+    }
+    sheets: dict[str, list[Tensor]] = {}
+    for content_name, style_name in PAIRS:
+        content = nstlib.load_image(EXAMPLES / "contents" / f"{content_name}.jpg", size=size)
+        style = nstlib.load_image(EXAMPLES / "styles" / f"{style_name}.jpg", size=size)
+        sheets[f"{content_name} + {style_name}"] = row = []
+        with torch.no_grad():
+            P, S = (exact(x, exact.style_layers) for x in (content, style))
+        last(nstlib.transfer(content, style, encoder=encoder, iterations=4))  # warm
+        for name in methods:
+            start = time.perf_counter()
+            step = last(nstlib.transfer(content, style, encoder=encoder, method=name, palette=0.0))
+            found = result[name]
+            found["seconds"].append(time.perf_counter() - start)
+            row.append(step.image)
+            with torch.no_grad():
+                F = exact(step.image, exact.style_layers)
+                for b, d in discrepancies.items():
+                    found["left"][b].append(left(d, F, P, S))
+            found["judge"].append(asdict(judge(step.image, content, style, other)))
+            print(f"{content_name} + {style_name}: {name} {found['seconds'][-1]:.1f} s", flush=True)
+    for name, found in result.items():
+        found["left"] = {b: mean(values) for b, values in found["left"].items()}
+        found["judge"] = {key: mean([v[key] for v in found["judge"]]) for key in found["judge"][0]}
+        found["seconds"] = mean(found["seconds"])
+        shape = (size * 3 // 4, size)
+        found["memory"] = estimate(nstlib.Settings(method=name, size=size), encoder, shape, shape)
+    return result, sheets
+
+
+def table(result: dict[str, Any]) -> str:
+    """Markdown: the matrix, then time, memory and the judge."""
+    names = list(result)
+    unit = result[names[0]]["seconds"]
+    lines = [f"| matched ↓, left of → | {' | '.join(names)} |", "| --- |" + " --- |" * len(names)]
+    for a in names:
+        cells = [f"**{v:.2f}**" if a == b else f"{v:.2f}" for b, v in result[a]["left"].items()]
+        lines.append(f"| {a} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        f"| method | time / {names[0]} | off palette p99 | over 10 | grain | chroma | edges | texture |",
+    ]
+    lines.append("| --- |" + " --- |" * 7)
+    for name, found in result.items():
+        v = found["judge"]
+        lines.append(
+            f"| {name} | {found['seconds'] / unit:.1f} | {v['p99']:.1f} | {v['share']:.1%} | "
+            f"{v['luminance']:.2f} | {v['chroma']:.2f} | {v['edges']:.2f} | {v['texture']:.2f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, help="all figures")
+    parser.add_argument("--sheet", type=Path, help="a picture of every result")
+    parser.add_argument("--table", type=Path, help="the tables, as Markdown")
+    parser.add_argument("--size", type=int, default=256, help="longest side in pixels")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    options = parser.parse_args()
+    result, sheets = measure(options.methods, options.size)
+    print(table(result))
+    print(f"peak memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB")
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    if options.table:
+        options.table.write_text(table(result), encoding="utf-8")
+    if options.sheet:
+        from nstlib import figures
+
+        half = (len(options.methods) + 1) // 2
+        rows = [row[i : i + half] for row in sheets.values() for i in (0, half)]
+        names = [" / ".join(options.methods[i::half]) for i in range(half)]
+        figure = figures.image_grid(rows, columns=names, width=2.2)
+        figure.savefig(options.sheet, dpi=110, pil_kwargs={"quality": 85})
+
+
+if __name__ == "__main__":
+    main()

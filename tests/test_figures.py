@@ -1,0 +1,57 @@
+"""Figures that show distributions: what is drawn is what was given."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from oracles import features
+from torch import Tensor
+
+import nstlib
+from nstlib import figures
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def test_the_projection_keeps_the_widest_directions() -> None:
+    S = features(5, 300, 1)
+    S[3] *= 10  # the widest two
+    S[1] *= 5
+    frames, target = figures.projected([features(5, 50, 2), S], S, points=300)
+    assert [tuple(frame.shape) for frame in frames] == [(2, 50), (2, 300)] and target.shape == (2, 300)
+    torch.testing.assert_close(frames[1], target)
+    for axis, row in ((0, 3), (1, 1)):
+        correlation = torch.corrcoef(torch.stack([target[axis], S[row]]))[0, 1].abs()
+        assert correlation > 0.98
+
+
+def test_an_animation_is_saved_frame_by_frame(tmp_path: Path) -> None:
+    target = features(2, 40, 1)
+    frames = [features(2, 30, 2) + 3 * (1 - k / 4) for k in range(5)]
+    figures.animation(frames, target).save(tmp_path / "flow.gif", writer="pillow")
+    from PIL import Image
+
+    with Image.open(tmp_path / "flow.gif") as picture:
+        assert picture.n_frames == 5
+
+
+def test_witness_maps_show_every_layer(content: Tensor, style: Tensor) -> None:
+    encoder, layers = nstlib.load_encoder(device="cpu"), ("relu1_1", "relu3_1")
+    F, S = encoder.maps(content, layers), encoder(style, layers)
+    maps = {
+        layer: nstlib.witness(nstlib.GaussianMMD(), F[layer].flatten(2), S[layer])[0].view(F[layer].shape[2:])
+        for layer in layers
+    }
+    figure = figures.witness_maps(content, maps)
+    assert [ax.get_title() for ax in figure.axes] == ["", "relu1_1", "relu3_1"]
+    drawn = torch.from_numpy(figure.axes[1].images[0].get_array().data)
+    torch.testing.assert_close(drawn, maps["relu1_1"].double())
