@@ -224,7 +224,7 @@ def test_the_calls_shown_make_the_picture_again(tmp_path, monkeypatch):
 
 
 def test_a_run_ends_when_its_time_is_up_and_keeps_its_picture():
-    job = engine.Job(SMALL.replace(iterations=100_000), str(CONTENT), str(STYLE), seconds=0.5)
+    job = engine.Job(SMALL.replace(iterations=100_000), str(CONTENT), str(STYLE), seconds=4)
     last = list(engine.frames(job))[-1]
     assert last.done and "time is up" in last.note and last.pixels is not None and last.recipe
 
