@@ -44,7 +44,7 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"job"},
     ],
     "nstlib.feedforward": [
-        {"decoders", "networks", "pictures", "distributed"},
+        {"decoders", "frames", "networks", "pictures", "distributed"},
         {"chain", "training"},
         {"onepass"},
     ],

@@ -43,6 +43,7 @@ from nstlib.alignment.pointwise import outer, product
 from nstlib.alignment.wasserstein import Wasserstein
 
 NEWTON_STEPS = 4  # of the Gaussian's flow, at most
+NEAR = 1e-4  # of what moments alone leave: little enough
 DAMPING = 1e-3  # of its equations, over their mean diagonal
 
 
@@ -177,13 +178,12 @@ def follow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor
 
         δ(f) = −J(f)ᵀ K⁻¹ r,    K = mean J Jᵀ = (2/D) (mean sin sinᵀ) ∘ (W Wᵀ)
 
-    one D × D system, slightly damped. A step that does not bring r nearer to 0 is not taken; ‖r‖² under √eps
-    of the embedding's own square is near enough.
+    one D × D system, slightly damped. A step that does not bring r nearer to 0 is not taken.
     """
     W, u, goal = summary["frequencies"], summary["phases"], summary["embedding"]
     p = F.new_full((F.shape[-1],), 1 / F.shape[-1]) if weights is None else shares(F, weights)
     factor, squares = (2 / W.shape[-2]) ** 0.5, W @ W.mT
-    best, lowest = F, None
+    best, lowest, first = F, None, goal
     for step in range(NEWTON_STEPS + 1):
         sines, total, G = [], torch.zeros_like(goal), torch.zeros_like(squares)
         for block, angle in MeanCosine.angles(F, W, u):
@@ -196,8 +196,8 @@ def follow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor
         if lowest is not None and not bool((left < lowest).all()):
             return best
         best, lowest = F, left
-        near = goal.square().sum(-1) * torch.finfo(F.dtype).eps ** 0.5
-        if step == NEWTON_STEPS or bool((left <= near).all()):
+        first = left if step == 0 else first
+        if step == NEWTON_STEPS or bool((left < NEAR * first).all()):
             break
         K = factor**2 * G * squares
         K = K + DAMPING * torch.diag_embed(K.diagonal(0, -2, -1).mean(-1, keepdim=True).expand(r.shape))

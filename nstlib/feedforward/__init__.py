@@ -2,6 +2,7 @@
 
     decoders      features of the embedded encoder → a picture, block by block
     chain         a photograph's features moved level by level while they become a picture again
+    frames        pictures and masks at sizes that its levels divide
     onepass       any style, any method: encode, move, decode
     networks      networks for one style: architecture, weight files, the shipped ones
     training      training one with the library's own objective

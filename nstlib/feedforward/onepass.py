@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.alignment.methods import method as parse_method
@@ -22,12 +22,14 @@ from nstlib.alignment.transports import remembered, toward
 from nstlib.encoders.encoder import Encoder, load_encoder
 from nstlib.feedforward.chain import Seen, render, see
 from nstlib.feedforward.decoders import LEVELS, Decoder, load_decoder
+from nstlib.feedforward.frames import fitted, mirrored, region_at
+from nstlib.synthesis.pixels import PALETTE, cleaned
 from nstlib.synthesis.pyramid import COARSEST, enlarged, resized
 from nstlib.version import __version__
 
-STRIDE = 16  # px between positions of relu5_1: pictures are mirrored up to a multiple of it
 DETAIL = 1.0
 LEVELS_OF_SIZE = 2
+PALETTE_SIDE = 96  # px of a style at which its colours are read
 TINY = 1e-12
 
 
@@ -127,6 +129,7 @@ def onepass(
     masks: Sequence[Tensor] = (),
     detail: float = DETAIL,
     levels: int = LEVELS_OF_SIZE,
+    palette: float = 1.0,
     encoder: Encoder | str = "vgg19-slim",
 ) -> Tensor:
     """`content` in the style of `style` in one pass: (1, 3, H, W) in [0, 1], the content's size.
@@ -136,7 +139,8 @@ def onepass(
     (1, 1, H, W) or (H, W), >= 0, of any size; where no mask reaches the photograph stays. detail: how much
     of the photograph's fine detail, which the decoder loses, is put back, 0 … 1: less is more painterly.
     levels: sizes worked through, each twice the one before, as in a run: more than one paints wider strokes
-    (1: the full size only; a second one costs a quarter more).
+    (1: the full size only; a second one costs a quarter more). palette: how firmly stray colours are brought
+    to the style's at the end, as in a run (0: the bare method, and faster).
     Raises ValueError for shapes, ranges and an unknown method.
     """
     pictures = [style] if isinstance(style, Tensor) else list(style)
@@ -157,8 +161,24 @@ def onepass(
         picture = painter(painter.see(whole), styles, strength, detail)
         x, before = picture[..., : start.shape[2], : start.shape[3]].contiguous(), target
     assert x is not None
+    if palette * strength:
+        x = cleaned(x, _colours(pictures, masks, x), palette * strength)
     x.recipe = recipe(painter.encoder, styles[0].method, strength, detail, levels)  # type: ignore[attr-defined]
     return x
+
+
+def _colours(
+    pictures: Sequence[Tensor], masks: Sequence[Tensor], x: Tensor
+) -> list[tuple[Summary, Tensor | None]]:
+    """Which colours the styles have, and where: all of them everywhere, or each in its mask."""
+    pixels = []
+    for picture in pictures:  # some of the pixels will do
+        step = max(1, max(picture.shape[2:]) // PALETTE_SIDE)
+        pixels.append(picture[..., ::step, ::step].flatten(2).to(x))
+    if not masks:
+        return [(PALETTE.summary(torch.cat(pixels, -1)), None)]
+    regions = (fitted(mask, x.shape[2:], x.shape[2:]).clamp(max=1).to(x) for mask in masks)
+    return [(PALETTE.summary(S), region) for S, region in zip(pixels, regions, strict=True)]
 
 
 def _scaled(image: Tensor, scale: float) -> Tensor:
@@ -206,31 +226,3 @@ def recipe(
         "versions": versions,
         "device": str(encoder.device),
     }
-
-
-def mirrored(image: Tensor) -> Tensor:
-    """The image continued below and to the right, by its mirror image, to sides that are multiples of 16."""
-    down, across = (-side % STRIDE for side in image.shape[2:])
-    if not (down or across):
-        return image
-    small = down >= image.shape[2] or across >= image.shape[3]
-    return nn.functional.pad(image, (0, across, 0, down), mode="replicate" if small else "reflect")
-
-
-def fitted(mask: Tensor, content: Sequence[int], size: Sequence[int]) -> Tensor:
-    """A mask (1, 1, h, w) or (h, w) at the size of the content, continued like it to `size`."""
-    mask = mask[None, None] if mask.dim() == 2 else mask
-    if mask.dim() != 4 or mask.shape[:2] != (1, 1) or not bool((mask >= 0).all() and mask.isfinite().all()):
-        raise ValueError(
-            f"a mask must be (1, 1, H, W) or (H, W), finite and >= 0, got shape {tuple(mask.shape)}"
-        )
-    mask = nn.functional.interpolate(mask.float(), tuple(content), mode="bilinear", antialias=True)
-    down, across = size[0] - content[0], size[1] - content[1]
-    return nn.functional.pad(mask, (0, across, 0, down), mode="replicate")
-
-
-def region_at(mask: Tensor, size: Sequence[int]) -> Tensor:
-    """How much of each position of a map of `size` lies in the mask: (1, 1, H, W) → (M)."""
-    if mask.shape[2:] != size:
-        mask = nn.functional.adaptive_avg_pool2d(mask, (size[0], size[1]))
-    return mask.flatten()
