@@ -162,7 +162,8 @@ def onepass(
         x, before = picture[..., : start.shape[2], : start.shape[3]].contiguous(), target
     assert x is not None
     if palette * strength:
-        x = cleaned(x, _colours(pictures, masks, x), palette * strength)
+        used = [s for s, share in zip(pictures, style_weights or [1.0] * len(pictures), strict=True) if share]
+        x = cleaned(x, _colours(used, masks, x), palette * strength)
     x.recipe = recipe(painter.encoder, styles[0].method, strength, detail, levels)  # type: ignore[attr-defined]
     return x
 
