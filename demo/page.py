@@ -5,7 +5,7 @@ import gradio as gr
 from demo import api
 from demo.door.house import House
 from demo.parts import controls, pictures
-from demo.rooms import compare, idea, inside, stylize
+from demo.rooms import compare, idea, inside, live, stylize
 from demo.rooms.room import QUIET
 
 TITLE = """# Style transfer is distribution alignment
@@ -35,15 +35,22 @@ def build() -> House:
                     content = pictures.build("contents", "Content", "harbour", "The content picture")
                     style = pictures.build("styles", "Style", "waves", "The style picture")
                 choices = controls.build()
-            with gr.Column(scale=7, min_width=320), gr.Tabs(elem_classes="nst-rooms"):
-                with gr.Tab("Stylize", id="stylize"):
+            here = gr.State("stylize")
+            with gr.Column(scale=7, min_width=320), gr.Tabs(elem_classes="nst-rooms") as tabs:
+                with gr.Tab("Stylize", id="stylize") as one:
                     room = stylize.build(content, style, choices)
-                with gr.Tab("Compare", id="compare"):
+                with gr.Tab("Live", id="live") as two:
+                    entered = live.build(content, style, choices, here, tabs)
+                with gr.Tab("Compare", id="compare") as three:
                     compare.build(content, style, choices)
-                with gr.Tab("Look inside", id="inside"):
+                with gr.Tab("Look inside", id="inside") as four:
                     inside.build(content, style, choices)
-                with gr.Tab("The idea", id="idea"):
+                with gr.Tab("The idea", id="idea") as five:
                     idea.build(choices.method)
+            for tab in (one, two, three, four, five):
+                opened = tab.select(lambda name=tab.id: name, None, here, **QUIET)
+                if tab is two:
+                    entered(opened)
         for picture in (content, style):
             picture.upload(pictures.check, picture, [picture, room.status], **QUIET)
         blocks.load(None, js=NAME_EXAMPLES, api_visibility="private")

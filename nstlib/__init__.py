@@ -51,9 +51,11 @@ from nstlib.alignment import (
     permutation_test,
     pull,
     register,
+    transport,
     witness,
 )
 from nstlib.encoders import ENCODERS, Encoder, WeightsError, load_encoder
+from nstlib.feedforward import FeedForward, OnePass, load_feedforward, onepass, train_feedforward
 from nstlib.images import ImageError, load_image, read_recipe, save_image, to_pil
 from nstlib.recipes import reconstruct_content, reconstruct_style, stylize, transfer
 from nstlib.synthesis import (
@@ -81,6 +83,7 @@ __all__ = [
     "Discrepancy",
     "Encoder",
     "EnergyDistance",
+    "FeedForward",
     "Fusion",
     "GaussianMMD",
     "ImageError",
@@ -88,6 +91,7 @@ __all__ = [
     "LaplaceMMD",
     "LinearMMD",
     "Objective",
+    "OnePass",
     "PolynomialMMD",
     "Settings",
     "SlicedWasserstein",
@@ -98,9 +102,11 @@ __all__ = [
     "calibrate",
     "kernels",
     "load_encoder",
+    "load_feedforward",
     "load_image",
     "method",
     "mmd2",
+    "onepass",
     "p_values",
     "permutation_test",
     "pull",
@@ -112,7 +118,9 @@ __all__ = [
     "stylize",
     "synthesize",
     "to_pil",
+    "train_feedforward",
     "transfer",
+    "transport",
     "until_indistinguishable",
     "witness",
 ]

@@ -1,4 +1,4 @@
-"""The command line: python -m nstlib transfer | reconstruct | doctor.
+"""The command line: python -m nstlib transfer | reconstruct | onepass | train | apply | doctor.
 
 Every setting of `Settings` is an option, drawn from its fields. A mistake gives one line and exit code
 2. Ctrl-C and SIGTERM stop a run and save the last image.
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nstlib import recipes
 from nstlib.console import options as chosen_by
+from nstlib.console import passes
 from nstlib.console.doctor import doctor
 from nstlib.console.mistakes import told
 from nstlib.console.progress import finish
@@ -57,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     reconstruct.set_defaults(run=_reconstruct)
     chosen_by.add_run(reconstruct)
+
+    passes.add(commands)
 
     doctoring = commands.add_parser("doctor", help="versions, device, and which weights are present")
     doctoring.set_defaults(run=doctor)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from nstlib.encoders.encoder import Encoder, load_encoder
+from nstlib.feedforward.onepass import onepass
 from nstlib.synthesis import memory
 from nstlib.synthesis.job import Job, run
 from nstlib.synthesis.loop import Step
@@ -63,9 +64,29 @@ def transfer(
     if initial is not None:
         _check_image(initial, "initial")
         initial = resized(initial, *content.shape[2:])
+    if initial is None and settings.start == "onepass":
+        initial = _one_pass(settings, network, content, styles, areas)
     largest = max((picture.shape[2:] for picture in styles), key=math.prod)
     settings = memory.settle(settings, network, content.shape[2:], largest)
     return run(Job(settings, network, content, styles, areas, initial, between))
+
+
+def _one_pass(
+    settings: Settings,
+    network: Encoder,
+    content: Tensor,
+    styles: tuple[Tensor, ...],
+    masks: tuple[Tensor, ...],
+) -> Tensor:
+    """The picture of one pass, to start from; its encoder is the embedded one, whatever the run's."""
+    return onepass(
+        content,
+        styles,
+        settings.discrepancy.seeded(settings.seed),
+        style_weights=() if masks else settings.style_weights,
+        masks=masks,
+        encoder=network if network.name == "vgg19-slim" else "vgg19-slim",
+    )
 
 
 def stylize(

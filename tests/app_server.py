@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CONTENT = ROOT / "examples" / "contents" / "harbour.jpg"
 STYLE = ROOT / "examples" / "styles" / "waves.jpg"
-START_SECONDS = 90  # a busy machine may need long to import torch
+START_SECONDS = 240  # a busy machine may need long to import torch
 
 
 @dataclass(frozen=True)

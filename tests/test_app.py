@@ -224,7 +224,7 @@ def test_the_calls_shown_make_the_picture_again(tmp_path, monkeypatch):
 
 
 def test_a_run_ends_when_its_time_is_up_and_keeps_its_picture():
-    job = engine.Job(SMALL.replace(iterations=100_000), str(CONTENT), str(STYLE), seconds=0.5)
+    job = engine.Job(SMALL.replace(iterations=100_000), str(CONTENT), str(STYLE), seconds=4)
     last = list(engine.frames(job))[-1]
     assert last.done and "time is up" in last.note and last.pixels is not None and last.recipe
 
@@ -300,7 +300,16 @@ def test_the_idea_counts_what_each_method_keeps():
     for name in idea.IDEAS:
         kept = nstlib.method(name).summary
         features = encoder(picture, encoder.style_layers)
-        parts = {"linear": ("mean",), "bn": ("mean", "deviation"), "gaussian": ("embedding",)}.get(name)
+        parts = {
+            "linear": ("mean",),
+            "bn": ("mean", "deviation"),
+            "gaussian": ("embedding",),
+            "laplace": ("embedding",),
+            "sliced": ("quantiles",),
+            "energy": ("quantiles",),
+            "cubic": ("products",),
+            "cmd": ("moments",),
+        }.get(name)
         if parts:
             assert idea.numbers(name) == sum(
                 kept(F)[part].numel() for F in features.values() for part in parts
@@ -308,7 +317,7 @@ def test_the_idea_counts_what_each_method_keeps():
     assert idea.numbers("poly") == sum(
         n * (n + 1) // 2 for n in (encoder.channels[x] for x in encoder.style_layers)
     )
-    assert idea.describe("fusion", 0, "bn", "poly", 0.3).count("It cannot see") == 2
+    assert idea.describe("fusion", "energy", 0, "bn", "poly", 0.3).count("It cannot see") == 2
 
 
 @pytest.mark.parametrize("name", idea.IDEAS)
@@ -319,4 +328,4 @@ def test_the_idea_links_to_a_section_that_exists(name):
         line.strip("# \n") for cell in cells if cell["cell_type"] == "markdown" for line in cell["source"]
     ]
     assert section in lines
-    assert f"{notebook}.ipynb#{section.replace(' ', '-')}" in idea.describe(name, 0, name, name, 0.5)
+    assert f"{notebook}.ipynb#{section.replace(' ', '-')}" in idea.describe(name, name, 0, name, name, 0.5)

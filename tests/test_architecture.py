@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 FLOORS = [  # the rooms of nstlib/: each may import only from floors before its own
     {"version", "images", "alignment", "encoders"},
     {"synthesis", "figures"},
-    {"feedforward", "console"},
-    {"recipes"},
+    {"feedforward"},
+    {"recipes", "console"},
     {"__main__"},
 ]
 WINGS = {  # inside a folder: each module may import only from modules before it
@@ -27,6 +27,8 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"gaussian", "wasserstein", "sliced", "central", "cubic", "landmarks", "witness", "palette"},
         {"laplace", "registry"},
         {"methods"},
+        {"transports"},
+        {"rearrangement"},
     ],
     "nstlib.encoders": [
         {"torchvision_cpu", "precision"},
@@ -41,7 +43,12 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"pyramid", "memory", "regions"},
         {"job"},
     ],
-    "nstlib.console": [{"options", "progress", "doctor", "mistakes", "start"}],
+    "nstlib.feedforward": [
+        {"decoders", "frames", "networks", "pictures", "distributed"},
+        {"chain", "training"},
+        {"onepass"},
+    ],
+    "nstlib.console": [{"options", "progress", "doctor", "mistakes", "start"}, {"passes"}],
     "demo": [{"runs"}, {"door"}, {"parts"}, {"rooms"}, {"api"}, {"page"}],
 }
 FLOOR = {f"nstlib.{room}": number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -172,6 +172,31 @@ def test_the_idea_follows_the_method_and_shows_its_formula(page):
     expect(page.locator("#idea h2")).to_have_text("Gaussian")
 
 
+def test_live_follows_every_change_and_refine_goes_on_from_it(page):
+    settings(page, size=96)
+    page.get_by_role("tab", name="Live", exact=True).click()
+    picture, status = page.locator("#live img"), page.locator("#live-status")
+    expect(picture).to_be_visible()
+    expect(status).to_contain_text("One pass: 96 × 72 px")
+    seen = [picture.get_attribute("src")]
+    for change in ("strength", "method", "style"):
+        if change == "strength":
+            page.locator("#strength input[type=number]").fill("0.5")
+            page.keyboard.press("Tab")
+        elif change == "method":
+            page.get_by_label("Batch-norm statistics").check()
+        else:
+            page.locator("#styles-examples button").nth(2).click()
+        expect(picture).not_to_have_attribute("src", seen[-1])
+        seen.append(picture.get_attribute("src"))
+    assert len({pixels(page, address_of) for address_of in seen}) == 4
+    expect(status).to_contain_text("bn")
+    page.locator("#refine").click()
+    expect(page.locator("#stylize-start")).to_be_visible()  # the run is Stylize's, with its preset
+    expect(page.locator("#status")).to_contain_text("Done: 12 steps")
+    expect(page.locator("#preset input")).to_have_value("polish")
+
+
 def test_two_visitors_wait_for_each_other_and_one_may_leave(page, browser):
     settings(page, size=96, iterations=2000)
     page.locator("#stylize-start").click()

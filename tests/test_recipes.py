@@ -194,7 +194,7 @@ def test_mistakes_are_named_before_any_work(content: Tensor, style: Tensor) -> N
 
 
 def test_presets_are_valid_and_named_after_their_sources() -> None:
-    assert {"balanced", "draft", "fine", "paper", "gatys", "tutorial"} == set(PRESETS)
+    assert {"balanced", "draft", "fine", "polish", "paper", "gatys", "tutorial"} == set(PRESETS)
     assert PRESETS["paper"].tolerance == 0.005 and PRESETS["paper"].iterations == 1000
     assert PRESETS["paper"].start == "random" and PRESETS["paper"].encoder == "vgg19"
     for settings in PRESETS.values():

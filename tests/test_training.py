@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 import nstlib
+from nstlib.feedforward.decoders import load_decoder
 
 ROOT = Path(__file__).parent.parent
 PLAN = ((16, 2), (32, 2), (64, 4), (128, 4), (128, 1))  # widths and depths of the compact teacher
@@ -87,3 +88,33 @@ def test_the_exported_encoder_is_the_student(tmp_path: Path) -> None:
         torch.testing.assert_close(
             found[layer][..., inside, inside], expected[layer][..., inside, inside], rtol=1e-3, atol=1e-3
         )
+
+
+def test_the_decoders_training_resumes_and_exports(tmp_path: Path) -> None:
+    command = [sys.executable, "training/decode.py", "--out", str(tmp_path / "run"), "--device", "cpu"]
+    command += [
+        "--images",
+        "examples/styles",
+        "examples/contents",
+        "--every",
+        "2",
+        "--crop",
+        "64",
+        "--float32",
+    ]
+    for steps in (2, 4):
+        result = subprocess.run(
+            [*command, "--steps", str(steps)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        assert ("resumed at step 2" in result.stdout) == (steps == 4)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [2, 4]
+    decoder = load_decoder(str(tmp_path / "run" / "decoder.safetensors"))
+    x = decoder.picture(torch.rand(1, 128, 2, 3), 5)
+    assert x.shape == (1, 3, 32, 48) and x.isfinite().all()

@@ -42,6 +42,11 @@ async def read(receive: Any) -> bytes:
     return body
 
 
+def by_name(path: str) -> bool:
+    """Whether the body holds an event's parameters by their names, as Gradio's page of cURL calls has it."""
+    return "/call/v2/" in path
+
+
 def shaped(body: bytes, path: str) -> dict[str, Any]:
     """The fields of a request that Gradio's own page sends. Raises Refused for any other shape."""
     try:
@@ -50,6 +55,8 @@ def shaped(body: bytes, path: str) -> dict[str, Any]:
         raise Refused(400, "This is no JSON.") from None
     if not isinstance(found, dict):
         raise Refused(400, "A request is an object.")
+    if by_name(path):
+        return {name: value for name, value in found.items() if name != "oauth_token"}
     other = path.rstrip("/").endswith(("/cancel", "/reset"))
     kept = {k: v for k, v in found.items() if k in (OTHER_FIELDS if other else EVENT_FIELDS)}
     session, number = kept.get("session_hash"), kept.get("fn_index")

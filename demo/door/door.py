@@ -6,23 +6,25 @@ own page sends, so that no other field reaches it.
 """
 
 import json
+import logging
 import re
 from typing import Any
 from urllib.parse import parse_qs
 
-from demo.door.bodies import SESSION, Message, Refused, again, bounded, read, shaped, written
-from demo.door.house import House, own_path
+from demo.door.bodies import SESSION, Message, Refused, again, bounded, by_name, read, shaped, written
+from demo.door.house import House, brief, own_path
 from demo.runs.limits import LIMITS
 
 Scope = dict[str, Any]
+log = logging.getLogger("nstlib.app")
 
 ROUTES = {
     "GET": r"""/ | /config/? | /theme\.css | /(assets|static|svelte)/.+ | /favicon\.ico | /robots\.txt
         | /manifest\.json | /pwa_icon(/\d{1,4})? | /login_check/?
         | /gradio_api/(info|theme\.css|app_id|login_check|startup-events|queue/data|queue/status
         |upload_progress)/? | /gradio_api/heartbeat/[\w-]{1,64}
-        | /gradio_api/call/\w{1,64}/[\w-]{1,64} | /gradio_api/file=.+""",
-    "POST": r"""/gradio_api/((run|api|call)/(?P<name>\w{1,64})|queue/join|upload|cancel|reset)/?""",
+        | /gradio_api/call/(v2/)?\w{1,64}/[\w-]{1,64} | /gradio_api/file=.+""",
+    "POST": r"""/gradio_api/((run|api|call|call/v2)/(?P<name>\w{1,64})|queue/join|upload|cancel|reset)/?""",
 }
 ROUTES["HEAD"] = ROUTES["GET"]
 ALLOWED = {method: re.compile(pattern, re.VERBOSE) for method, pattern in ROUTES.items()}
@@ -49,7 +51,16 @@ class Door:
                 await self.app(scope, receive, send)
             return
         path = scope["path"]
-        dressed = _with_headers(send, FILE_HEADERS if path.startswith("/gradio_api/file=") else HEADERS)
+        started = False
+
+        async def dressed(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                more = FILE_HEADERS if path.startswith("/gradio_api/file=") else HEADERS
+                message = message | {"headers": [*message.get("headers", ()), *more]}
+            await send(message)
+
         try:
             pattern = ALLOWED.get(scope["method"])
             match = pattern.fullmatch(path) if pattern else None
@@ -60,7 +71,12 @@ class Door:
             else:
                 await self._get(scope, receive, dressed, path)
         except Refused as refusal:
-            await _answer(dressed, refusal)
+            if not started:
+                await _answer(dressed, refusal)
+        except Exception as error:  # of Gradio's routes: a line in the log instead of a page
+            log.error("%s %s: %s", scope["method"], path[:80], brief(error))
+            if not started:
+                await _answer(dressed, Refused(500, "That did not work."))
 
     async def _get(self, scope: Scope, receive: Any, send: Any, path: str) -> None:
         _, is_file, file = path.partition("/gradio_api/file=")
@@ -100,18 +116,18 @@ class Door:
                 await self.app(scope, await bounded(scope, receive), send)
                 return
             body = shaped(await read(receive), scope["path"])
-            if "data" in body:
-                self._check_event(body, name)
+            if name is not None or "data" in body:
+                named = by_name(scope["path"])
+                self._check_event(None if named else body.get("fn_index"), name)
                 if not _direct(scope["path"]):
-                    self._check_runs(body.get("session_hash"), address)
+                    self._check_runs(None if named else body.get("session_hash"), address)
             content = written(body)
             kept = [(k, v) for k, v in scope["headers"] if k not in (b"content-length", b"content-type")]
             kept += [(b"content-length", str(len(content)).encode()), (b"content-type", b"application/json")]
             await self.app(scope | {"headers": kept}, again(content, receive), send)
 
-    def _check_event(self, body: dict[str, Any], name: str | None) -> None:
+    def _check_event(self, number: int | None, name: str | None) -> None:
         """Raises Refused unless the event exists, and here rather than in the browser."""
-        number = body.get("fn_index")
         asked = (
             fn
             for fn in self.house.fns.values()
@@ -123,13 +139,11 @@ class Door:
     def _check_runs(self, session: str | None, address: str) -> None:
         """Raises Refused where a visitor has runs enough, or (on a public host) an address half the line."""
         self.house.sweep()
-        visitors, runs = self.house.visitors, self.house.runs()
-        if session is not None:
-            visitors.came_from(session, address)
-            if runs.count(session) >= RUNS:
-                raise Refused(429, f"You have {RUNS} runs already: stop one, or wait for it.")
-        mine = sum(visitors.address(other) == address for other in runs)
-        if LIMITS.public and mine >= max(RUNS, LIMITS.queue // 2):
+        runs = self.house.runs()
+        if session is not None and sum(mine == session for mine, _ in runs) >= RUNS:
+            raise Refused(429, f"You have {RUNS} runs already: stop one, or wait for it.")
+        here = sum(_address(request) == address for _, request in runs)
+        if LIMITS.public and here >= max(RUNS, LIMITS.queue // 2):
             raise Refused(429, "Your address has half the line already. Wait for a run to end.")
 
 
@@ -142,15 +156,6 @@ def _address(scope: Scope) -> str:
     """Where a request comes from, as far as a public host's proxy says it; a word for the log of nobody."""
     forwarded = dict(scope["headers"]).get(b"x-forwarded-for", b"") if LIMITS.public else b""
     return forwarded.decode("latin-1").rpartition(",")[2].strip() or (scope.get("client") or ("?",))[0]
-
-
-def _with_headers(send: Any, headers: list[tuple[bytes, bytes]]) -> Any:
-    async def dressed(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message = message | {"headers": [*message.get("headers", ()), *headers]}
-        await send(message)
-
-    return dressed
 
 
 async def _answer(send: Any, refusal: Refused) -> None:

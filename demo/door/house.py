@@ -22,6 +22,7 @@ from nstlib.images import image_size
 log = logging.getLogger("nstlib.app")
 
 NOT_OURS = "This file was not uploaded here. Choose it again."
+NO_ADDRESS = "An address is not fetched here: download the picture and send the file."
 NOBODY = "Nobody waits for this run."
 LISTEN_SECONDS = 5.0  # after which a run whose visitor has not asked for its answers is dropped
 DEEPEST = 12  # levels of lists and dictionaries in a value
@@ -86,15 +87,16 @@ class House(gr.Blocks):
     def sweep(self) -> None:
         """Forgets what was to be said to sessions that neither listen nor have a run: Gradio keeps the
         unread messages of 2000 of them, pictures and all."""
-        queue, running = self._queue, set(self.runs())
+        queue, running = self._queue, {session for session, _ in self.runs()}
         for session in list(queue.pending_messages_per_session):
             if session not in running and not self.visitors.listening(session):
                 queue.pending_messages_per_session.pop(session, None)
                 queue.pending_event_ids_session.pop(session, None)
 
-    def runs(self) -> list[str]:
-        """The session of every run that waits or goes on."""
-        return [event.session_hash for event in self._queue.event_ids_to_events.values()]
+    def runs(self) -> list[tuple[str, dict[str, Any]]]:
+        """(session, the request's ASGI scope) of every run that waits or goes on."""
+        events = list(self._queue.event_ids_to_events.values())
+        return [(event.session_hash, dict(event.request.scope)) for event in events]
 
 
 def own_files(value: Any, level: int = 0) -> Any:
@@ -116,6 +118,8 @@ def own_files(value: Any, level: int = 0) -> Any:
 
 def own_path(path: Any) -> str:
     """The real path, if it is a file in the folder of uploads and results. Raises gr.Error."""
+    if isinstance(path, str) and path.startswith(("http://", "https://")):
+        raise gr.Error(NO_ADDRESS, print_exception=False)
     folder = os.path.realpath(gr.utils.get_upload_folder())
     try:
         real: str = os.path.realpath(path)

@@ -2,11 +2,9 @@
 
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-REMEMBERED = 2000  # sessions whose address is known
 
 
 class Visitors:
@@ -16,7 +14,6 @@ class Visitors:
         self._lock = threading.Lock()
         self._listening: Counter[str] = Counter()
         self._busy: Counter[str] = Counter()
-        self._address: OrderedDict[str, str] = OrderedDict()
 
     @contextmanager
     def listens(self, session: str) -> Iterator[None]:
@@ -33,18 +30,6 @@ class Visitors:
         """Counts a request under way; gives how many this address has, this one included."""
         with _counted(self._lock, self._busy, address) as number:
             yield number
-
-    def came_from(self, session: str, address: str) -> None:
-        with self._lock:
-            self._address[session] = address
-            self._address.move_to_end(session)
-            while len(self._address) > REMEMBERED:
-                self._address.popitem(last=False)
-
-    def address(self, session: str) -> str:
-        """Where a session came from; the session's own name where that is not known."""
-        with self._lock:
-            return self._address.get(session, session)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
     limits   what one visitor may ask for
     files    pictures that come in and go out, and the folder they lie in
     engine   a run as frames, with its threads; gpu: the same on ZeroGPU
+    painter  one pass, for every change
     desk     who may stop which run
 
 Read limits, files, engine, desk.

@@ -89,13 +89,13 @@ def booking(job: Job) -> float:
 @on_gpu(duration=booking)
 def frames(job: Job) -> Iterator[Frame]:
     """The frames of a job. Raises what nstlib raises for bad pictures or settings."""
-    begun = time.perf_counter()
 
     def between() -> None:
         if time.perf_counter() - begun > job.seconds:
             raise TimeIsUp
 
     steps, step = job.steps(between), None
+    begun = time.perf_counter()  # an encoder's first loading is not the visitor's time
     up = f"time is up: a run may take {job.seconds:g} s here"
     terms: list[tuple[int, dict[str, float]]] = []
     next_picture, next_beat = begun + FIRST_PICTURE, begun

@@ -13,6 +13,7 @@
     registry      names for methods from outside the package
     palette       which colours a style has at all
     methods       methods by name: "bn:0.7+poly:0.3"
+    transports    the maps that send them to zero; rearrangement: one for those without a closed form
     moments       means, variances and Gram matrices, with one-pass gradients
     spectra       random frequencies and directions
     pointwise     matrix products over positions, the fast way
@@ -21,7 +22,7 @@ Read kernels, discrepancy, gaussian, methods: the paper. Then wasserstein, slice
 discrepancies, each on its own. The last three are how, not what.
 """
 
-from nstlib.alignment import kernels
+from nstlib.alignment import kernels, rearrangement
 from nstlib.alignment.central import CentralMoments, Coral
 from nstlib.alignment.cubic import CubicMMD
 from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, Fusion, LinearMMD, PolynomialMMD, mmd2
@@ -30,6 +31,7 @@ from nstlib.alignment.landmarks import KernelMMD
 from nstlib.alignment.laplace import LaplaceMMD
 from nstlib.alignment.methods import METHODS, method, register
 from nstlib.alignment.sliced import EnergyDistance, SlicedWasserstein
+from nstlib.alignment.transports import transport
 from nstlib.alignment.wasserstein import Wasserstein
 from nstlib.alignment.witness import permutation_test, pull, witness
 
@@ -54,6 +56,8 @@ __all__ = [
     "mmd2",
     "permutation_test",
     "pull",
+    "rearrangement",
     "register",
+    "transport",
     "witness",
 ]

@@ -8,8 +8,8 @@ name    = linear | poly | gram (= poly, c = 0) | gaussian | bn                  
 
 "gram"    "poly(c=100)"    "gaussian(factor=2)"    "bn:0.7+poly:0.3"
 
-A text may come from a stranger: it is read once from left to right, and `LONGEST`, `MOST_PARTS` and
-`MOST_FEATURES` bound what it can cost to run.
+A text may come from a stranger: it is read once from left to right, and `LONGEST`, `MOST_PARTS`,
+`MOST_FEATURES` and `MOST_SLICES` bound what it can cost to run.
 """
 
 import re
@@ -44,6 +44,7 @@ METHODS["gram"] = PolynomialMMD, {}  # c = 0 is what the word means
 LONGEST = 1000  # characters
 MOST_PARTS = 16  # different ones: each is a gradient a layer to calibrate, and a term a step
 MOST_FEATURES = 4096  # D of the Gaussian: eight times the default at the widest layer
+MOST_SLICES = 256  # directions and landmarks of all parts together: each keeps a number for every position
 _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
 _PART = re.compile(
     rf"\s*(?P<name>[^\W\d]\w*)\s*(?:\((?P<options>[^()]*)\)\s*)?(?::\s*(?P<weight>{_NUMBER})\s*)?"
@@ -73,6 +74,8 @@ def method(text: str) -> Discrepancy:
         weights[part] = weights.get(part, 0.0) + float(match["weight"] or 1)
         if len(weights) > MOST_PARTS:
             raise ValueError(f"a method has at most {MOST_PARTS} different parts")
+        if sum(map(_slices, weights)) > MOST_SLICES:
+            raise ValueError(f"a method has at most {MOST_SLICES} directions and landmarks in all")
         position = match.end()
         if position == len(text):
             break
@@ -81,6 +84,12 @@ def method(text: str) -> Discrepancy:
         position += 1
     alone = match.start() == 0 and match["weight"] is None
     return part if alone else Fusion(weights)
+
+
+def _slices(part: Discrepancy) -> int:
+    """Directions or landmarks of a part; 64 is the most that it takes by itself."""
+    count = getattr(part, "directions", getattr(part, "landmarks", 0))
+    return 64 if count is None else int(count)
 
 
 def _shown(text: str) -> str:

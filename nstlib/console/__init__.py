@@ -2,6 +2,7 @@
 
 options    one option per field of `Settings`, and the settings that were chosen
 progress   a run with a progress bar, stopped by Ctrl-C, its last image saved
+passes     one forward pass: onepass, train, apply
 mistakes   one line and an exit code for whatever goes wrong
 start      Ctrl-C while torch is still being imported
 doctor     versions, device, dtype, weights

@@ -17,7 +17,7 @@ from nstlib.synthesis.loop import Step
 def finish(steps: Iterator[Step], options: argparse.Namespace) -> int:
     """Runs to the end, or to Ctrl-C or SIGTERM, and saves the last image."""
     step, note = None, ""
-    with tqdm(total=None, disable=options.quiet, unit="step", leave=False) as bar, _interrupts() as pressed:
+    with tqdm(total=None, disable=options.quiet, unit="step", leave=False) as bar, interrupts() as pressed:
         for step in steps:
             if step.index == 1:  # by now it is decided whether the run is checkpointed
                 keep_memory(large=step.image.recipe["settings"]["memory"] == "fast")  # type: ignore[attr-defined]
@@ -38,7 +38,7 @@ def finish(steps: Iterator[Step], options: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _interrupts() -> Iterator[threading.Event]:
+def interrupts() -> Iterator[threading.Event]:
     """An event that the first Ctrl-C or SIGTERM sets: no step is torn in the middle. A second one ends it."""
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():

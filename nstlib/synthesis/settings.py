@@ -15,7 +15,7 @@ from nstlib.encoders.precision import DTYPES, DType
 from nstlib.synthesis.colours import Colours
 from nstlib.synthesis.loop import OptimizerName
 
-Start = Literal["content", "random"]
+Start = Literal["content", "random", "onepass"]
 Memory = Literal["auto", "fast", "small"]
 
 
@@ -53,7 +53,11 @@ class Settings:
     style_scale: float = knob(1.0, "size of the style picture against its own: larger strokes", 0.1, 8)
     style_weights: tuple[float, ...] = knob((), "how much each of several styles counts (none: all alike)")
     tv: float = knob(0.0, "total variation weight, against fine grain", 0, 1e4)
-    start: Start = knob("content", "first image", choices=("content", "random"))
+    start: Start = knob(
+        "content",
+        "first image: the content, noise, or the picture of one pass",
+        choices=("content", "random", "onepass"),
+    )
     optimizer: OptimizerName = knob("lbfgs", "optimiser", choices=("lbfgs", "adam"))
     lr: float | None = knob(
         None, "step size: pixel values for Adam (0.02), a factor for L-BFGS (1)", 1e-6, 10
@@ -123,6 +127,8 @@ PRESETS: dict[str, Settings] = {
     "draft": Settings(iterations=32, size=256),
     # The loss has nearly settled: four times the time.
     "fine": Settings(iterations=320),
+    # One pass for the strokes and colours, a few steps for the rest.
+    "polish": Settings(start="onepass", iterations=12, levels=1),
     # Li et al. 2017, §4: VGG-19, relu4_2 and reluL_1 with w_l = 1, random start, at most 1000 iterations,
     # until the relative change is under 0.5 %. Their four methods are one `method=` away.
     "paper": Settings(

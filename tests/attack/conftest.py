@@ -36,7 +36,7 @@ def host() -> Iterator[Host]:
         SPACE_ID="somebody/app",
         PATH=f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
         OMP_NUM_THREADS="1",
-        NSTLIB_MAX_SECONDS="20",
+        NSTLIB_MAX_SECONDS="8",
         NSTLIB_MAX_UPLOAD="4mb",
         TMPDIR=str(folder),
     )

@@ -241,7 +241,7 @@ def test_two_processes_may_save_one_file_and_a_third_always_reads_a_whole_one(tm
             process.wait()
 
 
-@pytest.mark.parametrize("megabytes", [900, 1100, 1500, 2500])
+@pytest.mark.parametrize("megabytes", [900, 1100, 2000])
 def test_too_little_memory_takes_one_line(megabytes: int, tmp_path: Path) -> None:
     limit = megabytes * 1_000_000
     result = nst(
@@ -292,7 +292,7 @@ def test_an_old_terminal_gets_its_answer(tmp_path: Path) -> None:
     assert result.returncode == 2 and "methods are" in result.stderr
 
 
-@pytest.mark.parametrize("delay", [0.05, 0.3, 0.8, 1.5])
+@pytest.mark.parametrize("delay", [0.05, 0.4, 1.2])
 def test_ctrl_c_in_the_first_seconds_shows_no_python(delay: float, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "nstlib", "transfer", HARBOUR, MOSAIC, "-o", str(tmp_path / "o.png")]
     process = subprocess.Popen(

@@ -49,13 +49,13 @@ def test_every_event_of_every_kind_is_attacked_and_none_gives_a_file(host: Host)
             pictures = visitor.components[component]["type"] == "image"
             if event["queue"] and not pictures:
                 continue  # runs of a second each: their other inputs are tried in test_values
-            for path in targets[: 1 if event["queue"] else 2]:
-                for claim in claims(path, host.app.files):
+            for path in targets[: 2 if pictures and not event["queue"] else 1]:
+                for claim in claims(path, host.app.files)[:: 1 if pictures else 4]:
                     data = [*usual[:place], claim, *usual[place + 1 :]]
                     status, text = Visitor(host.app.url).call(event, data)
                     tried += 1
                     _is_silent(host, text, f"event {event['api_name']} ({status}) with {claim}")
-    assert tried > 800
+    assert tried > 400
 
 
 def _is_silent(host: Host, text: str, what: str) -> None:

@@ -14,10 +14,10 @@ from nstlib.alignment.methods import LONGEST, MOST_PARTS
 NUMBERS = st.one_of(
     st.floats(), st.integers(), st.sampled_from(["", "nan", "-0", "1e309", "1e-320", "९", "1_0"])
 )
-OPTIONS = st.sampled_from(["c", "sigma", "factor", "features", "estimator", "", "seed", "__class__"])
-NAMES = st.sampled_from(
-    ["linear", "poly", "gram", "gaussian", "bn", "fusion", "", "LINEAR", "bn ", "__init__"]
+OPTIONS = st.sampled_from(
+    ["c", "sigma", "factor", "features", "estimator", "directions", "levels", "moments", "ridge", "", "seed"]
 )
+NAMES = st.sampled_from([*nstlib.METHODS, "fusion", "", "LINEAR", "bn ", "__init__"])
 PARTS = st.builds(
     lambda name, key, value, weight: f"{name}({key}={value}):{weight}", NAMES, OPTIONS, NUMBERS, NUMBERS
 )

@@ -1,0 +1,152 @@
+"""One pass against the optimisation: time, memory, what is left of each discrepancy, colours, content.
+
+    python benchmarks/onepass.py [--part time left picture networks] [--contents FILE…] [--styles FILE…]
+
+time      seconds of whole calls, also as shares of a plain VGG-19 step (forward and backward, float32)
+left      of each method's own discrepancy, the picture's over the photograph's, at relu1_1 … relu5_1
+picture   distance of colours to the style's, and the content's error, beside those of an optimised picture
+networks  the objective of a one-style network's picture over that of 300 steps
+"""
+
+import argparse
+import resource
+import statistics
+from pathlib import Path
+
+import plain
+import torch
+from examples_square import square
+from judge import off_palette
+from speed import fastest
+
+import nstlib
+from nstlib.encoders import networks
+from nstlib.feedforward.networks import shipped
+from nstlib.synthesis.job import Job
+from nstlib.synthesis.objective import content_error
+
+METHODS = ("linear", "bn", "poly", "wasserstein", "gaussian")
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def time_of_calls(size: int) -> None:
+    content, style = square("contents/valley", size), square("styles/waves", size)
+    painter = nstlib.OnePass(nstlib.load_encoder())
+    network = nstlib.load_feedforward(shipped()[0]) if shipped() else None
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    rows = {}
+    for method in METHODS:
+        rows[f"onepass {method}"] = fastest(lambda method=method: nstlib.onepass(content, style, method))
+    seen, summaries = painter.see(content), painter.remember(style, "poly")
+    rows["live poly (pictures encoded before)"] = fastest(lambda: painter(seen, [summaries]))
+    if network is not None:
+        rows[f"network {shipped()[0]}"] = fastest(lambda: network(content))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    vgg = plain.frozen(networks.random_vgg19("max"))
+    layers = vgg.style_layers
+
+    def step() -> None:
+        x = content.clone().requires_grad_(True)
+        torch.stack([F.square().mean() for F in plain.features(vgg, x, layers).values()]).sum().backward()
+
+    one = fastest(step, 3)
+    print(f"{size} px, {torch.get_num_threads()} threads; a plain VGG-19 step {one:.3f} s")
+    print(f"memory: {peak:.0f} MB at the most, {memory:.0f} MB before the first call")
+    for name, seconds in rows.items():
+        print(f"{name:40} {seconds:7.3f} s  {seconds / one:.3f} steps  {1 / seconds:.1f} a second")
+
+
+def what_is_left(contents: list[Path], styles: list[Path], size: int) -> None:
+    encoder = nstlib.load_encoder()
+    layers = encoder.style_layers
+    print(f"left at {', '.join(layers)}; mean of the first four (median over pairs)")
+    for method in METHODS:
+        d, rows = nstlib.method(method), []
+        for c in contents:
+            content = nstlib.load_image(c, size)
+            P = encoder(content, layers)
+            for s in styles:
+                style = nstlib.load_image(s, size)
+                S = {layer: d.summary(F) for layer, F in encoder(style, layers).items()}
+                F = encoder(nstlib.onepass(content, style, method), layers)
+                rows.append([float(d.distance(F[k], S[k]) / d.distance(P[k], S[k])) for k in layers])
+        each = [statistics.median(column) for column in zip(*rows, strict=True)]
+        means = [statistics.fmean(row[:4]) for row in rows]
+        text = " ".join(f"{value:.3f}" for value in each)
+        print(
+            f"{method:12} {text}   {statistics.median(means):.3f} ({min(means):.3f} … {max(means):.3f})",
+            flush=True,
+        )
+
+
+def colours_and_content(contents: list[Path], styles: list[Path], size: int) -> None:
+    encoder = nstlib.load_encoder()
+    layer = encoder.content_layer
+    print("pair, method: 99th percentile and share over 10 of the palette distance, content error")
+    for c, s in zip(contents, styles, strict=False):
+        content, style = nstlib.load_image(c, size), nstlib.load_image(s, size)
+        P = encoder(content, [layer])[layer]
+        for method in METHODS:
+            row = f"{c.stem:12} {s.stem:10} {method:12}"
+            for name in ("one pass", "optimised"):
+                image = (
+                    nstlib.onepass(content, style, method)
+                    if name == "one pass"
+                    else nstlib.stylize(content, style, method=method, size=size)
+                )
+                _, far, share = off_palette(image, style)
+                error = float(content_error(encoder(image, [layer])[layer], P))
+                row += f"  {name}: {far:5.1f} {100 * share:5.1f} % {error:.2f}"
+            print(row, flush=True)
+
+
+def objective_of_networks(contents: list[Path], size: int) -> None:
+    for name in shipped():
+        network = nstlib.load_feedforward(name)
+        style = nstlib.load_image(EXAMPLES / "styles" / network.card["style"], 384)
+        for c in contents:
+            content = nstlib.load_image(c, size)
+            settings = nstlib.Settings(
+                method=network.card["method"],
+                gamma=network.card["gamma"],
+                levels=1,
+                iterations=300,
+                palette=network.card.get("palette", 0.0),
+                size=size,
+            )
+            job = Job(settings, nstlib.load_encoder(dtype="auto"), content, (style,))
+            objective = job.objective(content, style)
+            reached = [
+                sum(float(v) for v in objective(x, job.encode(x, objective.layers)).values())
+                for x in (network(content), nstlib.stylize(content, style, settings), content)
+            ]
+            print(
+                f"{name:24} {c.stem:12} network {reached[0]:.3f}, 300 steps {reached[1]:.3f}, photograph "
+                f"{reached[2]:.3f}: {reached[0] / reached[1]:.2f} times",
+                flush=True,
+            )
+
+
+def main() -> None:
+    parts = ("time", "left", "picture", "networks")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--contents", nargs="+", type=Path, default=sorted((EXAMPLES / "contents").glob("*.jpg"))
+    )
+    parser.add_argument("--styles", nargs="+", type=Path, default=sorted((EXAMPLES / "styles").glob("*.jpg")))
+    parser.add_argument("--part", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--size", type=int, default=512)
+    args = parser.parse_args()
+    if "time" in args.part:
+        time_of_calls(args.size)
+    with torch.no_grad():
+        if "left" in args.part:
+            what_is_left(args.contents, args.styles, args.size)
+    if "picture" in args.part:
+        colours_and_content(args.contents, args.styles, args.size)
+    if "networks" in args.part:
+        objective_of_networks(args.contents, args.size)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""A transport for every discrepancy that has no map of its own: the whole distribution, line after line.
+
+On a line the optimal map keeps the order: f ↦ Q_S(P_F(f)), the number of the same rank. Along the axes of one
+rotation after another this carries F to S in distribution (Pitié, Kokaram and Dahyot 2007), so that *every*
+discrepancy becomes small, and none exactly zero: what is left falls with the rounds and with M and M'.
+
+    sliced, energy, a kernel of one's own, cubic   `ROUNDS` rotations, after the optimal affine map
+    cmd                                            one round along the channels themselves: it sees no other
+"""
+
+import torch
+from torch import Tensor
+
+from nstlib.alignment.central import CentralMoments
+from nstlib.alignment.cubic import CubicMMD
+from nstlib.alignment.discrepancy import Discrepancy, Summary
+from nstlib.alignment.landmarks import KernelMMD
+from nstlib.alignment.moments import covariance_mean, shares
+from nstlib.alignment.pointwise import product
+from nstlib.alignment.sliced import SlicedWasserstein, order, quantiles
+from nstlib.alignment.spectra import directions
+from nstlib.alignment.transports import moved, remembered, with_moments
+
+ROUNDS, LEVELS = 6, 128
+
+
+def in_order(X: Tensor, Q: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Q_S(P_F(x)) along every line: X (..., D, M), the style's quantiles Q (..., D, K) → (..., D, M).
+
+    Between the middles of the K shares, and beyond the outer ones, Q is continued in straight lines.
+    """
+    index, K = order(X.detach()), Q.shape[-1]
+    if weights is None:
+        ranks = (torch.arange(X.shape[-1], dtype=X.dtype, device=X.device) + 0.5) / X.shape[-1]
+        ranks = ranks.expand(X.shape)
+    else:
+        mass = shares(X, weights).unsqueeze(-2).expand(X.shape).gather(-1, index)
+        ranks = mass.cumsum(-1) - mass / 2
+    if K == 1:
+        return Q.expand(X.shape).contiguous()
+    at = ranks * K - 0.5
+    low = at.floor().clamp(0, K - 2).long()
+    value = torch.lerp(Q.gather(-1, low), Q.gather(-1, low + 1), at - low)
+    return torch.empty_like(X).scatter_(-1, index, value)
+
+
+def turns(N: int, seed: int, like: Tensor) -> Tensor:
+    """(ROUNDS, N, N) rotations."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.stack([directions(N, N, generator) for _ in range(ROUNDS)]).to(like)
+
+
+def lines(d: Discrepancy, S: Tensor, weights: Tensor | None = None) -> Summary:
+    """What the map needs of a style: mean, covariance, and quantiles along the axes of each rotation."""
+    C, μ = covariance_mean(S, weights)
+    R = turns(S.shape[-2], getattr(d, "seed", 0), S)
+    p = None if weights is None else shares(S, weights).unsqueeze(-2)
+    seen = [product(turn.expand(*S.shape[:-2], *turn.shape), S).contiguous() for turn in R]
+    along = torch.stack([quantiles(X, p, LEVELS) for X in seen])
+    return {"covariance": C, "mean": μ, "turns": R, "lines": along}
+
+
+def carried(d: Discrepancy, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+    """F after the optimal affine map and every rotation's rearrangement, whatever d is."""
+    F = with_moments(F, summary["mean"], summary["covariance"], weights)
+    for turn, Q in zip(summary["turns"], summary["lines"], strict=True):
+        turn = turn.expand(*F.shape[:-2], *turn.shape)
+        F = product(turn.mT, in_order(product(turn, F).contiguous(), Q, weights))
+    return F
+
+
+for _whole in (SlicedWasserstein, CubicMMD, KernelMMD):  # the energy distance is a sliced one
+    remembered.register(_whole)(lines)
+    moved.register(_whole)(carried)
+
+
+@remembered.register
+def _(d: CentralMoments, S: Tensor, weights: Tensor | None = None) -> Summary:
+    p = None if weights is None else shares(S, weights).unsqueeze(-2)
+    return {"lines": quantiles(S.contiguous(), p, LEVELS)}
+
+
+@moved.register
+def _(d: CentralMoments, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+    return in_order(F.contiguous(), summary["lines"], weights)

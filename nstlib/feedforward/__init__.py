@@ -1,0 +1,20 @@
+"""One forward pass instead of an optimisation: any style by a method's transport, or a network for one style.
+
+    decoders      features of the embedded encoder → a picture, block by block
+    chain         a photograph's features moved level by level while they become a picture again
+    frames        pictures and masks at sizes that its levels divide
+    onepass       any style, any method: encode, move, decode
+    networks      networks for one style: architecture, weight files, the shipped ones
+    training      training one with the library's own objective
+    pictures      the photographs it learns from
+    distributed   several processes for one training or one folder
+
+Read alignment/transports, then decoders, chain, onepass; for the networks: networks, training. The weights
+and their model cards are in `weights/`.
+"""
+
+from nstlib.feedforward.networks import FeedForward, load_feedforward
+from nstlib.feedforward.onepass import OnePass, onepass
+from nstlib.feedforward.training import train_feedforward
+
+__all__ = ["FeedForward", "OnePass", "load_feedforward", "onepass", "train_feedforward"]

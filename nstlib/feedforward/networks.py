@@ -1,0 +1,162 @@
+"""Networks for one style: photograph → picture in a single pass (Johnson, Alahi, Fei-Fei 2016).
+
+    x ─► conv ─► conv, stride 2 ─► conv, stride 2 ─► residual blocks ─► ×2, conv ─► ×2, conv ─► conv ─► change
+    picture = x + strength · change
+
+Instance norm after every convolution but the last (Ulyanov, Vedaldi, Lempitsky 2016); enlarged by nearest ×2
+and a convolution, which leaves no checkerboard (Odena, Dumoulin, Olah 2016). A departure from Johnson: the
+picture is the photograph plus a change. So training starts from the photograph, and a strength is free.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from nstlib.encoders.checkpoints import WeightsError
+from nstlib.encoders.encoder import pick_device
+from nstlib.images import unfinished
+
+FOLDER = Path(__file__).parent / "weights"
+STRIDE = 4  # of the residual blocks; pictures are mirrored up to a multiple of it
+CARD = "nstlib"  # key of the card in a weight file's metadata
+
+
+@dataclass(frozen=True)
+class Plan:
+    """width: channels of the first convolution, doubled at each halving. blocks: residual ones. ends: kernel
+    size of the first and last convolution."""
+
+    width: int
+    blocks: int
+    ends: int
+
+
+PLANS = {
+    "full": Plan(width=32, blocks=5, ends=9),  # Johnson's: 1.7 million parameters
+    "light": Plan(width=12, blocks=4, ends=5),  # for two cores
+}
+
+
+class FeedForward(nn.Module):
+    """Callable: net(image, strength=1.0) for images (B, 3, H, W) in [0, 1] of any size → the same shape.
+
+    plan: a name in `PLANS`. card: what it was made from, as plain JSON values.
+    """
+
+    def __init__(self, plan: str = "light", card: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        if plan not in PLANS:
+            raise ValueError(f"unknown plan {plan!r}; plans are {', '.join(PLANS)}")
+        self.plan, self.card = plan, {"plan": plan, **(card or {})}
+        n, blocks, ends = PLANS[plan].width, PLANS[plan].blocks, PLANS[plan].ends
+        self.body = nn.Sequential(
+            Layer(3, n, ends),
+            Layer(n, 2 * n, stride=2),
+            Layer(2 * n, 4 * n, stride=2),
+            *(Residual(4 * n) for _ in range(blocks)),
+            Layer(4 * n, 2 * n, enlarge=True),
+            Layer(2 * n, n, enlarge=True),
+        )
+        self.last = nn.Conv2d(n, 3, ends, padding=ends // 2)
+        nn.init.zeros_(self.last.weight)  # it starts as the photograph
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+
+    def change(self, image: Tensor) -> Tensor:
+        """What is added to the photograph (B, 3, H, W), sides multiples of 4."""
+        change: Tensor = self.last(self.body((image - 0.5) * 4))
+        return change
+
+    def forward(self, image: Tensor, strength: float = 1.0) -> Tensor:
+        if image.dim() != 4 or image.shape[1] != 3:
+            raise ValueError(f"an image tensor is (B, 3, H, W), got {tuple(image.shape)}")
+        if not 0 <= strength <= 1:
+            raise ValueError(f"strength must lie in 0 … 1, got {strength}")
+        down, across = (-side % STRIDE for side in image.shape[2:])
+        x = nn.functional.pad(image, (0, across, 0, down), mode="replicate") if down or across else image
+        x = x.contiguous(memory_format=torch.channels_last)
+        change = self.change(x)[..., : image.shape[2], : image.shape[3]]
+        picture: Tensor = Held.apply(image + strength * change)  # type: ignore[no-untyped-call]
+        return picture
+
+
+class Held(torch.autograd.Function):
+    """x clamped to [0, 1]. A pixel at its bound keeps the gradient that leads it back, and loses only what
+    would lead it on, as in an optimisation (synthesis/loop.py): cut off both ways, dark places stay dark."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(0, 1)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        onward = ((x <= 0) & (g > 0)) | ((x >= 1) & (g < 0))  # a step goes against the gradient
+        return g.masked_fill(onward, 0)
+
+
+class Layer(nn.Module):
+    """[×2 →] convolution → instance norm → ReLU."""
+
+    def __init__(self, of: int, to: int, size: int = 3, stride: int = 1, enlarge: bool = False) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(of, to, size, stride, size // 2, bias=False)
+        # one group a channel: InstanceNorm2d's gradients were wrong for channels-last batches (torch 2.13)
+        self.norm = nn.GroupNorm(to, to)
+        self.enlarge = enlarge
+
+    def forward(self, x: Tensor, rectify: bool = True) -> Tensor:
+        if self.enlarge:
+            x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
+        x = self.norm(self.conv(x))
+        return x.relu_() if rectify else x
+
+
+class Residual(nn.Module):
+    """x + conv(conv(x)), the second without ReLU."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.second = Layer(width, width), Layer(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = x + self.second(self.first(x), rectify=False)
+        return result
+
+
+def save_feedforward(network: FeedForward, path: str | os.PathLike[str]) -> Path:
+    """Writes float16 weights and the card: whole, or not at all."""
+    path = Path(path)
+    tensors = {name: value.detach().half().cpu().contiguous() for name, value in network.state_dict().items()}
+    with unfinished(path) as part:
+        save_file(tensors, part, {CARD: json.dumps(network.card, sort_keys=True)})
+        part.replace(path)
+    return path
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the networks that are part of the package."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.safetensors") if path.stem != "decoder"))
+
+
+def load_feedforward(name: str | os.PathLike[str], *, device: str | torch.device = "auto") -> FeedForward:
+    """A trained network by name, or from a file that training wrote. Raises WeightsError that names them."""
+    path = FOLDER / f"{name}.safetensors" if str(name) in shipped() else Path(name)
+    if not path.is_file():
+        raise WeightsError(f"no network {str(name)!r}: give a file, or one of {', '.join(shipped())}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            card = json.loads((file.metadata() or {})[CARD])
+        network = FeedForward(card["plan"], card)
+        network.load_state_dict({key: value.float() for key, value in load_file(path).items()})
+    except Exception as error:  # safetensors, json and torch each raise their own kinds
+        raise WeightsError(f"{path} is no network that nstlib trained, or damaged ({error})") from error
+    network.to(pick_device(device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.eval().requires_grad_(False)

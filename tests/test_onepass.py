@@ -1,0 +1,152 @@
+"""One pass: the size of the content, strength, what is left, several styles, masks."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import nstlib
+from nstlib.__main__ import main
+from nstlib.feedforward.decoders import LEVELS, WEIGHTS, WIDTHS, Decoder, load_decoder
+
+METHODS = ["linear", "bn", "poly", "wasserstein", "gaussian", "bn:0.7+poly:0.3"]
+
+
+@pytest.fixture(scope="module")
+def photograph() -> Tensor:
+    return nstlib.load_image("examples/contents/valley.jpg", size=160)
+
+
+@pytest.fixture(scope="module")
+def waves() -> Tensor:
+    return nstlib.load_image("examples/styles/waves.jpg", size=144)
+
+
+def shares_left(content: Tensor, style: Tensor, picture: Tensor, method: str) -> list[float]:
+    """The picture's discrepancy over the photograph's, per layer."""
+    encoder, d = nstlib.load_encoder(), nstlib.method(method)
+    P, S, F = (encoder(image, LEVELS) for image in (content, style, picture))
+    return [float(d(F[layer], S[layer]) / d(P[layer], S[layer])) for layer in LEVELS]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_most_of_the_discrepancy_is_gone(method: str, photograph: Tensor, waves: Tensor) -> None:
+    picture = nstlib.onepass(photograph, waves, method)
+    left = shares_left(photograph, waves, picture, "bn" if "+" in method else method)
+    assert picture.shape == photograph.shape and 0 <= picture.min() and picture.max() <= 1
+    assert sum(left[:4]) / 4 < 0.6
+
+
+def test_the_content_stays_recognisable(photograph: Tensor, waves: Tensor) -> None:
+    """Nearer to its own photograph than to another, by how channels vary over positions."""
+    encoder, layer = nstlib.load_encoder(), "relu4_2"
+    other = nstlib.load_image("examples/contents/harbour.jpg", size=160)
+    other = torch.nn.functional.interpolate(other, photograph.shape[2:], mode="bilinear")
+    F, P, Q = (
+        encoder(x, [layer])[layer][0] for x in (nstlib.onepass(photograph, waves, "bn"), photograph, other)
+    )
+
+    def alike(A: Tensor, B: Tensor) -> float:
+        A, B = (X - X.mean(1, keepdim=True) for X in (A, B))
+        return float(torch.nn.functional.cosine_similarity(A, B, dim=1).mean())
+
+    assert alike(F, P) > alike(F, Q) + 0.1
+
+
+def test_strength(photograph: Tensor, waves: Tensor) -> None:
+    pictures = [nstlib.onepass(photograph, waves, "poly", t, detail=1.0) for t in (0.0, 0.25, 0.26, 0.5, 1.0)]
+    torch.testing.assert_close(pictures[0], photograph, rtol=0, atol=1e-5)
+    distances = [float((picture - photograph).square().mean().sqrt()) for picture in pictures]
+    assert distances == sorted(distances)
+    assert (pictures[2] - pictures[1]).abs().mean() < 0.1 * (pictures[4] - pictures[0]).abs().mean()
+
+
+@pytest.mark.parametrize("size", [(16, 16), (16, 90), (33, 47), (100, 61)])
+def test_any_size_and_shape(size: tuple[int, int], waves: Tensor) -> None:
+    content = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    picture = nstlib.onepass(content, waves[..., :31, :50], "poly")
+    assert picture.shape == content.shape and picture.isfinite().all()
+
+
+def test_a_share_of_one_is_that_style_alone(photograph: Tensor, waves: Tensor, style: Tensor) -> None:
+    both = [waves, style]
+    for i, weights in enumerate(([1, 0], [0, 1])):
+        mixed = nstlib.onepass(photograph, both, "bn", style_weights=weights)
+        torch.testing.assert_close(mixed, nstlib.onepass(photograph, both[i], "bn"), rtol=0, atol=1e-3)
+    half = nstlib.onepass(photograph, both, "linear")
+    colours = [image.mean((0, 2, 3)) for image in (nstlib.onepass(photograph, s, "linear") for s in both)]
+    between = half.mean((0, 2, 3))
+    assert ((between - colours[0]).norm() < (colours[1] - colours[0]).norm()).item()
+
+
+def test_each_region_gets_its_own_style(photograph: Tensor, waves: Tensor, style: Tensor) -> None:
+    left = torch.zeros(1, 1, *photograph.shape[2:])
+    left[..., : photograph.shape[3] // 2] = 1
+    picture = nstlib.onepass(photograph, [waves, style], "bn", masks=[left, 1 - left])
+    encoder, d = nstlib.load_encoder(), nstlib.method("bn")
+    half = picture.shape[3] // 2
+    for region, own, other in ((picture[..., :half], waves, style), (picture[..., half:], style, waves)):
+        F, S, T = (encoder(x, ["relu1_1"])["relu1_1"] for x in (region, own, other))
+        assert 3 * d(F, S) < d(F, T)
+    everywhere = torch.ones(7, 9)
+    torch.testing.assert_close(
+        nstlib.onepass(photograph, [waves], "bn", masks=[everywhere]),
+        nstlib.onepass(photograph, waves, "bn"),
+        rtol=0,
+        atol=1e-3,
+    )
+
+
+def test_mistakes_are_named(photograph: Tensor, waves: Tensor) -> None:
+    cases = [
+        (dict(strength=2.0), "strength must lie in 0 … 1, got 2"),
+        (dict(detail=-1.0), "detail must lie in 0 … 1"),
+        (dict(method="cubist"), "unknown method 'cubist'"),
+        (dict(style_weights=[1, 2]), "one weight for each style: 2 for 1"),
+        (dict(masks=[torch.ones(4, 4)] * 2), "one mask for each style"),
+        (dict(masks=[-torch.ones(1, 1, 4, 4)]), "a mask must be"),
+        (dict(encoder="vgg19-random"), "needs the embedded encoder"),
+    ]
+    for options, message in cases:
+        with pytest.raises(ValueError, match=message):
+            nstlib.onepass(photograph, waves, **options)
+    with pytest.raises(ValueError, match="content must be a finite image"):
+        nstlib.onepass(photograph[0], waves)
+
+
+def test_the_same_call_gives_the_same_picture(photograph: Tensor, waves: Tensor) -> None:
+    for method in ("poly", "gaussian"):
+        assert torch.equal(
+            nstlib.onepass(photograph, waves, method), nstlib.onepass(photograph, waves, method)
+        )
+
+
+def test_the_decoder_gives_a_picture_back() -> None:
+    encoder, decoder = nstlib.load_encoder(), load_decoder()
+    x = nstlib.load_image("examples/contents/harbour.jpg", size=160)[..., :96, :160]
+    maps = encoder.maps(x, LEVELS)
+    psnr = [
+        float(-10 * (decoder.picture(maps[layer], level).clamp(0, 1) - x).square().mean().log10())
+        for level, layer in enumerate(LEVELS, start=1)
+    ]
+    assert psnr == sorted(psnr, reverse=True) and psnr[0] > 28 and psnr[3] > 15
+
+
+def test_the_decoder_is_small_and_whole() -> None:
+    assert WEIGHTS.stat().st_size <= 2.5e6
+    assert sum(path.stat().st_size for path in Path("nstlib").rglob("weights/*")) <= 8e6
+    decoder = Decoder()
+    for level in range(1, 6):
+        x = torch.rand(2, WIDTHS[level], 4, 6)
+        scale = 1 if level == 1 else 2
+        assert decoder.up(x, level).shape == (2, WIDTHS[level - 1], 4 * scale, 6 * scale)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    pictures = ["examples/contents/valley.jpg", "examples/styles/ink.jpg"]
+    options = ["--size", "96", "--method", "bn", "--strength", "0.8"]
+    assert main(["onepass", *pictures, "-o", str(out), *options]) == 0
+    recipe = nstlib.read_recipe(out)
+    assert recipe["kind"] == "onepass" and recipe["method"] == "bn" and recipe["strength"] == 0.8

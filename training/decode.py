@@ -1,0 +1,221 @@
+"""Trains the decoders of the embedded encoder: features of relu1_1 … relu5_1 back to a picture.
+
+    python training/decode.py --images FOLDER… --out runs/decode [--steps 20000] [--minutes 9]
+
+Run it again with the same --out to resume from the last checkpoint. Two kinds of steps take turns: each block
+alone regresses the encoder's features one level up, from the encoder's own; and the whole chain, entered at
+some level, gives back the picture, by its pixels and by its features looked at again.
+The learning rate falls as a cosine to zero at --steps or after --minutes, whichever is nearer.
+"""
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import torch
+from data import Crops
+from safetensors.torch import save_file
+from torch import Tensor
+
+from nstlib.encoders import load_encoder
+from nstlib.encoders.encoder import Encoder
+from nstlib.feedforward.decoders import LEVELS, Decoder
+
+Maps = dict[str, Tensor]
+PIXELS, FEATURES, CHAIN = 80.0, 0.15, 0.3  # weights of squared errors: of pixels, of features
+STARTS = (5, 5, 4, 4, 4, 3)  # the level at which each sixth of a batch enters the decoder
+RECOLOURED = 0.17  # share of training pictures with colours that photographs do not have
+
+
+class Pictures(Crops):
+    """Crops held and cut on the device, some of them recoloured."""
+
+    def __init__(self, folders: list[Path], size: int, seed: int, device: torch.device) -> None:
+        super().__init__(folders, size, seed)
+        self.device = device
+        self.train = [image.to(device) for image in self.train]
+        self.noise = torch.Generator(device).manual_seed(seed)
+
+    def uniform(self, *shape: int) -> Tensor:
+        return torch.rand(shape, generator=self.noise, device=self.device)
+
+    def batch(self, count: int) -> Tensor:
+        crops = []
+        for _ in range(count):
+            image = self.train[self.random(len(self.train))]
+            top = self.random(image.shape[1] - self.size + 1)
+            left = self.random(image.shape[2] - self.size + 1)
+            crop = image[:, top : top + self.size, left : left + self.size]
+            crops.append(crop.flip(-1) if self.random(2) else crop)
+        x = torch.stack(crops).float() / 255
+        changed = round(RECOLOURED * count)
+        x = torch.cat([self.recoloured(x[:changed]), x[changed:]]) if changed else x
+        return x.roll(self.random(count), 0)
+
+    def recoloured(self, x: Tensor) -> Tensor:
+        """Other colours: of every picture either its channels mixed anew, or a few flat colours."""
+        B = len(x)
+        mix = torch.eye(3, device=self.device) + 1.5 * (self.uniform(B, 3, 3) - 0.5)
+        mixed = torch.einsum("bij,bjhw->bihw", mix, x - 0.5) + 0.5 + 0.4 * (self.uniform(B, 3, 1, 1) - 0.5)
+        palette, bins = self.uniform(B, 8, 3), 2 + self.random(7)
+        grey = torch.nn.functional.avg_pool2d(x, 5, 1, 2).mean(1)
+        rank = (grey * bins).long().clamp(0, bins - 1)
+        flat = palette.gather(1, rank.flatten(1)[..., None].expand(-1, -1, 3))
+        flat = flat.mT.reshape(x.shape)
+        chosen = self.uniform(B, 1, 1, 1) < 0.5
+        return torch.where(chosen, mixed, flat).clamp(0, 1)
+
+
+def relative(found: Tensor, wanted: Tensor) -> Tensor:
+    """Squared error over variance, every channel in units of its own deviation over the batch's mean one."""
+    scale = wanted.var((0, 2, 3)).mean().clamp(min=1e-6)
+    return (found.float() - wanted).square().mean() / scale
+
+
+def alone(decoder: Decoder, encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
+    """Each block by itself, from the encoder's own features to those one level up. x: (B, 3, H, W)."""
+    with torch.no_grad():
+        maps = encoder.maps(x, LEVELS)
+    terms = {}
+    for level in range(5, 1, -1):
+        up = decoder.up(maps[LEVELS[level - 1]], level)
+        terms[f"block{level}"] = relative(up, maps[LEVELS[level - 2]])
+    terms["block1"] = PIXELS * (decoder.up(maps[LEVELS[0]], 1).float() - x).square().mean()
+    return terms
+
+
+def together(decoder: Decoder, encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
+    """One way up for the whole batch: each picture enters at its own level (see `STARTS`) and is compared
+    with the encoder's features at every level that it reaches, and at the end with itself, seen again."""
+    with torch.no_grad():
+        maps = encoder.maps(x, LEVELS)
+    starts = torch.tensor([STARTS[i * len(STARTS) // len(x)] for i in range(len(x))])  # falling
+    terms, here = {}, None
+    for level in range(5, 0, -1):
+        entering = maps[LEVELS[level - 1]][starts == level]
+        here = entering if here is None else torch.cat([here, entering.to(here.dtype)])
+        here = decoder.up(here, level)
+        if level > 1:
+            terms[f"to{level - 1}"] = CHAIN * relative(here, maps[LEVELS[level - 2]][: len(here)])
+    picture = here.float()
+    terms["picture"] = PIXELS * (picture - x).square().mean()
+    for layer, F in encoder.maps(picture, LEVELS).items():
+        terms[layer] = FEATURES * relative(F, maps[layer])
+    return terms
+
+
+@torch.no_grad()
+def held_out(decoder: Decoder, encoder: Encoder, pictures: Pictures, side: int = 256) -> dict[str, float]:
+    """Per level: PSNR (dB, mean over pictures) of the picture decoded from it, and the relative error of
+    its block, on centre crops of the held-out pictures."""
+    crops = [x for x in pictures.held_out(side)]
+    result: dict[str, float] = {}
+    for x in crops:
+        x = x.to(encoder.device)
+        maps = encoder.maps(x, LEVELS)
+        for level, layer in enumerate(LEVELS, start=1):
+            mse = (decoder.picture(maps[layer], level).float().clamp(0, 1) - x).square().mean()
+            psnr = float(-10 * mse.log10())
+            result[f"psnr {layer}"] = result.get(f"psnr {layer}", 0) + psnr / len(crops)
+            if level > 1:
+                error = float(relative(decoder.up(maps[layer], level), maps[LEVELS[level - 2]]))
+                result[f"block{level}"] = result.get(f"block{level}", 0) + error / len(crops)
+    return {name: round(value, 4) for name, value in result.items()}
+
+
+def rate(progress: float, step: int, warmup: int = 60) -> float:
+    return min(1, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * min(1, progress)))
+
+
+def groups(network: torch.nn.Module, lr: float) -> list[dict]:
+    """A learning rate of lr / (numbers that each weight's output sums up): wide layers would jump about."""
+    return [
+        {"params": [p], "peak": lr / p[0].numel() if p.dim() > 1 else lr / 300} for p in network.parameters()
+    ]
+
+
+def save(path: Path, state: dict) -> None:
+    """Writes beside the target, then renames, so a killed run never leaves half a checkpoint."""
+    torch.save(state, part := path.with_suffix(".part"))
+    part.replace(path)
+
+
+def export(decoder: Decoder, path: Path) -> None:
+    save_file({k: v.half().cpu().contiguous() for k, v in decoder.state_dict().items()}, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", nargs="+", type=Path, required=True, help="folders of images")
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and the result")
+    parser.add_argument("--steps", type=int, default=20000)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="of training at most, in all")
+    parser.add_argument("--batch", type=int, default=6)
+    parser.add_argument("--crop", type=int, default=112, help="pixels; a multiple of 16")
+    parser.add_argument("--lr", type=float, default=0.4, help="of Adam, for a weight that stands alone")
+    parser.add_argument(
+        "--pause", type=float, default=math.inf, help="minutes after which it saves and leaves"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--every", type=int, default=1000, help="steps between checkpoints")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--float32", action="store_true", help="no bfloat16")
+    args = parser.parse_args()
+
+    args.out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(args.seed)
+    torch.backends.cudnn.benchmark = True
+    device = torch.device(args.device)
+    pictures = Pictures(args.images, args.crop, args.seed, device)
+    encoder = load_encoder(device=device, dtype="float32" if args.float32 else "bfloat16")
+    exact = load_encoder(device=device)
+    decoder = Decoder().to(device, memory_format=torch.channels_last)
+    adam = torch.optim.Adam(groups(decoder, args.lr), betas=(0.9, 0.99))
+    print(f"{len(pictures.train)} training images at two scales, {len(pictures.test)} held out", flush=True)
+    step, spent, checkpoint = 0, 0.0, args.out / "checkpoint.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        decoder.load_state_dict(state["decoder"])
+        adam.load_state_dict(state["adam"])
+        pictures.generator.set_state(state["generator"].cpu())
+        pictures.noise.set_state(state["noise"].cpu())
+        step, spent = state["step"], state["spent"]
+        print(f"resumed at step {step}", flush=True)
+
+    start, before = time.monotonic() - spent, spent
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=not args.float32)
+    while step < args.steps and spent < 60 * args.minutes:
+        for group in adam.param_groups:
+            group["lr"] = group["peak"] * rate(max(step / args.steps, spent / 60 / args.minutes), step)
+        x = pictures.batch(args.batch).contiguous(memory_format=torch.channels_last)
+        with autocast:
+            terms = (alone if step % 2 == 0 else together)(decoder, encoder, x)
+        adam.zero_grad()
+        torch.stack(list(terms.values())).sum().backward()
+        torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
+        adam.step()
+        step += 1
+        if step % 50 < 2:
+            shown = " ".join(f"{k} {v.item():.3f}" for k, v in terms.items())
+            print(f"{step} {time.monotonic() - start:.0f}s {shown}", flush=True)
+        spent = time.monotonic() - start
+        ended = step == args.steps or spent >= 60 * args.minutes
+        paused = time.monotonic() - start - before > 60 * args.pause
+        if step % args.every == 0 or ended:
+            errors = held_out(decoder, exact, pictures)
+            print(json.dumps({"step": step, "seconds": round(spent), **errors}), flush=True)
+            with (args.out / "log.jsonl").open("a") as log:
+                log.write(json.dumps({"step": step, "seconds": round(spent), **errors}) + "\n")
+        if step % args.every == 0 or ended or paused:
+            state = {"decoder": decoder.state_dict(), "adam": adam.state_dict()}
+            state |= {"generator": pictures.generator.get_state(), "noise": pictures.noise.get_state()}
+            save(checkpoint, state | {"step": step, "spent": spent})
+            export(decoder, args.out / "decoder.safetensors")
+        if paused:
+            return
+
+
+if __name__ == "__main__":
+    main()
