@@ -52,7 +52,7 @@ class MeanCosine(torch.autograd.Function):
         X, W, u, p = ctx.saved_tensors
         weighted = (W * (-g if p is not None else g / -X.shape[-1]).unsqueeze(-1)).mT  # (..., N, D)
         gradient = torch.empty_like(X)  # keeps X's order in memory
-        of_p = torch.empty_like(p) if ctx.needs_input_grad[3] else None
+        of_p = torch.empty_like(p) if p is not None and ctx.needs_input_grad[3] else None
         for block, angle in MeanCosine.angles(X, W, u):
             if of_p is not None:
                 of_p[..., block] = (g.unsqueeze(-2) @ angle.cos()).squeeze(-2)
