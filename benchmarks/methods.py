@@ -45,7 +45,7 @@ def mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def measure(methods: list[str], size: int) -> tuple[dict[str, Any], dict[str, list[Tensor]]]:
+def measure(methods: list[str], size: int, palette: float) -> tuple[dict[str, Any], dict[str, list[Tensor]]]:
     encoder, other = nstlib.load_encoder(dtype="auto"), judge_encoder(None)
     exact = nstlib.load_encoder()  # the matrix in float32
     discrepancies = {name: nstlib.method(name) for name in methods}
@@ -62,7 +62,7 @@ def measure(methods: list[str], size: int) -> tuple[dict[str, Any], dict[str, li
         last(nstlib.transfer(content, style, encoder=encoder, iterations=4))  # warm
         for name in methods:
             start = time.perf_counter()
-            step = last(nstlib.transfer(content, style, encoder=encoder, method=name, palette=0.0))
+            step = last(nstlib.transfer(content, style, encoder=encoder, method=name, palette=palette))
             found = result[name]
             found["seconds"].append(time.perf_counter() - start)
             row.append(step.image)
@@ -109,9 +109,10 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="a picture of every result")
     parser.add_argument("--table", type=Path, help="the tables, as Markdown")
     parser.add_argument("--size", type=int, default=256, help="longest side in pixels")
+    parser.add_argument("--palette", type=float, default=0.0, help="weight of the palette term (0: bare)")
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     options = parser.parse_args()
-    result, sheets = measure(options.methods, options.size)
+    result, sheets = measure(options.methods, options.size, options.palette)
     print(table(result))
     print(f"peak memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB")
     if options.json:
@@ -121,6 +122,7 @@ def main() -> None:
     if options.sheet:
         from nstlib import figures
 
+        figures.setup()
         half = (len(options.methods) + 1) // 2
         rows = [row[i : i + half] for row in sheets.values() for i in (0, half)]
         names = [" / ".join(options.methods[i::half]) for i in range(half)]

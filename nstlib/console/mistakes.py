@@ -29,7 +29,7 @@ def told(command: Callable[[], int]) -> int:
         return FAILED
     except Exception as error:
         if _lacks_memory(error):
-            words = str(error) if "would fit" in str(error) else "out of memory"
+            words = str(error) if "GB are free" in str(error) else "out of memory"  # our own words say more
             return _say(f"{words}; try a smaller --size or --encoder vgg19-slim", FAILED)
         if isinstance(error, ValueError | TypeError | OSError | WeightsError):
             return _say(str(error) or type(error).__name__, MISTAKE)
