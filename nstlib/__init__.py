@@ -67,6 +67,7 @@ from nstlib.synthesis import (
     p_values,
     synthesize,
     until_indistinguishable,
+    witnesses,
 )
 from nstlib.version import __version__
 
@@ -123,4 +124,5 @@ __all__ = [
     "transport",
     "until_indistinguishable",
     "witness",
+    "witnesses",
 ]

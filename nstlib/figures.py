@@ -171,21 +171,34 @@ def particle_flow(
     return figure
 
 
-def witness_maps(image: Tensor, maps: Mapping[str, Tensor], *, width: float = 2.6) -> Figure:
-    """Where a picture still deviates from a style: a picture beside one map per layer. Returns the figure.
+def witness_maps(
+    images: Sequence[Tensor],
+    maps: Sequence[Mapping[str, Tensor]],
+    *,
+    rows: Sequence[str] = (),
+    width: float = 2.4,
+) -> Figure:
+    """Where pictures still deviate from a style: a row for each, the picture and a map per layer.
 
-    image: (1, 3, H, W). maps: layer → witness (H_l, W_l), e.g. `nstlib.witness(d, F, S).view(size)`. Red is
-    what the style has less of, blue what it has more of; each map in units of its own largest value.
+    images: (1, 3, H, W), e.g. those of some steps of a run. maps: for each, layer → witness (H_l, W_l), as
+    `nstlib.witnesses` gives them. Red is more than the style has, blue is less; one scale per layer, the
+    largest value of the first row, so that a run's deviations fade from row to row. Returns the figure.
     """
-    figure, axes = plt.subplots(1, 1 + len(maps), figsize=(width * (1 + len(maps)), width), squeeze=False)
-    axes[0][0].imshow(to_pil(image))
-    for ax, (name, values) in zip(axes[0][1:], maps.items(), strict=True):
-        shown = values.detach().double().cpu()
-        limit = float(shown.abs().max()) or 1.0
-        stretch = image.shape[2] / image.shape[3] * shown.shape[1] / shown.shape[0]  # as the picture's sides
-        ax.imshow(shown.numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit, aspect=stretch)
-        ax.set_title(name)
-    for ax in axes[0]:
+    names = list(maps[0])
+    limits = {name: float(maps[0][name].abs().max()) or 1.0 for name in names}
+    shape = images[0].shape[2] / images[0].shape[3]
+    size = (width * (1 + len(names)), width * shape * len(images) + 0.4)
+    figure, axes = plt.subplots(len(images), 1 + len(names), figsize=size, squeeze=False)
+    for i, (image, found) in enumerate(zip(images, maps, strict=True)):
+        axes[i][0].imshow(to_pil(image))
+        axes[i][0].set_ylabel(rows[i] if i < len(rows) else "")
+        for ax, name in zip(axes[i][1:], names, strict=True):
+            shown = found[name].detach().double().cpu()
+            stretch = shape * shown.shape[1] / shown.shape[0]  # as the picture's sides
+            ax.imshow(shown.numpy(), cmap="RdBu_r", vmin=-limits[name], vmax=limits[name], aspect=stretch)
+            if i == 0:
+                ax.set_title(name)
+    for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
     return figure
 

@@ -39,7 +39,7 @@ WINGS = {  # inside a folder: each module may import only from modules before it
     "nstlib.synthesis": [
         {"optimizers", "allocator", "objective", "colours"},
         {"loop", "pixels"},
-        {"settings", "stopping"},
+        {"settings", "evidence"},
         {"pyramid", "memory", "regions"},
         {"job"},
     ],

@@ -9,17 +9,17 @@
     regions      several styles, and masks
     pyramid      the sizes a run works through
     job          one run: encode, calibrate, synthesize, size by size
-    stopping     a run ends when a test cannot tell picture from style
+    evidence     where a picture still differs from a style, whether a test can tell
     memory       how much a run will need, told before it starts
     allocator    freed memory kept by programs of our own
 
 Read objective, loop, job; then settings.
 """
 
+from nstlib.synthesis.evidence import p_values, until_indistinguishable, witnesses
 from nstlib.synthesis.loop import Step, synthesize
 from nstlib.synthesis.objective import Objective, calibrate
 from nstlib.synthesis.settings import PRESETS, Settings
-from nstlib.synthesis.stopping import p_values, until_indistinguishable
 
 __all__ = [
     "PRESETS",
@@ -30,4 +30,5 @@ __all__ = [
     "p_values",
     "synthesize",
     "until_indistinguishable",
+    "witnesses",
 ]

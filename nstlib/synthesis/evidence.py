@@ -1,14 +1,30 @@
-"""A stopping rule from statistics: a run may end when a test can no longer tell the picture from the
-style."""
+"""Evidence on a picture: where it still differs from a style, whether a test can tell, and when to stop."""
 
 import dataclasses
 from collections.abc import Iterator
 
 from torch import Tensor
 
-from nstlib.alignment.witness import apart, forgetting, permutation_test
+from nstlib.alignment.discrepancy import Discrepancy
+from nstlib.alignment.methods import method as parse_method
+from nstlib.alignment.witness import apart, forgetting, permutation_test, witness
 from nstlib.encoders import Encoder
 from nstlib.synthesis.loop import Step
+
+
+def witnesses(
+    image: Tensor,
+    style: Tensor,
+    encoder: Encoder,
+    method: str | Discrepancy = "gaussian",
+    layers: tuple[str, ...] = (),
+) -> dict[str, Tensor]:
+    """{layer: witness (H_l, W_l)} of a method: where the picture has too much (> 0) or too little (< 0) of
+    what stands there. image, style: (1, 3, H, W). layers: the encoder's style layers where none are named."""
+    layers = layers or encoder.style_layers
+    d = parse_method(method) if isinstance(method, str) else method
+    F, S = encoder.maps(image, layers), encoder(style, layers)
+    return {layer: witness(d, F[layer].flatten(2), S[layer])[0].view(F[layer].shape[2:]) for layer in layers}
 
 
 def p_values(
