@@ -58,8 +58,6 @@ def until_indistinguishable(
     """Passes on the steps of a run, and ends it when every layer's p-value is above `level`.
 
     Looked at every `every` steps. `Step.stopped` says why.
-    In a transfer the content keeps deep layers apart from the style's, so it is for textures
-    (`reconstruct_style`) and for shallow `layers` that the rule ends a run early.
     """
     for step in steps:
         if step.index % every == 0 and not step.stopped:
