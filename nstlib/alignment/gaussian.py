@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary, spelled
 from nstlib.alignment.kernels import bandwidth, gaussian
-from nstlib.alignment.moments import shares, variance_mean
+from nstlib.alignment.moments import shares, spread
 from nstlib.alignment.pointwise import product
 from nstlib.alignment.spectra import SAMPLINGS, Sampling, normal
 
@@ -122,9 +122,7 @@ class GaussianMMD(Discrepancy):
             return torch.as_tensor(self.sigma * self.factor, dtype=F.dtype, device=F.device)
         if weights is None:
             return bandwidth(F.detach(), S.detach()) * self.factor
-        variance, centre = variance_mean(S.detach(), weights)
-        squared = 2 * variance.sum(-1)  # mean ‖s − s'‖² over weighted pairs, floored as in `bandwidth`
-        return squared.clamp(min=2e-6 * (variance + centre.square()).sum(-1) + 1e-12).sqrt() * self.factor
+        return spread(S.detach(), weights) * self.factor
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         if self.estimator == "paired":

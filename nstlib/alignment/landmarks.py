@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.alignment.kernels import Kernel
-from nstlib.alignment.moments import mean, shares, variance_mean
+from nstlib.alignment.moments import mean, shares, spread
 
 RIDGE = 1e-5  # of the kernel's mean diagonal: landmarks may nearly coincide
 
@@ -52,9 +52,7 @@ class KernelMMD(Discrepancy):
         if weights is not None:  # landmarks of every batch from where any of them counts
             present = present[(shares(S, weights) > 0).reshape(-1, S.shape[-1]).any(0).cpu()]
         chosen = present[torch.randperm(len(present), generator=generator)[: self.landmarks]]
-        variance, centre = variance_mean(S.detach(), weights)
-        squared = 2 * variance.sum(-1)  # mean ‖s − s'‖², floored as in kernels.bandwidth
-        sigma = squared.clamp(min=2e-6 * centre.square().sum(-1) + 1e-12).sqrt()[..., None, None]
+        sigma = spread(S.detach(), weights)[..., None, None]
         L = S[..., chosen.to(S.device)] / sigma
         K = self.kernel(L, L)
         ridge = RIDGE * K.diagonal(dim1=-2, dim2=-1).abs().mean(-1)[..., None, None].double()

@@ -65,6 +65,15 @@ def covariance_mean(F: Tensor, weights: Tensor | None = None) -> tuple[Tensor, T
     return gram(F - centre.detach().unsqueeze(-1), weights), centre
 
 
+def spread(S: Tensor, weights: Tensor | None = None) -> Tensor:
+    """σ, the root mean squared distance between weighted positions: (..., N, M) → (...).
+
+    mean ‖s − s'‖² = 2 Σ σ_i², with a floor as in `kernels.bandwidth`."""
+    variance, centre = variance_mean(S, weights)
+    floor = 2e-6 * (variance + centre.square()).sum(-1) + 1e-12
+    return torch.maximum(2 * variance.sum(-1), floor).sqrt()
+
+
 class _VarianceMean(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, F: Tensor) -> tuple[Tensor, Tensor]:
