@@ -64,10 +64,10 @@ def transfer(
     if initial is not None:
         _check_image(initial, "initial")
         initial = resized(initial, *content.shape[2:])
-    if initial is None and settings.start == "onepass":
-        initial = _one_pass(settings, network, content, styles, areas)
     largest = max((picture.shape[2:] for picture in styles), key=math.prod)
     settings = memory.settle(settings, network, content.shape[2:], largest)
+    if initial is None and settings.start == "onepass":
+        initial = _one_pass(settings, network, content, styles, areas)
     return run(Job(settings, network, content, styles, areas, initial, between))
 
 

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import torch
+from checkpoint import save
 from data import Crops
 from safetensors.torch import save_file
 from torch import Tensor
@@ -134,12 +135,6 @@ def groups(network: torch.nn.Module, lr: float) -> list[dict]:
     return [
         {"params": [p], "peak": lr / p[0].numel() if p.dim() > 1 else lr / 300} for p in network.parameters()
     ]
-
-
-def save(path: Path, state: dict) -> None:
-    """Writes beside the target, then renames, so a killed run never leaves half a checkpoint."""
-    torch.save(state, part := path.with_suffix(".part"))
-    part.replace(path)
 
 
 def export(decoder: Decoder, path: Path) -> None:

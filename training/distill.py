@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import torch
+from checkpoint import save
 from data import Crops
 from safetensors.torch import save_file
 from student import Student, layer_names
@@ -97,12 +98,6 @@ def held_out(
 
 def rate(step: int, steps: int, warmup: int = 200) -> float:
     return min(1, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps))
-
-
-def save(path: Path, state: dict) -> None:
-    """Writes beside the target, then renames, so a killed run never leaves half a checkpoint."""
-    torch.save(state, part := path.with_suffix(".part"))
-    part.replace(path)
 
 
 def export(student: Student, path: Path) -> None:

@@ -113,9 +113,6 @@ class EnergyDistance(SlicedWasserstein):
 
     _name = "energy"
 
-    def __str__(self) -> str:
-        return super().__str__()
-
     def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         a, b = self.quantiles(F, summary, weights), summary["quantiles"]  # (..., D, K)
         both = torch.cat([a, b], -1)

@@ -1,7 +1,6 @@
 """What the command line's commands share; the commands themselves are in `__main__`.
 
 options    one option per field of `Settings`, and the settings that were chosen
-passes     onepass, train, apply
 progress   a run with a progress bar, stopped by Ctrl-C, its last image saved
 passes     one forward pass: onepass, train, apply
 mistakes   one line and an exit code for whatever goes wrong
