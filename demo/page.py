@@ -7,10 +7,25 @@ from demo.door.house import House
 from demo.parts import controls, pictures, second
 from demo.rooms import canvas, compare, idea, inside, stylize, visit
 from demo.rooms.room import QUIET
+from demo.runs.engine import Job
+from demo.runs.painter import one_pass
+from demo.runs.results import Result
 
 TITLE = """# Style transfer is distribution alignment
 Give one picture the style of another, four ways, and watch it form. Each way is a different answer to one
 question: *what is a style?*"""
+
+# Start, leave and stop take turns: the focus goes from the one that disappears to the one that comes.
+KEEP_FOCUS = """() => {
+  let last = null;
+  document.addEventListener("focusin", (event) => { last = event.target.closest?.(".nst-go"); });
+  new MutationObserver(() => {
+    if (!last || (last.isConnected && last.offsetParent) || document.activeElement !== document.body) return;
+    const next = [...document.querySelectorAll(".nst-go")].find(
+      (button) => button.offsetParent && button.id.split("-")[0] === last.id.split("-")[0]);
+    next?.focus();
+  }).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["class"] });
+}"""
 
 # Gradio gives example thumbnails no name: say what each shows, once they are there.
 NAME_EXAMPLES = """() => {
@@ -24,6 +39,18 @@ NAME_EXAMPLES = """() => {
 }"""
 
 
+KINDS, FIRST = ("contents", "styles"), ("harbour", "strokes")
+
+
+def _first() -> Result:
+    """What is there when the page opens: the first pair as the controls stand, by one pass."""
+    content, style = (pictures.example(kind, name) for kind, name in zip(KINDS, FIRST, strict=True))
+    assert content and style
+    job = Job(controls.DEFAULTS, content, style)
+    pixels, library = one_pass(job)
+    return Result(pixels, job.recipe(), library, content, job.recipe().wish)
+
+
 def build() -> House:
     """The whole app, ready for `queue` and `launch`."""
     blocks = House(title="Style transfer, demystified", analytics_enabled=False, delete_cache=(1800, 7200))
@@ -33,13 +60,13 @@ def build() -> House:
             rooms = gr.Column(scale=7, min_width=320, elem_classes="nst-show")
             with gr.Column(scale=5, min_width=320, elem_classes="nst-choose"):
                 with gr.Row(elem_classes="nst-pair"):
-                    content = pictures.build("contents", "Content", "harbour", "The content picture")
-                    style = pictures.build("styles", "Style", "strokes", "The style picture")
+                    content = pictures.build("contents", "Content", FIRST[0], "The content picture")
+                    style = pictures.build("styles", "Style", FIRST[1], "The style picture")
                 choices = controls.build()
                 more = second.build()
             with rooms, gr.Tabs(elem_classes="nst-rooms"):
                 with gr.Tab("Stylize", id="stylize"):
-                    room = stylize.build(content, style, more, choices, canvas.build())
+                    room = stylize.build(content, style, more, choices, canvas.build(_first()))
                     visit.build(room, blocks)
                 with gr.Tab("Compare", id="compare"):
                     compare.build(content, style, choices)
@@ -49,6 +76,7 @@ def build() -> House:
                     idea.build(choices.method)
         for picture in (content, style, more.picture):
             picture.upload(pictures.check, picture, [picture, room.status], **QUIET)
-        blocks.load(None, js=NAME_EXAMPLES, api_visibility="private")
+        for js in (NAME_EXAMPLES, KEEP_FOCUS):
+            blocks.load(None, js=js, api_visibility="private")
         api.build()
     return blocks
