@@ -1,4 +1,4 @@
-"""Two clouds of points in the plane, one flowing onto the other under a method: what it moves, what it misses.
+"""Two clouds of points in the plane, one flowing onto the other: what a method moves, and what it misses.
 
 The picture's points follow the gradient of nstlib's own discrepancy, MMD² or another, downhill: the gradient
 flow that a style transfer is, with two channels in place of hundreds. clouds.js plays what is computed here.
@@ -18,8 +18,8 @@ import nstlib
 
 PLAY = Path(__file__).with_name("clouds.js").read_text(encoding="utf-8")
 POINTS, FRAMES = 60, 48
-FEATURES = 512
-STEPS = 700  # of descent at most
+FEATURES = 256
+STEPS = 500  # of descent at most
 LOW, HIGH = -0.25, 1.55  # of both axes
 SIDE = 420  # units of the drawing
 QUESTIONS = ("means", "spreads", "firing together", "everything")
@@ -41,7 +41,7 @@ def flow(method: str) -> list[Tensor]:
     run. Raises ValueError for an unknown method.
     """
     F, S = clouds()
-    parts = [(_fine(part).seeded(0), weight) for part, weight in nstlib.method(method).parts()]
+    parts = [(fine(part).seeded(0), weight) for part, weight in nstlib.method(method).parts()]
     kept = [part.summary(S) for part, _ in parts]
 
     def pulled(F: Tensor, scales: list[float]) -> tuple[float, Tensor, list[float]]:
@@ -70,14 +70,14 @@ def flow(method: str) -> list[Tensor]:
         rate *= 1.3
         path.append(F)
         way.append(way[-1] + step)
-        if way[-1] - way[max(0, len(way) - 30)] < 1e-4 * way[-1]:
+        if way[-1] - way[max(0, len(way) - 30)] < 1e-3 * way[-1]:
             break
     ends = torch.linspace(0, way[-1], FRAMES).tolist()
     places = torch.tensor(way)
     return [path[min(int(torch.searchsorted(places, end)), len(path) - 1)] for end in ends]
 
 
-def _fine(part: nstlib.Discrepancy) -> nstlib.Discrepancy:
+def fine(part: nstlib.Discrepancy) -> nstlib.Discrepancy:
     """With many cosines, where the method picks their number by the channels, of which there are but two."""
     if isinstance(part, nstlib.GaussianMMD | nstlib.LaplaceMMD) and part.features is None:
         return dataclasses.replace(part, features=FEATURES)

@@ -94,14 +94,16 @@ class Grid:
     sides: list[str] = field(default_factory=list)
 
     def html(self) -> str:
-        given = "".join(cell.html() for cell in self.beside)
-        given = given and f'<div class="nst-given">{given}</div>'
-        cells = self._table() if self.sides else "".join(cell.html() for cell in self.cells)
-        cells = cells if self.sides else f'<div class="nst-grid">{cells}</div>'
-        style = f"--columns:{self.columns};--shape:{1 / self.shape:.4f}"
-        return f'<div class="nst-sheet" style="{style}">{given}{cells}</div>'
+        style = f"--columns:{self.columns};--rest:{self.columns}fr;--shape:{1 / self.shape:.4f}"
+        return f'<div class="nst-sheet" style="{style}">{self._table() if self.sides else self._flow()}</div>'
+
+    def _flow(self) -> str:
+        given, cells = ("".join(cell.html() for cell in part) for part in (self.beside, self.cells))
+        return f'<div class="nst-given">{given}</div><div class="nst-grid">{cells}</div>'
 
     def _table(self) -> str:
+        """What is given lies in the corner, where the heads of rows and columns meet."""
+        corner = "".join(cell.html() for cell in self.beside)
         heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in self.heads)
         rows = "".join(
             f'<tr><th scope="row">{escape(side)}</th>'
@@ -111,7 +113,7 @@ class Grid:
         )
         return (  # the region scrolls sideways on a phone, by keys as well
             f'<div class="nst-table" role="region" tabindex="0" aria-label="{escape(self.title)}">'
-            f"<table><thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+            f"<table><thead><tr><td>{corner}</td>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
         )
 
     def row(self, number: int) -> list[Cell]:

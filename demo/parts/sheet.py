@@ -18,9 +18,11 @@ def sheet(grid: Grid) -> Pixels:
     known = [cell.pixels.shape for cell in everything if cell.pixels is not None]
     height, width = (max(shape[axis] for shape in known) for axis in (0, 1))
     font, small = _font(max(14, width // 12)), _font(max(12, width // 16))
-    line = round(font.size * 1.7)
+    line: int = round(1.7 * font.size)
     left = 1 if grid.beside else 0
-    gutter = round(max((font.getlength(side) for side in grid.sides), default=0)) + PAD * bool(grid.sides)
+    gutter: int = round(max((font.getlength(side) for side in grid.sides), default=0)) + PAD * bool(
+        grid.sides
+    )
     rows = max(-(-len(grid.cells) // grid.columns), len(grid.beside))
     step = height + PAD + line
     top = PAD + line + (line if grid.heads else 0)

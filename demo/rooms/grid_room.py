@@ -124,6 +124,8 @@ def choose(event: gr.EventData) -> list[Any]:
     try:
         settings = nstlib.Settings(method=event.method, gamma=event.gamma)
         values = method_controls.unspell(str(settings.discrepancy))
+        if nstlib.method(method_controls.spell(*values)) != settings.discrepancy:
+            raise ValueError("a method that the controls cannot show")
     except (AttributeError, TypeError, ValueError, IndexError) as error:
         raise gr.Error("This tile cannot be opened.", print_exception=False) from error
     return [*values, settings.gamma, method_controls.position(settings.gamma)]

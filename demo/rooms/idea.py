@@ -97,18 +97,17 @@ def _place(count: float) -> float:
 
 
 def forces(gamma: float) -> str:
-    """γ as two pulls on one picture: arrows as long as their shares, 1 and γ of 1 + γ."""
+    """γ as two pulls on one picture: arrows as long as 1 and γ, of 1 + γ in all."""
     share = gamma / (1 + gamma)
+    more, less = f"{gamma:.3g} times as hard", f"{1 / gamma:.3g} times as weakly"
+    pull = "in the usual balance" if gamma == 1 else f"{more if gamma > 1 else less} as in the usual balance"
     return (
         f'<figure class="nst-forces" style="--style:{share:.3f}"><div class="line" aria-hidden="true">'
         '<span>content</span><i class="content"></i><em></em><i class="style"></i><span>style</span></div>'
-        f"<figcaption>γ = {gamma:g}: the style pulls with {_percent(share)} of all force, the content with "
-        f"{_percent(1 - share)}. Where the two are in balance, the picture comes to rest.</figcaption></figure>"
+        f"<figcaption><b>γ = {gamma:g}</b>: the style pulls {pull}. That balance, γ = 1, is measured at the "
+        "start of every run, so that γ means the same for every method and every pair of pictures. Where "
+        "both pulls are equal, the picture comes to rest.</figcaption></figure>"
     )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if 0.01 <= share <= 0.99 else f"{100 * share:.1f} %"
 
 
 def moving(*values: Any) -> str:
