@@ -18,12 +18,11 @@ KINDS = {
     "From one method to another (fusion)": "fusion",
 }
 USED = {
-    "methods": "The paper's four methods, one beside the other. All else is as chosen on the left; only the "
-    "method there is not used.",
-    "gamma": "Your method at five values of γ. All else is as chosen on the left; only the γ there is not "
-    "used.",
-    "fusion": "From one method to another: the two of your fusion, or else BN and polynomial. All else is "
-    "as chosen on the left; only the mix there is not used.",
+    "methods": "The paper's four methods, one beside the other. All your other choices apply; only the one "
+    "method chosen does not.",
+    "gamma": "Your method at five values of γ. All your other choices apply; only the γ chosen does not.",
+    "fusion": "From one method to another: the two of your fusion, or else BN and polynomial. All your other "
+    "choices apply; only the mix chosen does not.",
 }
 GAMMAS = (0.1, 0.3, 1.0, 3.0, 10.0)
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)

@@ -1,6 +1,6 @@
 """What Compare and Look inside share: choose a kind, press the button, a grid fills cell by cell.
 
-Size and steps are those on the left. A transfer is there at once, by one pass; its optimisation replaces it.
+Size and steps are those of the page. A transfer is there at once, by one pass; its optimisation replaces it.
 """
 
 import time

@@ -116,7 +116,7 @@ def moving(*values: Any) -> str:
 
 
 def build(method: MethodControls) -> None:
-    """Lays the room out, in the current tab; it follows the method and γ chosen on the left."""
+    """Lays the room out, in the current tab; it follows the method and γ chosen."""
     gr.Markdown(
         "A network of feature detectors looks at a picture and answers, at every position, with a list of "
         "numbers. Forget *where* each answer came from and a cloud of points is left: a **distribution**. "
@@ -131,8 +131,8 @@ def build(method: MethodControls) -> None:
     drawn = gr.HTML(moving(*values), elem_id="clouds", js_on_load=clouds.PLAY)
     gr.Markdown(
         "Sixty positions and only two detectors, so that it can be drawn; the points follow the gradient of "
-        "the very discrepancy that a transfer uses. Choose another method on the left and watch what it "
-        "brings together and what it leaves."
+        "the very discrepancy that a transfer uses. Choose another method and watch what it brings together "
+        "and what it leaves."
     )
     text = gr.Markdown(
         describe(*[part.value for part in words]),

@@ -19,12 +19,12 @@ KINDS = {
 FROM_NOISE = (
     "From pure noise, a picture is rebuilt that agrees with yours only in what some layers remember. "
 )
-NOT_USED = " γ, α, the palette, the start and the coarse-to-fine levels have no part in it."
+NOT_USED = " γ, α, palette, start and levels have no part in this; size, steps, encoder and seed do."
 USED = {
     "style": f"{FROM_NOISE}Here: your style, by your method, ever more layers. Shallow layers keep colours "
     f"and fine strokes; deep ones keep larger shapes. The content is not used.{NOT_USED}",
     "methods": f"{FROM_NOISE}Here: your style, by the paper's four methods (one a row), ever more layers "
-    f"(one a column). The content and the method on the left are not used.{NOT_USED}",
+    f"(one a column). The content and the method chosen are not used.{NOT_USED}",
     "content": f"{FROM_NOISE}Here: your content, one layer at a time. Deep layers keep what is where, and "
     f"forget its exact colours. The style and the method are not used.{NOT_USED}",
 }
