@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 
 import nstlib
-from demo.parts import controls, messages, pictures, reproduce
+from demo.parts import controls, messages, pictures, presets, reproduce
 from demo.parts.grid import Grid, fill
 from demo.parts.sheet import sheet
 from demo.rooms import compare as comparisons
@@ -47,7 +47,7 @@ def stylize(
             raise ValueError(problem)
         if preset not in nstlib.PRESETS:
             raise ValueError(f"unknown preset {preset!r}; presets are {', '.join(nstlib.PRESETS)}")
-        chosen = _chosen(controls.fitting(preset), method, gamma, size, iterations, seed, encoder)
+        chosen = _chosen(presets.as_published(preset), method, gamma, size, iterations, seed, encoder)
         job = Job(controls.within_limits(chosen), content, style, seconds=LIMITS.seconds)
         yield from _answers(job, reproduce.file_name(chosen, content, style))
     except Exception as error:

@@ -1,58 +1,47 @@
-"""The page: the pictures and choices on the left, shared by all rooms on the right."""
+"""The page: the pictures and choices shared by all rooms, beside the rooms."""
 
 import gradio as gr
 
 from demo import api
 from demo.door.house import House
-from demo.parts import controls, pictures
-from demo.rooms import compare, idea, inside, live, stylize
+from demo.parts import controls, pictures, second, theme
+from demo.rooms import canvas, compare, idea, inside, stylize, visit
 from demo.rooms.room import QUIET
 
 TITLE = """# Style transfer is distribution alignment
 Give one picture the style of another, four ways, and watch it form. Each way is a different answer to one
 question: *what is a style?*"""
 
-# Gradio gives example thumbnails no name: say what each shows, once they are there.
-NAME_EXAMPLES = """() => {
-  const name = () => document.querySelectorAll(".nst-picture .gallery-item").forEach((item) => {
-    const picture = item.querySelector("img");
-    if (!picture) return;
-    const file = decodeURIComponent(picture.src).split("/").pop().replace(/\\.\\w+$/, "");
-    picture.alt = "Example: " + file.replaceAll("_", " ");
-  });
-  [0, 500, 2000, 6000].forEach((wait) => setTimeout(name, wait));
-}"""
-
 
 def build() -> House:
     """The whole app, ready for `queue` and `launch`."""
     blocks = House(title="Style transfer, demystified", analytics_enabled=False, delete_cache=(1800, 7200))
     with blocks:
-        gr.Markdown(TITLE, elem_classes="nst-title")
+        with gr.Row(elem_classes="nst-top"):
+            gr.Markdown(TITLE, elem_classes="nst-title")
+            # both by page.js, in the browser alone
+            gr.Button("Choices", size="sm", scale=0, min_width=90, elem_id="choices")
+            gr.Button("Projector", size="sm", scale=0, min_width=90, elem_id="projector")
         with gr.Row(equal_height=False, elem_classes="nst-page"):
+            rooms = gr.Column(scale=7, min_width=320, elem_classes="nst-show")
             with gr.Column(scale=5, min_width=320, elem_classes="nst-choose"):
                 with gr.Row(elem_classes="nst-pair"):
                     content = pictures.build("contents", "Content", "harbour", "The content picture")
-                    style = pictures.build("styles", "Style", "waves", "The style picture")
+                    style = pictures.build("styles", "Style", "strokes", "The style picture")
                 choices = controls.build()
-            here = gr.State("stylize")
-            with gr.Column(scale=7, min_width=320), gr.Tabs(elem_classes="nst-rooms") as tabs:
-                with gr.Tab("Stylize", id="stylize") as one:
-                    room = stylize.build(content, style, choices)
-                with gr.Tab("Live", id="live") as two:
-                    entered = live.build(content, style, choices, here, tabs)
-                with gr.Tab("Compare", id="compare") as three:
+                more = second.build()
+            with rooms, gr.Tabs(elem_classes="nst-rooms"):
+                with gr.Tab("Stylize", id="stylize"):
+                    room = stylize.build(content, style, more, choices, canvas.build())
+                    visit.build(room, blocks)
+                with gr.Tab("Compare", id="compare"):
                     compare.build(content, style, choices)
-                with gr.Tab("Look inside", id="inside") as four:
+                with gr.Tab("Look inside", id="inside"):
                     inside.build(content, style, choices)
-                with gr.Tab("The idea", id="idea") as five:
+                with gr.Tab("The idea", id="idea"):
                     idea.build(choices.method)
-            for tab in (one, two, three, four, five):
-                opened = tab.select(lambda name=tab.id: name, None, here, **QUIET)
-                if tab is two:
-                    entered(opened)
-        for picture in (content, style):
+        for picture in (content, style, more.picture):
             picture.upload(pictures.check, picture, [picture, room.status], **QUIET)
-        blocks.load(None, js=NAME_EXAMPLES, api_visibility="private")
+        blocks.load(None, js=theme.ON_LOAD, api_visibility="private")
         api.build()
     return blocks

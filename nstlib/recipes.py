@@ -85,6 +85,8 @@ def _one_pass(
         settings.discrepancy.seeded(settings.seed),
         style_weights=() if masks else settings.style_weights,
         masks=masks,
+        colours=settings.colours,
+        style_scale=settings.style_scale,
         encoder=network if network.name == "vgg19-slim" else "vgg19-slim",
     )
 

@@ -12,20 +12,31 @@ from typing import Any
 import gradio as gr
 
 import nstlib
-from demo.parts import method_controls
+from demo.parts import method_controls, presets
+from demo.parts.encoders import LABELS, layer_names
 from demo.parts.method_controls import MethodControls
 from demo.runs.limits import LIMITS
 
-FIRST_SIZE = 256  # px: quick on two cores; a visitor can ask for more
-FEATURED = ("method", "gamma", "size", "iterations", "encoder", "seed")
-LOCAL_LAYERS = ("vgg19-slim", "vgg19", "vgg19-random")  # all have VGG-19's layer names
+FIRST_METHOD = "poly"  # whose one pass is the most striking
+FEATURED = (
+    "method",
+    "gamma",
+    "size",
+    "colours",
+    "style_scale",
+    "iterations",
+    "encoder",
+    "seed",
+    "style_weights",
+)
 FIELDS = {f.name: f for f in dataclasses.fields(nstlib.Settings)}
-DEFAULTS = nstlib.Settings().replace(size=min(FIRST_SIZE, LIMITS.size))
+DEFAULTS = presets.fitting(presets.FIRST).replace(method=FIRST_METHOD)
 
 
 @dataclass(frozen=True)
 class Controls:
-    """All components of the settings. by_name: one per field, but for the method's own group."""
+    """All components of the settings. by_name: one per field, but for the method's own group and the weights
+    of several styles (see styles.py)."""
 
     method: MethodControls
     by_name: dict[str, gr.components.Component]
@@ -42,6 +53,23 @@ class Controls:
         fields["gamma"] = _read(FIELDS["gamma"], values[self.method.gamma])
         return within_limits(nstlib.Settings().replace(**fields))
 
+    def show(self, settings: nstlib.Settings) -> dict[Any, Any]:
+        """The inverse: a value for every component. Raises ValueError for a method they cannot show."""
+        spelled = method_controls.unspell(str(settings.discrepancy))
+        if str(nstlib.method(method_controls.spell(*spelled))) != str(settings.discrepancy):
+            raise ValueError(f"the controls cannot show the method {settings.method}")
+        shown: dict[Any, Any] = dict(zip(self.method.inputs, (*spelled, settings.gamma), strict=True))
+        shown[self.method.gamma_slider] = method_controls.position(settings.gamma)
+        for name, part in self.by_name.items():
+            value = getattr(settings, name)
+            if name in ("style_layers", "content_layers"):
+                shown[part] = gr.update(choices=layer_names(settings.encoder), value=list(value))
+            else:
+                shown[part] = _shown(value)
+            if isinstance(part, gr.Slider) and part.minimum is not None and part.maximum is not None:
+                shown[part] = min(max(value, part.minimum), part.maximum)
+        return shown
+
 
 def within_limits(settings: nstlib.Settings) -> nstlib.Settings:
     """The settings, if this place allows them. Raises ValueError that says what it allows."""
@@ -54,37 +82,48 @@ def within_limits(settings: nstlib.Settings) -> nstlib.Settings:
     return settings
 
 
-def fitting(preset: str) -> nstlib.Settings:
-    """A preset as this place can run it: a size of its own stays, the usual one becomes `FIRST_SIZE`."""
-    found, usual = nstlib.PRESETS[preset], nstlib.Settings()
-    size = DEFAULTS.size if found.size == usual.size else min(found.size, LIMITS.size)
-    return found.replace(size=size, iterations=min(found.iterations, LIMITS.steps))
-
-
 def build() -> Controls:
     """Lays all controls out, in the current Blocks."""
     method = method_controls.build(str(DEFAULTS.method), DEFAULTS.gamma)
     parts: dict[str, gr.components.Component] = {}
     with gr.Row(elem_classes="nst-tight"):
-        names = [name for name, preset in nstlib.PRESETS.items() if preset.encoder in LIMITS.encoders]
-        preset = gr.Dropdown(names, value=names[0], label="Preset", min_width=120, elem_id="preset")
         parts["size"] = gr.Slider(
             64,
             LIMITS.size,
             value=DEFAULTS.size,
             step=32,
             label="Size, px",
-            min_width=160,
+            min_width=150,
             elem_id="size",
             buttons=[],
         )
+        parts["colours"] = gr.Dropdown(
+            [("the style's", "style"), ("the photograph's", "luminance"), ("in between", "content")],
+            value=DEFAULTS.colours,
+            label="Colours",
+            min_width=110,
+            elem_id="colours",
+        )
+        parts["style_scale"] = gr.Slider(
+            0.25,
+            4,
+            value=1,
+            step=0.05,
+            label="Size of strokes",
+            min_width=130,
+            elem_id="style-scale",
+            buttons=[],
+        )
+    preset = gr.Dropdown(
+        presets.choices(), value=presets.FIRST, label="How to refine: a preset", elem_id="preset"
+    )
     with gr.Accordion("More settings", open=False, elem_id="more"):
         with gr.Row(elem_classes="nst-tight"):
             parts["iterations"] = _number("iterations", "Steps", high=LIMITS.steps)
             parts["seed"] = _number("seed", "Seed")
             dice = gr.Button("⚄ Roll", size="sm", min_width=70, scale=0, elem_id="dice")
         parts["encoder"] = gr.Dropdown(
-            [(_encoder_label(name), name) for name in LIMITS.encoders],
+            [(LABELS.get(name, name), name) for name in LIMITS.encoders],
             value=DEFAULTS.encoder,
             label="Encoder",
             info=_help("encoder"),
@@ -102,49 +141,20 @@ def _connect(controls: Controls, dice: gr.Button) -> None:
     quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     parts = controls.by_name
     dice.click(lambda: random.randrange(2**31), None, parts["seed"], **quiet)
-    shown = [
-        *controls.method.inputs,
-        controls.method.gamma_slider,
-        *(part for name, part in parts.items() if name != "seed"),
-    ]
+    everything = [*controls.method.inputs, controls.method.gamma_slider, *parts.values()]
+
+    def chosen(values: dict[Any, Any]) -> dict[Any, Any]:
+        try:
+            return controls.show(presets.over(values[controls.preset], controls.settings(values)))
+        except (ValueError, KeyError):  # a control holds nonsense: the run says so
+            return {parts["seed"]: gr.skip()}
+
     # `select`, not `input`: a dropdown also sends `input` when it merely loses the focus.
-    controls.preset.select(lambda name: _preset_values(name, parts), controls.preset, shown, **quiet)
+    controls.preset.select(chosen, {*controls.inputs, controls.preset}, everything, **quiet)
     layers = [parts["style_layers"], parts["content_layers"]]
-    parts["encoder"].change(  # type: ignore[attr-defined]
+    parts["encoder"].select(  # type: ignore[attr-defined]
         lambda name: [gr.update(choices=layer_names(name), value=[])] * 2, parts["encoder"], layers, **quiet
     )
-
-
-def _preset_values(name: str, parts: dict[str, Any]) -> list[Any]:
-    preset, usual = nstlib.PRESETS[name], nstlib.Settings()
-    values = [
-        *method_controls.unspell(str(preset.method)),
-        preset.gamma,
-        method_controls.position(preset.gamma),
-    ]
-    for field in parts:
-        if field == "seed":
-            continue
-        value = getattr(preset, field)
-        if field == "size":  # the visitor's own size stays, unless the preset is about size
-            values.append(gr.skip() if value == usual.size else min(value, LIMITS.size))
-        elif field in ("style_layers", "content_layers"):
-            values.append(gr.update(choices=layer_names(preset.encoder), value=list(value)))
-        else:
-            values.append(min(value, LIMITS.steps) if field == "iterations" else _shown(value))
-    return values
-
-
-def layer_names(encoder: str) -> list[str]:
-    """The layers a visitor may choose, without loading weights that may not be there."""
-    if encoder in LOCAL_LAYERS:
-        return list(nstlib.load_encoder("vgg19-random").layers)
-    if encoder == "resnet50":
-        return [
-            "relu1",
-            *(f"block{b}_{i + 1}" for b, n in ((2, 3), (3, 4), (4, 6), (5, 3)) for i in range(n)),
-        ]
-    return [f"relu{b}_{i + 1}" for b, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(n)]  # VGG-16
 
 
 def _control(field: Any) -> gr.components.Component:
@@ -185,16 +195,6 @@ def _number(name: str, label: str, high: float | None = None) -> gr.Number:
 
 def _help(name: str) -> str:
     return str(FIELDS[name].metadata["help"])
-
-
-def _encoder_label(name: str) -> str:
-    return {
-        "vgg19-slim": "vgg19-slim: small, built in",
-        "vgg19-random": "vgg19-random: untrained, a control",
-        "vgg19": "vgg19: downloads 548 MB once",
-        "vgg16": "vgg16: downloads 528 MB once",
-        "resnet50": "resnet50: downloads 98 MB once",
-    }.get(name, name)
 
 
 def _shown(value: Any) -> Any:

@@ -10,7 +10,7 @@ from nstlib.synthesis.pyramid import plan
 
 log = logging.getLogger("nstlib.app")
 
-READY = "Ready. Choose two pictures and press <b>Transfer the style</b>."
+READY = "Choose pictures, a method, γ: the picture follows. <b>Refine</b> optimises it."
 
 
 def explain(error: BaseException, *files: str | None) -> str:
@@ -22,10 +22,11 @@ def explain(error: BaseException, *files: str | None) -> str:
     if isinstance(
         error, nstlib.ImageError | nstlib.WeightsError | FileNotFoundError | ValueError | TypeError
     ):
-        text = str(error)
-        for file in filter(None, files):
-            text = text.replace(file, Path(file).name)
-        return text[:1].upper() + text[1:]  # a sentence, as the visitor expects
+        text, names = str(error), [Path(file).name for file in files if file]
+        for file, name in zip(filter(None, files), names, strict=True):
+            text = text.replace(file, name)
+        as_it_is = any(text.startswith(name) for name in names)  # the visitor's own spelling
+        return text if as_it_is else text[:1].upper() + text[1:]  # a sentence, as the visitor expects
     log.error("a run failed", exc_info=error)
     kind = type(error).__name__
     return f"Something went wrong on our side ({kind}). Your pictures are fine; please try again."

@@ -160,9 +160,7 @@ def build(method: str, gamma: float) -> MethodControls:
             min_width=180,
             buttons=[],
         )
-        number = gr.Number(
-            gamma, label="γ", elem_id="gamma", scale=1, min_width=76, minimum=0.001, maximum=10_000, step=0.1
-        )
+        number = gr.Number(gamma, label="γ", elem_id="gamma", scale=1, min_width=76, step=0.1)
     slider.input(None, slider, number, js=TO_NUMBER, api_visibility="private")
     # `input`, not `change`: the rounded number must not pull the slider back while it is dragged.
     number.input(None, number, slider, js=TO_SLIDER, api_visibility="private")

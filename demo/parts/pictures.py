@@ -5,16 +5,18 @@ from typing import Any
 
 import gradio as gr
 
+import nstlib
 from demo.parts import messages
-from demo.runs.files import read_picture
+from demo.runs.files import browser_shows, read_picture
 from demo.runs.limits import LIMITS
+from demo.runs.recipes import EXAMPLES
 
-FOLDER = Path(__file__).resolve().parents[2] / "examples"
+SHOWN = 2048  # px: of a picture that is converted to be shown
 
 
 def examples(kind: str) -> list[str]:
     """Paths of the example pictures of a kind ("contents", "styles"), sorted by name."""
-    return sorted(str(path) for path in (FOLDER / kind).glob("*.jpg"))
+    return sorted(str(path) for path in (EXAMPLES / kind).glob("*.jpg"))
 
 
 def picture(label: str, **options: Any) -> gr.Image:
@@ -23,6 +25,7 @@ def picture(label: str, **options: Any) -> gr.Image:
     return gr.Image(
         type="filepath",
         image_mode=None,
+        format="png",
         sources=["upload", "clipboard", "webcam"],
         label=label,
         buttons=["fullscreen"],
@@ -31,19 +34,22 @@ def picture(label: str, **options: Any) -> gr.Image:
 
 
 def check(path: str | None) -> tuple[Any, Any]:
-    """After an upload: keeps a readable picture, else removes it and says why. (picture, status)."""
+    """After an upload: keeps a readable picture, as a PNG if browsers cannot show it; else removes it and
+    says why. (picture, status)."""
     if path is None:
         return gr.skip(), gr.skip()
     try:  # a panorama may be too narrow for one size and not for another: the run says so
         read_picture(path, LIMITS.size)
+        if not browser_shows(path):
+            return nstlib.to_pil(read_picture(path, max(SHOWN, LIMITS.size))), gr.skip()
     except Exception as error:
         return None, messages.alert(messages.explain(error, path))
     return gr.skip(), gr.skip()
 
 
-def build(kind: str, label: str, first: str, alt: str) -> gr.Image:
-    """A picture with its strip of examples, in the current Blocks."""
-    paths = examples(kind)
+def build(kind: str, label: str, first: str, alt: str, folder: str = "") -> gr.Image:
+    """A picture with its strip of examples (of `folder`, else of its kind), in the current Blocks."""
+    paths = examples(folder or kind)
     value = next((path for path in paths if Path(path).stem == first), None)
     with gr.Column(min_width=150, elem_classes="nst-picture"):
         image = picture(label, value=value, height=210, elem_id=kind, alt_text=alt)

@@ -17,12 +17,14 @@ KINDS = {
     "From content to style (γ)": "gamma",
     "From one method to another (fusion)": "fusion",
 }
+ONE = " A second style and its regions have no part in this."
 USED = {
     "methods": "The paper's four methods, one beside the other. All your other choices apply; only the one "
-    "method chosen does not.",
-    "gamma": "Your method at five values of γ. All your other choices apply; only the γ chosen does not.",
+    f"method chosen does not.{ONE}",
+    "gamma": "Your method at five values of γ. All your other choices apply; only the γ chosen does not."
+    f"{ONE}",
     "fusion": "From one method to another: the two of your fusion, or else BN and polynomial. All your other "
-    "choices apply; only the mix chosen does not.",
+    f"choices apply; only the mix chosen does not.{ONE}",
 }
 GAMMAS = (0.1, 0.3, 1.0, 3.0, 10.0)
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)

@@ -19,7 +19,7 @@ from demo.rooms.room import QUIET, Buttons, Update, connect
 from demo.runs import files
 from demo.runs.desk import DESK
 from demo.runs.limits import LIMITS
-from demo.runs.painter import paint
+from demo.runs.painter import one_pass
 
 REDRAW_EVERY = 0.8  # seconds
 TO_STYLIZE = "() => document.querySelector('.nst-rooms [role=tab]').click()"
@@ -100,16 +100,8 @@ def draft(cell: Cell) -> bool:
     job = cell.job
     if job is None or job.kind != "transfer" or job.settings.encoder != "vgg19-slim":
         return False
-    assert job.content and job.style
-    settings = job.settings
-    pixels, _ = paint(job.content, job.style, str(settings.method), settings.size, strength(settings), 1.0)
-    cell.draft(pixels, "one pass")
+    cell.draft(one_pass(job)[0], "one pass")
     return True
-
-
-def strength(settings: nstlib.Settings) -> float:
-    """Of one pass, 0 … 1: where content and style, pulling like 1 and γ, are in balance."""
-    return settings.gamma / (1 + settings.gamma)
 
 
 def progress(number: int, total: int, cell: Cell, seconds: float) -> str:

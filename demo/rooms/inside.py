@@ -9,6 +9,7 @@ from demo.parts.grid import Cell, Grid, given
 from demo.parts.method_controls import NAMES
 from demo.rooms import grid_room
 from demo.runs.engine import Job
+from demo.runs.limits import LIMITS
 from nstlib.images import image_size
 
 KINDS = {
@@ -19,7 +20,11 @@ KINDS = {
 FROM_NOISE = (
     "From pure noise, a picture is rebuilt that agrees with yours only in what some layers remember. "
 )
-NOT_USED = " γ, α, palette, start and levels have no part in this; size, steps, encoder and seed do."
+STEPS = 80  # at least: noise is far from everything
+NOT_USED = (
+    f" Size, encoder, seed and steps ({STEPS} at least) are yours; γ, α, palette, start and levels have no "
+    "part in this."
+)
 USED = {
     "style": f"{FROM_NOISE}Here: your style, by your method, ever more layers. Shallow layers keep colours "
     f"and fine strokes; deep ones keep larger shapes. The content is not used.{NOT_USED}",
@@ -73,6 +78,14 @@ def plan(
     return Grid(title, cells, len(layers), _shape(style), beside, heads, sides)
 
 
+def patient(
+    kind: str, settings: nstlib.Settings, content: str | None, style: str | None, seconds: float
+) -> Grid:
+    """The plan with `STEPS` at least."""
+    steps = min(max(settings.iterations, STEPS), LIMITS.steps)
+    return plan(kind, settings.replace(iterations=steps), content, style, seconds)
+
+
 def _shape(path: str) -> float:
     width, height = image_size(path)
     return float(min(max(height / width, 0.5), 1.5))
@@ -81,4 +94,4 @@ def _shape(path: str) -> float:
 def build(content: gr.Image, style: gr.Image, controls: Controls) -> grid_room.GridRoom:
     """Lays the room out, in the current tab."""
     empty = Grid("", [Cell(f"layer {i}", "") for i in range(1, 6)], 3, 1.0, [Cell("Style", "")])
-    return grid_room.build("inside", "Look inside", plan, KINDS, USED, content, style, controls, empty)
+    return grid_room.build("inside", "Look inside", patient, KINDS, USED, content, style, controls, empty)

@@ -1,5 +1,6 @@
-"""Room 1, Stylize: the picture forms before the visitor's eyes."""
+"""Room 1, Stylize: one pass follows every change; Refine optimises, and the picture forms as you watch."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,62 +10,98 @@ from PIL import Image
 
 from demo.parts import curves, messages, reproduce
 from demo.parts.controls import Controls
+from demo.parts.second import Second
+from demo.rooms import tools
+from demo.rooms.canvas import Canvas
 from demo.rooms.room import Buttons, Update, connect
 from demo.runs import files
 from demo.runs.desk import DESK
 from demo.runs.engine import Frame, Job, frames
+from demo.runs.film import Film
 from demo.runs.limits import LIMITS
+from demo.runs.painter import one_pass
+from demo.runs.recipes import DETAIL
+from demo.runs.results import Result
 
 ROOM = "stylize"
 
 
 @dataclass(frozen=True)
 class Room:
-    """The components of this room."""
+    """What is asked for, and where it is shown."""
 
     content: gr.Image
     style: gr.Image
+    second: Second
     controls: Controls
+    detail: gr.Slider
+    canvas: Canvas
+    tools: tools.Tools
     buttons: Buttons
     status: gr.HTML
-    picture: gr.Image
-    slider: gr.ImageSlider
     curve: gr.HTML
-    download: gr.DownloadButton
-    again: gr.Button
-    python: gr.Code
-    command: gr.Textbox
 
     @property
-    def outputs(self) -> list[Any]:
-        return [
-            self.picture, self.slider, self.curve, self.download, self.again, self.python, self.command,
-        ]  # fmt: skip
+    def inputs(self) -> set[Any]:
+        """What a picture depends on."""
+        return {self.content, self.style, self.detail, *self.second.inputs, *self.controls.inputs}
+
+    def job(self, values: dict[Any, Any]) -> Job:
+        """What the visitor asks for. Raises ValueError in words fit for a visitor."""
+        content, style = values[self.content], values[self.style]
+        if problem := messages.missing(content, style):
+            raise ValueError(problem)
+        second, weights, where = self.second.read(values)
+        settings = self.controls.settings(values).replace(style_weights=weights)
+        return Job(settings, content, style, seconds=LIMITS.seconds, second=second, where=where)
+
+    def troubled(self, error: Exception, values: dict[Any, Any]) -> Update:
+        given = (values[self.content], values[self.style], values[self.second.picture])
+        return {self.status: messages.alert(messages.explain(error, *given))}
+
+    def follow(self, values: dict[Any, Any], request: gr.Request) -> Update:
+        """One pass, if what is asked for is not what is shown, and no run is being watched."""
+        shown: Result | None = values[self.canvas.shown]
+        if DESK.running(request.session_hash, ROOM):
+            return {self.status: gr.skip()}
+        try:
+            start, job = time.perf_counter(), self.job(values)
+            recipe = job.recipe(detail=float(values[self.detail]))
+            if shown is not None and shown.wish == recipe.wish:
+                return {self.status: gr.skip()}
+            pixels, library = one_pass(job, recipe.detail)
+        except Exception as error:
+            return self.troubled(error, values)
+        assert job.content
+        height, width = pixels.shape[:2]
+        made = f"One pass: {width} × {height} px in {time.perf_counter() - start:.2f} s. "
+        result = Result(pixels, recipe, library, job.content, recipe.wish)
+        return {
+            self.status: messages.note(f"{made}<b>Refine</b> optimises it."),
+            self.canvas.film: gr.update(interactive=False),
+            **self.canvas.present(result, values),
+        }
 
     def run(self, values: dict[Any, Any], request: gr.Request) -> Iterator[Update]:
         """The updates of one run, the last of which leaves the room ready for the next."""
-        content, style = values[self.content], values[self.style]
         over = self.buttons.show(self.buttons.start)
-        if problem := messages.missing(content, style):
-            yield {self.status: messages.alert(problem), **over}
-            return
         try:
-            job = Job(self.controls.settings(values), content, style, seconds=LIMITS.seconds)
+            job = self.job(values)
             yield {
                 self.status: messages.note("Looking at the pictures …"),
                 self.curve: curves.draw(None),
-                self.python: reproduce.python(job.settings, content, style),
-                self.command: reproduce.command(job.settings, content, style),
-                self.download: gr.update(interactive=False),
-                self.again: gr.update(interactive=False),
+                self.canvas.film: gr.update(interactive=False),
                 **self.buttons.show(self.buttons.stop),
             }
-            yield from self._stream(job, request)
+            yield from self._stream(job, values, request)
         except Exception as error:
-            yield {self.status: messages.alert(messages.explain(error, content, style)), **over}
+            yield self.troubled(error, values) | over
 
-    def _stream(self, job: Job, request: gr.Request) -> Iterator[Update]:
-        history = curves.History(job.settings.iterations)
+    def _stream(self, job: Job, values: dict[Any, Any], request: gr.Request) -> Iterator[Update]:
+        history, film = curves.History(job.settings.iterations), Film()
+        before: Result | None = values[self.canvas.shown]
+        if before is not None and before.wish == job.recipe(detail=float(values[self.detail])).wish:
+            film.add(before.seen(1.0))
         shown: Frame | None = None
         stopped = False
         with DESK.run(request.session_hash, ROOM) as flag:
@@ -74,9 +111,12 @@ class Room:
                     history.add(frame.terms)
                     if frame.pixels is not None:
                         shown = frame
+                        film.add(frame.pixels)
                         yield {
                             self.status: messages.running(frame, job.settings),
-                            self.picture: Image.fromarray(frame.pixels),
+                            self.canvas.picture: Image.fromarray(
+                                self._result(job, frame, values).seen(values[self.canvas.strength])
+                            ),
                             self.curve: curves.draw(history),
                         }
                     if flag.is_set() and not frame.done:
@@ -84,78 +124,76 @@ class Room:
                         break
             finally:
                 run.close()  # type: ignore[attr-defined]
-        yield from self._result(job, shown, history, stopped)
-
-    def _result(
-        self, job: Job, frame: Frame | None, history: curves.History, stopped: bool
-    ) -> Iterator[Update]:
-        over = self.buttons.show(self.buttons.start)
-        if frame is None or frame.pixels is None:
-            yield {self.status: messages.note("Stopped before the first picture."), **over}
+        if shown is None:
+            nothing = messages.note("Stopped before the first picture.")
+            yield {self.status: nothing, **self.buttons.show(self.buttons.start)}
             return
-        assert job.content and job.style
+        yield from self._finish(job, shown, film, history, values, stopped)
+
+    def _result(self, job: Job, frame: Frame, values: dict[Any, Any]) -> Result:
+        assert job.content and frame.pixels is not None
+        recipe = job.recipe(frame.index, float(values[self.detail]))
+        return Result(frame.pixels, recipe, frame.recipe, job.content, recipe.wish)
+
+    def _finish(
+        self,
+        job: Job,
+        frame: Frame,
+        film: Film,
+        history: curves.History,
+        values: dict[Any, Any],
+        stopped: bool,
+    ) -> Iterator[Update]:
+        result = self._result(job, frame, values)
         with files.outbox() as folder:
-            name = reproduce.file_name(job.settings, job.content, job.style)
-            path = files.save_png(frame.pixels, frame.recipe | {"step": frame.index}, folder / name)
+            name = reproduce.named(result.recipe).removesuffix(".png") + ".webp"
             yield {
                 self.status: messages.finished(frame, stopped),
-                self.picture: path,
-                self.slider: (files.as_large_as(job.content, frame.pixels), path),
                 self.curve: curves.draw(history),
-                self.download: gr.update(value=path, interactive=True),
-                self.again: gr.update(interactive=True),
-                **over,
+                self.canvas.film: gr.update(value=film.save(folder / name, result.pixels), interactive=True),
+                **self.canvas.present(result, values),
+                **self.canvas.kept(result, values),
+                **self.buttons.show(self.buttons.start),
             }
 
 
-def build(content: gr.Image, style: gr.Image, controls: Controls) -> Room:
-    """Lays the room out, in the current tab."""
+def build(content: gr.Image, style: gr.Image, second: Second, controls: Controls, canvas: Canvas) -> Room:
+    """Lays the buttons and the curve out, in the current tab, and connects the room."""
     with gr.Row(elem_classes="nst-head"):
-        with gr.Column(scale=1, min_width=200):
-            buttons = Buttons.build("Transfer the style", ROOM)
-        with gr.Column(scale=3, min_width=260):
+        with gr.Column(scale=1, min_width=140):
+            buttons = Buttons.build("Refine", ROOM)
+        with gr.Column(scale=3, min_width=220):
             status = gr.HTML(messages.note(messages.READY), elem_id="status", elem_classes="nst-statusbox")
-    with gr.Tabs(elem_classes="nst-views"):
-        with gr.Tab("Picture"):
-            picture = gr.Image(
-                label="Result",
-                show_label=False,
-                interactive=False,
-                image_mode=None,
-                type="filepath",
-                format="webp",
-                height=440,
-                elem_id="result",
-                buttons=["fullscreen"],
-                alt_text="The picture that is forming, or its result",
-            )
-        with gr.Tab("Before and after"):
-            slider = gr.ImageSlider(
-                label="Before and after",
-                show_label=False,
-                interactive=False,
-                format="png",
-                height=440,
-                max_height=440,
-                elem_id="slider",
-                buttons=["fullscreen"],
-            )
-    with gr.Row(elem_classes="nst-tight"):
-        download = gr.DownloadButton(
-            "Download PNG", interactive=False, elem_id="download", size="md", min_width=130
-        )
-        again = gr.Button("Use as content", interactive=False, elem_id="again", size="md", min_width=130)
-    curve = gr.HTML(curves.draw(None), elem_id="curve")
-    with gr.Accordion("Make this picture again", open=False):
-        gr.Markdown("The PNG also carries its recipe: `nstlib.read_recipe(file)` reads it.")
-        python = gr.Code(language="python", label="Python", interactive=False, lines=8, elem_id="python")
-        command = gr.Textbox(
-            label="Command line", interactive=False, lines=2, buttons=["copy"], elem_id="command"
-        )
-    room = Room(
-        content, style, controls, buttons, status, picture, slider, curve, download, again, python, command
+    below = tools.build(canvas, content)
+    detail = gr.Slider(
+        0,
+        1,
+        value=DETAIL,
+        step=0.05,
+        label="Fine detail of the photograph, in one pass",
+        elem_id="detail",
+        buttons=[],
     )
-    connect(buttons, ROOM, status, room.run, {content, style, *controls.inputs}, room.outputs)
-    # in the browser alone: the server is not asked, and believes no path
-    again.click(None, picture, content, js="(picture) => picture", api_visibility="private")
+    curve = gr.HTML(curves.draw(None), elem_id="curve")
+    room = Room(content, style, second, controls, detail, canvas, below, buttons, status, curve)
+    watched = room.inputs | canvas.inputs
+    outputs = [*canvas.outputs, canvas.film, *canvas.keeping, curve]
+    connect(buttons, ROOM, status, room.run, watched, outputs)
     return room
+
+
+def follows(room: Room, arrived: Any) -> None:
+    """The picture follows every change, and the event `arrived`: the newest wish, those between forgotten."""
+    options: dict[str, Any] = {
+        "fn": room.follow,
+        "inputs": room.inputs | room.canvas.inputs,
+        "outputs": [room.status, *room.canvas.outputs, room.canvas.film],
+        "show_progress": "hidden",
+        "concurrency_id": "live",
+        "concurrency_limit": 1,
+        "api_visibility": "private",
+    }
+    brush = room.second.brushed
+    changes = [part.change for part in room.inputs - {brush}]  # type: ignore[attr-defined]
+    gr.on([*changes, brush.input], trigger_mode="always_last", **options)
+    arrived.then(**options)

@@ -33,6 +33,11 @@ class Desk:
                 if self._flags.get(key) is flag:
                     del self._flags[key]
 
+    def running(self, session: str | None, room: str) -> bool:
+        """Whether the visitor has a run going on in this room."""
+        with self._lock:
+            return (session or "", room) in self._flags
+
     def stop(self, session: str | None, room: str | None = None) -> None:
         """Asks the visitor's run to stop (all of them without a room); nothing happens if there is none."""
         with self._lock:

@@ -18,6 +18,8 @@ import torch
 import nstlib
 from demo.runs.files import Pixels, read_picture
 from demo.runs.gpu import ZERO, on_gpu
+from demo.runs.masks import masks
+from demo.runs.recipes import DETAIL, Recipe, named
 from nstlib.synthesis.allocator import give_back
 
 FIRST_PICTURE = 0.3  # seconds after the start
@@ -32,7 +34,8 @@ class Job:
     """One run: a transfer, or the reconstruction of a style or of a content from noise.
 
     content, style: files; a reconstruction needs only its own. layer: how many style layers, or which
-    content layer. seconds: after which the run ends with what it has.
+    content layer. seconds: after which the run ends with what it has. second: another style of a transfer,
+    mixed with the first as settings.style_weights say, or placed by `where` (see masks.py).
     """
 
     settings: nstlib.Settings
@@ -42,6 +45,24 @@ class Job:
     layer: int | str | None = None
     seconds: float = 600.0
     picture_every: float = PICTURE_EVERY
+    second: str | None = None
+    where: str = ""
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        return tuple(path for path in (self.style, self.second) if path)
+
+    @property
+    def masks(self) -> tuple[torch.Tensor, ...]:
+        return masks(self.where) if self.second else ()
+
+    def recipe(self, step: int = 0, detail: float = DETAIL) -> Recipe:
+        """Of a transfer's picture after so many steps (0: of one pass)."""
+        assert self.content
+        where = self.where if self.second else ""
+        return Recipe(
+            self.settings, named(self.content), tuple(map(named, self.styles)), where, detail, step=step
+        )
 
     def steps(self, between: Callable[[], None]) -> Iterator[nstlib.Step]:
         """The run's steps; between is called where none comes for a while (see nstlib.transfer)."""
@@ -53,8 +74,13 @@ class Job:
         if self.kind == "content":
             assert isinstance(self.layer, str)
             return nstlib.reconstruct_content(self._load(self.content), self.layer, settings, between=between)
-        assert self.style
-        return nstlib.transfer(self._load(self.content), self._load(self.style), settings, between=between)
+        content, styles = self.load()
+        return nstlib.transfer(content, styles, settings, masks=self.masks, between=between)
+
+    def load(self) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """A transfer's content and its styles."""
+        assert self.content and self.style
+        return self._load(self.content), [self._load(path) for path in self.styles]
 
     def _load(self, path: str) -> torch.Tensor:
         return read_picture(path, self.settings.size)

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,12 @@ def read_picture(path: str, size: int) -> torch.Tensor:
             give_back()
 
 
+def browser_shows(path: str) -> bool:
+    """Whether browsers can show this file. Raises OSError where it is no picture."""
+    with Image.open(path) as file:
+        return file.format in ("AVIF", "BMP", "GIF", "JPEG", "MPO", "PNG", "WEBP")
+
+
 @contextmanager
 def outbox() -> Iterator[Path]:
     """A folder that exists as long as the with-block: write a file here, yield its path to Gradio."""
@@ -111,9 +118,9 @@ def to_tensor(pixels: Pixels) -> torch.Tensor:
     return torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() / 255
 
 
-def as_large_as(path: str, pixels: Pixels) -> Image.Image:
+@lru_cache(maxsize=4)
+def as_large_as(path: str, width: int, height: int) -> Image.Image:
     """The picture of a file, resized to a result: the two sides of a before-and-after must match."""
-    height, width = pixels.shape[:2]
     source = nstlib.to_pil(read_picture(path, max(height, width)))
     return (
         source if source.size == (width, height) else source.resize((width, height), Image.Resampling.LANCZOS)

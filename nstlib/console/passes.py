@@ -16,6 +16,9 @@ from nstlib.feedforward.pictures import files_in
 from nstlib.feedforward.training import Training, train_feedforward
 from nstlib.images import ImageError, check_output, load_image, save_image
 from nstlib.synthesis.allocator import keep_memory
+from nstlib.synthesis.settings import Settings
+
+FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 
 
 def add(commands: Any) -> None:
@@ -29,6 +32,19 @@ def add(commands: Any) -> None:
     )
     one.add_argument("--strength", type=float, default=1.0, help="0: the photograph … 1 (default)")
     one.add_argument("--size", type=int, default=512, help="longest side of the pictures, px (default 512)")
+    one.add_argument(
+        "--detail", type=float, default=1.0, help="of the photograph's fine detail, 0 … 1 (default)"
+    )
+    for name in ("palette", "colours", "style_scale", "style_weights"):
+        meta = FIELDS[name].metadata
+        kind: dict[str, Any] = {"choices": meta["choices"]} if meta["choices"] else {"type": float}
+        many = {"nargs": "+"} if name == "style_weights" else {}
+        default: Any = FIELDS[name].default
+        flag = f"--{name.replace('_', '-')}"
+        one.add_argument(flag, help=meta["help"], default=default, **kind, **many)
+    one.add_argument(
+        "--mask", type=Path, nargs="+", default=[], help="image files, one a style: it goes where white is"
+    )
     one.set_defaults(run=_onepass)
 
     train = commands.add_parser("train", help="train a network for one style")
@@ -66,7 +82,19 @@ def _onepass(options: argparse.Namespace) -> int:
     check_output(options.output)
     content = load_image(options.content, options.size)
     styles = [load_image(path, options.size) for path in options.style]
-    save_image(onepass(content, styles, options.method, options.strength), options.output)
+    picture = onepass(
+        content,
+        styles,
+        options.method,
+        options.strength,
+        detail=options.detail,
+        palette=options.palette,
+        colours=options.colours,
+        style_scale=options.style_scale,
+        style_weights=options.style_weights,
+        masks=[load_image(mask).mean(1, keepdim=True) for mask in options.mask],
+    )
+    save_image(picture, options.output)
     print(options.output)
     return 0
 

@@ -8,7 +8,6 @@ map is the method's own. `OnePass` keeps what does not change between two pictur
 """
 
 import math
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,9 +22,10 @@ from nstlib.encoders.encoder import Encoder, load_encoder
 from nstlib.feedforward.chain import Seen, render, see
 from nstlib.feedforward.decoders import LEVELS, Decoder, load_decoder
 from nstlib.feedforward.frames import fitted, mirrored, region_at
+from nstlib.synthesis.colours import Colours, prepared, with_chroma
 from nstlib.synthesis.pixels import PALETTE, cleaned
 from nstlib.synthesis.pyramid import COARSEST, enlarged, resized
-from nstlib.version import __version__
+from nstlib.version import surroundings
 
 DETAIL = 1.0
 LEVELS_OF_SIZE = 2
@@ -130,6 +130,8 @@ def onepass(
     detail: float = DETAIL,
     levels: int = LEVELS_OF_SIZE,
     palette: float = 1.0,
+    colours: Colours = "style",
+    style_scale: float = 1.0,
     encoder: Encoder | str = "vgg19-slim",
 ) -> Tensor:
     """`content` in the style of `style` in one pass: (1, 3, H, W) in [0, 1], the content's size.
@@ -141,12 +143,17 @@ def onepass(
     levels: sizes worked through, each twice the one before, as in a run: more than one paints wider strokes
     (1: the full size only; a second one costs a quarter more). palette: how firmly stray colours are brought
     to the style's at the end, as in a run (0: the bare method, and faster).
+    colours, style_scale: see `Settings`.
     Raises ValueError for shapes, ranges and an unknown method.
     """
     pictures = [style] if isinstance(style, Tensor) else list(style)
     _check(content, pictures, strength, detail, levels, style_weights, masks)
+    if not 0.1 <= style_scale <= 8:
+        raise ValueError(f"style_scale must lie in 0.1 … 8, got {style_scale}")
     painter, x, before = OnePass(encoder), None, None
-    content = content.to(painter.encoder.device)
+    photograph = content.to(painter.encoder.device)
+    content, seen = prepared(colours, photograph, tuple(picture.to(photograph) for picture in pictures))
+    pictures = [_scaled(picture, style_scale) for picture in seen]
     side = min(min(image.shape[2:]) for image in (content, *pictures))
     coarse = min(levels - 1, max(0, math.floor(math.log2(side / COARSEST))))
     for scale in (0.5**k for k in range(coarse, -1, -1)):
@@ -164,7 +171,11 @@ def onepass(
     if palette * strength:
         used = [s for s, share in zip(pictures, style_weights or [1.0] * len(pictures), strict=True) if share]
         x = cleaned(x, _colours(used, masks, x), palette * strength)
-    x.recipe = recipe(painter.encoder, styles[0].method, strength, detail, levels)  # type: ignore[attr-defined]
+    if colours == "luminance":
+        x = with_chroma(x, photograph)
+    made = recipe(painter.encoder, styles[0].method, strength, detail, levels)
+    made |= {"palette": palette, "colours": colours, "style_scale": style_scale}
+    x.recipe = made | {"style_weights": list(style_weights)}  # type: ignore[attr-defined]
     return x
 
 
@@ -212,11 +223,6 @@ def recipe(
     encoder: Encoder, method: Discrepancy, strength: float, detail: float, levels: int
 ) -> dict[str, Any]:
     """What it takes to make this picture again, as plain JSON values."""
-    versions = {
-        "nstlib": __version__,
-        "torch": str(torch.__version__),
-        "python": platform.python_version(),
-    }
     return {
         "kind": "onepass",
         "method": str(method),
@@ -224,6 +230,6 @@ def recipe(
         "detail": detail,
         "levels": levels,
         "weights_sha256": encoder.weights_hash,
-        "versions": versions,
         "device": str(encoder.device),
+        **surroundings(),
     }
