@@ -21,12 +21,12 @@
   let held = null;
   document.addEventListener("focusin", (event) => { held = event.target.closest(".nst-go"); });
   document.addEventListener("pointerdown", () => { held = null; });
-  new MutationObserver(() => {
+  const standOnTheOther = () => {
     if (!held || document.activeElement !== document.body) return;
     const room = held.id.split("-")[0];
     const next = [...document.querySelectorAll(`.nst-go[id^="${room}-"]`)].find((button) => button.offsetParent);
     next?.focus();
-  }).observe(root, { subtree: true, childList: true, attributes: true, attributeFilter: ["class", "style"] });
+  };
 
   // A list of choices closes when its field is left by Tab.
   document.addEventListener("keydown", (event) => {
@@ -34,12 +34,16 @@
     event.target.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
   }, true);
 
-  // Gradio gives example thumbnails no name: say what each shows, once they are there.
-  const name = () => document.querySelectorAll(".nst-picture .gallery-item").forEach((item) => {
-    const picture = item.querySelector("img");
-    if (!picture) return;
+  // Gradio gives example thumbnails no name: say what each shows.
+  const name = () => document.querySelectorAll('[id$="-examples"] .gallery-item img:not([data-named])').forEach((picture) => {
     const file = decodeURIComponent(picture.src).split("/").pop().replace(/\.\w+$/, "");
     picture.alt = "Example: " + file.replaceAll("_", " ");
+    picture.dataset.named = "";
   });
-  [0, 500, 2000, 6000].forEach((wait) => setTimeout(name, wait));
+
+  const look = () => { standOnTheOther(); name(); };
+  new MutationObserver(look).observe(root, {
+    subtree: true, childList: true, attributes: true, attributeFilter: ["class", "style", "src"],
+  });
+  look();
 }
