@@ -2,17 +2,14 @@
 
 from pathlib import Path
 
-import axe_playwright_python
 import pytest
 from app_server import address
-from test_browser import WAIT, browser, page, settings  # noqa: F401  (fixtures)
+from test_browser import WAIT, browser, page, settings  # noqa: F401  (fixtures; it skips where no browser is)
+
+import axe_playwright_python  # isort: skip
+from playwright.sync_api import Browser, Locator, Page, expect  # isort: skip
 
 from demo.parts.method_controls import NAMES
-
-try:
-    from playwright.sync_api import Browser, Locator, Page, expect
-except ImportError:
-    pass
 
 ROOMS = ("Stylize", "Compare", "Look inside", "The idea")
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
@@ -26,7 +23,7 @@ FOCUSED = """() => {
 }"""
 
 
-def open_page(browser: "Browser", width: int, height: int, query: str = "", **options: str) -> "Page":  # noqa: F811
+def open_page(browser: Browser, width: int, height: int, query: str = "", **options: str) -> Page:  # noqa: F811
     opened = browser.new_page(viewport={"width": width, "height": height}, **options)
     opened.set_default_timeout(WAIT)
     opened.goto(address() + query)
@@ -34,11 +31,11 @@ def open_page(browser: "Browser", width: int, height: int, query: str = "", **op
     return opened
 
 
-def enter(page: "Page", room: str) -> None:  # noqa: F811
+def enter(page: Page, room: str) -> None:  # noqa: F811
     page.get_by_role("tab", name=room, exact=True).click()
 
 
-def serious(page: "Page") -> list[str]:  # noqa: F811
+def serious(page: Page) -> list[str]:  # noqa: F811
     """What axe-core finds that is serious or critical, with the elements."""
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
     return [
@@ -63,7 +60,7 @@ def test_axe_finds_nothing_serious_in_any_room(browser, theme):  # noqa: F811
     page.close()
 
 
-def walk(page: "Page", until: str, most: int = 60) -> list[list]:  # noqa: F811
+def walk(page: Page, until: str, most: int = 60) -> list[list]:  # noqa: F811
     """Presses Tab until the element with the id `until` has the focus; what was passed on the way."""
     passed = []
     for _ in range(most):
@@ -167,7 +164,7 @@ def test_a_tile_opens_large_by_keys_and_goes_on_in_stylize(page):  # noqa: F811
     expect(page.locator("#method input:checked")).to_have_value(list(NAMES)[3])
 
 
-def dots(page: "Page") -> list[str]:  # noqa: F811
+def dots(page: Page) -> list[str]:  # noqa: F811
     """Where the moving points are."""
     read = "dots => dots.map(dot => dot.getAttribute('cx') + ',' + dot.getAttribute('cy'))"
     return page.locator("#clouds circle").evaluate_all(read)
@@ -212,7 +209,7 @@ def test_who_asked_for_less_motion_sees_the_end_and_may_still_play(browser):  # 
     page.close()
 
 
-def where(mark: "Locator") -> float:
+def where(mark: Locator) -> float:
     return float(mark.evaluate("one => one.getBoundingClientRect().width"))
 
 
