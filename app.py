@@ -41,7 +41,7 @@ def main() -> None:
     threading.Thread(target=engine.warm_up, daemon=True).start()
     demo.launch(
         theme=theme.theme(),
-        css_paths=[theme.CSS, theme.CSS.with_name("stylize.css")],
+        css_paths=theme.CSS,
         inbrowser=has_desktop(),
         show_error=True,
         max_file_size=LIMITS.upload,

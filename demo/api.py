@@ -16,6 +16,7 @@ import gradio as gr
 import nstlib
 from demo.parts import controls, messages, pictures, presets, reproduce
 from demo.parts.grid import Grid, fill
+from demo.parts.sheet import sheet
 from demo.rooms import compare as comparisons
 from demo.rooms.room import HEAVY
 from demo.runs import files
@@ -142,7 +143,7 @@ def _sheets(grid: Grid) -> Iterator[Answer]:
                 "labels": [c.label for c in cells],
                 "done": number == len(cells) or late,
             }
-            yield files.save_png(grid.sheet(), grid.recipe(), folder / f"compare-{number}.png"), info
+            yield files.save_png(sheet(grid), grid.recipe(), folder / f"compare-{number}.png"), info
             if late:
                 return
 

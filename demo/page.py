@@ -4,7 +4,7 @@ import gradio as gr
 
 from demo import api
 from demo.door.house import House
-from demo.parts import controls, pictures, second
+from demo.parts import controls, pictures, second, theme
 from demo.rooms import canvas, compare, idea, inside, stylize, visit
 from demo.rooms.room import QUIET
 from demo.runs.engine import Job
@@ -14,29 +14,6 @@ from demo.runs.results import Result
 TITLE = """# Style transfer is distribution alignment
 Give one picture the style of another, four ways, and watch it form. Each way is a different answer to one
 question: *what is a style?*"""
-
-# Start, leave and stop take turns: the focus goes from the one that disappears to the one that comes.
-KEEP_FOCUS = """() => {
-  let last = null;
-  document.addEventListener("focusin", (event) => { last = event.target.closest?.(".nst-go"); });
-  new MutationObserver(() => {
-    if (!last || (last.isConnected && last.offsetParent) || document.activeElement !== document.body) return;
-    const next = [...document.querySelectorAll(".nst-go")].find(
-      (button) => button.offsetParent && button.id.split("-")[0] === last.id.split("-")[0]);
-    next?.focus();
-  }).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["class"] });
-}"""
-
-# Gradio gives example thumbnails no name: say what each shows, once they are there.
-NAME_EXAMPLES = """() => {
-  const name = () => document.querySelectorAll(".nst-picture .gallery-item").forEach((item) => {
-    const picture = item.querySelector("img");
-    if (!picture) return;
-    const file = decodeURIComponent(picture.src).split("/").pop().replace(/\\.\\w+$/, "");
-    picture.alt = "Example: " + file.replaceAll("_", " ");
-  });
-  [0, 500, 2000, 6000].forEach((wait) => setTimeout(name, wait));
-}"""
 
 
 KINDS, FIRST = ("contents", "styles"), ("harbour", "strokes")
@@ -55,7 +32,11 @@ def build() -> House:
     """The whole app, ready for `queue` and `launch`."""
     blocks = House(title="Style transfer, demystified", analytics_enabled=False, delete_cache=(1800, 7200))
     with blocks:
-        gr.Markdown(TITLE, elem_classes="nst-title")
+        with gr.Row(elem_classes="nst-top"):
+            gr.Markdown(TITLE, elem_classes="nst-title")
+            # both by page.js, in the browser alone
+            gr.Button("Choices", size="sm", scale=0, min_width=90, elem_id="choices")
+            gr.Button("Projector", size="sm", scale=0, min_width=90, elem_id="projector")
         with gr.Row(equal_height=False, elem_classes="nst-page"):
             rooms = gr.Column(scale=7, min_width=320, elem_classes="nst-show")
             with gr.Column(scale=5, min_width=320, elem_classes="nst-choose"):
@@ -76,7 +57,6 @@ def build() -> House:
                     idea.build(choices.method)
         for picture in (content, style, more.picture):
             picture.upload(pictures.check, picture, [picture, room.status], **QUIET)
-        for js in (NAME_EXAMPLES, KEEP_FOCUS):
-            blocks.load(None, js=js, api_visibility="private")
+        blocks.load(None, js=theme.ON_LOAD, api_visibility="private")
         api.build()
     return blocks

@@ -15,7 +15,7 @@ from nstlib.console.doctor import doctor
 from nstlib.console.mistakes import told
 from nstlib.console.progress import finish
 from nstlib.encoders import Encoder, load_encoder
-from nstlib.images import check_output, load_image, read_recipe
+from nstlib.images import check_output, load_image
 from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.settings import Settings
 from nstlib.version import __version__
@@ -74,7 +74,7 @@ def _encoder(settings: Settings, options: argparse.Namespace) -> Encoder:
 
 def _transfer(options: argparse.Namespace) -> int:
     check_output(options.output)
-    settings = chosen_by.chosen(options)
+    settings = chosen_by.chosen(chosen_by.made(options), options)
     content = load_image(options.content, settings.size)
     steps = recipes.transfer(
         content,
@@ -89,13 +89,13 @@ def _transfer(options: argparse.Namespace) -> int:
 
 def _reconstruct(options: argparse.Namespace) -> int:
     check_output(options.output)
-    base, changes = chosen_by.base(options), chosen_by.given(options)
-    settings = chosen_by.chosen(options)
+    recipe = chosen_by.made(options)
+    base, changes = chosen_by.base(recipe, options), chosen_by.given(options)
+    settings = chosen_by.chosen(recipe, options)
     of_content = options.layer is not None and not options.layer.lstrip("+-").isdigit()
     if isinstance(base, Settings):  # a recipe: its sizes are meant, and what it reconstructed
         changes = {"levels": base.levels, "palette": base.palette} | changes
-        made = read_recipe(options.recipe).get("kind")
-        of_content |= options.layer is None and made == "reconstruct_content"
+        of_content |= options.layer is None and recipe.get("kind") == "reconstruct_content"
     picture, encoder = load_image(options.picture, settings.size), _encoder(settings, options)
     if of_content:
         steps = recipes.reconstruct_content(picture, options.layer, base, encoder=encoder, **changes)

@@ -34,8 +34,8 @@ def address() -> str:
 
 
 @functools.cache
-def running(name: str = "home", **environment: str) -> App:
-    """The app called `name`, started with more environment variables at its first use."""
+def running(name: str = "home", folder: Path = ROOT, **environment: str) -> App:
+    """The app called `name`, started in `folder` with more environment variables at its first use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -53,7 +53,7 @@ def running(name: str = "home", **environment: str) -> App:
     }
     with log.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=everything, stdout=file, stderr=file
+            [sys.executable, "app.py"], cwd=folder, env=everything, stdout=file, stderr=file
         )
     atexit.register(process.kill)
     deadline = time.monotonic() + START_SECONDS

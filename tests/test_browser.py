@@ -274,13 +274,9 @@ def test_a_broken_upload_after_a_good_one_is_explained_too(page, tmp_path):
 
 
 def test_compare_fills_its_grid(page, tmp_path):
+    settings(page, size=64, iterations=10)
     page.get_by_role("tab", name="Compare", exact=True).click()
-    page.get_by_role("button", name="Size and steps").last.click()
     expect(page.locator("#compare-grid img")).to_have_count(0)
-    for name, value in (("size", 64), ("steps", 10)):
-        field = page.locator(f"#compare-{name} input[type=number]")
-        field.fill(str(value))
-        field.press("Tab")
     page.locator("#compare-start").click()
     expect(page.locator("#compare-status")).to_contain_text("Done in")
     pictures = page.locator("#compare-grid img")

@@ -37,7 +37,7 @@ def read(query: str) -> tuple[Recipe, list[str]]:
     without a SHA-256 were not named."""
     recipe, notes, styles = Recipe(DEFAULTS), [], {}
     for key, value in parse_qsl(query[:LONGEST].lstrip("?")):
-        if key.startswith("__"):  # the host's own
+        if key.startswith("__") or key == "view":  # the host's own, and the page's (page.js)
             continue
         try:
             if key == "content":

@@ -1,26 +1,31 @@
-"""A labelled grid of pictures that fills as its runs go on, and the same grid as one picture to keep."""
+"""A sheet of pictures that fills while its runs go on: the visitor's own beside, answers in rows and columns.
+
+Every tile opens large, and from there in Stylize (grid.js). sheet.py draws the same as one picture to keep.
+"""
 
 import base64
 import io
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 import nstlib
+from demo.parts import messages
 from demo.runs.engine import Frame, Job, frames
 from demo.runs.files import Pixels, read_picture
 
-PAPER, INK = "#faf7f1", "#201c18"
-PAD = 14  # px around and between the cells of a sheet
+OPEN_LARGE = Path(__file__).with_name("grid.js").read_text(encoding="utf-8")
 
 
 @dataclass
 class Cell:
-    """One picture of a grid: a given one (`pixels`), or the outcome of a job."""
+    """One picture of a grid: a given one (`pixels`), or a job's outcome. share: of its run done, 0 … 1."""
 
     label: str
     alt: str
@@ -29,15 +34,24 @@ class Cell:
     note: str = ""
     recipe: dict[str, Any] = field(default_factory=dict)
     active: bool = False
+    share: float = 0.0
     _url: str = ""
 
     def show(self, frame: Frame) -> None:
         """Takes over what a frame brings."""
         self.note = f"step {frame.index} of {frame.total}"
+        self.share = frame.index / frame.total
+        if self.job and self.job.kind == "transfer":
+            self.share = messages.work_done(self.job.settings, frame.index)
         if frame.done:
-            self.note = frame.note if frame.failed else ""
+            self.note, self.share = frame.note if frame.failed else "", 1.0
         if frame.pixels is not None:
-            self.pixels, self.recipe, self._url = frame.pixels, frame.recipe, ""
+            self.draft(frame.pixels, self.note)
+            self.recipe = frame.recipe
+
+    def draft(self, pixels: Pixels, note: str) -> None:
+        """Shows a picture that is not the result yet."""
+        self.pixels, self.note, self._url = pixels, note, ""
 
     def url(self) -> str:
         """The picture as a data URL, encoded once."""
@@ -47,27 +61,63 @@ class Cell:
             self._url = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
         return self._url
 
+    def html(self, captioned: bool = True) -> str:
+        """The picture as a button that opens it large; in a table its heads are the caption."""
+        note = f"<small>{escape(self.note)}</small>" if self.note else ""
+        caption = f"<figcaption>{escape(self.label) if captioned else ''} {note}</figcaption>"
+        frame = '<div class="frame"></div>'
+        if self.url():
+            choice = {"method": str(self.job.settings.method), "gamma": self.job.settings.gamma} if (
+                self.job and self.job.kind == "transfer"
+            ) else None  # fmt: skip
+            frame = (
+                f'<button type="button" class="frame" aria-label="Open large: {escape(self.alt)}" '
+                f"data-label=\"{escape(self.label)}\" data-choice='{escape(json.dumps(choice))}'>"
+                f'<img src="{self.url()}" alt="{escape(self.alt)}" decoding="sync"></button>'
+            )
+        return f'<figure class="{"active" if self.active else ""}">{frame}{caption}</figure>'
+
 
 @dataclass
 class Grid:
-    """Cells in reading order. columns: on the sheet and a wide screen. shape: height over width of a cell."""
+    """Cells in reading order. columns: on the sheet and a wide screen. shape: height over width of a cell.
+
+    beside: the visitor's own pictures. heads, sides: the names of columns and rows, where cells have both.
+    """
 
     title: str
     cells: list[Cell]
     columns: int
     shape: float = 0.75
+    beside: list[Cell] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+    sides: list[str] = field(default_factory=list)
 
     def html(self) -> str:
-        figures = "".join(self._figure(cell) for cell in self.cells)
-        style = f"--columns:{self.columns};--shape:{1 / self.shape:.4f}"
-        return f'<div class="nst-grid" style="{style}">{figures}</div>'
+        style = f"--columns:{self.columns};--rest:{self.columns}fr;--shape:{1 / self.shape:.4f}"
+        return f'<div class="nst-sheet" style="{style}">{self._table() if self.sides else self._flow()}</div>'
 
-    def _figure(self, cell: Cell) -> str:
-        picture = f'<img src="{cell.url()}" alt="{escape(cell.alt)}" decoding="sync">' if cell.url() else ""
-        state = " active" if cell.active else ""
-        note = f"<small>{escape(cell.note)}</small>" if cell.note else ""
-        caption = f"<figcaption>{escape(cell.label)} {note}</figcaption>"
-        return f'<figure class="{state}"><div class="frame">{picture}</div>{caption}</figure>'
+    def _flow(self) -> str:
+        given, cells = ("".join(cell.html() for cell in part) for part in (self.beside, self.cells))
+        return f'<div class="nst-given">{given}</div><div class="nst-grid">{cells}</div>'
+
+    def _table(self) -> str:
+        """What is given lies in the corner, where the heads of rows and columns meet."""
+        corner = "".join(cell.html() for cell in self.beside)
+        heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in self.heads)
+        rows = "".join(
+            f'<tr><th scope="row">{escape(side)}</th>'
+            + "".join(f"<td>{cell.html(captioned=False)}</td>" for cell in self.row(number))
+            + "</tr>"
+            for number, side in enumerate(self.sides)
+        )
+        return (  # the region scrolls sideways on a phone, by keys as well
+            f'<div class="nst-table" role="region" tabindex="0" aria-label="{escape(self.title)}">'
+            f"<table><thead><tr><td>{corner}</td>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+        )
+
+    def row(self, number: int) -> list[Cell]:
+        return self.cells[number * self.columns : (number + 1) * self.columns]
 
     def jobs(self) -> list[Cell]:
         return [cell for cell in self.cells if cell.job is not None]
@@ -75,26 +125,6 @@ class Grid:
     def recipe(self) -> dict[str, Any]:
         """The recipes of all cells, for the PNG."""
         return {"title": self.title, "cells": [{"label": c.label, "recipe": c.recipe} for c in self.jobs()]}
-
-    def sheet(self) -> Pixels:
-        """All cells with their labels as one picture."""
-        known = [cell.pixels.shape for cell in self.cells if cell.pixels is not None]
-        height, width = (max(shape[axis] for shape in known) for axis in (0, 1))
-        font, small = _font(max(14, width // 12)), _font(max(12, width // 16))
-        line = font.size * 1.7
-        rows = -(-len(self.cells) // self.columns)
-        total = (PAD + self.columns * (width + PAD), int(2 * PAD + line + rows * (height + line + PAD)))
-        page = Image.new("RGB", total, PAPER)
-        draw = ImageDraw.Draw(page)
-        draw.text((PAD, PAD), _drawable(self.title, small), INK, small)
-        for i, cell in enumerate(self.cells):
-            row, column = divmod(i, self.columns)
-            x, y = PAD + column * (width + PAD), int(PAD + line + row * (height + line + PAD))
-            if cell.pixels is not None:
-                picture = Image.fromarray(cell.pixels)
-                page.paste(picture, (x + (width - picture.width) // 2, y + (height - picture.height) // 2))
-            draw.text((x, y + height + font.size * 0.3), _drawable(cell.label, font), INK, font)
-        return np.asarray(page)
 
 
 def fill(grid: Grid) -> Iterator[Cell]:
@@ -116,21 +146,3 @@ def fill(grid: Grid) -> Iterator[Cell]:
 def given(label: str, alt: str, path: str, size: int) -> Cell:
     """A cell that shows a picture of the visitor's."""
     return Cell(label, alt, pixels=np.asarray(nstlib.to_pil(read_picture(path, size))))
-
-
-def _font(size: int) -> Any:
-    for name in ("DejaVuSans.ttf", "Arial.ttf", "Helvetica.ttc"):
-        try:
-            return ImageFont.truetype(name, size)
-        except OSError:
-            continue
-    return ImageFont.load_default(size)
-
-
-def _drawable(text: str, font: Any) -> str:
-    """Pillow's own font has no Greek."""
-    return (
-        text
-        if "DejaVu" in str(font.getname()[0]) or "Arial" in str(font.getname()[0])
-        else text.replace("γ", "gamma")
-    )

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import gradio as gr
 
-CSS = Path(__file__).with_name("style.css")
+CSS = [Path(__file__).with_name(name) for name in ("style.css", "sheets.css", "stylize.css")]
+ON_LOAD = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
 SANS = [
     "ui-sans-serif",
     "system-ui",

@@ -8,7 +8,7 @@ import nstlib
 from demo.parts import messages
 from demo.parts.controls import Controls
 from demo.parts.grid import Cell, Grid, given
-from demo.parts.method_controls import NAMES
+from demo.parts.method_controls import ALL, NAMES
 from demo.rooms import grid_room
 from demo.runs.engine import Job
 
@@ -17,9 +17,18 @@ KINDS = {
     "From content to style (γ)": "gamma",
     "From one method to another (fusion)": "fusion",
 }
+ONE = " A second style and its regions have no part in this."
+USED = {
+    "methods": "The paper's four methods, one beside the other. All your other choices apply; only the one "
+    f"method chosen does not.{ONE}",
+    "gamma": "Your method at five values of γ. All your other choices apply; only the γ chosen does not."
+    f"{ONE}",
+    "fusion": "From one method to another: the two of your fusion, or else BN and polynomial. All your other "
+    f"choices apply; only the mix chosen does not.{ONE}",
+}
 GAMMAS = (0.1, 0.3, 1.0, 3.0, 10.0)
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
-SIZE, STEPS = 160, 100
+SIZE, STEPS = 160, 100  # of the API, where the caller leaves them out
 
 
 def variants(kind: str, settings: nstlib.Settings) -> list[tuple[str, dict[str, Any]]]:
@@ -46,16 +55,21 @@ def plan(
     if problem := messages.missing(content, style):
         raise ValueError(problem)
     assert content and style
-    cells = []
-    if kind in ("methods", "gamma"):
-        cells.append(given("Content", "The content picture", content, settings.size))
-    if kind in ("methods", "fusion"):
-        cells.append(given("Style", "The style picture", style, settings.size))
-    for label, change in variants(kind, settings):
-        job = Job(settings.replace(**change), content, style, seconds=seconds)
-        cells.append(Cell(label, f"The content in the style, {label}", job))
-    shape = next((c.pixels.shape[0] / c.pixels.shape[1] for c in cells if c.pixels is not None), 0.75)
-    return Grid(_title(kind, settings), cells, 3, min(max(shape, 0.5), 1.5))
+    beside = [
+        given("Content", "The content picture", content, settings.size),
+        given("Style", "The style picture", style, settings.size),
+    ]
+    cells = [
+        Cell(
+            label,
+            f"The content in the style, {label}",
+            Job(settings.replace(**change), content, style, seconds=seconds),
+        )
+        for label, change in variants(kind, settings)
+    ]
+    assert beside[0].pixels is not None
+    shape = beside[0].pixels.shape[0] / beside[0].pixels.shape[1]
+    return Grid(_title(kind, settings), cells, -(-len(cells) // 2), min(max(shape, 0.5), 1.5), beside)
 
 
 def _title(kind: str, settings: nstlib.Settings) -> str:
@@ -67,13 +81,20 @@ def _title(kind: str, settings: nstlib.Settings) -> str:
 
 
 def _word(name: str) -> str:
-    return {"bn": "BN", "poly": "Gram", "linear": "linear", "gaussian": "Gaussian"}.get(name, name)
+    """A method in a word or two, its options with it."""
+    plain, _, options = name.partition("(")
+    word = {"bn": "BN", "poly": "Gram", "linear": "linear", "gaussian": "Gaussian"}.get(
+        plain, ALL.get(plain, plain)
+    )
+    return f"{word} ({options}" if options else word
 
 
 def build(content: gr.Image, style: gr.Image, controls: Controls) -> grid_room.GridRoom:
     """Lays the room out, in the current tab."""
-    gr.Markdown(
-        "One click, the same two pictures, several answers side by side. γ and the other choices are yours."
+    empty = Grid(
+        "",
+        [Cell(label, "") for label in NAMES.values()],
+        2,
+        beside=[Cell("Content", ""), Cell("Style", "")],
     )
-    empty = Grid("", [Cell(label, "") for label in ("Content", "Style", *NAMES.values())], 3)
-    return grid_room.build("compare", "Compare", plan, KINDS, content, style, controls, SIZE, STEPS, empty)
+    return grid_room.build("compare", "Compare", plan, KINDS, USED, content, style, controls, empty)

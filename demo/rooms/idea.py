@@ -1,5 +1,6 @@
-"""Room 4, The idea: what the chosen method takes a style to be, in words, a formula and numbers."""
+"""Room 4, The idea: what the chosen method takes a style to be, in moving points, words, formula, numbers."""
 
+import math
 import os
 from html import escape
 from typing import Any
@@ -7,12 +8,15 @@ from typing import Any
 import gradio as gr
 
 import nstlib
+from demo.parts import clouds
 from demo.parts.ideas import IDEAS
-from demo.parts.method_controls import ALL, FUSION, OTHER, MethodControls
+from demo.parts.method_controls import ALL, FUSION, OTHER, MethodControls, spell
+from demo.rooms.room import QUIET
 
 SOURCE = "https://github.com/nstlib/nstlib/blob/main"  # NSTLIB_SOURCE_URL names another home
 SHOWN = {"linear", "bn", "gaussian", "poly"}  # methods whose memories are always compared
 NUMBER_SIDE = 256  # px: the picture whose size the numbers are compared with
+DECADES = (2, 3, 4, 5, 6)  # of the scale of numbers kept: 100 … 1,000,000
 
 
 def numbers(name: str, c: float = 0.0) -> int:
@@ -69,40 +73,86 @@ def _link(place: str) -> str:
 
 
 def memory(name: str, other: str, c: float | None, first: str, second: str) -> str:
-    """Bars: how many numbers each method keeps, against the picture itself."""
+    """A figure on a log scale: how many numbers each method keeps, against the picture itself."""
     chosen = {first, second} if name == FUSION else {other if name == OTHER else name}
     picture = 3 * NUMBER_SIDE * NUMBER_SIDE * 3 // 4
     rows = [(ALL[key], numbers(key, c or 0), key in chosen) for key in sorted(SHOWN | chosen)]
     rows.sort(key=lambda row: row[1])
     rows.append((f"The picture itself, at {NUMBER_SIDE} px", picture, False))
-    bars = "".join(
+    marks = "".join(
         f'<li class="{"chosen" if on else ""}"><span>{escape(label)}</span>'
-        f'<i style="width:{max(100 * count / picture, 0.3):.2f}%"></i><b>{count:,}</b></li>'
+        f'<div class="scale"><i style="left:{_place(count):.1f}%"></i></div><b>{count:,}</b></li>'
         for label, count, on in rows
     )
-    caption = "<figcaption>What is kept of a style, in numbers</figcaption>"
-    return f'<figure class="nst-memory">{caption}<ul>{bars}</ul></figure>'
+    ticks = "".join(f'<u style="left:{_place(10**power):.1f}%">{10**power:,}</u>' for power in DECADES)
+    caption = "<figcaption>What is kept of a style, in numbers (each line is ten times the one before)"
+    axis = f'<div class="axis" aria-hidden="true"><span></span><div class="scale">{ticks}</div><b></b></div>'
+    return f'<figure class="nst-memory">{caption}</figcaption><ul>{marks}</ul>{axis}</figure>'
+
+
+def _place(count: float) -> float:
+    """Where a number lies on the scale, in percent."""
+    low, high = DECADES[0], DECADES[-1]
+    return 100 * (math.log10(count) - low) / (high - low)
+
+
+def forces(gamma: float) -> str:
+    """γ as two pulls on one picture: arrows as long as 1 and γ, of 1 + γ in all."""
+    share = gamma / (1 + gamma)
+    more, less = f"{gamma:.3g} times as hard", f"{1 / gamma:.3g} times as weakly"
+    pull = "in the usual balance" if gamma == 1 else f"{more if gamma > 1 else less} as in the usual balance"
+    return (
+        f'<figure class="nst-forces" style="--style:{share:.3f}"><div class="line" aria-hidden="true">'
+        '<span>content</span><i class="content"></i><em></em><i class="style"></i><span>style</span></div>'
+        f"<figcaption><b>γ = {gamma:g}</b>: the style pulls {pull}. That balance, γ = 1, is measured at the "
+        "start of every run, so that γ means the same for every method and every pair of pictures. Where "
+        "both pulls are equal, the picture comes to rest.</figcaption></figure>"
+    )
+
+
+def moving(*values: Any) -> str:
+    """The two clouds under the method that the controls show (see clouds.py)."""
+    return clouds.played(spell(*values))
 
 
 def build(method: MethodControls) -> None:
-    """Lays the room out, in the current tab; it follows the method chosen on the left."""
+    """Lays the room out, in the current tab; it follows the method and γ chosen."""
     gr.Markdown(
         "A network of feature detectors looks at a picture and answers, at every position, with a list of "
         "numbers. Forget *where* each answer came from and a cloud of points is left: a **distribution**. "
         "That cloud is the style, and moving one picture's cloud onto another's is style transfer. The "
         "methods differ in *how they compare two clouds*."
     )
-    parts: list[Any] = [method.method, method.other, method.c, method.first, method.second, method.mix]
+    parts: list[Any] = [
+        method.method, method.other, method.c, method.factor, method.first, method.second, method.mix,
+    ]  # fmt: skip
+    words = [part for part in parts if part is not method.factor]
     values: list[Any] = [part.value for part in parts]
+    drawn = gr.HTML(moving(*values), elem_id="clouds", js_on_load=clouds.PLAY)
+    gr.Markdown(
+        "Sixty positions and only two detectors, so that it can be drawn; the points follow the gradient of "
+        "the very discrepancy that a transfer uses. Choose another method and watch what it brings together "
+        "and what it leaves."
+    )
     text = gr.Markdown(
-        describe(*values),
+        describe(*[part.value for part in words]),
         elem_id="idea",
         latex_delimiters=[
             {"left": "$$", "right": "$$", "display": True},
             {"left": "$", "right": "$", "display": False},
         ],
     )
-    bars = gr.HTML(memory(*values[:5]))
+    pulls = gr.HTML(forces(method.gamma.value), elem_id="forces")
+    bars = gr.HTML(memory(*[part.value for part in words[:5]]), elem_id="memory")
+    for part in words:
+        part.change(describe, words, text, **QUIET)
+        part.change(memory, words[:5], bars, **QUIET)
     for part in parts:
-        part.change(describe, parts, text, queue=False, show_progress="hidden", api_visibility="private")
-        part.change(memory, parts[:5], bars, queue=False, show_progress="hidden", api_visibility="private")
+        part.change(moving, parts, drawn, trigger_mode="always_last", **QUIET)
+    method.gamma.change(
+        lambda gamma: forces(gamma) if gamma and gamma > 0 else gr.skip(),  # a box may be empty for a while
+        method.gamma,
+        pulls,
+        trigger_mode="always_last",
+        **QUIET,
+    )

@@ -1,7 +1,5 @@
 """One pass of a job: the picture that is there at once, before anything is optimised. Knows no Gradio."""
 
-import time
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -53,19 +51,3 @@ def one_pass(job: Job, detail: float = DETAIL) -> tuple[Pixels, dict[str, Any]]:
         encoder=encoder(),
     )
     return np.asarray(nstlib.to_pil(picture)), picture.recipe  # type: ignore[attr-defined]
-
-
-def paint(
-    content: str,
-    style: str,
-    method: str,
-    size: int,
-    strength: float,
-    detail: float,
-    clock: Callable[[], float] = time.perf_counter,
-) -> tuple[Pixels, float]:
-    """For comparisons: the picture (H, W, 3) at a strength of its own, and the seconds it took."""
-    start = clock()
-    content_, (style_,) = Job(nstlib.Settings(size=size), content, style).load()
-    picture = nstlib.onepass(content_, style_, method, strength, detail=detail, encoder=encoder())
-    return np.asarray(nstlib.to_pil(picture)), clock() - start

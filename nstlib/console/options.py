@@ -2,12 +2,17 @@
 
 import argparse
 import dataclasses
+import os
 import typing
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from nstlib.images import read_recipe
 from nstlib.synthesis.settings import PRESETS, Settings
+
+MOST_THREADS = 2  # of a recipe's, for each core of this machine: more would wait for each other
 
 
 def add_run(command: argparse.ArgumentParser) -> None:
@@ -18,7 +23,11 @@ def add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--preset", choices=PRESETS, default="balanced", help="starting values of all settings"
     )
-    command.add_argument("--recipe", type=Path, help="a PNG made by nstlib: take all settings from it")
+    command.add_argument(
+        "--recipe",
+        type=Path,
+        help="a PNG made by nstlib: take all settings from it, and its number of threads",
+    )
     command.add_argument("--weights", type=Path, help="weight file of the encoder, instead of the usual one")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     _add_settings(command)
@@ -51,17 +60,28 @@ def _defaults() -> str:
     return ", ".join(f"{k.replace('_', '-')} {v}" for k, v in shown.items())
 
 
-def base(options: argparse.Namespace) -> Settings | str:
+def made(options: argparse.Namespace) -> dict[str, Any]:
+    """The recipe that was given, or none. A CPU works from here on with as many threads as the recipe's."""
+    if not options.recipe:
+        return {}
+    recipe = read_recipe(options.recipe)
+    settings = recipe.get("settings")
+    if not isinstance(settings, dict) or not settings:
+        raise ValueError(f"the recipe in {options.recipe} has no settings: was it made by a run?")
+    threads = recipe.get("threads")
+    if isinstance(threads, int) and 1 <= threads <= MOST_THREADS * (os.cpu_count() or 1):
+        torch.set_num_threads(threads)
+    return recipe
+
+
+def base(recipe: dict[str, Any], options: argparse.Namespace) -> Settings | str:
     """A recipe's settings, or a preset's name."""
-    if options.recipe:
-        settings = read_recipe(options.recipe).get("settings")
-        if not isinstance(settings, dict) or not settings:
-            raise ValueError(f"the recipe in {options.recipe} has no settings: was it made by a run?")
-        try:
-            return Settings.from_dict(settings)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"the recipe in {options.recipe} cannot be used: {error}") from error
-    return str(options.preset)
+    if not recipe:
+        return str(options.preset)
+    try:
+        return Settings.from_dict(recipe["settings"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the recipe in {options.recipe} cannot be used: {error}") from error
 
 
 def given(options: argparse.Namespace) -> dict[str, Any]:
@@ -70,7 +90,7 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if v is not None}
 
 
-def chosen(options: argparse.Namespace) -> Settings:
+def chosen(recipe: dict[str, Any], options: argparse.Namespace) -> Settings:
     """The preset or recipe with the settings given one by one."""
-    start = base(options)
+    start = base(recipe, options)
     return (PRESETS[start] if isinstance(start, str) else start).replace(**given(options))

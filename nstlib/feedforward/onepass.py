@@ -8,7 +8,6 @@ map is the method's own. `OnePass` keeps what does not change between two pictur
 """
 
 import math
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,7 @@ from nstlib.feedforward.frames import fitted, mirrored, region_at
 from nstlib.synthesis.colours import Colours, prepared, with_chroma
 from nstlib.synthesis.pixels import PALETTE, cleaned
 from nstlib.synthesis.pyramid import COARSEST, enlarged, resized
-from nstlib.version import __version__
+from nstlib.version import surroundings
 
 DETAIL = 1.0
 LEVELS_OF_SIZE = 2
@@ -224,11 +223,6 @@ def recipe(
     encoder: Encoder, method: Discrepancy, strength: float, detail: float, levels: int
 ) -> dict[str, Any]:
     """What it takes to make this picture again, as plain JSON values."""
-    versions = {
-        "nstlib": __version__,
-        "torch": str(torch.__version__),
-        "python": platform.python_version(),
-    }
     return {
         "kind": "onepass",
         "method": str(method),
@@ -236,6 +230,6 @@ def recipe(
         "detail": detail,
         "levels": levels,
         "weights_sha256": encoder.weights_hash,
-        "versions": versions,
         "device": str(encoder.device),
+        **surroundings(),
     }

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from nstlib.synthesis.objective import Features, Objective, StyleTerm, calibrate
 from nstlib.synthesis.pyramid import enlarged, plan, resized
 from nstlib.synthesis.regions import Region, several
 from nstlib.synthesis.settings import Settings
-from nstlib.version import __version__
+from nstlib.version import surroundings
 
 CALIBRATION_NOISE = 0.2  # deviation of the noise on the picture at which gradients are compared
 
@@ -162,12 +161,8 @@ class Job:
             "settings": self.settings.as_dict(),
             "size": list(self.shape),
             "weights_sha256": self.encoder.weights_hash,
-            "versions": {
-                "nstlib": __version__,
-                "torch": str(torch.__version__),
-                "python": platform.python_version(),
-            },
             "device": str(self.encoder.device),
+            **surroundings(),
         }
 
 

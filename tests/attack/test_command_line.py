@@ -333,15 +333,17 @@ def test_a_reader_that_goes_away_is_no_error_of_ours(tmp_path: Path) -> None:
 def test_the_same_command_the_recipe_and_other_threads_give_the_same_picture(tmp_path: Path) -> None:
     pictures = []
     base = ["--size", 128, "--iterations", 12, "--quiet", "--dtype", "float32"]
-    for name, threads, options in (("a", 1, base), ("b", 1, base), ("c", 1, None), ("d", 2, base)):
+    runs = (("a", 1, base), ("b", 1, base), ("c", 1, None), ("d", 2, base), ("e", 2, None))
+    for name, threads, options in runs:
         out = tmp_path / f"{name}.png"
         more = options or ["--recipe", tmp_path / "a.png", "--quiet"]
         environment = ONE_THREAD | {"OMP_NUM_THREADS": str(threads)}
         result = nst("transfer", HARBOUR, MOSAIC, "-o", out, *more, environment=environment)
         assert result.returncode == 0, result.stderr
         pictures.append(nstlib.load_image(out))
-    a, b, c, d = pictures
+    a, b, c, d, e = pictures
     assert a.equal(b) and a.equal(c)
+    assert a.equal(e)  # a recipe brings its number of threads
     assert -10 * (a - d).square().mean().clamp(min=1e-12).log10() >= 35  # dB
 
 

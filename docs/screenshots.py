@@ -1,0 +1,127 @@
+"""Pictures of the app: `python docs/screenshots.py` makes docs/app.png; with a folder, every room as well.
+
+    python docs/screenshots.py shots      four rooms × four sizes × two themes, into shots/
+
+It starts the app itself, and drives the chromium (or Google Chrome) that is installed.
+"""
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("Stylize", "Compare", "Look inside", "The idea")
+SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1280, 900), "projector": (1920, 1080)}
+THEMES = ("light", "dark")
+WAIT = 300  # seconds for anything
+
+
+@contextmanager
+def app() -> Iterator[str]:
+    """The URL of an app of our own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    told = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
+    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=os.environ | told)
+    url, deadline = f"http://127.0.0.1:{port}/", time.monotonic() + WAIT
+    try:
+        while True:
+            try:
+                urllib.request.urlopen(url, timeout=5).close()
+                break
+            except OSError:
+                if time.monotonic() > deadline or process.poll() is not None:
+                    raise
+                time.sleep(0.3)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def opened(browser: Browser, url: str, size: str, theme: str) -> Page:
+    """The page with its first result."""
+    width, height = SIZES[size]
+    page = browser.new_page(viewport={"width": width, "height": height}, reduced_motion="reduce")
+    page.set_default_timeout(1000 * WAIT)
+    view = "&view=projector" if size == "projector" else ""
+    page.goto(f"{url}?__theme={theme}{view}")
+    page.wait_for_selector("#result img")
+    page.wait_for_timeout(3000)  # thumbnails
+    return page
+
+
+def enter(page: Page, room: str) -> None:
+    """A room, with something to see in it."""
+    page.get_by_role("tab", name=room, exact=True).click()
+    for name, kind in (("Compare", "compare"), ("Look inside", "inside")):
+        if room == name:
+            if page.locator(f"#{kind}-start").is_visible():
+                page.locator(f"#{kind}-start").click()
+            page.wait_for_function(f"document.querySelector('#{kind}-status').innerText.includes('Done')")
+    page.wait_for_timeout(1500)
+
+
+def everything(browser: Browser, url: str, folder: Path) -> None:
+    """Every room in every size and theme."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for size, (width, height) in SIZES.items():
+        page = opened(browser, url, size, THEMES[0])
+        if size != "projector":  # small pictures: this is about the page
+            field = page.locator("#size input[type=number]")
+            field.fill("96")
+            field.press("Tab")
+        for room in ROOMS:
+            enter(page, room)
+            for theme in THEMES:
+                page.evaluate("theme => document.body.classList.toggle('dark', theme === 'dark')", theme)
+                name = f"{room.replace(' ', '-').lower()}-{size}-{theme}.png"
+                page.screenshot(path=folder / name, full_page=True)
+                print(folder / name, f"{width} × {height}")
+        page.close()
+
+
+def cover(browser: Browser, url: str) -> None:
+    """docs/app.png: a finished picture and its curves."""
+    page = opened(browser, url, "desktop", "light")
+    page.locator("#stylize-start").click()
+    page.wait_for_function("document.querySelector('#status').innerText.includes('Done')")
+    page.wait_for_timeout(2000)
+    page.screenshot(path=ROOT / "docs" / "app.png")
+    page.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, help="where every room goes; none: docs/app.png only")
+    parser.add_argument("--url", help="an app that is running already")
+    options = parser.parse_args()
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        with app() if not options.url else _given(options.url) as url:
+            if options.folder:
+                everything(browser, url, options.folder)
+            else:
+                cover(browser, url)
+        browser.close()
+
+
+@contextmanager
+def _given(url: str) -> Iterator[str]:
+    yield url
+
+
+if __name__ == "__main__":
+    main()
