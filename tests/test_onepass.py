@@ -9,6 +9,8 @@ from torch import Tensor
 import nstlib
 from nstlib.__main__ import main
 from nstlib.feedforward.decoders import LEVELS, WEIGHTS, WIDTHS, Decoder, load_decoder
+from nstlib.synthesis.colours import luminance
+from nstlib.synthesis.pyramid import resized
 
 METHODS = ["linear", "bn", "poly", "wasserstein", "gaussian", "bn:0.7+poly:0.3"]
 
@@ -151,3 +153,24 @@ def test_the_command(tmp_path: Path) -> None:
     assert main(["onepass", *pictures, "-o", str(out), *options]) == 0
     recipe = nstlib.read_recipe(out)
     assert recipe["kind"] == "onepass" and recipe["method"] == "bn" and recipe["strength"] == 0.8
+
+
+def test_colours_and_the_size_of_strokes_are_as_in_a_run(content, style):
+    small = resized(style, *(round(0.5 * side) for side in style.shape[2:]))
+    by_hand = nstlib.onepass(content, small, "bn", palette=0)
+    assert torch.equal(nstlib.onepass(content, style, "bn", palette=0, style_scale=0.5), by_hand)
+    grey = nstlib.onepass(content, style, "bn", colours="luminance")
+    inside = ((grey > 0.01) & (grey < 0.99)).all(1, keepdim=True).expand_as(grey)
+    chroma = [picture - luminance(picture) for picture in (grey, content)]
+    assert inside.float().mean() > 0.5
+    assert torch.allclose(chroma[0][inside], chroma[1][inside], atol=1e-5), "the photograph's"
+    with pytest.raises(ValueError, match="style_scale must lie in"):
+        nstlib.onepass(content, style, style_scale=0)
+
+
+def test_a_run_from_one_pass_starts_from_one_with_its_colours(content, style):
+    first = next(nstlib.transfer(content, style, "polish", method="bn", colours="luminance", iterations=1))
+    there = nstlib.onepass(content, style, "bn", colours="luminance")
+    plain = nstlib.onepass(content, style, "bn")
+    light, near, far = (luminance(picture) for picture in (first.image, there, plain))
+    assert 2 * (light - near).abs().mean() < (light - far).abs().mean()
