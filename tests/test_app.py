@@ -33,7 +33,7 @@ from demo.parts import (
     reproduce,
 )
 from demo.parts.method_controls import spell, unspell
-from demo.rooms import canvas, idea
+from demo.rooms import canvas, idea, visit
 from demo.rooms.compare import plan as plan_comparison
 from demo.rooms.inside import plan as plan_inside
 from demo.runs import engine, files, limits, masks, painter
@@ -540,3 +540,13 @@ def test_the_idea_links_to_a_section_that_exists(name):
     ]
     assert section in lines
     assert f"{notebook}.ipynb#{section.replace(' ', '-')}" in idea.describe(name, name, 0, name, name, 0.5)
+
+
+def test_what_comes_back_stays_within_the_limits(monkeypatch):
+    monkeypatch.setattr(visit, "present", lambda encoder: encoder == "vgg19-slim")
+    large = nstlib.Settings(size=4096, iterations=100_000, style_scale=8, encoder="vgg19")
+    settings, notes = visit.allowed(large)
+    assert controls.within_limits(settings) == settings and settings.encoder == "vgg19-slim"
+    assert len(notes) == 4 and visit.allowed(SMALL) == (SMALL, [])
+    with pytest.raises(ValueError, match="style_scale may be at most 2"):
+        controls.within_limits(SMALL.replace(style_scale=3))

@@ -30,6 +30,7 @@ FEATURED = (
     "seed",
     "style_weights",
 )
+LARGEST_STROKES = 2.0
 FIELDS = {f.name: f for f in dataclasses.fields(nstlib.Settings)}
 DEFAULTS = presets.fitting(presets.FIRST).replace(method=FIRST_METHOD)
 
@@ -77,6 +78,8 @@ def within_limits(settings: nstlib.Settings) -> nstlib.Settings:
     """The settings, if this place allows them. Raises ValueError that says what it allows."""
     if settings.size > LIMITS.size:
         raise ValueError(f"size may be at most {LIMITS.size} px here, got {settings.size}")
+    if settings.style_scale > LARGEST_STROKES:  # the style is seen that much larger
+        raise ValueError(f"style_scale may be at most {LARGEST_STROKES:g} here, got {settings.style_scale:g}")
     if settings.iterations > LIMITS.steps:
         raise ValueError(f"a run may take at most {LIMITS.steps} steps here, got {settings.iterations}")
     if settings.encoder not in LIMITS.encoders:
@@ -109,7 +112,7 @@ def build() -> Controls:
     with gr.Row(elem_classes="nst-tight"):
         parts["style_scale"] = gr.Slider(
             0.25,
-            4,
+            LARGEST_STROKES,
             value=1,
             step=0.05,
             label="Size of strokes",

@@ -9,6 +9,7 @@ import gradio as gr
 
 import nstlib
 from demo.parts import address, messages
+from demo.parts.controls import LARGEST_STROKES
 from demo.parts.encoders import EMBEDDED, present
 from demo.parts.method_controls import spell, unspell
 from demo.rooms import tools
@@ -170,6 +171,9 @@ def allowed(settings: nstlib.Settings) -> tuple[nstlib.Settings, list[str]]:
         notes.append(f"Size {LIMITS.size} px, the most here, instead of {settings.size}.")
     if settings.iterations > LIMITS.steps:
         notes.append(f"{LIMITS.steps} steps, the most here, instead of {settings.iterations}.")
+    if settings.style_scale > LARGEST_STROKES:
+        notes.append(f"Strokes × {LARGEST_STROKES:g}, the most here, instead of {settings.style_scale:g}.")
+        settings = settings.replace(style_scale=LARGEST_STROKES)
     size, steps = min(settings.size, LIMITS.size), min(settings.iterations, LIMITS.steps)
     settings = settings.replace(size=max(size, 64), iterations=steps)
     if settings.encoder not in LIMITS.encoders or not present(settings.encoder):
@@ -182,7 +186,7 @@ def build(room: Room, page: gr.Blocks) -> None:
     """Lays the box of snippets out and connects it all: what arrives, what is kept, what is dropped."""
     canvas = room.canvas
     drop = gr.File(
-        label="Drop a result PNG here: its settings come back",
+        label="Drop a result PNG: its settings come back",
         file_types=[".png"],
         height=110,
         elem_id="drop",
