@@ -26,6 +26,7 @@ FOCUSED = """() => {
 def open_page(browser: Browser, width: int, height: int, query: str = "", **options: str) -> Page:  # noqa: F811
     opened = browser.new_page(viewport={"width": width, "height": height}, **options)
     opened.set_default_timeout(WAIT)
+    expect.set_options(timeout=WAIT)
     opened.goto(address() + query)
     expect(opened.locator("#result img")).to_be_visible()
     return opened
