@@ -3,7 +3,8 @@
     python benchmarks/soak.py --minutes 30 --clients 8
 
 Each client does one of these, drawn by lot, again and again: a run to its end; a run that it stops; a run
-whose stream it leaves; a comparison; broken pictures; runs it never listens to; another's files; the page.
+whose stream it leaves; the page's own pictures, one after another; a comparison; broken pictures; runs that
+nobody listens to; another's files; the page.
 The app's memory is read every five seconds. Prints a table and exits with 1 where memory grew by more than
 5 % after the first fifth of the time, a run got stuck, or the log holds a traceback. One thread of torch.
 """
@@ -41,7 +42,7 @@ class Client(threading.Thread):
 
     def run(self) -> None:
         acts = [self.whole, self.whole, self.stopped, self.left, self.compared, self.broken]
-        acts += [self.flood, self.thief, self.page]
+        acts += [self.followed, self.followed, self.flood, self.thief, self.page]
         while time.monotonic() < self.until:
             act = self.chance.choice(acts)
             try:
@@ -85,6 +86,20 @@ class Client(threading.Thread):
             if number >= 3:
                 break
         return "left"
+
+    def followed(self, visitor: Visitor) -> str:
+        """The page as it stands, painted anew after every change."""
+        event = visitor.event("follow")
+        places = {visitor.components[i]["props"].get("elem_id"): k for k, i in enumerate(event["inputs"])}
+        values, text = visitor.usual(event), ""
+        for name, path in zip(("contents", "styles"), self.pair(visitor), strict=True):
+            values[places[name]] = file(path)
+        for detail in (1.0, 0.7, 0.4, 0.1):
+            values[places["detail"]] = detail
+            status, text = visitor.call(event, values)
+            if status != 200 or '"success":true' not in text.replace(" ", ""):
+                return f"failed {status}"
+        return "painted" if ".webp" in text else "nothing painted"
 
     def compared(self, visitor: Visitor) -> str:
         content, style = self.pair(visitor)

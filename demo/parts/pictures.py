@@ -19,6 +19,11 @@ def examples(kind: str) -> list[str]:
     return sorted(str(path) for path in (EXAMPLES / kind).glob("*.jpg"))
 
 
+def example(kind: str, stem: str) -> str | None:
+    """The path of one of them."""
+    return next((path for path in examples(kind) if Path(path).stem == stem), None)
+
+
 def picture(label: str, **options: Any) -> gr.Image:
     """An input picture as the untouched file: nstlib does rotation, transparency and the rest, and has
     better words than Gradio for what cannot be read (see door/house.py)."""
@@ -50,7 +55,7 @@ def check(path: str | None) -> tuple[Any, Any]:
 def build(kind: str, label: str, first: str, alt: str, folder: str = "") -> gr.Image:
     """A picture with its strip of examples (of `folder`, else of its kind), in the current Blocks."""
     paths = examples(folder or kind)
-    value = next((path for path in paths if Path(path).stem == first), None)
+    value = example(folder or kind, first)
     with gr.Column(min_width=150, elem_classes="nst-picture"):
         image = picture(label, value=value, height=210, elem_id=kind, alt_text=alt)
         gr.Examples(

@@ -1,7 +1,6 @@
 """Where a result is shown: its picture and caption, beside another, and the strip of this visit's results."""
 
 from dataclasses import dataclass
-from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from demo.runs.desk import DESK
 from demo.runs.results import Result
 
 KEPT = 12  # results of a visit
-PICTURE, SIDES = "picture", "sides"
 
 
 def caption(words: str) -> str:
@@ -26,12 +24,12 @@ def caption(words: str) -> str:
 @dataclass(frozen=True)
 class Canvas:
     """shown: the Result on the page. visit: the kept ones, newest first, as (file, caption). pinned: the file
-    of the one on the left. view: which of the two tabs is open."""
+    of the one on the left. both: whether "Side by side" was opened."""
 
     shown: gr.State
     visit: gr.State
     pinned: gr.State
-    view: gr.State
+    both: gr.State
     picture: gr.Image
     slider: gr.ImageSlider
     caption: gr.HTML
@@ -45,7 +43,7 @@ class Canvas:
     @property
     def inputs(self) -> set[Any]:
         """What an event needs that presents a result."""
-        return {self.shown, self.visit, self.pinned, self.view, self.strength}
+        return {self.shown, self.visit, self.pinned, self.both, self.strength}
 
     @property
     def outputs(self) -> list[Any]:
@@ -71,7 +69,7 @@ class Canvas:
             self.command: reproduce.command(recipe),
             self.masks: gr.update(visible=bool(recipe.where)),
         }
-        if values[self.view] == SIDES:
+        if values[self.both]:
             update[self.slider] = self.sides(result, values)
         return update
 
@@ -103,12 +101,15 @@ class Canvas:
             return {self.caption: gr.skip()}
         return self.present(result, values)
 
-    def open(self, view: str, values: dict[Any, Any]) -> Update:
-        return {self.view: view, self.slider: self.sides(values[self.shown], values | {self.view: view})}
+    def open(self, values: dict[Any, Any]) -> Update:
+        """ "Side by side" was opened: from now on it follows, too."""
+        return {self.both: True, self.slider: self.sides(values[self.shown], values)}
 
 
-def build() -> Canvas:
-    """Lays the picture and its caption out, in the current tab; tools.py renders the rest."""
+def build(first: Result) -> Canvas:
+    """Lays the picture and its caption out, in the current tab; tools.py renders the rest. first: what a
+    visitor finds there: it is part of the page, and nothing has to run."""
+    words = reproduce.caption(first.recipe)
     look: dict[str, Any] = {
         "show_label": False,
         "interactive": False,
@@ -116,14 +117,15 @@ def build() -> Canvas:
         "buttons": ["fullscreen"],
     }
     with gr.Tabs(elem_classes="nst-views"):
-        with gr.Tab("Picture") as one:
+        with gr.Tab("Picture"):
             picture = gr.Image(
+                Image.fromarray(first.pixels),
                 label="Result",
                 image_mode=None,
                 type="filepath",
                 format="webp",
                 elem_id="result",
-                alt_text="The result",
+                alt_text=words,
                 **look,
             )
         with gr.Tab("Side by side") as two:
@@ -135,13 +137,13 @@ def build() -> Canvas:
                 **look,
             )
     canvas = Canvas(
-        shown=gr.State(),
+        shown=gr.State(first),
         visit=gr.State(()),
         pinned=gr.State(),
-        view=gr.State(PICTURE),
+        both=gr.State(False),
         picture=picture,
         slider=slider,
-        caption=gr.HTML(caption(""), elem_id="caption"),
+        caption=gr.HTML(caption(words), elem_id="caption"),
         strength=gr.Slider(
             0,
             1,
@@ -153,9 +155,16 @@ def build() -> Canvas:
             render=False,
         ),
         python=gr.Code(
-            language="python", label="Python", interactive=False, lines=8, elem_id="python", render=False
+            reproduce.python(first.recipe),
+            language="python",
+            label="Python",
+            interactive=False,
+            lines=8,
+            elem_id="python",
+            render=False,
         ),
         command=gr.Textbox(
+            reproduce.command(first.recipe),
             label="Command line",
             interactive=False,
             lines=2,
@@ -179,9 +188,8 @@ def build() -> Canvas:
             render=False,
         ),
     )
-    for tab, view in ((one, PICTURE), (two, SIDES)):
-        opened: dict[str, Any] = QUIET | {"inputs": canvas.inputs, "outputs": [canvas.view, slider]}
-        tab.select(partial(canvas.open, view), **opened)
+    opened: dict[str, Any] = QUIET | {"inputs": canvas.inputs, "outputs": [canvas.both, slider]}
+    two.select(canvas.open, **opened)
     return canvas
 
 

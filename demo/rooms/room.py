@@ -1,5 +1,6 @@
 """What every room has: a start button, two faces of Stop, a status line, and the events between them."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -47,9 +48,6 @@ def connect(
 ) -> None:
     """Wires a room: Start → line → run; Stop before and during it."""
 
-    def wait() -> Update:
-        return {status: messages.note("Waiting for a free place …"), **buttons.show(buttons.leave)}
-
     def not_started() -> Update:
         return {status: messages.note("Nothing was started."), **buttons.show(buttons.start)}
 
@@ -57,7 +55,11 @@ def connect(
         DESK.stop(request.session_hash, room)
         return messages.note("Stopping after this step …")
 
-    waiting = buttons.start.click(wait, None, [status, *buttons.all], **QUIET)
+    # in the browser alone, so that it is seen at once
+    turns = [{"__type__": "update", "visible": button is buttons.leave} for button in buttons.all]
+    seen = json.dumps([messages.note("Waiting for a free place …"), *turns])
+    shown = [status, *buttons.all]
+    waiting = buttons.start.click(None, None, shown, js=f"() => {seen}", api_visibility="private")
     running = waiting.then(
         run,
         inputs,

@@ -182,18 +182,18 @@ def build(content: gr.Image, style: gr.Image, second: Second, controls: Controls
     return room
 
 
-def follows(room: Room, arrived: Any) -> None:
-    """The picture follows every change, and the event `arrived`: the newest wish, those between forgotten."""
-    options: dict[str, Any] = {
-        "fn": room.follow,
-        "inputs": room.inputs | room.canvas.inputs,
-        "outputs": [room.status, *room.canvas.outputs, room.canvas.film],
-        "show_progress": "hidden",
-        "concurrency_id": "live",
-        "concurrency_limit": 1,
-        "api_visibility": "private",
-    }
+def follows(room: Room) -> None:
+    """The picture follows every change: the newest wish, those between are forgotten."""
     brush = room.second.brushed
     changes = [part.change for part in room.inputs - {brush}]  # type: ignore[attr-defined]
-    gr.on([*changes, brush.input], trigger_mode="always_last", **options)
-    arrived.then(**options)
+    gr.on(
+        [*changes, brush.input],
+        room.follow,
+        room.inputs | room.canvas.inputs,
+        [room.status, *room.canvas.outputs, room.canvas.film],
+        trigger_mode="always_last",
+        show_progress="hidden",
+        concurrency_id="live",
+        concurrency_limit=1,
+        api_visibility="private",
+    )

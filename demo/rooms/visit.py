@@ -20,7 +20,7 @@ from demo.runs.recipes import Named, Recipe, examples, named
 from demo.runs.results import Result, opened
 
 REMEMBERED = 36  # pictures of a visit
-SEARCH = "() => window.location.search"
+SEARCH = "(...values) => [...values.slice(0, -1), window.location.search]"
 COPY = """(query) => {
   const link = location.origin + location.pathname + (query ? "?" + query : "");
   history.replaceState(null, "", link);
@@ -129,11 +129,11 @@ class Visit:
         names = tuple(name for name, _ in styles[: 2 if second else 1])
         return replace(recipe, settings=settings, content=content, styles=names, where=where), update, missing
 
-    def arrived(self, query: str, values: dict[Any, Any]) -> Update:
-        """The controls as the page's address has them; what follows paints the picture."""
-        if not query:
+    def arrived(self, values: dict[Any, Any]) -> Update:
+        """The controls as the page's address has them; the picture follows them."""
+        recipe, notes = address.read(values[self.query])
+        if recipe == Recipe(address.DEFAULTS) and not notes:
             return {self.room.status: gr.skip()}
-        recipe, notes = address.read(query)
         try:
             settings, more = allowed(recipe.settings)
             _, update, _ = self.asked(replace(recipe, settings=settings), values)
@@ -190,10 +190,6 @@ def build(room: Room, page: gr.Blocks) -> None:
     room.tools.link.click(visit.link, outputs=[visit.query, room.status], **quiet).then(
         None, visit.query, js=COPY, api_visibility="private"
     )
-    came = page.load(None, None, visit.query, js=SEARCH, api_visibility="private")
-    arrived = came.then(
-        lambda values: visit.arrived(values[visit.query], values),
-        outputs=visit.outputs,
-        **(quiet | {"inputs": {visit.query, *visit.inputs}}),
-    )
-    follows(room, arrived)
+    # an event that takes a set of components gets them in the order they were made: the query is the last
+    page.load(visit.arrived, {visit.query, *visit.inputs}, visit.outputs, js=SEARCH, **QUIET)
+    follows(room)

@@ -9,7 +9,7 @@ import numpy as np
 import nstlib
 from demo.runs.files import Pixels, as_large_as, read_picture, save_png
 from demo.runs.limits import LIMITS
-from demo.runs.recipes import Recipe
+from demo.runs.recipes import EXTRA, Recipe
 from nstlib.images import image_size
 
 
@@ -50,4 +50,5 @@ def opened(path: str) -> tuple[Pixels, Recipe, dict[str, Any]]:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     size = min(max(image_size(path)), LIMITS.size)
+    library = {key: value for key, value in library.items() if key not in EXTRA or key == "settings"}
     return np.asarray(nstlib.to_pil(read_picture(path, size))), recipe, library

@@ -37,11 +37,11 @@ def add(commands: Any) -> None:
     )
     for name in ("palette", "colours", "style_scale", "style_weights"):
         meta = FIELDS[name].metadata
-        kind: dict[str, Any] = {"choices": meta["choices"]} if meta["choices"] else {"type": float}
+        option: dict[str, Any] = {"choices": meta["choices"]} if meta["choices"] else {"type": float}
         many = {"nargs": "+"} if name == "style_weights" else {}
         default: Any = FIELDS[name].default
         flag = f"--{name.replace('_', '-')}"
-        one.add_argument(flag, help=meta["help"], default=default, **kind, **many)
+        one.add_argument(flag, help=meta["help"], default=default, **option, **many)
     one.add_argument(
         "--mask", type=Path, nargs="+", default=[], help="image files, one a style: it goes where white is"
     )
