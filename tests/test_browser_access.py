@@ -26,6 +26,7 @@ FOCUSED = """() => {
 def open_page(browser: Browser, width: int, height: int, query: str = "", **options: str) -> Page:  # noqa: F811
     opened = browser.new_page(viewport={"width": width, "height": height}, **options)
     opened.set_default_timeout(WAIT)
+    expect.set_options(timeout=WAIT)
     opened.goto(address() + query)
     expect(opened.locator("#result img")).to_be_visible()
     return opened
@@ -97,8 +98,8 @@ def test_the_methods_are_chosen_by_arrow_keys_with_a_visible_place(browser):  # 
     chosen.focus()
     before = chosen.get_attribute("value")
     page.keyboard.press("ArrowRight")
-    _, _, seen, _ = page.evaluate(FOCUSED)
-    assert seen and chosen.get_attribute("value") != before
+    expect(chosen).not_to_have_value(before)
+    assert page.evaluate(FOCUSED)[2], "its place is seen"
     field = page.locator("#preset input")
     field.focus()
     page.keyboard.press("ArrowDown")
