@@ -1,9 +1,9 @@
 """The notebooks' code as plain Python, cell by cell: to try other answers, other mathematics, students' copies.
 
-    code(name)            the code cells of a notebook, in order, without IPython's magics
-    reads, writes         the global names a cell needs, and those it makes
-    needed(cells, last)   the cells that a cell rests on, and no others: pictures are left out where they can be
-    run(source, names)    one cell
+code(name)            the code cells of a notebook, in order, without IPython's magics
+reads, writes         the global names a cell needs, and those it makes
+needed(cells, last)   the cells that a cell rests on, and no others: pictures are left out where they can be
+run(source, names)    one cell
 """
 
 import ast
@@ -35,7 +35,9 @@ def exercises(cells: list[str]) -> list[int]:
 
 
 def _names(nodes: Iterable[ast.AST], context: type) -> set[str]:
-    return {n.id for top in nodes for n in ast.walk(top) if isinstance(n, ast.Name) and type(n.ctx) is context}
+    return {
+        n.id for top in nodes for n in ast.walk(top) if isinstance(n, ast.Name) and type(n.ctx) is context
+    }
 
 
 def _inner(statement: ast.AST) -> set[str]:

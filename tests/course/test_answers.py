@@ -20,7 +20,9 @@ sys.path.insert(0, str(NOTEBOOKS))
 
 import cells
 
-ANSWERS = {path.stem: tomllib.loads(path.read_text("utf-8")) for path in (NOTEBOOKS / "answers").glob("*.toml")}
+ANSWERS = {
+    path.stem: tomllib.loads(path.read_text("utf-8")) for path in (NOTEBOOKS / "answers").glob("*.toml")
+}
 
 
 @pytest.fixture
