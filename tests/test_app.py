@@ -9,19 +9,38 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("gradio")
+import gradio as gr
+import numpy as np
 from app_server import CONTENT, STYLE, address
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from PIL import Image
 
 import nstlib
-from demo.parts import controls, curves, grid, ideas, messages, method_controls, reproduce
+from demo.parts import address as link
+from demo.parts import (
+    controls,
+    curves,
+    encoders,
+    grid,
+    ideas,
+    messages,
+    method_controls,
+    presets,
+    reproduce,
+)
 from demo.parts.method_controls import spell, unspell
-from demo.rooms import idea
+from demo.rooms import canvas, idea
 from demo.rooms.compare import plan as plan_comparison
 from demo.rooms.inside import plan as plan_inside
-from demo.runs import engine, files, limits
+from demo.runs import engine, files, limits, masks, painter
 from demo.runs.desk import Desk
+from demo.runs.film import FRAMES, Film
+from demo.runs.recipes import Named, Recipe, named
+from demo.runs.results import Result, opened
 from nstlib.__main__ import main as command_line
 
 SMALL = nstlib.Settings(size=64, iterations=4)
@@ -190,7 +209,7 @@ def test_every_setting_has_a_control_and_every_preset_on_offer_can_be_shown():
     assert {f.name for f in dataclasses.fields(nstlib.Settings)} == set(controls.FIELDS)
     for preset in nstlib.PRESETS.values():
         unspell(str(preset.method))
-        assert set(preset.style_layers) <= set(controls.layer_names(preset.encoder))
+        assert set(preset.style_layers) <= set(encoders.layer_names(preset.encoder))
 
 
 def test_limits_are_safe_on_a_public_host_and_follow_the_environment():
@@ -204,23 +223,215 @@ def test_limits_are_safe_on_a_public_host_and_follow_the_environment():
         limits.read({"NSTLIB_ENCODERS": "vgg99"})
 
 
-def test_the_calls_shown_make_the_picture_again(tmp_path, monkeypatch):
-    settings = nstlib.Settings(
-        method="bn:0.7+poly(c=1):0.3", gamma=2.5, size=64, iterations=4, seed=3, levels=1
-    )
-    settings = settings.replace(style_layers=("relu1_1", "relu2_1"), layer_weights=(1.0, 0.5), lr=0.5)
-    frames = list(engine.frames(engine.Job(settings, str(CONTENT), str(STYLE))))
-    for path in (CONTENT, STYLE):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
+def pair(settings: nstlib.Settings, **options: str) -> engine.Job:
+    return engine.Job(settings, str(CONTENT), str(STYLE), **options)
+
+
+def made(job: engine.Job, step: int = 0) -> Result:
+    """What the page would show: one pass, or a run stopped after a step."""
+    recipe = job.recipe(step)
+    if step:
+        found = next(found for found in job.steps(lambda: None) if found.index == step)
+        pixels, library = np.asarray(nstlib.to_pil(found.image)), found.image.recipe
+    else:
+        pixels, library = painter.one_pass(job)
+    return Result(pixels, recipe, library, job.content, recipe.wish)
+
+
+RUN = nstlib.Settings(method="bn:0.7+poly(c=1):0.3", gamma=2.5, size=64, iterations=4, seed=3, levels=1)
+LAYERS = {"style_layers": ("relu1_1", "relu2_1"), "layer_weights": (1.0, 0.5), "lr": 0.5}
+OTHER = str(STYLE.with_name("glass.jpg"))
+
+
+@pytest.mark.parametrize(
+    ("job", "step", "by_command"),
+    [
+        (pair(RUN.replace(**LAYERS)), 4, True),
+        (pair(RUN), 2, False),
+        (pair(RUN.replace(style_weights=(0.2, 0.8)), second=OTHER), 4, True),
+        (pair(RUN.replace(colours="luminance", style_scale=0.7)), 0, True),
+        (pair(RUN, second=OTHER, where="left"), 0, True),
+    ],
+    ids=["run", "stopped", "two styles", "one pass", "regions"],
+)
+def test_the_calls_shown_make_the_picture_again(tmp_path, monkeypatch, job, step, by_command):
+    result = made(job, step)
+    for kind in ("contents", "styles"):
+        (tmp_path / "examples" / kind).mkdir(parents=True)
+    for path in (CONTENT, STYLE, Path(OTHER)):
+        (tmp_path / "examples" / path.parent.name / path.name).write_bytes(path.read_bytes())
     monkeypatch.chdir(tmp_path)
-    exec(reproduce.python(settings, str(CONTENT), str(STYLE)), {})
-    name = reproduce.file_name(settings, str(CONTENT), str(STYLE))
-    by_python = nstlib.load_image(name)
-    assert (by_python - files.to_tensor(frames[-1].pixels)).abs().mean() < 0.02
+    for name, mask in zip(reproduce.MASKS, masks.masks(job.where) or (), strict=False):
+        nstlib.save_image(mask.expand(3, -1, -1), name)
+    exec(reproduce.python(result.recipe), {})
+    name = reproduce.named(result.recipe)
+    shown = files.to_tensor(result.pixels)
+    assert (nstlib.load_image(name) - shown).abs().mean() < 0.02
     Path(name).unlink()
-    words = shlex.split(reproduce.command(settings, str(CONTENT), str(STYLE)))
+    command = reproduce.command(result.recipe)
+    assert ("Ctrl-C at step 2" in command) != by_command
+    words = shlex.split(command, comments=True)
     assert words[:3] == ["python", "-m", "nstlib"] and command_line(words[3:]) == 0
-    assert (nstlib.load_image(name) - by_python).abs().mean() < 0.02
+    assert ((nstlib.load_image(name) - shown).abs().mean() < 0.02) == by_command
+
+
+def test_strength_after_the_run_is_a_blend_that_the_python_repeats(tmp_path, monkeypatch):
+    result = made(pair(RUN.replace(iterations=2)), 2)
+    monkeypatch.chdir(CONTENT.parents[2])
+    code = reproduce.python(result.at(0.25).recipe).replace('"harbour-', f'"{tmp_path}/harbour-')
+    exec(code, {})
+    by_python = nstlib.load_image(next(tmp_path.glob("*.png")))
+    assert (by_python - files.to_tensor(result.seen(0.25))).abs().mean() < 0.005
+    photograph = nstlib.load_image(CONTENT, 64)
+    assert (files.to_tensor(result.seen(0.0)) - photograph).abs().max() < 0.01
+    assert "25 %" in reproduce.command(result.at(0.25).recipe)
+
+
+def test_a_caption_says_what_made_the_picture():
+    recipe = pair(nstlib.Settings(size=256)).recipe()
+    assert reproduce.caption(recipe) == "harbour × waves · linear · γ 1 · 256 px · one pass"
+    run = pair(nstlib.Settings(size=256, colours="luminance", style_weights=(0.7, 0.3)), second=OTHER)
+    assert reproduce.caption(run.recipe(80)) == (
+        "harbour × 70 % waves + 30 % glass · linear · γ 1 · 256 px · the photograph's colours · 80 steps"
+    )
+    stopped = reproduce.caption(pair(nstlib.Settings(size=256)).recipe(32).blended(0.5))
+    assert stopped.endswith("stopped at 32 of 80 · strength 50 %")
+
+
+def test_a_result_comes_back_from_its_png(tmp_path):
+    result = made(pair(RUN.replace(style_weights=(0.5, 0.5)), second=OTHER), 2)
+    path = result.save(tmp_path / "mine.png", 0.5)
+    pixels, recipe, library = opened(path)
+    assert recipe == result.at(0.5).recipe and (pixels == result.seen(0.5)).all()
+    again = Result(pixels, recipe, library, "", recipe.wish).save(tmp_path / "again.png", 1.0)
+    assert opened(again)[1] == recipe, "and goes on to say what it was"
+    nstlib.save_image(nstlib.stylize(*(nstlib.load_image(p, 64) for p in (CONTENT, STYLE)), RUN), path)
+    assert opened(path)[1] == Recipe(opened(path)[1].settings, step=4), "one of the library's, too"
+
+
+@hypothesis_settings(deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+        max_leaves=6,
+    ),
+    st.sampled_from(
+        ["kind", "settings", "step", "pictures", "where", "blend", "method", "lr", "style_layers"]
+    ),
+    st.booleans(),
+)
+def test_a_foreign_recipe_is_read_or_refused_in_words(value, key, inside):
+    found = {"kind": "transfer"} | pair(RUN).recipe(4).as_dict()
+    found |= {"settings": found["settings"] | {key: value}} if inside else {key: value}
+    try:
+        recipe = Recipe.read(json.loads(json.dumps(found)))
+    except ValueError as error:
+        assert str(error)
+        return
+    assert 0 <= recipe.blend <= 1 and 0 <= recipe.detail <= 1 and len(recipe.styles) <= 2
+    assert reproduce.caption(recipe) and reproduce.python(recipe)
+    compile(reproduce.python(recipe), "snippet", "exec")
+
+
+@hypothesis_settings(deadline=None)
+@given(
+    st.sampled_from(["linear", "bn:0.7+poly:0.3", "gaussian(factor=0.5)", "energy"]),
+    st.floats(0.01, 100),
+    st.integers(64, 320),
+    st.sampled_from(["style", "luminance", "content"]),
+    st.sampled_from(["", "top"]),
+    st.floats(0, 1),
+)
+def test_a_link_brings_the_settings_back(method, gamma, size, colours, where, blend):
+    chosen = {"method": method, "gamma": gamma, "size": size, "colours": colours, "lr": 0.5}
+    settings = controls.DEFAULTS.replace(**chosen, style_layers=("relu1_1", "relu2_1"))
+    recipe = pair(settings, second=OTHER, where=where).recipe().blended(blend)
+    assert link.read("?" + link.write(recipe)) == (recipe, [])
+
+
+def test_a_foreign_link_is_cleaned_and_what_was_left_out_is_named():
+    recipe, notes = link.read("?style=glass&size=huge&gamma=-1&who=<b>&content=../etc&__theme=dark&seed=7")
+    assert recipe.styles == (named(OTHER),) and recipe.content == Named()
+    assert recipe.settings == controls.DEFAULTS.replace(seed=7)
+    assert [note.partition("=")[0] for note in notes] == ["size", "gamma", "who", "content"]
+    assert link.read("") == (Recipe(controls.DEFAULTS), [])
+
+
+def test_a_region_is_a_half_or_what_was_brushed():
+    first, second = masks.masks("right")
+    assert second[:, 32:].all() and not second[:, :32].any() and ((first + second) == 1).all()
+    text = "f" * 16 + "0" * (1024 - 16)  # the first row: 64 cells
+    assert masks.masks(text)[1].sum(1).tolist() == [64.0] + [0.0] * 63
+    assert masks.masks("") == ()
+    for foreign in ("middle", "F" * 1024, "0" * 1023, None, 5):
+        with pytest.raises(ValueError, match="region"):
+            masks.check(foreign)
+    with pytest.raises(ValueError, match="brush"):
+        masks.masks("0" * 1024)
+
+
+def test_a_second_style_goes_where_it_is_sent():
+    settings = nstlib.Settings(method="poly", size=64)
+    alone, other = (made(engine.Job(settings, str(CONTENT), path)).pixels for path in (str(STYLE), OTHER))
+    both = made(pair(settings, second=OTHER, where="right")).pixels
+
+    def near(a, b):
+        return np.abs(a.astype(float) - b).mean()
+
+    left, right = (slice(None), slice(0, 20)), (slice(None), slice(44, 64))
+    assert near(both[left], alone[left]) < near(both[left], other[left])
+    assert near(both[right], other[right]) < near(both[right], alone[right])
+
+
+def test_gamma_moves_one_pass_from_the_photograph_to_the_style():
+    strengths = [painter.strength(gamma) for gamma in (0.01, 0.1, 1, 10, 100)]
+    assert strengths == sorted(strengths) and 0 < strengths[0] < 0.6 and strengths[-1] > 0.99
+    photograph = np.asarray(files.as_large_as(str(CONTENT), 64, 48)).astype(float)
+    away = [
+        np.abs(made(pair(nstlib.Settings(method="poly", gamma=gamma, size=64))).pixels - photograph).mean()
+        for gamma in (0.01, 0.3, 10)
+    ]
+    assert away == sorted(away)
+
+
+def test_a_visit_keeps_its_last_results_and_no_more():
+    result = made(pair(nstlib.Settings(size=64)))
+    with gr.Blocks():
+        shown = canvas.build(result)
+    values = {shown.visit: (), shown.strength: 1.0}
+    for number in range(canvas.KEPT + 3):
+        one = dataclasses.replace(result, pixels=np.roll(result.pixels, number, 1))
+        values |= {shown.visit: shown.kept(one, values)[shown.visit]}
+    paths = [path for path, _ in values[shown.visit]]
+    assert len(paths) == canvas.KEPT == len(set(paths))
+    assert (opened(paths[0])[0] == one.pixels).all(), "the newest first"
+    assert all(str(files.CACHE) in path and path in shown.strip.temp_files for path in paths)
+
+
+def test_the_animation_is_short_and_ends_with_the_result(tmp_path):
+    film = Film()
+    for number in range(100):
+        film.add(np.full((30, 40, 3), number, np.uint8))
+    path = film.save(tmp_path / "film.webp", np.full((30, 40, 3), 200, np.uint8))
+    with Image.open(path) as file:
+        assert FRAMES / 2 < file.n_frames <= FRAMES + 1 and file.size == (40, 30)
+        file.seek(file.n_frames - 1)
+        assert abs(np.asarray(file.convert("RGB")).mean() - 200) < 3
+
+
+def test_a_preset_says_how_and_leaves_what_was_chosen(monkeypatch):
+    chosen = controls.DEFAULTS.replace(method="energy", gamma=5.0, size=128, colours="luminance", seed=9)
+    draft = presets.over("draft", chosen)
+    assert (str(draft.method), draft.gamma, draft.colours, draft.seed) == ("energy", 5.0, "luminance", 9)
+    assert (draft.iterations, draft.start) == (32, "content")
+    assert str(presets.over("gatys", chosen).method) == "gram", "which the preset is about"
+    monkeypatch.setattr(presets, "present", lambda encoder: encoder == "vgg19-slim")
+    assert presets.fitting("paper").encoder == "vgg19-slim"
+    assert presets.as_published("paper").encoder == "vgg19"
+    labels = {name: label for label, name in presets.choices()}
+    assert set(labels) == set(nstlib.PRESETS) and "needs a download" in labels["paper"]
+    assert "download" not in labels["polish"]
 
 
 def test_a_run_ends_when_its_time_is_up_and_keeps_its_picture():

@@ -63,13 +63,13 @@ class House(gr.Blocks):
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False
     ) -> list[Any]:
-        """As Gradio's, with files checked first. Pictures are handed on as paths, unopened: nstlib reads
-        them, whose messages name the file and say what to do."""
+        """As Gradio's, with files checked first. Pictures (and a dropped result) are handed on as paths,
+        unopened: nstlib reads them, whose messages name the file and say what to do."""
         inputs = [own_files(value) for value in inputs]
         pictures = {
             place: value["path"]
             for place, (block, value) in enumerate(zip(block_fn.inputs, inputs, strict=False))
-            if isinstance(block, gr.Image) and isinstance(value, dict) and "path" in value
+            if isinstance(block, gr.Image | gr.File) and isinstance(value, dict) and "path" in value
         }
         for value in (value for place, value in enumerate(inputs) if place not in pictures):
             _readable(value)

@@ -16,6 +16,7 @@ from demo.parts import method_controls, presets
 from demo.parts.encoders import LABELS, layer_names
 from demo.parts.method_controls import MethodControls
 from demo.runs.limits import LIMITS
+from demo.runs.recipes import DETAIL
 
 FIRST_METHOD = "poly"  # whose one pass is the most striking
 FEATURED = (
@@ -36,11 +37,12 @@ DEFAULTS = presets.fitting(presets.FIRST).replace(method=FIRST_METHOD)
 @dataclass(frozen=True)
 class Controls:
     """All components of the settings. by_name: one per field, but for the method's own group and the weights
-    of several styles (see styles.py)."""
+    of several styles (see second.py). detail: of the photograph's in one pass; no setting of a run."""
 
     method: MethodControls
     by_name: dict[str, gr.components.Component]
     preset: gr.Dropdown
+    detail: gr.Slider
 
     @property
     def inputs(self) -> set[gr.components.Component]:
@@ -101,17 +103,28 @@ def build() -> Controls:
             [("the style's", "style"), ("the photograph's", "luminance"), ("in between", "content")],
             value=DEFAULTS.colours,
             label="Colours",
-            min_width=110,
+            min_width=150,
             elem_id="colours",
         )
+    with gr.Row(elem_classes="nst-tight"):
         parts["style_scale"] = gr.Slider(
             0.25,
             4,
             value=1,
             step=0.05,
             label="Size of strokes",
-            min_width=130,
+            min_width=150,
             elem_id="style-scale",
+            buttons=[],
+        )
+        detail = gr.Slider(
+            0,
+            1,
+            value=DETAIL,
+            step=0.05,
+            label="Fine detail, in one pass",
+            min_width=150,
+            elem_id="detail",
             buttons=[],
         )
     preset = gr.Dropdown(
@@ -132,7 +145,7 @@ def build() -> Controls:
         for name in FIELDS:
             if name not in FEATURED:
                 parts[name] = _control(FIELDS[name])
-    controls = Controls(method, parts, preset)
+    controls = Controls(method, parts, preset, detail)
     _connect(controls, dice)
     return controls
 

@@ -19,9 +19,13 @@ def explain(error: BaseException, *files: str | None) -> str:
         return f"That is too much for this machine's memory: {error}."
     if "out of memory" in str(error).lower() or isinstance(error, MemoryError):
         return "That was too much for this machine's memory. Choose a smaller size and try again."
-    if isinstance(
-        error, nstlib.ImageError | nstlib.WeightsError | FileNotFoundError | ValueError | TypeError
-    ):
+    if isinstance(error, nstlib.WeightsError):
+        log.warning("weights: %s", error)  # with paths and addresses, for whoever runs the app
+        return (
+            "The weights of this encoder are not here, and could not be downloaded. Choose vgg19-slim under "
+            "More settings: it is built in."
+        )
+    if isinstance(error, nstlib.ImageError | FileNotFoundError | ValueError | TypeError):
         text, names = str(error), [Path(file).name for file in files if file]
         for file, name in zip(filter(None, files), names, strict=True):
             text = text.replace(file, name)

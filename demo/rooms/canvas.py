@@ -179,6 +179,7 @@ def build(first: Result) -> Canvas:
         strip=gr.Gallery(
             label="This visit: click one to have its settings back",
             columns=6,
+            fit_columns=False,
             height="auto",
             allow_preview=False,
             interactive=False,

@@ -20,7 +20,6 @@ from demo.runs.engine import Frame, Job, frames
 from demo.runs.film import Film
 from demo.runs.limits import LIMITS
 from demo.runs.painter import one_pass
-from demo.runs.recipes import DETAIL
 from demo.runs.results import Result
 
 ROOM = "stylize"
@@ -34,7 +33,6 @@ class Room:
     style: gr.Image
     second: Second
     controls: Controls
-    detail: gr.Slider
     canvas: Canvas
     tools: tools.Tools
     buttons: Buttons
@@ -44,7 +42,7 @@ class Room:
     @property
     def inputs(self) -> set[Any]:
         """What a picture depends on."""
-        return {self.content, self.style, self.detail, *self.second.inputs, *self.controls.inputs}
+        return {self.content, self.style, self.controls.detail, *self.second.inputs, *self.controls.inputs}
 
     def job(self, values: dict[Any, Any]) -> Job:
         """What the visitor asks for. Raises ValueError in words fit for a visitor."""
@@ -66,7 +64,7 @@ class Room:
             return {self.status: gr.skip()}
         try:
             start, job = time.perf_counter(), self.job(values)
-            recipe = job.recipe(detail=float(values[self.detail]))
+            recipe = job.recipe(detail=float(values[self.controls.detail]))
             if shown is not None and shown.wish == recipe.wish:
                 return {self.status: gr.skip()}
             pixels, library = one_pass(job, recipe.detail)
@@ -100,7 +98,7 @@ class Room:
     def _stream(self, job: Job, values: dict[Any, Any], request: gr.Request) -> Iterator[Update]:
         history, film = curves.History(job.settings.iterations), Film()
         before: Result | None = values[self.canvas.shown]
-        if before is not None and before.wish == job.recipe(detail=float(values[self.detail])).wish:
+        if before is not None and before.wish == job.recipe(detail=float(values[self.controls.detail])).wish:
             film.add(before.seen(1.0))
         shown: Frame | None = None
         stopped = False
@@ -132,7 +130,7 @@ class Room:
 
     def _result(self, job: Job, frame: Frame, values: dict[Any, Any]) -> Result:
         assert job.content and frame.pixels is not None
-        recipe = job.recipe(frame.index, float(values[self.detail]))
+        recipe = job.recipe(frame.index, float(values[self.controls.detail]))
         return Result(frame.pixels, recipe, frame.recipe, job.content, recipe.wish)
 
     def _finish(
@@ -165,17 +163,8 @@ def build(content: gr.Image, style: gr.Image, second: Second, controls: Controls
         with gr.Column(scale=3, min_width=220):
             status = gr.HTML(messages.note(messages.READY), elem_id="status", elem_classes="nst-statusbox")
     below = tools.build(canvas, content)
-    detail = gr.Slider(
-        0,
-        1,
-        value=DETAIL,
-        step=0.05,
-        label="Fine detail of the photograph, in one pass",
-        elem_id="detail",
-        buttons=[],
-    )
     curve = gr.HTML(curves.draw(None), elem_id="curve")
-    room = Room(content, style, second, controls, detail, canvas, below, buttons, status, curve)
+    room = Room(content, style, second, controls, canvas, below, buttons, status, curve)
     watched = room.inputs | canvas.inputs
     outputs = [*canvas.outputs, canvas.film, *canvas.keeping, curve]
     connect(buttons, ROOM, status, room.run, watched, outputs)

@@ -11,6 +11,7 @@ from demo.parts import reproduce
 from demo.rooms.canvas import Canvas, share
 from demo.rooms.room import QUIET, Update
 from demo.runs import files
+from demo.runs.limits import LIMITS
 from demo.runs.masks import masks
 from demo.runs.results import Result
 
@@ -27,11 +28,13 @@ class Tools:
     link: gr.Button
 
     def keep(self, values: dict[Any, Any]) -> Update:
+        check_room()
         result: Result | None = values[self.canvas.shown]
         return {self.canvas.visit: gr.skip()} if result is None else self.canvas.kept(result, values)
 
     def pinned(self, values: dict[Any, Any]) -> Update:
         """Keeps the result and puts it on the left of "Side by side"; pressed again, lets it go."""
+        check_room()
         canvas, update, path = self.canvas, {}, None
         result: Result | None = values[canvas.shown]
         if result is not None and not values[canvas.pinned]:
@@ -46,6 +49,7 @@ class Tools:
 
     def save(self, values: dict[Any, Any]) -> Iterator[Update]:
         """The result, as seen, to take home; our own file goes when Gradio has its copy."""
+        check_room()
         result: Result | None = values[self.canvas.shown]
         if result is not None:
             with files.outbox() as folder:
@@ -60,6 +64,13 @@ class Tools:
                 for name, mask in zip(reproduce.MASKS, masks(result.recipe.where), strict=True):
                     nstlib.save_image(mask.expand(3, -1, -1), folder / name)
                 yield {self.canvas.masks: [str(folder / name) for name in reproduce.MASKS]}
+
+
+def check_room() -> None:
+    """Raises gr.Error where uploads and results fill the disk space they may have."""
+    if files.stored() > LIMITS.store:
+        words = "There is no room for more files just now. Try again in an hour."
+        raise gr.Error(words, print_exception=False)
 
 
 def build(canvas: Canvas, content: gr.Image) -> Tools:

@@ -124,7 +124,7 @@ class Visit:
             **shown,
             room.content: path,
             room.style: styles[0][1],
-            room.detail: recipe.detail,
+            room.controls.detail: recipe.detail,
         }
         names = tuple(name for name, _ in styles[: 2 if second else 1])
         return replace(recipe, settings=settings, content=content, styles=names, where=where), update, missing
@@ -178,7 +178,10 @@ def build(room: Room, page: gr.Blocks) -> None:
     """Lays the box of snippets out and connects it all: what arrives, what is kept, what is dropped."""
     canvas = room.canvas
     drop = gr.File(
-        label="Drop a result PNG here: its settings come back", file_types=[".png"], height=96, elem_id="drop"
+        label="Drop a result PNG here: its settings come back",
+        file_types=[".png"],
+        height=110,
+        elem_id="drop",
     )
     tools.box(room.tools)
     visit = Visit(room, gr.State({}), drop, gr.Textbox(visible=False))

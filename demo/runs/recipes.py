@@ -95,7 +95,9 @@ class Recipe:
         if found.get("kind") not in ("transfer", "onepass") or not isinstance(found.get("settings"), dict):
             raise ValueError("its recipe is not of a style transfer made here")
         try:
-            settings = nstlib.Settings.from_dict(found["settings"])
+            there = {"dtype": "auto", "memory": "auto"}  # what was best on that machine
+            settings = nstlib.Settings.from_dict(found["settings"] | there)
+            _plain(settings)
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"its settings cannot be used: {error}") from error
         pictures = found.get("pictures")
@@ -112,6 +114,16 @@ class Recipe:
             _share(found.get("blend", 1.0)),
             int(min(max(_number(found.get("step", last)), 0), settings.iterations)),
         )
+
+
+def _plain(settings: nstlib.Settings) -> None:
+    """Raises ValueError where a list holds anything but what it should."""
+    numbers = (*settings.layer_weights, *settings.style_weights)
+    layers = (*settings.style_layers, *settings.content_layers)
+    if not all(isinstance(name, str) for name in layers) or not isinstance(settings.method, str):
+        raise ValueError("a layer or the method is no text")
+    if len(numbers) + len(layers) > 200 or not all(_number(number) >= 0 for number in numbers):
+        raise ValueError("a weight is negative, or there are too many")
 
 
 def _named(found: Any) -> Named:
