@@ -34,7 +34,9 @@ def describe(notebook: nbformat.NotebookNode) -> None:
     """Gives every figure its caption as alternative text, for exports to HTML."""
     for index, cell in enumerate(notebook.cells):
         cell.metadata.pop("alt", None)
-        if any(kind.startswith("image/") for output in cell.get("outputs", []) for kind in output.get("data", [])):
+        if any(
+            kind.startswith("image/") for output in cell.get("outputs", []) for kind in output.get("data", [])
+        ):
             cell.metadata["alt"] = caption(notebook, index)
             if not cell.metadata["alt"]:
                 print(f"  no caption below the figure of cell {index}: *Figure: …*, please", file=sys.stderr)

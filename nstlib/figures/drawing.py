@@ -138,17 +138,19 @@ def scatter(ax: Axes, points: Tensor, label: str = "", colour: str = COLOURS[0],
 
 
 def particle_flow(
-    flows: Mapping[str, Sequence[Tensor]], target: Tensor, *, columns: Sequence[str] = (), width: float = 2.7
+    flows: Mapping[str, Sequence[Tensor]], target: Tensor, *, columns: Sequence[str] = (), reach: float = 0.0
 ) -> Figure:
     """Snapshots of moving points, a row per flow: target grey, particles coloured. Returns the figure.
 
     flows: name → snapshots (2, M) in time order. target: (2, M'). columns: a title per snapshot.
+    reach: from the target's mean to the window's sides, to compare figures (0: as far as there are points).
     """
     count = max(len(frames) for frames in flows.values())
     everything = torch.cat([target, *(frame for frames in flows.values() for frame in frames)], dim=-1)
-    centre, reach = target.mean(-1), 1.1 * (everything - target.mean(-1, keepdim=True)).abs().quantile(0.995)
+    centre = target.mean(-1)
+    reach = reach or 1.1 * float((everything - centre[:, None]).abs().quantile(0.995))
     figure, axes = plt.subplots(
-        len(flows), count, figsize=(width * count, width * len(flows) + 0.4), squeeze=False
+        len(flows), count, figsize=(2.7 * count, 2.7 * len(flows) + 0.4), squeeze=False
     )
     for i, (name, frames) in enumerate(flows.items()):
         for j in range(count):
