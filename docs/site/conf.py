@@ -39,7 +39,8 @@ html_last_updated_fmt = None
 nb_execution_mode = "off"
 nb_merge_streams = True
 myst_enable_extensions = ["dollarmath", "amsmath"]
-myst_heading_anchors = 3suppress_warnings = ["myst.header"]  # the notebooks' constants stand under a small heading
+myst_heading_anchors = 3
+suppress_warnings = ["myst.header"]  # the notebooks' constants stand under a small heading
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
