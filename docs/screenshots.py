@@ -50,13 +50,12 @@ def app() -> Iterator[str]:
         process.wait()
 
 
-def opened(browser: Browser, url: str, size: str, theme: str) -> Page:
+def opened(browser: Browser, url: str) -> Page:
     """The page with its first result."""
-    width, height = SIZES[size]
+    width, height = SIZES["desktop"]
     page = browser.new_page(viewport={"width": width, "height": height}, reduced_motion="reduce")
     page.set_default_timeout(1000 * WAIT)
-    view = "&view=projector" if size == "projector" else ""
-    page.goto(f"{url}?__theme={theme}{view}")
+    page.goto(f"{url}?__theme=light")
     page.wait_for_selector("#result img")
     page.wait_for_timeout(3000)  # thumbnails
     return page
@@ -65,36 +64,40 @@ def opened(browser: Browser, url: str, size: str, theme: str) -> Page:
 def enter(page: Page, room: str) -> None:
     """A room, with something to see in it."""
     page.get_by_role("tab", name=room, exact=True).click()
-    for name, kind in (("Compare", "compare"), ("Look inside", "inside")):
-        if room == name:
-            if page.locator(f"#{kind}-start").is_visible():
-                page.locator(f"#{kind}-start").click()
-            page.wait_for_function(f"document.querySelector('#{kind}-status').innerText.includes('Done')")
-    page.wait_for_timeout(1500)
+    kind = {"Compare": "compare", "Look inside": "inside"}.get(room)
+    if kind:
+        page.locator(f"#{kind}-start").click()
+        page.wait_for_function(f"document.querySelector('#{kind}-status').innerText.includes('Done')")
+    page.wait_for_timeout(1000)
 
 
 def everything(browser: Browser, url: str, folder: Path) -> None:
-    """Every room in every size and theme."""
+    """Every room in every size and theme, from one page that changes its size."""
     folder.mkdir(parents=True, exist_ok=True)
-    for size, (width, height) in SIZES.items():
-        page = opened(browser, url, size, THEMES[0])
-        if size != "projector":  # small pictures: this is about the page
-            field = page.locator("#size input[type=number]")
-            field.fill("96")
-            field.press("Tab")
-        for room in ROOMS:
-            enter(page, room)
+    page = opened(browser, url)
+    field = page.locator("#size input[type=number]")
+    field.fill("96")  # small pictures: this is about the page
+    field.press("Tab")
+    for room in ROOMS:
+        enter(page, room)
+        for size, (width, height) in SIZES.items():
+            page.set_viewport_size({"width": width, "height": height})
+            if size == "projector":
+                page.locator("#projector").click()
             for theme in THEMES:
                 page.evaluate("theme => document.body.classList.toggle('dark', theme === 'dark')", theme)
-                name = f"{room.replace(' ', '-').lower()}-{size}-{theme}.png"
-                page.screenshot(path=folder / name, full_page=True)
-                print(folder / name, f"{width} × {height}")
-        page.close()
+                page.wait_for_timeout(600)
+                path = folder / f"{room.replace(' ', '-').lower()}-{size}-{theme}.png"
+                page.screenshot(path=path, full_page=True)
+                print(path, f"{width} × {height}", flush=True)
+        page.locator("#projector").click()
+        page.set_viewport_size(dict(zip(("width", "height"), SIZES["desktop"], strict=True)))
+    page.close()
 
 
 def cover(browser: Browser, url: str) -> None:
     """docs/app.png: a finished picture and its curves."""
-    page = opened(browser, url, "desktop", "light")
+    page = opened(browser, url)
     page.locator("#stylize-start").click()
     page.wait_for_function("document.querySelector('#status').innerText.includes('Done')")
     page.wait_for_timeout(2000)

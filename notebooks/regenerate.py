@@ -9,6 +9,7 @@ A notebook that fails is left as it was. Needs nbclient and ipykernel.
 
 import argparse
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -20,6 +21,25 @@ from nbclient.exceptions import CellExecutionError
 FOLDER = Path(__file__).resolve().parent
 LIMIT = 1_500_000  # bytes of one notebook with its outputs
 TIMEOUT = 3600  # seconds for one cell
+
+
+def caption(notebook: nbformat.NotebookNode, index: int) -> str:
+    """The paragraph *Figure: …* below a cell, as plain text; empty where there is none."""
+    below = notebook.cells[index + 1] if index + 1 < len(notebook.cells) else None
+    found = re.match(r"\*Figures?: (.+?)\*(?:\n|$)", below.source) if below else None
+    return found[1].replace("$", "").replace("*", "") if found else ""
+
+
+def describe(notebook: nbformat.NotebookNode) -> None:
+    """Gives every figure its caption as alternative text, for exports to HTML."""
+    for index, cell in enumerate(notebook.cells):
+        cell.metadata.pop("alt", None)
+        if any(
+            kind.startswith("image/") for output in cell.get("outputs", []) for kind in output.get("data", [])
+        ):
+            cell.metadata["alt"] = caption(notebook, index)
+            if not cell.metadata["alt"]:
+                print(f"  no caption below the figure of cell {index}: *Figure: …*, please", file=sys.stderr)
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
@@ -46,6 +66,7 @@ def regenerate(path: Path) -> None:
         resources={"metadata": {"path": str(path.parent)}},
     ).execute()
     clean(notebook)
+    describe(notebook)
     text = nbformat.writes(notebook) + "\n"  # type: ignore[no-untyped-call]
     part = path.with_suffix(".part")
     part.write_text(text, encoding="utf-8")

@@ -26,6 +26,7 @@ FOCUSED = """() => {
 def open_page(browser: Browser, width: int, height: int, query: str = "", **options: str) -> Page:  # noqa: F811
     opened = browser.new_page(viewport={"width": width, "height": height}, **options)
     opened.set_default_timeout(WAIT)
+    expect.set_options(timeout=WAIT)
     opened.goto(address() + query)
     expect(opened.locator("#result img")).to_be_visible()
     return opened
@@ -97,8 +98,8 @@ def test_the_methods_are_chosen_by_arrow_keys_with_a_visible_place(browser):  # 
     chosen.focus()
     before = chosen.get_attribute("value")
     page.keyboard.press("ArrowRight")
-    _, _, seen, _ = page.evaluate(FOCUSED)
-    assert seen and chosen.get_attribute("value") != before
+    expect(chosen).not_to_have_value(before)
+    assert page.evaluate(FOCUSED)[2], "its place is seen"
     field = page.locator("#preset input")
     field.focus()
     page.keyboard.press("ArrowDown")
@@ -142,7 +143,7 @@ def test_a_tile_opens_large_by_keys_and_goes_on_in_stylize(page):  # noqa: F811
     settings(page, size=64, iterations=3)
     enter(page, "Compare")
     page.locator("#compare-start").click()
-    expect(page.locator("#compare-status")).to_contain_text("Done in")
+    expect(page.locator("#compare-status")).to_contain_text("Done in", timeout=4 * WAIT)
     tiles = page.locator("#compare-grid button.frame")
     expect(tiles).to_have_count(6)
     tiles.nth(0).focus()
@@ -176,12 +177,12 @@ def test_the_clouds_move_by_themselves_and_follow_the_method(page):  # noqa: F81
     first = dots(page)
     page.wait_for_timeout(700)
     assert dots(page) != first
-    expect(page.locator("#clouds [data-play]")).to_have_text("Play", timeout=WAIT)
+    expect(page.locator("#clouds [data-play]")).to_have_text("Play")
     end, left = dots(page), page.locator("#clouds li b").all_inner_texts()
     page.get_by_label(NAMES["bn"]).check()
     expect(page.locator("#clouds svg")).to_have_attribute("aria-label", "A cloud of dots moves onto a cloud "
                                                           "of squares under the method bn")  # fmt: skip
-    expect(page.locator("#clouds [data-play]")).to_have_text("Play", timeout=WAIT)
+    expect(page.locator("#clouds [data-play]")).to_have_text("Play")
     assert dots(page) != end and page.locator("#clouds li b").all_inner_texts() != left
 
 

@@ -1,5 +1,6 @@
 """Figures that show distributions: what is drawn is what was given."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
@@ -56,3 +57,37 @@ def test_witness_maps_show_every_layer_of_every_step(content: Tensor, style: Ten
     assert figure.axes[1].images[0].get_clim() == figure.axes[4].images[0].get_clim()
     for layer in layers:  # a run makes deviations fade
         assert maps[1][layer].square().mean() < 0.7 * maps[0][layer].square().mean()
+
+
+def test_a_slider_is_the_figure_alone_where_nobody_slides() -> None:
+    drawn: list[tuple[float, str]] = []
+    figures.slide(lambda sigma, layer: drawn.append((sigma, layer)), sigma=(0.5, 2.0), layer=("relu1_1",))
+    assert drawn == [(0.5, "relu1_1")]
+    with pytest.raises(ValueError, match="none for sigma"):
+        figures.slide(lambda sigma: None, sigma=())
+
+
+def test_a_slider_redraws_where_somebody_slides(monkeypatch: pytest.MonkeyPatch) -> None:
+    ipywidgets = pytest.importorskip("ipywidgets")
+    made: list[ipywidgets.SelectionSlider] = []
+
+    def interact(draw: Callable[..., object], **sliders: ipywidgets.SelectionSlider) -> None:
+        made.extend(sliders.values())
+        draw(**{name: slider.value for name, slider in sliders.items()})
+        for name, slider in sliders.items():
+            slider.observe(lambda change, name=name: draw(**{name: change["new"]}), "value")
+
+    class Kernel:
+        _allow_stdin = True
+
+    class Shell:
+        kernel = Kernel()
+
+    monkeypatch.setattr(ipywidgets, "interact", interact)
+    monkeypatch.setattr("IPython.core.getipython.get_ipython", Shell)
+    drawn: list[float] = []
+    figures.slide(lambda sigma: drawn.append(sigma), sigma=(0.5, 2.0, 0.1))
+    (slider,) = made
+    assert list(slider.options) == [0.1, 0.5, 2.0]
+    slider.value = 2.0
+    assert drawn == [0.5, 2.0]

@@ -41,7 +41,13 @@
     picture.dataset.named = "";
   });
 
-  const look = () => { standOnTheOther(); name(); };
+  // Gradio gives every radio button a name of its own: with one for all, arrow keys choose, and Tab leaves.
+  const group = () => document.querySelectorAll('.block[id] input[type="radio"]').forEach((one) => {
+    const { id } = one.closest(".block");
+    if (one.name !== id) one.name = id;
+  });
+
+  const look = () => { standOnTheOther(); name(); group(); };
   new MutationObserver(look).observe(root, {
     subtree: true, childList: true, attributes: true, attributeFilter: ["class", "style", "src"],
   });

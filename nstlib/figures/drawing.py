@@ -1,16 +1,14 @@
-"""Figures for notebooks and papers: picture grids, curves, matrices, particle flows, witness maps.
+"""Figures that stand still: picture grids, curves, matrices, particle flows, witness maps.
 
-The only module that knows matplotlib, which is why nothing else imports it. Each helper draws and returns
-the figure or axes; showing or saving is the caller's. Type is large enough for a projector (`setup`).
+Each helper draws and returns the figure or axes; showing or saving is the caller's. Type is large enough for
+a projector (`setup`).
 """
 
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import torch
-from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 from torch import Tensor
@@ -140,17 +138,19 @@ def scatter(ax: Axes, points: Tensor, label: str = "", colour: str = COLOURS[0],
 
 
 def particle_flow(
-    flows: Mapping[str, Sequence[Tensor]], target: Tensor, *, columns: Sequence[str] = (), width: float = 2.7
+    flows: Mapping[str, Sequence[Tensor]], target: Tensor, *, columns: Sequence[str] = (), reach: float = 0.0
 ) -> Figure:
     """Snapshots of moving points, a row per flow: target grey, particles coloured. Returns the figure.
 
     flows: name → snapshots (2, M) in time order. target: (2, M'). columns: a title per snapshot.
+    reach: from the target's mean to the window's sides, to compare figures (0: as far as there are points).
     """
     count = max(len(frames) for frames in flows.values())
     everything = torch.cat([target, *(frame for frames in flows.values() for frame in frames)], dim=-1)
-    centre, reach = target.mean(-1), 1.1 * (everything - target.mean(-1, keepdim=True)).abs().quantile(0.995)
+    centre = target.mean(-1)
+    reach = reach or 1.1 * float((everything - centre[:, None]).abs().quantile(0.995))
     figure, axes = plt.subplots(
-        len(flows), count, figsize=(width * count, width * len(flows) + 0.4), squeeze=False
+        len(flows), count, figsize=(2.7 * count, 2.7 * len(flows) + 0.4), squeeze=False
     )
     for i, (name, frames) in enumerate(flows.items()):
         for j in range(count):
@@ -201,45 +201,3 @@ def witness_maps(
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
     return figure
-
-
-def projected(frames: Sequence[Tensor], S: Tensor, points: int = 400) -> tuple[list[Tensor], Tensor]:
-    """Features seen along the style's two widest directions: frames (N, M) and S (N, M') → (2, ·) each.
-
-    At most `points` positions of each, evenly taken, the same in every frame.
-    """
-
-    def some(X: Tensor) -> Tensor:
-        chosen = torch.linspace(0, X.shape[1] - 1, min(points, X.shape[1])).long()
-        return X.detach().double().cpu()[:, chosen]
-
-    whole = S.detach().double().cpu()
-    centre = whole.mean(1, keepdim=True)
-    _, vectors = torch.linalg.eigh((whole - centre) @ (whole - centre).mT)
-    axes = vectors[:, -2:].mT.flip(0)  # (2, N), the widest first
-    return [axes @ (some(F) - centre) for F in frames], axes @ (some(S) - centre)
-
-
-def animation(
-    frames: Sequence[Tensor], target: Tensor, *, interval: int = 120, title: str = ""
-) -> FuncAnimation:
-    """Points (2, M) on their way to a target (2, M'), frame by frame. `.save("flow.gif")` keeps it.
-
-    interval: milliseconds a frame.
-    """
-    figure, ax = plt.subplots(figsize=(4.2, 4.2))
-    everything = torch.cat([target, *frames], 1)
-    low, high = everything.quantile(0.005, dim=1), everything.quantile(0.995, dim=1)
-    margin = 0.1 * (high - low)
-    ax.set(xticks=[], yticks=[], title=title)
-    ax.set_xlim(float(low[0] - margin[0]), float(high[0] + margin[0]))
-    ax.set_ylim(float(low[1] - margin[1]), float(high[1] + margin[1]))
-    scatter(ax, target, colour=TARGET)
-    x, y = frames[0].tolist()
-    moving = ax.scatter(x, y, s=14, color=COLOURS[0], alpha=0.75, linewidths=0)
-
-    def draw(index: int) -> tuple[PathCollection]:
-        moving.set_offsets(frames[index].mT.numpy())
-        return (moving,)
-
-    return FuncAnimation(figure, draw, frames=len(frames), interval=interval, blit=True)
