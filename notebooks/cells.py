@@ -1,4 +1,4 @@
-"""The notebooks' code as plain Python, cell by cell: to try other answers, other mathematics, students' copies.
+"""The notebooks' code, cell by cell: to try other answers, other mathematics, and for students' copies.
 
 code(name)            the code cells of a notebook, in order, without IPython's magics
 reads, writes         the global names a cell needs, and those it makes

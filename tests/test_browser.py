@@ -217,6 +217,7 @@ def test_a_second_style_is_mixed_placed_and_brushed(page):
     seen = source(page)
     page.get_by_label("Where I brush").check()
     expect(page.locator("#status")).to_contain_text("Brush on the picture")
+    page.locator("#brush canvas").scroll_into_view_if_needed()
     box = page.locator("#brush canvas").bounding_box()
     page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + box["height"] / 2)
     page.mouse.down()

@@ -39,7 +39,11 @@ class Visit:
 
     @property
     def inputs(self) -> set[Any]:
-        return {self.known, *self.room.inputs, *self.room.canvas.inputs}
+        return {self.known, *self.pictures, *self.room.canvas.inputs}
+
+    @property
+    def pictures(self) -> list[gr.Image]:
+        return [self.room.content, self.room.style, self.room.second.picture]
 
     @property
     def outputs(self) -> list[Any]:
@@ -52,8 +56,8 @@ class Visit:
 
     def remember(self, values: dict[Any, Any]) -> dict[str, str]:
         """The pictures now chosen and those before, the newest last."""
-        room, known = self.room, dict(values[self.known])
-        for path in filter(None, (values[part] for part in (room.content, room.style, room.second.picture))):
+        known = dict(values[self.known])
+        for path in filter(None, (values[part] for part in self.pictures)):
             digest = named(path).sha256
             known.pop(digest, None)
             known[digest] = path
@@ -109,8 +113,8 @@ class Visit:
                 missing.append(f"Its picture {Path(picture.name).name} is not here: choose it again.")
             return (named(values[part]) if values[part] else picture), values[part]
 
-        parts = (room.content, room.style, room.second.picture)
-        pairs = [found(p, part) for p, part in zip((recipe.content, *recipe.styles), parts, strict=False)]
+        wanted = (recipe.content, *recipe.styles)
+        pairs = [found(picture, part) for picture, part in zip(wanted, self.pictures, strict=False)]
         (content, path), *styles = pairs
         second = styles[1][1] if len(styles) > 1 else None
         settings = recipe.settings
@@ -188,9 +192,10 @@ def build(room: Room, page: gr.Blocks) -> None:
     quiet: dict[str, Any] = QUIET | {"inputs": visit.inputs}
     canvas.strip.select(visit.selected, outputs=visit.outputs, **quiet)
     drop.upload(visit.dropped, outputs=visit.outputs, **(quiet | {"inputs": {drop, *visit.inputs}}))
-    for picture in (room.content, room.style, room.second.picture):
-        picture.change(lambda values: visit.remember(values), outputs=visit.known, **quiet)
-    room.tools.link.click(visit.link, outputs=[visit.query, room.status], **quiet).then(
+    seen: dict[str, Any] = QUIET | {"inputs": {visit.known, *visit.pictures}}
+    for picture in visit.pictures:
+        picture.change(visit.remember, outputs=visit.known, **seen)
+    room.tools.link.click(visit.link, canvas.inputs, [visit.query, room.status], **QUIET).then(
         None, visit.query, js=COPY, api_visibility="private"
     )
     # an event that takes a set of components gets them in the order they were made: the query is the last

@@ -18,7 +18,7 @@ import pytest
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 sys.path.insert(0, str(NOTEBOOKS))
 
-import cells
+import cells  # noqa: E402
 
 ANSWERS = {
     path.stem: tomllib.loads(path.read_text("utf-8")) for path in (NOTEBOOKS / "answers").glob("*.toml")
