@@ -20,7 +20,7 @@ const draw = () => {
 };
 const tick = (now) => {
   if (!playing) return;
-  frame = Math.min(frame + (Math.min(now - last, 100) / 1000 / SECONDS) * (flow.frames.length - 1), flow.frames.length - 1);
+  frame = Math.min(frame + (Math.min(Math.max(now - last, 0), 100) / 1000 / SECONDS) * (flow.frames.length - 1), flow.frames.length - 1);
   last = now;
   playing = frame < flow.frames.length - 1;
   draw();

@@ -28,14 +28,13 @@
     next?.focus();
   };
 
-  // A list of choices closes when its field is left by Tab.
+  // A list of choices closes when its field is left by Tab: Gradio takes that key for a letter, and opens it.
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Tab" || event.target.getAttribute("role") !== "listbox") return;
-    event.target.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
+    if (event.key === "Tab" && event.target.getAttribute("role") === "combobox") event.stopPropagation();
   }, true);
 
   // Gradio gives example thumbnails no name: say what each shows.
-  const name = () => document.querySelectorAll('[id$="-examples"] .gallery-item img:not([data-named])').forEach((picture) => {
+  const name = () => document.querySelectorAll('[id$="-examples"] .gallery-item img[src]:not([data-named])').forEach((picture) => {
     const file = decodeURIComponent(picture.src).split("/").pop().replace(/\.\w+$/, "");
     picture.alt = "Example: " + file.replaceAll("_", " ");
     picture.dataset.named = "";
