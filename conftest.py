@@ -1,8 +1,8 @@
 """Settings for checking the notebooks with `pytest --nbval notebooks`; plain tests are left alone.
 
 Outputs are compared strictly, except what cannot be equal on two machines: pictures (nbval's own rule),
-warnings on stderr, HTML, figure sizes, addresses of objects and numbers printed after the sign ≈ (an assert in
-the same cell says what of them holds).
+warnings on stderr, HTML, figure sizes, addresses of objects and numbers printed after the sign ≈ (an assert
+in the same cell says what of them holds).
 """
 
 import os

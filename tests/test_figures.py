@@ -56,3 +56,12 @@ def test_witness_maps_show_every_layer_of_every_step(content: Tensor, style: Ten
     assert figure.axes[1].images[0].get_clim() == figure.axes[4].images[0].get_clim()
     for layer in layers:  # a run makes deviations fade
         assert maps[1][layer].square().mean() < 0.7 * maps[0][layer].square().mean()
+
+
+def test_flows_with_one_reach_share_a_window() -> None:
+    target = features(2, 40, 1)
+    near, far = ({"flow": [size * features(2, 30, 2)]} for size in (1, 9))
+    windows = [figures.particle_flow(flow, target, reach=5.0).axes[0].get_xlim() for flow in (near, far)]
+    assert windows[0] == windows[1] and windows[0][1] - windows[0][0] == pytest.approx(10)
+    free = [figures.particle_flow(flow, target).axes[0].get_xlim() for flow in (near, far)]
+    assert free[1][1] - free[1][0] > 3 * (free[0][1] - free[0][0])
