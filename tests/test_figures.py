@@ -91,3 +91,12 @@ def test_a_slider_redraws_where_somebody_slides(monkeypatch: pytest.MonkeyPatch)
     assert list(slider.options) == [0.1, 0.5, 2.0]
     slider.value = 2.0
     assert drawn == [0.5, 2.0]
+
+
+def test_flows_with_one_reach_share_a_window() -> None:
+    target = features(2, 40, 1)
+    near, far = ({"flow": [size * features(2, 30, 2)]} for size in (1, 9))
+    windows = [figures.particle_flow(flow, target, reach=5.0).axes[0].get_xlim() for flow in (near, far)]
+    assert windows[0] == windows[1] and windows[0][1] - windows[0][0] == pytest.approx(10)
+    free = [figures.particle_flow(flow, target).axes[0].get_xlim() for flow in (near, far)]
+    assert free[1][1] - free[1][0] > 3 * (free[0][1] - free[0][0])

@@ -24,7 +24,7 @@ log = logging.getLogger("nstlib.app")
 NOT_OURS = "This file was not uploaded here. Choose it again."
 NO_ADDRESS = "An address is not fetched here: download the picture and send the file."
 NOBODY = "Nobody waits for this run."
-LISTEN_SECONDS = 5.0  # after which a run whose visitor has not asked for its answers is dropped
+LISTEN_SECONDS = 10.0  # after which a run whose visitor has not asked for its answers is dropped
 DEEPEST = 12  # levels of lists and dictionaries in a value
 FILE_KEYS = {"path", "url"}
 

@@ -1,0 +1,69 @@
+"""The stored notebooks: captions as alternative text, numbers for truth values, sizes, short cells."""
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+sys.path.insert(0, str(NOTEBOOKS))
+
+import cells  # noqa: E402
+import regenerate  # noqa: E402
+
+
+@pytest.fixture(params=cells.names())
+def notebook(request: pytest.FixtureRequest) -> nbformat.NotebookNode:
+    return nbformat.read(NOTEBOOKS / f"{request.param}.ipynb", as_version=4)
+
+
+def has_picture(cell: nbformat.NotebookNode) -> bool:
+    return any(
+        kind.startswith("image/") for output in cell.get("outputs", []) for kind in output.get("data", {})
+    )
+
+
+def test_every_figure_is_described_by_its_caption(notebook: nbformat.NotebookNode) -> None:
+    for index, cell in enumerate(notebook.cells):
+        if has_picture(cell):
+            caption = regenerate.caption(notebook, index)
+            assert caption, f"cell {index}: no *Figure: …* below it"
+            assert cell.metadata["alt"] == caption, f"cell {index}: run notebooks/regenerate.py"
+
+
+def test_an_export_describes_every_figure(notebook: nbformat.NotebookNode) -> None:
+    from nbconvert import HTMLExporter
+
+    page, _ = HTMLExporter(template_name="classic").from_notebook_node(notebook)  # "lab" reads no alt
+    assert "No description has been provided" not in page
+    alts = re.findall(r'<img alt="([^"]*)"', page)
+    assert sum(len(alt) > 20 for alt in alts) >= sum(map(has_picture, notebook.cells))
+
+
+def test_captions_are_read_as_plain_text() -> None:
+    made = nbformat.v4
+    figure, words = made.new_code_cell("draw()"), made.new_markdown_cell("*Figure: $N$ points.*\n\nMore.")
+    notebook = made.new_notebook(cells=[figure, words, made.new_code_cell("draw()")])
+    assert [regenerate.caption(notebook, index) for index in range(3)] == ["N points.", "", ""]
+
+
+def test_outputs_are_numbers_not_truth_values(notebook: nbformat.NotebookNode) -> None:
+    for index, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", []):
+            found = re.search(r"\b(True|False)\b", output.get("text", ""))
+            assert not found, f"cell {index} prints {output['text']!r}: print the numbers, assert the claim"
+
+
+def test_files_and_cells_are_small(notebook: nbformat.NotebookNode) -> None:
+    assert len(nbformat.writes(notebook).encode()) < regenerate.LIMIT
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code":
+            lines = len([line for line in cell.source.splitlines() if line.strip()])
+            assert lines <= 36, f"cell {index} has {lines} lines: split it"
+
+
+def test_the_course_names_its_sources_and_answers(notebook: nbformat.NotebookNode) -> None:
+    words = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert "IJCAI 2017" in words and "## Summary" in words and "## Exercises" in words
