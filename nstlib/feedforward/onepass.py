@@ -29,6 +29,7 @@ from nstlib.version import surroundings
 
 DETAIL = 1.0
 LEVELS_OF_SIZE = 2
+REACH = 0.04  # of the clean-up (synthesis/pixels.py): half of a run's, whose terms saw the colours before
 PALETTE_SIDE = 96  # px of a style at which its colours are read
 TINY = 1e-12
 
@@ -170,7 +171,7 @@ def onepass(
     assert x is not None
     if palette * strength:
         used = [s for s, share in zip(pictures, style_weights or [1.0] * len(pictures), strict=True) if share]
-        x = cleaned(x, _colours(used, masks, x), palette * strength)
+        x = cleaned(x, _colours(used, masks, x), palette * strength, REACH)
     if colours == "luminance":
         x = with_chroma(x, photograph)
     made = recipe(painter.encoder, styles[0].method, strength, detail, levels)

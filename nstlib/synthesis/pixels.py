@@ -19,7 +19,7 @@ from nstlib.alignment.wasserstein import Wasserstein
 from nstlib.synthesis.objective import Features, StyleTerm
 
 PIXELS, GRAIN = "pixels", "grain"
-KNEE, REACH = 0.04, 0.08  # RGB distances to the nearest colour: where pulling in starts, where it ends
+REACH = 0.08  # RGB distance to the nearest colour, to which strays are brought; from half of it on they move
 
 
 PALETTE = Palette()
@@ -54,14 +54,16 @@ def terms(
     )
 
 
-def cleaned(image: Tensor, regions: list[tuple[Summary, Tensor | None]], strength: float) -> Tensor:
+def cleaned(
+    image: Tensor, regions: list[tuple[Summary, Tensor | None]], strength: float, reach: float = REACH
+) -> Tensor:
     """The picture (1, 3, H, W) with its last strays brought to the style's colours, as far as `strength`
-    (1: within REACH of one; 0.1: within ten times that) says. regions: the palette's summary, and where, a
+    (1: within `reach` of one; 0.1: within ten times that) says. regions: the palette's summary, and where, a
     mask (1, 1, …) of any size, or None for everywhere; where no region is, nothing changes."""
     moved, total = torch.zeros_like(image), torch.zeros_like(image[:, :1])
     for summary, mask in regions:
-        wide = 1 / min(1.0, max(strength, 1e-6))
-        within = confined(image.flatten(2), summary, KNEE * wide, REACH * wide).view(image.shape)
+        wide = reach / min(1.0, max(strength, 1e-6))
+        within = confined(image.flatten(2), summary, wide / 2, wide).view(image.shape)
         if mask is None:
             return within.clamp(0, 1)
         mask = interpolate(mask, image.shape[2:], mode="area")
