@@ -37,7 +37,7 @@ def test_most_of_the_discrepancy_is_gone(method: str, photograph: Tensor, waves:
     picture = nstlib.onepass(photograph, waves, method)
     left = shares_left(photograph, waves, picture, "bn" if "+" in method else method)
     assert picture.shape == photograph.shape and 0 <= picture.min() and picture.max() <= 1
-    assert sum(left[:4]) / 4 < 0.6
+    assert sum(left[:4]) / 4 < (0.7 if method == "linear" else 0.5)  # the clean-up of colours moves means
 
 
 def test_the_content_stays_recognisable(photograph: Tensor, waves: Tensor) -> None:
