@@ -1,11 +1,12 @@
 """One pass against the optimisation: time, memory, what is left of each discrepancy, colours, content.
 
-    python benchmarks/onepass.py [--part time left picture networks] [--contents FILE…] [--styles FILE…]
+    python benchmarks/onepass.py [--part time left picture networks sheet] [--contents FILE…] [--styles FILE…]
 
 time      seconds of whole calls, also as shares of a plain VGG-19 step (forward and backward, float32)
 left      of each method's own discrepancy, the picture's over the photograph's, at relu1_1 … relu5_1
 picture   distance of colours to the style's, and the content's error, beside those of an optimised picture
 networks  the objective of a one-style network's picture over that of 300 steps
+sheet     a picture of every method's one pass on pairs of contents and styles, only if asked for (--sheet FILE)
 """
 
 import argparse
@@ -127,6 +128,18 @@ def objective_of_networks(contents: list[Path], size: int) -> None:
             )
 
 
+def sheet(contents: list[Path], styles: list[Path], size: int, path: Path) -> None:
+    from nstlib import figures
+
+    figures.setup()
+    rows = []
+    for c, s in zip(contents, styles, strict=False):
+        content, style = nstlib.load_image(c, size), nstlib.load_image(s, size)
+        rows.append([content, style, *(nstlib.onepass(content, style, method) for method in METHODS)])
+    figure = figures.image_grid(rows, columns=["photograph", "style", *METHODS], width=2.2)
+    figure.savefig(path, dpi=110, pil_kwargs={"quality": 85})
+
+
 def main() -> None:
     parts = ("time", "left", "picture", "networks")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -134,7 +147,8 @@ def main() -> None:
         "--contents", nargs="+", type=Path, default=sorted((EXAMPLES / "contents").glob("*.jpg"))
     )
     parser.add_argument("--styles", nargs="+", type=Path, default=sorted((EXAMPLES / "styles").glob("*.jpg")))
-    parser.add_argument("--part", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--part", nargs="+", choices=(*parts, "sheet"), default=parts)
+    parser.add_argument("--sheet", type=Path, default=Path("onepass.jpg"), help="where the sheet goes")
     parser.add_argument("--size", type=int, default=512)
     args = parser.parse_args()
     if "time" in args.part:
@@ -146,6 +160,8 @@ def main() -> None:
         colours_and_content(args.contents, args.styles, args.size)
     if "networks" in args.part:
         objective_of_networks(args.contents, args.size)
+    if "sheet" in args.part:
+        sheet(args.contents, args.styles, args.size, args.sheet)
 
 
 if __name__ == "__main__":

@@ -174,6 +174,8 @@ def _resolve(
         if settings not in PRESETS:
             raise ValueError(f"unknown preset {settings!r}; presets are {', '.join(PRESETS)}")
         settings = PRESETS[settings]
+    if not torch.is_grad_enabled():
+        raise ValueError("a run descends along gradients: call it outside torch.no_grad() or inference_mode()")
     settings = settings.replace(**changes)
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder or settings.encoder, pooling=settings.pooling, dtype=settings.dtype)
