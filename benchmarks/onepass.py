@@ -6,7 +6,7 @@ time      seconds of whole calls, also as shares of a plain VGG-19 step (forward
 left      of each method's own discrepancy, the picture's over the photograph's, at relu1_1 … relu5_1
 picture   distance of colours to the style's, and the content's error, beside those of an optimised picture
 networks  the objective of a one-style network's picture over that of 300 steps
-sheet     a picture of every method's one pass on pairs of contents and styles, only if asked for (--sheet FILE)
+sheet     a picture of every method's one pass on pairs of contents and styles, where asked for
 """
 
 import argparse

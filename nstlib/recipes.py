@@ -175,7 +175,7 @@ def _resolve(
             raise ValueError(f"unknown preset {settings!r}; presets are {', '.join(PRESETS)}")
         settings = PRESETS[settings]
     if not torch.is_grad_enabled():
-        raise ValueError("a run descends along gradients: call it outside torch.no_grad() or inference_mode()")
+        raise ValueError("a run needs gradients: call it outside torch.no_grad() and inference_mode()")
     settings = settings.replace(**changes)
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder or settings.encoder, pooling=settings.pooling, dtype=settings.dtype)
