@@ -197,6 +197,7 @@ def test_who_asked_for_less_motion_sees_the_end_and_may_still_play(browser):  # 
     play.focus()
     page.keyboard.press("Enter")
     expect(play).to_have_text("Pause")
+    page.wait_for_timeout(500)
     page.keyboard.press("Enter")
     expect(play).to_have_text("Play")
     held = dots(page)

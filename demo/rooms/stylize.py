@@ -60,7 +60,8 @@ class Room:
     def follow(self, values: dict[Any, Any], request: gr.Request) -> Update:
         """One pass, if what is asked for is not what is shown, and no run is being watched."""
         shown: Result | None = values[self.canvas.shown]
-        if DESK.running(request.session_hash, ROOM):
+        missing = messages.missing(values[self.content], values[self.style])
+        if missing or DESK.running(request.session_hash, ROOM):  # why a picture was refused stays to be read
             return {self.status: gr.skip()}
         try:
             start, job = time.perf_counter(), self.job(values)
