@@ -169,9 +169,10 @@ def onepass(
         picture = painter(painter.see(whole), styles, strength, detail)
         x, before = picture[..., : start.shape[2], : start.shape[3]].contiguous(), target
     assert x is not None
-    if palette * strength:
+    firm = palette * strength ** len(LEVELS)  # what is left of the photograph keeps its colours
+    if firm:
         used = [s for s, share in zip(pictures, style_weights or [1.0] * len(pictures), strict=True) if share]
-        x = cleaned(x, _colours(used, masks, x), palette * strength, REACH)
+        x = cleaned(x, _colours(used, masks, x), firm, REACH)
     if colours == "luminance":
         x = with_chroma(x, photograph)
     made = recipe(painter.encoder, styles[0].method, strength, detail, levels)

@@ -1,6 +1,6 @@
 """Copies of the notebooks without the answers to their exercises, for students.
 
-    python notebooks/student.py FOLDER
+    python notebooks/handouts.py FOLDER
 
 In each exercise the answer (`ours` in notebooks/answers) gives way to `...`, notes on it and its output are
 dropped; everything else stays. The notebooks themselves, with their answers, are the solutions.

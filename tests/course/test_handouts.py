@@ -11,12 +11,12 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 sys.path.insert(0, str(NOTEBOOKS))
 
 import cells  # noqa: E402
-import student  # noqa: E402
+import handouts  # noqa: E402
 
 
 @pytest.mark.parametrize("name", cells.names())
 def test_a_copy_holds_no_answer_and_is_python(name: str) -> None:
-    copy = student.without_answers(name)
+    copy = handouts.without_answers(name)
     open_ones = [cell for cell in copy.cells if cell.cell_type == "code" and cells.MARK in cell.source]
     answers = tomllib.loads((NOTEBOOKS / "answers" / f"{name[:2]}.toml").read_text("utf-8"))["exercise"]
     assert len(open_ones) == len(answers)
@@ -37,4 +37,4 @@ def test_an_answer_that_has_moved_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
     (tmp_path / "answers" / "03.toml").write_bytes((NOTEBOOKS / "answers" / "03.toml").read_bytes())
     monkeypatch.setattr(cells, "FOLDER", tmp_path)
     with pytest.raises(ValueError, match="exercise 1"):
-        student.without_answers("03_gram_is_mmd")
+        handouts.without_answers("03_gram_is_mmd")
