@@ -34,16 +34,19 @@ class Crops:
     def random(self, high: int) -> int:
         return int(torch.randint(high, (), generator=self.generator))
 
+    def crop(self) -> Tensor:
+        """A place of a training image by lot, (3, size, size) bytes, half of them mirrored."""
+        image = self.train[self.random(len(self.train))]
+        top = self.random(image.shape[1] - self.size + 1)
+        left = self.random(image.shape[2] - self.size + 1)
+        crop = image[:, top : top + self.size, left : left + self.size]
+        return crop.flip(-1) if self.random(2) else crop
+
     def batch(self, count: int) -> Tensor:
         """Training crops, half of them mirrored, one in six noisy: optimisation starts from noise."""
         crops = []
         for i in range(count):
-            image = self.train[self.random(len(self.train))]
-            top = self.random(image.shape[1] - self.size + 1)
-            left = self.random(image.shape[2] - self.size + 1)
-            crop = image[:, top : top + self.size, left : left + self.size].float() / 255
-            if self.random(2):
-                crop = crop.flip(-1)
+            crop = self.crop().float() / 255
             if i % 6 == 5:
                 sigma = 0.3 * torch.rand((), generator=self.generator)
                 crop = crop + sigma * torch.randn(crop.shape, generator=self.generator)

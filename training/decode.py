@@ -43,14 +43,7 @@ class Pictures(Crops):
         return torch.rand(shape, generator=self.noise, device=self.device)
 
     def batch(self, count: int) -> Tensor:
-        crops = []
-        for _ in range(count):
-            image = self.train[self.random(len(self.train))]
-            top = self.random(image.shape[1] - self.size + 1)
-            left = self.random(image.shape[2] - self.size + 1)
-            crop = image[:, top : top + self.size, left : left + self.size]
-            crops.append(crop.flip(-1) if self.random(2) else crop)
-        x = torch.stack(crops).float() / 255
+        x = torch.stack([self.crop() for _ in range(count)]).float() / 255
         changed = round(RECOLOURED * count)
         x = torch.cat([self.recoloured(x[:changed]), x[changed:]]) if changed else x
         return x.roll(self.random(count), 0)

@@ -12,6 +12,7 @@ from demo.runs.recipes import Recipe
 
 PASSED = ("palette", "colours", "style_scale", "style_weights")  # the settings that one pass knows, too
 MASKS = ("mask-1.png", "mask-2.png")
+COLOURS = {"style": "", "luminance": "the photograph's colours", "content": "both colours"}
 
 
 def caption(recipe: Recipe) -> str:
@@ -25,11 +26,7 @@ def caption(recipe: Recipe) -> str:
         str(s.method),
         f"γ {s.gamma:.3g}",
         f"{s.size} px",
-        ""
-        if s.colours == "style"
-        else "the photograph's colours"
-        if s.colours == "luminance"
-        else "both colours",
+        COLOURS[s.colours],
         "" if s.style_scale == 1 else f"strokes × {s.style_scale:g}",
         how(recipe),
         "" if recipe.blend == 1 else f"strength {round(100 * recipe.blend)} %",
@@ -107,9 +104,9 @@ def command(recipe: Recipe) -> str:
     if 0 < recipe.step < recipe.settings.iterations:
         notes.append(f"press Ctrl-C at step {recipe.step}")
     if recipe.blend != 1:
-        notes.append(f"lay it over the photograph at {round(100 * recipe.blend)} %, as the Python does")
+        notes.append(f"then lay it over the photograph at {round(100 * recipe.blend)} %, as the Python does")
     return shlex.join(parts + (["--mask", *MASKS] if recipe.where else [])) + "".join(
-        f"\n# then {note}" if "lay" in note else f"\n# {note}" for note in notes
+        f"\n# {note}" for note in notes
     )
 
 

@@ -21,20 +21,22 @@ class Film:
 
     def add(self, pixels: Pixels) -> None:
         if self._seen % self._stride == 0:
-            frame = Image.fromarray(np.ascontiguousarray(pixels))
-            frame.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-            self._frames.append(frame)
+            self._frames.append(_small(pixels))
         self._seen += 1
         if len(self._frames) > FRAMES:
             self._frames, self._stride = self._frames[::2], 2 * self._stride
 
     def save(self, path: Path, last: Pixels) -> str:
         """Writes an animated WebP that lingers on `last`; returns the path as text."""
-        film = Film()
-        film.add(last)
-        frames = [*self._frames, *film._frames]
+        frames = [*self._frames, _small(last)]
         size = frames[-1].size
         frames = [frame if frame.size == size else frame.resize(size) for frame in frames]
         waits = [EACH] * (len(frames) - 1) + [LAST]
         frames[0].save(path, save_all=True, append_images=frames[1:], duration=waits, loop=0, quality=85)
         return str(path)
+
+
+def _small(pixels: Pixels) -> Image.Image:
+    frame = Image.fromarray(np.ascontiguousarray(pixels))
+    frame.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return frame

@@ -10,8 +10,8 @@ from demo.runs.engine import Job
 from demo.runs.files import Pixels
 from demo.runs.gpu import ZERO
 from demo.runs.recipes import DETAIL
+from nstlib.feedforward.decoders import LEVELS
 
-LEVELS = 5  # at which the strength of one pass applies, one after the other
 BALANCE = 1 / 3  # γ at which one pass is half photograph, half style
 
 
@@ -30,7 +30,7 @@ def strength(gamma: float) -> float:
     about as far as a run does (harbour + strokes, 192 px, content error at relu4_2 for γ = 0.1, 0.3, 1: 0.17,
     0.27, 0.37; runs of 30 steps: 0.16, 0.29, 0.49). The maps of `linear` and `bn` move less than their runs.
     """
-    return float((gamma / (gamma + BALANCE)) ** (1 / LEVELS))
+    return float((gamma / (gamma + BALANCE)) ** (1 / len(LEVELS)))
 
 
 def one_pass(job: Job, detail: float = DETAIL) -> tuple[Pixels, dict[str, Any]]:
