@@ -9,6 +9,7 @@ same picture tomorrow). Only the network is concerned: features leave it as floa
 import contextlib
 import hashlib
 import json
+import math
 import os
 import secrets
 import time
@@ -23,7 +24,10 @@ DType = Literal["auto", "float32", "bfloat16"]
 DTYPES = ("auto", "float32", "bfloat16")
 
 SIDE = 192  # px of the picture that is timed
-REPEATS = 4  # of which the fastest counts
+REPEATS = 6  # of which the fastest counts
+PATIENCE = 2.0  # seconds, then what was seen must do
+QUIET = 0.6  # of its threads' time the timing must have been given: else it is not remembered
+HOPELESS = 3  # times as slow at the first try: once more is enough
 GAIN = 1.15  # bfloat16 must be this many times as fast: less is not worth its rounding
 
 _known: dict[str, dict[str, Any]] = {}  # what this process has measured or read
@@ -47,7 +51,8 @@ def choose(
         _known.update(_read())
     if key not in _known:
         _known[key] = measure(device, encode)
-        _write({**_read(), key: _known[key]})
+        if not _known[key].pop("disturbed"):  # else good enough for this process, not for every later one
+            _write({**_read(), key: _known[key]})
     return str(_known[key]["dtype"])
 
 
@@ -60,28 +65,36 @@ def remembered(name: str, device: torch.device) -> dict[str, Any]:
 def measure(
     device: torch.device, encode: Callable[[torch.dtype], Callable[[Tensor], Tensor]]
 ) -> dict[str, Any]:
-    """{"dtype": the choice, "float32": seconds, "bfloat16": seconds or None where it cannot run}."""
-    base = _seconds(encode(torch.float32), device)
-    try:
-        other: float | None = _seconds(encode(torch.bfloat16), device, limit=base)
-    except (RuntimeError, TypeError, NotImplementedError):  # a device without bfloat16
-        other = None
-    better = other is not None and other * GAIN < base
-    return {"dtype": "bfloat16" if better else "float32", "float32": base, "bfloat16": other}
+    """{"dtype": the choice, "float32": seconds, "bfloat16": seconds or None where it cannot run,
+    "disturbed": whether other programs had a good part of the processor meanwhile}."""
+    start, busy = time.perf_counter(), time.process_time()
+    exact = encode(torch.float32)
+    _seconds(exact, device)  # the first of each is slow: its memory is new
+    base, other = _seconds(exact, device), math.inf
+    with contextlib.suppress(RuntimeError, TypeError, NotImplementedError):  # a device without bfloat16
+        rounded = encode(torch.bfloat16)
+        first = _seconds(rounded, device)
+        for _ in range(REPEATS if first < HOPELESS * base else 1):
+            base = min(base, _seconds(exact, device))  # by turns: whatever else runs slows both
+            other = min(other, _seconds(rounded, device))
+            if time.perf_counter() - start > PATIENCE:
+                break
+    wall, busy = time.perf_counter() - start, time.process_time() - busy
+    return {
+        "dtype": "bfloat16" if other * GAIN < base else "float32",
+        "float32": base,
+        "bfloat16": other if other < math.inf else None,
+        "disturbed": device.type == "cpu" and busy < QUIET * wall * torch.get_num_threads(),
+    }
 
 
-def _seconds(value: Callable[[Tensor], Tensor], device: torch.device, limit: float = float("inf")) -> float:
-    """Of one gradient; given up after a first one that takes twice the limit."""
-    times = []
+def _seconds(value: Callable[[Tensor], Tensor], device: torch.device) -> float:
+    """Of one gradient."""
     x = torch.linspace(0, 1, 3 * SIDE * SIDE, device=device).view(1, 3, SIDE, SIDE).requires_grad_(True)
-    for _ in range(1 + REPEATS):
-        start = time.perf_counter()
-        (gradient,) = torch.autograd.grad(value(x), x)
-        gradient.sum().item()  # waits for the device
-        times.append(time.perf_counter() - start)
-        if len(times) > 1 and min(times) > 2 * limit:
-            break
-    return min(times[1:])
+    start = time.perf_counter()
+    (gradient,) = torch.autograd.grad(value(x), x)
+    gradient.sum().item()  # waits for the device
+    return time.perf_counter() - start
 
 
 def machine(device: torch.device) -> str:
