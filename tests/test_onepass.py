@@ -94,8 +94,8 @@ def test_each_region_gets_its_own_style(photograph: Tensor, waves: Tensor, style
         assert 3 * d(F, S) < d(F, T)
     everywhere = torch.ones(7, 9)
     torch.testing.assert_close(
-        nstlib.onepass(photograph, [waves], "bn", masks=[everywhere]),
-        nstlib.onepass(photograph, waves, "bn"),
+        nstlib.onepass(photograph, [waves], "bn", masks=[everywhere], encoder=encoder),
+        nstlib.onepass(photograph, waves, "bn", encoder=encoder),
         rtol=0,
         atol=1e-3,
     )

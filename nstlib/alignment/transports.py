@@ -133,16 +133,17 @@ def with_moments(F: Tensor, μ_S: Tensor, C_S: Tensor, weights: Tensor | None = 
 def optimal(C_F: Tensor, C_S: Tensor) -> Tensor:
     """The symmetric A ≥ 0 with A C_F Aᵀ = C_S, both (..., N, N) symmetric ≥ 0.
 
-    Worked out in float64; a ridge of the inputs' own rounding, on both sides, keeps directions that are
-    nothing but rounding from being blown up, and A = 1 where C_F = C_S.
+    With C_F = L Lᵀ it is L^{-T} (Lᵀ C_S L)^{1/2} L^{-1}, one eigendecomposition in place of two. Worked out in
+    float64; a ridge of the inputs' own rounding, on both sides, keeps directions that are nothing but
+    rounding from being blown up, and A = 1 where C_F = C_S.
     """
     ε = ridge(*(C.diagonal(0, -2, -1).mean(-1) for C in (C_F, C_S)))[..., None, None].double()
     one = torch.eye(C_F.shape[-1], dtype=torch.float64, device=C_F.device)
-    values, vectors = torch.linalg.eigh(C_F.double() + ε * one)
-    root = values.clamp(min=ε[..., 0]).sqrt().unsqueeze(-2)
-    half, inverse = (vectors * root) @ vectors.mT, (vectors / root) @ vectors.mT
-    values, vectors = torch.linalg.eigh(half @ (C_S.double() + ε * one) @ half)
-    A: Tensor = inverse @ (vectors * values.clamp(min=0).sqrt().unsqueeze(-2)) @ vectors.mT @ inverse
+    L = torch.linalg.cholesky(C_F.double() + ε * one)
+    values, vectors = torch.linalg.eigh(L.mT @ (C_S.double() + ε * one) @ L)
+    roots = vectors * values.clamp(min=0).pow(1 / 4).unsqueeze(-2)
+    half = torch.linalg.solve_triangular(L.mT, roots, upper=True)
+    A: Tensor = half @ half.mT
     return A.to(C_F.dtype)
 
 
