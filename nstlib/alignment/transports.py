@@ -133,8 +133,8 @@ def with_moments(F: Tensor, μ_S: Tensor, C_S: Tensor, weights: Tensor | None = 
 def optimal(C_F: Tensor, C_S: Tensor) -> Tensor:
     """The symmetric A ≥ 0 with A C_F Aᵀ = C_S, both (..., N, N) symmetric ≥ 0.
 
-    With C_F = L Lᵀ it is L^{-T} (Lᵀ C_S L)^{1/2} L^{-1}, one eigendecomposition in place of two. Worked out in
-    float64; a ridge of the inputs' own rounding, on both sides, keeps directions that are nothing but
+    With C_F = L Lᵀ it is L^{-T} (Lᵀ C_S L)^{1/2} L^{-1}, one eigendecomposition and not two. Worked
+    out in float64; a ridge of the inputs' own rounding, on both sides, keeps directions that are nothing but
     rounding from being blown up, and A = 1 where C_F = C_S.
     """
     ε = ridge(*(C.diagonal(0, -2, -1).mean(-1) for C in (C_F, C_S)))[..., None, None].double()
