@@ -53,8 +53,8 @@ def build() -> House:
                     compare.build(content, style, choices)
                 with gr.Tab("Look inside", id="inside"):
                     inside.build(content, style, choices)
-                with gr.Tab("The idea", id="idea"):
-                    idea.build(choices.method)
+                with gr.Tab("The idea", id="idea") as tab:
+                    idea.build(choices.method, tab)
         for picture in (content, style, more.picture):
             picture.upload(pictures.check, picture, [picture, room.status], **QUIET)
         blocks.load(None, js=theme.ON_LOAD, api_visibility="private")

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from nstlib.encoders.encoder import Encoder, load_encoder
-from nstlib.feedforward.onepass import onepass
+from nstlib.feedforward.prepared import onepass
 from nstlib.synthesis import memory
 from nstlib.synthesis.job import Job, run
 from nstlib.synthesis.loop import Step

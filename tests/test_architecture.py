@@ -47,6 +47,7 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"decoders", "frames", "networks", "pictures", "distributed"},
         {"chain", "training"},
         {"onepass"},
+        {"prepared"},
     ],
     "nstlib.figures": [{"drawing"}, {"motion"}],
     "nstlib.console": [{"options", "progress", "doctor", "mistakes", "start"}, {"passes"}],

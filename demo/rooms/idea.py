@@ -16,6 +16,7 @@ from demo.rooms.room import QUIET
 SOURCE = "https://github.com/nstlib/nstlib/blob/main"  # NSTLIB_SOURCE_URL names another home
 SHOWN = {"linear", "bn", "gaussian", "poly"}  # methods whose memories are always compared
 NUMBER_SIDE = 256  # px: the picture whose size the numbers are compared with
+ASK = "(asks) => document.querySelector('#clouds')?.offsetParent ? asks + 1 : asks"
 DECADES = (2, 3, 4, 5, 6)  # of the scale of numbers kept: 100 … 1,000,000
 
 
@@ -115,8 +116,20 @@ def moving(*values: Any) -> str:
     return clouds.played(spell(*values))
 
 
-def build(method: MethodControls) -> None:
-    """Lays the room out, in the current tab; it follows the method and γ chosen."""
+def everything(
+    name: str, other: str, c: float, factor: float, first: str, second: str, mix: float, gamma: float | None
+) -> list[Any]:
+    """The clouds, the words, γ's forces and the memory, as the controls stand."""
+    return [
+        moving(name, other, c, factor, first, second, mix),
+        describe(name, other, c, first, second, mix),
+        forces(gamma) if gamma and gamma > 0 else gr.skip(),  # a box may be empty for a while
+        memory(name, other, c, first, second),
+    ]
+
+
+def build(method: MethodControls, room: gr.Tab) -> None:
+    """Lays the room out, in the current tab; it follows the method and γ chosen, while it is open."""
     gr.Markdown(
         "A network of feature detectors looks at a picture and answers, at every position, with a list of "
         "numbers. Forget *where* each answer came from and a cloud of points is left: a **distribution**. "
@@ -144,15 +157,9 @@ def build(method: MethodControls) -> None:
     )
     pulls = gr.HTML(forces(method.gamma.value), elem_id="forces")
     bars = gr.HTML(memory(*[part.value for part in words[:5]]), elem_id="memory")
-    for part in words:
-        part.change(describe, words, text, **QUIET)
-        part.change(memory, words[:5], bars, **QUIET)
-    for part in parts:
-        part.change(moving, parts, drawn, trigger_mode="always_last", **QUIET)
-    method.gamma.change(
-        lambda gamma: forces(gamma) if gamma and gamma > 0 else gr.skip(),  # a box may be empty for a while
-        method.gamma,
-        pulls,
-        trigger_mode="always_last",
-        **QUIET,
-    )
+    # While the room is closed a change of the controls ends in the browser: the server has pictures to make.
+    ask = gr.Number(0, visible="hidden", elem_id="idea-asks")
+    room.select(None, ask, ask, js="(asks) => asks + 1", api_visibility="private")
+    changes = [part.change for part in method.inputs]  # type: ignore[attr-defined]
+    gr.on(changes, None, ask, ask, js=ASK, api_visibility="private")
+    ask.change(everything, method.inputs, [drawn, text, pulls, bars], trigger_mode="always_last", **QUIET)

@@ -13,7 +13,7 @@ from demo.parts.controls import Controls
 from demo.parts.second import Second
 from demo.rooms import tools
 from demo.rooms.canvas import Canvas
-from demo.rooms.room import Buttons, Update, connect
+from demo.rooms.room import QUIET, Buttons, Update, connect
 from demo.runs import files
 from demo.runs.desk import DESK
 from demo.runs.engine import Frame, Job, frames
@@ -182,8 +182,5 @@ def follows(room: Room) -> None:
         room.inputs | room.canvas.inputs,
         [room.status, *room.canvas.outputs, room.canvas.film],
         trigger_mode="always_last",
-        show_progress="hidden",
-        concurrency_id="live",
-        concurrency_limit=1,
-        api_visibility="private",
+        **QUIET,  # no queue: its bookkeeping takes as long as a small picture
     )

@@ -84,9 +84,9 @@ def _size(path: str) -> int:
 
 @lru_cache(maxsize=8)
 def read_picture(path: str, size: int) -> torch.Tensor:
-    """A visitor's picture (1, 3, H, W), its longest side `size` px; not to be written to. Pictures are decoded
-    one at a time: what one costs in memory is bounded, what many at once would cost is not. The last few are
-    kept: a slider asks for the same two at every move. Raises as nstlib.load_image."""
+    """A visitor's picture (1, 3, H, W), its longest side `size` px; not to be written to. Pictures are
+    decoded one at a time: what one costs in memory is bounded, what many at once would cost is not. The last
+    few are kept: a slider asks for the same two at every move. Raises as nstlib.load_image."""
     with _decoding:
         try:
             return nstlib.load_image(path, size=size, max_pixels=LIMITS.pixels)

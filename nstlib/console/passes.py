@@ -11,8 +11,8 @@ from tqdm import tqdm
 from nstlib.console.progress import interrupts
 from nstlib.feedforward.distributed import joined
 from nstlib.feedforward.networks import FeedForward, load_feedforward, shipped
-from nstlib.feedforward.onepass import onepass
 from nstlib.feedforward.pictures import files_in
+from nstlib.feedforward.prepared import onepass
 from nstlib.feedforward.training import Training, train_feedforward
 from nstlib.images import ImageError, check_output, load_image, save_image
 from nstlib.synthesis.allocator import keep_memory

@@ -92,7 +92,8 @@ def _seconds(value: Callable[[Tensor], Tensor], device: torch.device) -> float:
     """Of one gradient."""
     x = torch.linspace(0, 1, 3 * SIDE * SIDE, device=device).view(1, 3, SIDE, SIDE).requires_grad_(True)
     start = time.perf_counter()
-    (gradient,) = torch.autograd.grad(value(x), x)
+    with torch.enable_grad():  # whoever loads the encoder may be painting without
+        (gradient,) = torch.autograd.grad(value(x), x)
     gradient.sum().item()  # waits for the device
     return time.perf_counter() - start
 

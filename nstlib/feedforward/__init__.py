@@ -3,18 +3,20 @@
     decoders      features of the embedded encoder → a picture, block by block
     chain         a photograph's features moved level by level while they become a picture again
     frames        pictures and masks at sizes that its levels divide
-    onepass       any style, any method: encode, move, decode
+    onepass       any style, any method, at one size: encode, move, decode
+    prepared      whole calls: several sizes, regions, colours; what a slider need not ask for again
     networks      networks for one style: architecture, weight files, the shipped ones
     training      training one with the library's own objective
     pictures      the photographs it learns from
     distributed   several processes for one training or one folder
 
-Read alignment/transports, then decoders, chain, onepass; for the networks: networks, training. The weights
-and their model cards are in `weights/`.
+Read alignment/transports, then decoders, chain, onepass, prepared; for the networks: networks, training. The
+weights and their model cards are in `weights/`.
 """
 
 from nstlib.feedforward.networks import FeedForward, load_feedforward
-from nstlib.feedforward.onepass import OnePass, onepass
+from nstlib.feedforward.onepass import OnePass
+from nstlib.feedforward.prepared import onepass
 from nstlib.feedforward.training import train_feedforward
 
 __all__ = ["FeedForward", "OnePass", "load_feedforward", "onepass", "train_feedforward"]

@@ -4,13 +4,11 @@
     style      ─► encoder ─► what the method remembers of it, per level
 
 After *universal style transfer* (Li, Fang, Yang, Wang, Lu and Yang 2017), which whitens and colours; here the
-map is the method's own. `OnePass` keeps what does not change between two pictures.
+map is the method's own. One size only: whole calls, of several sizes, are in prepared.py.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,16 +19,9 @@ from nstlib.alignment.transports import remembered, toward
 from nstlib.encoders.encoder import Encoder, load_encoder
 from nstlib.feedforward.chain import Seen, render, see
 from nstlib.feedforward.decoders import LEVELS, Decoder, load_decoder
-from nstlib.feedforward.frames import fitted, mirrored, region_at
-from nstlib.synthesis.colours import Colours, prepared, with_chroma
-from nstlib.synthesis.pixels import PALETTE, cleaned
-from nstlib.synthesis.pyramid import COARSEST, enlarged, resized
-from nstlib.version import surroundings
+from nstlib.feedforward.frames import mirrored, region_at
 
 DETAIL = 1.0
-LEVELS_OF_SIZE = 2
-REACH = 0.04  # of the clean-up (synthesis/pixels.py): half of a run's, whose terms saw the colours before
-PALETTE_SIDE = 96  # px of a style at which its colours are read
 TINY = 1e-12
 
 
@@ -118,120 +109,3 @@ class OnePass:
             reach = torch.stack(masks).sum(0).clamp(max=1).to(picture)
             picture = torch.lerp(photograph, picture, reach)
         return picture.clamp(0, 1)
-
-
-def onepass(
-    content: Tensor,
-    style: Tensor | Sequence[Tensor],
-    method: str | Discrepancy = "poly",
-    strength: float = 1.0,
-    *,
-    style_weights: Sequence[float] = (),
-    masks: Sequence[Tensor] = (),
-    detail: float = DETAIL,
-    levels: int = LEVELS_OF_SIZE,
-    palette: float = 1.0,
-    colours: Colours = "style",
-    style_scale: float = 1.0,
-    encoder: Encoder | str = "vgg19-slim",
-) -> Tensor:
-    """`content` in the style of `style` in one pass: (1, 3, H, W) in [0, 1], the content's size.
-
-    content, style: (1, 3, H, W) RGB in [0, 1], any sizes. strength: 0 (the photograph) … 1. Several styles:
-    mixed by `style_weights` >= 0 (none: all alike), or each in its own region by `masks`, one for each style,
-    (1, 1, H, W) or (H, W), >= 0, of any size; where no mask reaches the photograph stays. detail: how much
-    of the photograph's fine detail, which the decoder loses, is put back, 0 … 1: less is more painterly.
-    levels: sizes worked through, each twice the one before, as in a run: more than one paints wider strokes
-    (1: the full size only; a second one costs a quarter more). palette: how firmly stray colours are brought
-    to the style's at the end, as in a run (0: the bare method, and faster).
-    colours, style_scale: see `Settings`.
-    Raises ValueError for shapes, ranges and an unknown method.
-    """
-    pictures = [style] if isinstance(style, Tensor) else list(style)
-    _check(content, pictures, strength, detail, levels, style_weights, masks)
-    if not 0.1 <= style_scale <= 8:
-        raise ValueError(f"style_scale must lie in 0.1 … 8, got {style_scale}")
-    painter, x, before = OnePass(encoder), None, None
-    photograph = content.to(painter.encoder.device)
-    content, seen = prepared(colours, photograph, tuple(picture.to(photograph) for picture in pictures))
-    pictures = [_scaled(picture, style_scale) for picture in seen]
-    side = min(min(image.shape[2:]) for image in (content, *pictures))
-    coarse = min(levels - 1, max(0, math.floor(math.log2(side / COARSEST))))
-    for scale in (0.5**k for k in range(coarse, -1, -1)):
-        target, *painted = (_scaled(image, scale) for image in (content, *pictures))
-        start = target if x is None else enlarged(x, before, target)
-        whole = mirrored(start)
-        if masks:
-            regions = [fitted(mask, start.shape[2:], whole.shape[2:]) for mask in masks]
-            styles = [painter.remember(s, method, mask=m) for s, m in zip(painted, regions, strict=True)]
-        else:
-            styles = [painter.remember(painted, method, style_weights)]
-        picture = painter(painter.see(whole), styles, strength, detail)
-        x, before = picture[..., : start.shape[2], : start.shape[3]].contiguous(), target
-    assert x is not None
-    firm = palette * strength ** len(LEVELS)  # what is left of the photograph keeps its colours
-    if firm:
-        used = [s for s, share in zip(pictures, style_weights or [1.0] * len(pictures), strict=True) if share]
-        x = cleaned(x, _colours(used, masks, x), firm, REACH)
-    if colours == "luminance":
-        x = with_chroma(x, photograph)
-    made = recipe(painter.encoder, styles[0].method, strength, detail, levels)
-    made |= {"palette": palette, "colours": colours, "style_scale": style_scale}
-    x.recipe = made | {"style_weights": list(style_weights)}  # type: ignore[attr-defined]
-    return x
-
-
-def _colours(
-    pictures: Sequence[Tensor], masks: Sequence[Tensor], x: Tensor
-) -> list[tuple[Summary, Tensor | None]]:
-    """Which colours the styles have, and where: all of them everywhere, or each in its mask."""
-    pixels = []
-    for picture in pictures:  # some of the pixels will do
-        step = max(1, max(picture.shape[2:]) // PALETTE_SIDE)
-        pixels.append(picture[..., ::step, ::step].flatten(2).to(x))
-    if not masks:
-        return [(PALETTE.summary(torch.cat(pixels, -1)), None)]
-    regions = (fitted(mask, x.shape[2:], x.shape[2:]).clamp(max=1).to(x) for mask in masks)
-    return [(PALETTE.summary(S), region) for S, region in zip(pixels, regions, strict=True)]
-
-
-def _scaled(image: Tensor, scale: float) -> Tensor:
-    height, width = (max(1, round(side * scale)) for side in image.shape[2:])
-    return resized(image, height, width)
-
-
-def _check(
-    content: Tensor,
-    pictures: Sequence[Tensor],
-    strength: float,
-    detail: float,
-    levels: int,
-    style_weights: Sequence[float],
-    masks: Sequence[Tensor],
-) -> None:
-    for name, picture in (("content", content), *(("style", picture) for picture in pictures)):
-        if picture.dim() != 4 or picture.shape[:2] != (1, 3) or not bool(picture.isfinite().all()):
-            raise ValueError(f"{name} must be a finite image (1, 3, H, W), got shape {tuple(picture.shape)}")
-    for name, value in (("strength", strength), ("detail", detail)):
-        if not 0 <= value <= 1:
-            raise ValueError(f"{name} must lie in 0 … 1, got {value}")
-    if levels < 1:
-        raise ValueError(f"levels must be at least 1, got {levels}")
-    if masks and (style_weights or len(masks) != len(pictures)):
-        raise ValueError("give either style_weights or masks, and one mask for each style")
-
-
-def recipe(
-    encoder: Encoder, method: Discrepancy, strength: float, detail: float, levels: int
-) -> dict[str, Any]:
-    """What it takes to make this picture again, as plain JSON values."""
-    return {
-        "kind": "onepass",
-        "method": str(method),
-        "strength": strength,
-        "detail": detail,
-        "levels": levels,
-        "weights_sha256": encoder.weights_hash,
-        "device": str(encoder.device),
-        **surroundings(),
-    }
