@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from nstlib.encoders.encoder import Encoder, load_encoder
-from nstlib.feedforward.prepared import onepass
+from nstlib.feedforward.prepared import onepass, strength_at
 from nstlib.synthesis import memory
 from nstlib.synthesis.job import Job, run
 from nstlib.synthesis.loop import Step
@@ -83,8 +83,10 @@ def _one_pass(
         content,
         styles,
         settings.discrepancy.seeded(settings.seed),
+        strength_at(settings.gamma),
         style_weights=() if masks else settings.style_weights,
         masks=masks,
+        palette=settings.palette,
         colours=settings.colours,
         style_scale=settings.style_scale,
         encoder=network if network.name == "vgg19-slim" else "vgg19-slim",

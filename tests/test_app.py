@@ -42,6 +42,7 @@ from demo.runs.film import FRAMES, Film
 from demo.runs.recipes import Named, Recipe, named
 from demo.runs.results import Result, opened
 from nstlib.__main__ import main as command_line
+from nstlib.feedforward.prepared import strength_at
 
 SMALL = nstlib.Settings(size=64, iterations=4)
 
@@ -385,7 +386,7 @@ def test_a_second_style_goes_where_it_is_sent():
 
 
 def test_gamma_moves_one_pass_from_the_photograph_to_the_style():
-    strengths = [painter.strength(gamma) for gamma in (0.01, 0.1, 1, 10, 100)]
+    strengths = [strength_at(gamma) for gamma in (0.01, 0.1, 1, 10, 100)]
     assert strengths == sorted(strengths) and 0 < strengths[0] < 0.6 and strengths[-1] > 0.99
     photograph = np.asarray(files.as_large_as(str(CONTENT), 64, 48)).astype(float)
     away = [

@@ -9,6 +9,7 @@ from torch import Tensor
 import nstlib
 from nstlib.__main__ import main
 from nstlib.feedforward.decoders import LEVELS, WEIGHTS, WIDTHS, Decoder, load_decoder
+from nstlib.feedforward.prepared import prepare, strength_at
 from nstlib.synthesis.colours import luminance
 from nstlib.synthesis.pyramid import resized
 
@@ -168,9 +169,21 @@ def test_colours_and_the_size_of_strokes_are_as_in_a_run(content, style):
         nstlib.onepass(content, style, style_scale=0)
 
 
-def test_a_run_from_one_pass_starts_from_one_with_its_colours(content, style):
-    first = next(nstlib.transfer(content, style, "polish", method="bn", colours="luminance", iterations=1))
-    there = nstlib.onepass(content, style, "bn", colours="luminance")
-    plain = nstlib.onepass(content, style, "bn")
+def test_a_run_from_one_pass_starts_from_one_with_its_colours_and_balance(content, style):
+    run = {"method": "bn", "iterations": 1}
+    first = next(nstlib.transfer(content, style, "polish", colours="luminance", **run))
+    there = nstlib.onepass(content, style, "bn", strength_at(1), colours="luminance")
+    plain = nstlib.onepass(content, style, "bn", strength_at(1))
     light, near, far = (luminance(picture) for picture in (first.image, there, plain))
     assert 2 * (light - near).abs().mean() < (light - far).abs().mean()
+    faint, firm = (next(nstlib.transfer(content, style, "polish", gamma=g, **run)).image for g in (0.02, 5))
+    assert 1.5 * (faint - content).abs().mean() < (firm - content).abs().mean()
+
+
+def test_what_is_prepared_once_serves_every_strength(content, style):
+    ready = prepare(content, style, "gaussian", style_scale=1.5)
+    for strength in (0.4, 1.0, 0.4):
+        again = nstlib.onepass(content, style, "gaussian", strength, style_scale=1.5, palette=0.5)
+        torch.testing.assert_close(ready(strength, palette=0.5), again, rtol=0, atol=0)
+    with pytest.raises(ValueError, match="strength must lie in"):
+        ready(1.1)

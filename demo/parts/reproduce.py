@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import nstlib
-from demo.runs.painter import strength
 from demo.runs.recipes import Recipe
+from nstlib.feedforward.prepared import strength_at
 
 PASSED = ("palette", "colours", "style_scale", "style_weights")  # the settings that one pass knows, too
 MASKS = ("mask-1.png", "mask-2.png")
@@ -53,7 +53,7 @@ def passed(recipe: Recipe) -> dict[str, Any]:
     settings, usual = recipe.settings, nstlib.Settings()
     method = str(settings.discrepancy.seeded(settings.seed))
     also = {name: getattr(settings, name) for name in PASSED}
-    found = {"method": method, "strength": strength(settings.gamma), "detail": recipe.detail}
+    found = {"method": method, "strength": strength_at(settings.gamma), "detail": recipe.detail}
     return found | {name: value for name, value in also.items() if value != getattr(usual, name)}
 
 

@@ -15,31 +15,17 @@ from demo.runs.gpu import ZERO
 from demo.runs.limits import LIMITS
 from demo.runs.masks import masks
 from demo.runs.recipes import DETAIL
-from nstlib.feedforward.decoders import LEVELS
-from nstlib.feedforward.prepared import Prepared, prepare
+from nstlib.feedforward.prepared import Prepared, prepare, strength_at
 from nstlib.synthesis.colours import Colours
 
 SMALL = 384  # px
 _line = threading.BoundedSemaphore(LIMITS.queue)
-BALANCE = 1 / 3  # γ at which one pass is half photograph, half style
 
 
 @lru_cache(maxsize=1)
 def encoder() -> nstlib.Encoder:
     """On ZeroGPU there is no GPU outside a booked run: there it works on the CPU."""
     return nstlib.load_encoder(device="cpu" if ZERO else "auto", dtype="auto")
-
-
-def strength(gamma: float) -> float:
-    """What γ is to one pass.
-
-    Two springs of stiffness 1 and γ/BALANCE, to the photograph and to the map's end, rest at the share
-    γ / (γ + BALANCE) of the way. One pass mixes the photograph in at each of its five levels, so its strength
-    is the fifth root of that share. BALANCE is a third because then the polynomial method moves the content
-    about as far as a run does (harbour + strokes, 192 px, content error at relu4_2 for γ = 0.1, 0.3, 1: 0.17,
-    0.27, 0.37; runs of 30 steps: 0.16, 0.29, 0.49). The maps of `linear` and `bn` move less than their runs.
-    """
-    return float((gamma / (gamma + BALANCE)) ** (1 / len(LEVELS)))
 
 
 def one_pass(job: Job, detail: float = DETAIL) -> tuple[Pixels, dict[str, Any]]:
@@ -69,7 +55,7 @@ def _painted(job: Job, detail: float) -> tuple[Pixels, dict[str, Any]]:
     assert job.content
     where, method = job.where if job.second else "", s.discrepancy.seeded(s.seed)
     how = (method, s.style_weights, s.colours, s.style_scale)
-    picture = _ready(job.content, job.styles, where, s.size, *how)(strength(s.gamma), detail, s.palette)
+    picture = _ready(job.content, job.styles, where, s.size, *how)(strength_at(s.gamma), detail, s.palette)
     return np.asarray(nstlib.to_pil(picture)), picture.recipe  # type: ignore[attr-defined]
 
 
