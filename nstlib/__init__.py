@@ -55,7 +55,15 @@ from nstlib.alignment import (
     witness,
 )
 from nstlib.encoders import ENCODERS, Encoder, WeightsError, load_encoder
-from nstlib.feedforward import FeedForward, OnePass, load_feedforward, onepass, train_feedforward
+from nstlib.feedforward import (
+    FeedForward,
+    OnePass,
+    Prepared,
+    load_feedforward,
+    onepass,
+    prepare,
+    train_feedforward,
+)
 from nstlib.images import ImageError, load_image, read_recipe, save_image, to_pil
 from nstlib.recipes import reconstruct_content, reconstruct_style, stylize, transfer
 from nstlib.synthesis import (
@@ -94,6 +102,7 @@ __all__ = [
     "Objective",
     "OnePass",
     "PolynomialMMD",
+    "Prepared",
     "Settings",
     "SlicedWasserstein",
     "Step",
@@ -110,6 +119,7 @@ __all__ = [
     "onepass",
     "p_values",
     "permutation_test",
+    "prepare",
     "pull",
     "read_recipe",
     "reconstruct_content",

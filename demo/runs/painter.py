@@ -15,7 +15,8 @@ from demo.runs.gpu import ZERO
 from demo.runs.limits import LIMITS
 from demo.runs.masks import masks
 from demo.runs.recipes import DETAIL
-from nstlib.feedforward.prepared import Prepared, prepare, strength_at
+from nstlib import Prepared, prepare
+from nstlib.feedforward.prepared import strength_at
 from nstlib.synthesis.colours import Colours
 
 SMALL = 384  # px

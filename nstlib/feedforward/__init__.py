@@ -16,7 +16,15 @@ weights and their model cards are in `weights/`.
 
 from nstlib.feedforward.networks import FeedForward, load_feedforward
 from nstlib.feedforward.onepass import OnePass
-from nstlib.feedforward.prepared import onepass
+from nstlib.feedforward.prepared import Prepared, onepass, prepare
 from nstlib.feedforward.training import train_feedforward
 
-__all__ = ["FeedForward", "OnePass", "load_feedforward", "onepass", "train_feedforward"]
+__all__ = [
+    "FeedForward",
+    "OnePass",
+    "Prepared",
+    "load_feedforward",
+    "onepass",
+    "prepare",
+    "train_feedforward",
+]
