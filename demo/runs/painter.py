@@ -15,7 +15,6 @@ from demo.runs.gpu import ZERO
 from demo.runs.limits import LIMITS
 from demo.runs.masks import masks
 from demo.runs.recipes import DETAIL
-from nstlib import Prepared, prepare
 from nstlib.feedforward.prepared import strength_at
 from nstlib.synthesis.colours import Colours
 
@@ -70,9 +69,9 @@ def _ready(
     style_weights: tuple[float, ...],
     colours: Colours,
     style_scale: float,
-) -> Prepared:
+) -> nstlib.Prepared:
     """What does not change while a slider is moved: pictures are encoded once."""
-    return prepare(
+    return nstlib.prepare(
         read_picture(content, size),
         [read_picture(path, size) for path in styles],
         method,
