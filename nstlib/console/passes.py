@@ -35,6 +35,7 @@ def add(commands: Any) -> None:
     one.add_argument(
         "--detail", type=float, default=1.0, help="of the photograph's fine detail, 0 … 1 (default)"
     )
+    one.add_argument("--rounds", type=int, default=1, help="2: nearer to the style, in more time (default 1)")
     for name in ("palette", "colours", "style_scale", "style_weights"):
         meta = FIELDS[name].metadata
         option: dict[str, Any] = {"choices": meta["choices"]} if meta["choices"] else {"type": float}
@@ -88,6 +89,7 @@ def _onepass(options: argparse.Namespace) -> int:
         options.method,
         options.strength,
         detail=options.detail,
+        rounds=options.rounds,
         palette=options.palette,
         colours=options.colours,
         style_scale=options.style_scale,

@@ -47,22 +47,28 @@ class Prepared:
     recipe: dict[str, Any]
 
     @torch.no_grad()
-    def __call__(self, strength: float = 1.0, detail: float = DETAIL, palette: float = 1.0) -> Tensor:
+    def __call__(
+        self, strength: float = 1.0, detail: float = DETAIL, palette: float = 1.0, rounds: int = 1
+    ) -> Tensor:
         """The picture (1, 3, H, W) in [0, 1]; see `onepass`. Raises ValueError for values out of range."""
         for name, value in (("strength", strength), ("detail", detail)):
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} must lie in 0 … 1, got {value}")
+        if rounds < 1:
+            raise ValueError(f"rounds must be at least 1, got {rounds}")
         (before, styles), *larger = self.sizes
         x = self._painted(before, self.seen, styles, strength, detail)
         for content, styles in larger:
             seen = self.painter.see(enlarged(x, before, content))
             x, before = self._painted(content, seen, styles, strength, detail), content
+        for _ in range(rounds - 1):
+            x = self._painted(before, self.painter.see(x), styles, strength, detail)
         firm = palette * strength ** len(LEVELS)  # what is left of the photograph keeps its colours
         if firm:
             x = cleaned(x, list(self.palette), firm, REACH)
         if self.recipe["colours"] == "luminance":
             x = with_chroma(x, self.photograph)
-        chosen = {"strength": strength, "detail": detail, "palette": palette}
+        chosen = {"strength": strength, "detail": detail, "palette": palette, "rounds": rounds}
         x.recipe = self.recipe | chosen  # type: ignore[attr-defined]
         return x
 
@@ -86,6 +92,7 @@ def onepass(
     palette: float = 1.0,
     colours: Colours = "style",
     style_scale: float = 1.0,
+    rounds: int = 1,
     encoder: Encoder | str = "vgg19-slim",
 ) -> Tensor:
     """`content` in the style of `style` in one pass: (1, 3, H, W) in [0, 1], the content's size.
@@ -96,13 +103,14 @@ def onepass(
     of the photograph's fine detail, which the decoder loses, is put back, 0 … 1: less is more painterly.
     levels: sizes worked through, each twice the one before, as in a run: more than one paints wider strokes
     (1: the full size only; a second one costs a quarter more). palette: how firmly stray colours are brought
-    to the style's at the end, as in a run (0: the bare method, and faster).
+    to the style's at the end, as in a run (0: the bare method, and faster). rounds: how often the full size
+    is gone through: a second round sets right much of what the way back to pixels disturbed.
     colours, style_scale: see `Settings`.
     Raises ValueError for shapes, ranges and an unknown method.
     """
     choices: dict[str, Any] = {"style_weights": style_weights, "masks": masks, "levels": levels}
     choices |= {"colours": colours, "style_scale": style_scale, "encoder": encoder}
-    return prepare(content, style, method, **choices)(strength, detail, palette)
+    return prepare(content, style, method, **choices)(strength, detail, palette, rounds)
 
 
 def strength_at(gamma: float) -> float:
