@@ -551,3 +551,8 @@ def test_what_comes_back_stays_within_the_limits(monkeypatch):
     assert len(notes) == 4 and visit.allowed(SMALL) == (SMALL, [])
     with pytest.raises(ValueError, match="style_scale may be at most 2"):
         controls.within_limits(SMALL.replace(style_scale=3))
+
+
+@pytest.mark.parametrize("name", ["vgg19-slim", "vgg19-random"])
+def test_the_layers_on_offer_are_the_encoders(name: str) -> None:
+    assert encoders.layer_names(name) == list(nstlib.load_encoder(name).layers)

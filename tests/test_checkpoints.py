@@ -79,7 +79,8 @@ def official(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     def point(kind: str, sha256: str | None = None) -> str:
         class Source(checkpoints.Source):
-            url = f"{server}/{kind}-0a1b2c3d.pth"
+            file = f"{kind}-0a1b2c3d.pth"
+            url = f"{server}/{file}"
 
         digest = sha256 or hashlib.sha256(Handler.payload).hexdigest()
         monkeypatch.setitem(checkpoints.SOURCES, "vgg19", Source("VGG19_Weights", digest))
@@ -189,7 +190,7 @@ def test_official_urls_and_hashes_agree() -> None:
     """torchvision names its files with the first eight digits of their SHA-256."""
     for source in checkpoints.SOURCES.values():
         assert len(source.sha256) == 64
-        assert source.url.endswith(f"-{source.sha256[:8]}.pth")
+        assert source.url.endswith(f"/{source.file}") and f"-{source.sha256[:8]}." in source.file
 
 
 def test_the_embedded_file_is_small_and_half_precision() -> None:

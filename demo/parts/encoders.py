@@ -4,7 +4,6 @@ import nstlib
 from nstlib.encoders import checkpoints
 
 EMBEDDED = "vgg19-slim"
-LIKE_VGG19 = (EMBEDDED, "vgg19", "vgg19-random")  # all have VGG-19's layer names
 LABELS = {
     "vgg19-slim": "vgg19-slim: small, built in",
     "vgg19-random": "vgg19-random: untrained, a control",
@@ -23,11 +22,11 @@ def present(encoder: str) -> bool:
 
 def layer_names(encoder: str) -> list[str]:
     """The layers a visitor may choose, without loading weights that may not be there."""
-    if encoder in LIKE_VGG19:
-        return list(nstlib.load_encoder("vgg19-random").layers)
+    if encoder == EMBEDDED:
+        return list(nstlib.load_encoder(EMBEDDED).layers)
     if encoder == "resnet50":
-        return [
-            "relu1",
-            *(f"block{b}_{i + 1}" for b, n in ((2, 3), (3, 4), (4, 6), (5, 3)) for i in range(n)),
-        ]
-    return [f"relu{b}_{i + 1}" for b, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(n)]  # VGG-16
+        blocks = ((2, 3), (3, 4), (4, 6), (5, 3))
+        return ["relu1", *(f"block{b}_{i}" for b, n in blocks for i in range(1, n + 1))]
+    counts = (2, 2, 3, 3, 3) if encoder == "vgg16" else (2, 2, 4, 4, 4)
+    places = [f"{b}_{i}" for b, n in enumerate(counts, 1) for i in range(1, n + 1)]
+    return [f"{kind}{place}" for place in places for kind in ("conv", "relu")]

@@ -44,6 +44,11 @@ class Source:
     def url(self) -> str:
         return str(getattr(torchvision_models(), self.enum).IMAGENET1K_V1.url)
 
+    @property
+    def file(self) -> str:
+        """As the address ends. Found without torchvision, whose import takes seconds."""
+        return f"{self.enum.removesuffix('_Weights').lower()}-{self.sha256[:8]}.pth"
+
 
 SOURCES = {
     "vgg19": Source("VGG19_Weights", "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44"),
@@ -56,7 +61,7 @@ SOURCES = {
 
 def places(name: str, weights: str | os.PathLike[str] | None = None) -> Iterator[tuple[str, Path]]:
     """Where the weights of encoder `name` are looked for, best first, as (why there, path)."""
-    filename = EMBEDDED.name if name == "vgg19-slim" else SOURCES[name].url.rpartition("/")[2]
+    filename = EMBEDDED.name if name == "vgg19-slim" else SOURCES[name].file
     if weights is not None:
         yield "weights=", Path(weights)
         return
@@ -82,7 +87,7 @@ def find(name: str, weights: str | os.PathLike[str] | None = None) -> Path:
         download(SOURCES[name].url, path, SOURCES[name].sha256)
         return path
     # A file the user names may be another training of the same network; a cached one may not.
-    if weights is None and name in SOURCES and path.name == SOURCES[name].url.rpartition("/")[2]:
+    if weights is None and name in SOURCES and path.name == SOURCES[name].file:
         expected, found = SOURCES[name].sha256, sha256(path)
         if found != expected:
             raise WeightsError(

@@ -24,9 +24,9 @@ REACH = 0.08  # RGB distance to the nearest colour, to which strays are brought;
 
 PALETTE = Palette()
 PARTS: tuple[tuple[str, str, Discrepancy, float], ...] = (  # a weight of 1 is that of one of five layers
-    ("colours", PIXELS, Wasserstein(), 0.5),
-    ("nearest", PIXELS, PALETTE, 0.5),
-    ("grain", GRAIN, Wasserstein(), 1.0),
+    ("colours", PIXELS, Wasserstein(), 0.4),
+    ("nearest", PIXELS, PALETTE, 0.4),
+    ("grain", GRAIN, Wasserstein(), 0.8),
 )
 
 
