@@ -30,14 +30,16 @@ METHODS = ("linear", "bn", "poly", "wasserstein", "gaussian")
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-def time_of_calls(size: int) -> None:
+def time_of_calls(size: int, rounds: int) -> None:
     content, style = square("contents/valley", size), square("styles/waves", size)
     painter = nstlib.OnePass(nstlib.load_encoder())
     network = nstlib.load_feedforward(shipped()[0]) if shipped() else None
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     rows = {}
     for method in METHODS:
-        rows[f"onepass {method}"] = fastest(lambda method=method: nstlib.onepass(content, style, method))
+        rows[f"onepass {method}"] = fastest(
+            lambda method=method: nstlib.onepass(content, style, method, rounds=rounds)
+        )
     seen, summaries = painter.see(content), painter.remember(style, "poly")
     rows["live poly (pictures encoded before)"] = fastest(lambda: painter(seen, [summaries]))
     if network is not None:
@@ -57,7 +59,7 @@ def time_of_calls(size: int) -> None:
         print(f"{name:40} {seconds:7.3f} s  {seconds / one:.3f} steps  {1 / seconds:.1f} a second")
 
 
-def what_is_left(contents: list[Path], styles: list[Path], size: int) -> None:
+def what_is_left(contents: list[Path], styles: list[Path], size: int, rounds: int) -> None:
     encoder = nstlib.load_encoder()
     layers = encoder.style_layers
     print(f"left at {', '.join(layers)}; mean of the first four (median over pairs)")
@@ -69,7 +71,7 @@ def what_is_left(contents: list[Path], styles: list[Path], size: int) -> None:
             for s in styles:
                 style = nstlib.load_image(s, size)
                 S = {layer: d.summary(F) for layer, F in encoder(style, layers).items()}
-                F = encoder(nstlib.onepass(content, style, method), layers)
+                F = encoder(nstlib.onepass(content, style, method, rounds=rounds), layers)
                 rows.append([float(d.distance(F[k], S[k]) / d.distance(P[k], S[k])) for k in layers])
         each = [statistics.median(column) for column in zip(*rows, strict=True)]
         means = [statistics.fmean(row[:4]) for row in rows]
@@ -150,12 +152,13 @@ def main() -> None:
     parser.add_argument("--part", nargs="+", choices=(*parts, "sheet"), default=parts)
     parser.add_argument("--sheet", type=Path, default=Path("onepass.jpg"), help="where the sheet goes")
     parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=1, help="of one pass, for time and left")
     args = parser.parse_args()
     if "time" in args.part:
-        time_of_calls(args.size)
+        time_of_calls(args.size, args.rounds)
     with torch.no_grad():
         if "left" in args.part:
-            what_is_left(args.contents, args.styles, args.size)
+            what_is_left(args.contents, args.styles, args.size, args.rounds)
     if "picture" in args.part:
         colours_and_content(args.contents, args.styles, args.size)
     if "networks" in args.part:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import save_file
 
@@ -115,6 +116,30 @@ def test_the_decoders_training_resumes_and_exports(tmp_path: Path) -> None:
         assert ("resumed at step 2" in result.stdout) == (steps == 4)
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4]
-    decoder = load_decoder(str(tmp_path / "run" / "decoder.safetensors"))
+    weights = str(tmp_path / "run" / "decoder.safetensors")
+    second = [*command, "--begin", weights, "--steps", "2", "--out", str(tmp_path / "second")]
+    result = subprocess.run(second, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0 and "moved relu4_1" in result.stdout, result.stderr
+    assert (tmp_path / "second" / "decoder.safetensors").exists()
+    decoder = load_decoder(weights)
     x = decoder.picture(torch.rand(1, 128, 2, 3), 5)
     assert x.shape == (1, 3, 32, 48) and x.isfinite().all()
+
+
+@pytest.mark.parametrize("how", ["linear", "bn", "wasserstein"])
+def test_features_are_moved_in_training_as_the_library_moves_them(how: str) -> None:
+    sys.path.insert(0, str(ROOT / "training"))
+    try:
+        from steps import moved, statistics
+    finally:
+        sys.path.pop(0)
+    generator = torch.Generator().manual_seed(2)
+    F = torch.rand(2, 5, 9, 8, generator=generator, requires_grad=True)
+    S = torch.rand(2, 5, 7, 7, generator=generator) ** 2
+    made = moved(F, S, how)
+    expected = nstlib.transport(F.detach().flatten(2), S.flatten(2), how)
+    torch.testing.assert_close(made.detach().flatten(2), expected, rtol=1e-2, atol=5e-3)
+    before, after = (float(statistics(x.detach().flatten(2), S.flatten(2), how)) for x in (F, made))
+    assert after < 1e-3 < before
+    made.sum().backward()
+    assert F.grad is not None and bool((F.grad != 0).any())

@@ -1,14 +1,16 @@
 """Trains the decoders of the embedded encoder: features of relu1_1 … relu5_1 back to a picture.
 
     python training/decode.py --images FOLDER… --out runs/decode [--steps 20000] [--minutes 9]
+    python training/decode.py --images FOLDER… --out runs/moved --begin runs/decode/decoder.safetensors
 
-Run it again with the same --out to resume from the last checkpoint. Two kinds of steps take turns: each block
-alone regresses the encoder's features one level up, from the encoder's own; and the whole chain, entered at
-some level, gives back the picture, by its pixels and by its features looked at again.
-The learning rate falls as a cosine to zero at --steps or after --minutes, whichever is nearer.
+Run it again with the same --out to resume from the last checkpoint. Kinds of steps (steps.py) take turns:
+from random weights blocks alone and the chain together learn to give pictures back; from those of --begin the
+chain also learns to paint features that were moved. The learning rate falls as a cosine to zero at --steps
+or after --minutes, whichever is nearer.
 """
 
 import argparse
+import copy
 import json
 import math
 import time
@@ -17,17 +19,18 @@ from pathlib import Path
 import torch
 from checkpoint import save
 from data import Crops
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from steps import MAPS, alone, moving, relative, together
 from torch import Tensor
 
 from nstlib.encoders import load_encoder
 from nstlib.encoders.encoder import Encoder
 from nstlib.feedforward.decoders import LEVELS, Decoder
 
-Maps = dict[str, Tensor]
-PIXELS, FEATURES, CHAIN = 80.0, 0.15, 0.3  # weights of squared errors: of pixels, of features
-STARTS = (5, 5, 4, 4, 4, 3)  # the level at which each sixth of a batch enters the decoder
 RECOLOURED = 0.17  # share of training pictures with colours that photographs do not have
+FIRST = ("alone", "together")  # kinds of steps, by turns
+AFTER = ("moving", "together", "moving", "alone", "moving", "together")
+WIDER = (176, 3)  # px and number of the crops that are moved: a style is a distribution over many positions
 
 
 class Pictures(Crops):
@@ -42,9 +45,15 @@ class Pictures(Crops):
     def uniform(self, *shape: int) -> Tensor:
         return torch.rand(shape, generator=self.noise, device=self.device)
 
-    def batch(self, count: int) -> Tensor:
+    def of(self, size: int) -> "Pictures":
+        """The same pictures, cut into larger crops, where they are large enough."""
+        other = copy.copy(self)
+        other.size, other.train = size, [image for image in self.train if min(image.shape[1:]) >= size]
+        return other
+
+    def batch(self, count: int, recoloured: float = RECOLOURED) -> Tensor:
         x = torch.stack([self.crop() for _ in range(count)]).float() / 255
-        changed = round(RECOLOURED * count)
+        changed = round(recoloured * count)
         x = torch.cat([self.recoloured(x[:changed]), x[changed:]]) if changed else x
         return x.roll(self.random(count), 0)
 
@@ -60,44 +69,6 @@ class Pictures(Crops):
         flat = flat.mT.reshape(x.shape)
         chosen = self.uniform(B, 1, 1, 1) < 0.5
         return torch.where(chosen, mixed, flat).clamp(0, 1)
-
-
-def relative(found: Tensor, wanted: Tensor) -> Tensor:
-    """Squared error over variance, every channel in units of its own deviation over the batch's mean one."""
-    scale = wanted.var((0, 2, 3)).mean().clamp(min=1e-6)
-    return (found.float() - wanted).square().mean() / scale
-
-
-def alone(decoder: Decoder, encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
-    """Each block by itself, from the encoder's own features to those one level up. x: (B, 3, H, W)."""
-    with torch.no_grad():
-        maps = encoder.maps(x, LEVELS)
-    terms = {}
-    for level in range(5, 1, -1):
-        up = decoder.up(maps[LEVELS[level - 1]], level)
-        terms[f"block{level}"] = relative(up, maps[LEVELS[level - 2]])
-    terms["block1"] = PIXELS * (decoder.up(maps[LEVELS[0]], 1).float() - x).square().mean()
-    return terms
-
-
-def together(decoder: Decoder, encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
-    """One way up for the whole batch: each picture enters at its own level (see `STARTS`) and is compared
-    with the encoder's features at every level that it reaches, and at the end with itself, seen again."""
-    with torch.no_grad():
-        maps = encoder.maps(x, LEVELS)
-    starts = torch.tensor([STARTS[i * len(STARTS) // len(x)] for i in range(len(x))])  # falling
-    terms, here = {}, None
-    for level in range(5, 0, -1):
-        entering = maps[LEVELS[level - 1]][starts == level]
-        here = entering if here is None else torch.cat([here, entering.to(here.dtype)])
-        here = decoder.up(here, level)
-        if level > 1:
-            terms[f"to{level - 1}"] = CHAIN * relative(here, maps[LEVELS[level - 2]][: len(here)])
-    picture = here.float()
-    terms["picture"] = PIXELS * (picture - x).square().mean()
-    for layer, F in encoder.maps(picture, LEVELS).items():
-        terms[layer] = FEATURES * relative(F, maps[layer])
-    return terms
 
 
 @torch.no_grad()
@@ -130,6 +101,19 @@ def groups(network: torch.nn.Module, lr: float) -> list[dict]:
     ]
 
 
+def initialised(decoder: Decoder) -> Decoder:
+    """Weights before training."""
+    for block in decoder.blocks.values():
+        for conv in block.convs:
+            torch.nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+            torch.nn.init.zeros_(conv.bias)
+            if conv.in_channels == conv.out_channels:
+                conv.weight.data.mul_(0.5)  # a residual step starts small
+        if block.to_picture:
+            block.convs[-1].weight.data.mul_(0.1)
+    return decoder
+
+
 def export(decoder: Decoder, path: Path) -> None:
     save_file({k: v.half().cpu().contiguous() for k, v in decoder.state_dict().items()}, path)
 
@@ -138,6 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", nargs="+", type=Path, required=True, help="folders of images")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and the result")
+    parser.add_argument("--begin", type=Path, help="weights to begin with, from an earlier training")
     parser.add_argument("--steps", type=int, default=20000)
     parser.add_argument("--minutes", type=float, default=math.inf, help="of training at most, in all")
     parser.add_argument("--batch", type=int, default=6)
@@ -159,7 +144,11 @@ def main() -> None:
     pictures = Pictures(args.images, args.crop, args.seed, device)
     encoder = load_encoder(device=device, dtype="float32" if args.float32 else "bfloat16")
     exact = load_encoder(device=device)
-    decoder = Decoder().to(device, memory_format=torch.channels_last)
+    decoder = initialised(Decoder())
+    if args.begin:
+        decoder.load_state_dict({name: value.float() for name, value in load_file(args.begin).items()})
+    decoder = decoder.to(device, memory_format=torch.channels_last)
+    kinds, wider = AFTER if args.begin else FIRST, pictures.of(WIDER[0]) if args.begin else pictures
     adam = torch.optim.Adam(groups(decoder, args.lr), betas=(0.9, 0.99))
     print(f"{len(pictures.train)} training images at two scales, {len(pictures.test)} held out", flush=True)
     step, spent, checkpoint = 0, 0.0, args.out / "checkpoint.pt"
@@ -177,15 +166,21 @@ def main() -> None:
     while step < args.steps and spent < 60 * args.minutes:
         for group in adam.param_groups:
             group["lr"] = group["peak"] * rate(max(step / args.steps, spent / 60 / args.minutes), step)
-        x = pictures.batch(args.batch).contiguous(memory_format=torch.channels_last)
+        kind = kinds[step % len(kinds)]
+        x = wider.batch(WIDER[1]) if kind == "moving" else pictures.batch(args.batch)
+        x = x.contiguous(memory_format=torch.channels_last)
         with autocast:
-            terms = (alone if step % 2 == 0 else together)(decoder, encoder, x)
+            if kind == "moving":
+                how = MAPS[step // 2 % len(MAPS)]
+                terms = moving(decoder, encoder, x, wider.batch(WIDER[1], recoloured=0.5), how)
+            else:
+                terms = (alone if kind == "alone" else together)(decoder, encoder, x)
         adam.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
         adam.step()
         step += 1
-        if step % 50 < 2:
+        if step % 60 < len(kinds):
             shown = " ".join(f"{k} {v.item():.3f}" for k, v in terms.items())
             print(f"{step} {time.monotonic() - start:.0f}s {shown}", flush=True)
         spent = time.monotonic() - start

@@ -20,10 +20,10 @@ LEVELS = tuple(f"relu{level}_1" for level in range(1, 6))
 # Convolutions of each block: channels at the size of its input, then, twice as large, at its output's.
 PLAN: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
     1: ((16, 3), ()),
-    2: ((32,), (16, 16)),
-    3: ((64,), (32, 32)),
-    4: ((128,), (64, 64)),
-    5: ((128,), (128,)),
+    2: ((32, 32), (16, 16)),
+    3: ((64, 64), (32, 32)),
+    4: ((128, 128, 128), (64, 64)),
+    5: ((128, 128), (128,)),
 }
 WEIGHTS = Path(__file__).parent / "weights" / "decoder.safetensors"
 
@@ -57,13 +57,6 @@ class Block(nn.Module):
         self.enlarge_before = len(below) if above else -1
         widths = (WIDTHS[level], *below, *above)
         convs = [nn.Conv2d(n, m, 3, padding=1) for n, m in pairwise(widths)]
-        for conv in convs:
-            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
-            if conv.in_channels == conv.out_channels:
-                conv.weight.data.mul_(0.5)  # a residual step starts small
-        if self.to_picture:
-            convs[-1].weight.data.mul_(0.1)
         self.convs = nn.ModuleList(convs)
 
     def forward(self, x: Tensor) -> Tensor:
