@@ -171,3 +171,22 @@ def test_a_stranger_is_told_to_register() -> None:
 
     with pytest.raises(TypeError, match="no transport is known"):
         nstlib.transport(F, F, Unknown())
+
+
+def test_a_part_of_many_positions_decides_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(5)
+    F = torch.randn(3, 6000, generator=generator, dtype=torch.float64)
+    S = torch.rand(3, 4000, generator=generator, dtype=torch.float64) ** 2 * 4
+    d = nstlib.method("gaussian")
+    exact = nstlib.transport(F, S, d)
+    left = {"moments": float(d(nstlib.transport(F, S, "wasserstein"), S)), "exact": float(d(exact, S))}
+    monkeypatch.setattr("nstlib.alignment.transports.MANY", 1500)
+    weights = torch.ones(6000, dtype=torch.float64)
+    for made in (nstlib.transport(F, S, d), nstlib.transport(F, S, d, weights=weights)):
+        assert float(d(made, S)) < 0.2 * left["moments"]
+        assert float((made - exact).norm() / exact.norm()) < 0.05
+    F4 = torch.cat([F[:, :1500]] * 4, 1).reshape(3, 4, 1500).mT.reshape(3, 6000)  # each position four times
+    monkeypatch.setattr("nstlib.alignment.transports.MANY", 10**9)
+    whole = nstlib.transport(F4, S, d)
+    monkeypatch.setattr("nstlib.alignment.transports.MANY", 1500)
+    torch.testing.assert_close(nstlib.transport(F4, S, d), whole, rtol=1e-6, atol=1e-8)

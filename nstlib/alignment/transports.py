@@ -20,6 +20,7 @@ each gets its share, and something of each discrepancy is left.
 Another discrepancy registers its map with `@moved.register`.
 """
 
+import math
 from dataclasses import replace
 from functools import singledispatch
 
@@ -44,6 +45,7 @@ from nstlib.alignment.wasserstein import Wasserstein
 
 NEWTON_STEPS = 4  # of the Gaussian's flow, at most
 NEAR = 1e-4  # of what moments alone leave: little enough
+MANY = 4096  # positions, above which the steps are worked out from every k-th of them
 DAMPING = 1e-3  # of its equations, over their mean diagonal
 
 
@@ -179,12 +181,28 @@ def follow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor
 
         δ(f) = −J(f)ᵀ K⁻¹ r,    K = mean J Jᵀ = (2/D) (mean sin sinᵀ) ∘ (W Wᵀ)
 
-    one D × D system, slightly damped. A step that does not bring r nearer to 0 is not taken.
+    one D × D system, slightly damped. A step that does not bring r nearer to 0 is not taken. Of more than
+    `MANY` positions a part decides on the steps, and all take them.
     """
+    if (k := math.ceil(F.shape[-1] / MANY)) > 1:
+        part = None if weights is None else weights[..., ::k]
+        if part is None or bool((part.sum(-1) > 0).all()):
+            for pull in steps(F[..., ::k], summary, part)[1]:
+                after = F.clone()
+                for block, angle in MeanCosine.angles(F, summary["frequencies"], summary["phases"]):
+                    after[..., block] += product(pull, angle.sin_())
+                F = after
+            return F
+    return steps(F, summary, weights)[0]
+
+
+def steps(F: Tensor, summary: Summary, weights: Tensor | None) -> tuple[Tensor, list[Tensor]]:
+    """The positions after the best number of steps, and what took them there: a matrix (..., N, D) a step."""
     W, u, goal = summary["frequencies"], summary["phases"], summary["embedding"]
     p = F.new_full((F.shape[-1],), 1 / F.shape[-1]) if weights is None else shares(F, weights)
     factor, squares = (2 / W.shape[-2]) ** 0.5, W @ W.mT
     best, lowest, first = F, None, goal
+    pulls: list[Tensor] = []
     for step in range(NEWTON_STEPS + 1):
         sines, total, G = [], torch.zeros_like(goal), torch.zeros_like(squares)
         for block, angle in MeanCosine.angles(F, W, u):
@@ -195,7 +213,7 @@ def follow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor
         r = factor * total - goal
         left = r.square().sum(-1)
         if lowest is not None and not bool((left < lowest).all()):
-            return best
+            return best, pulls[: step - 1]
         best, lowest = F, left
         first = left if step == 0 else first
         if step == NEWTON_STEPS or bool((left < NEAR * first).all()):
@@ -204,10 +222,11 @@ def follow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor
         K = K + DAMPING * torch.diag_embed(K.diagonal(0, -2, -1).mean(-1, keepdim=True).expand(r.shape))
         λ = torch.linalg.solve(K, r)
         pull = factor * (W * λ.unsqueeze(-1)).mT  # (..., N, D)
+        pulls.append(pull)
         F = F.clone()
         for block, sine in sines:
             F[..., block] += product(pull, sine)
-    return best
+    return best, pulls[:step]
 
 
 @remembered.register
