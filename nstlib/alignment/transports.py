@@ -45,7 +45,7 @@ from nstlib.alignment.wasserstein import Wasserstein
 
 NEWTON_STEPS = 4  # of the Gaussian's flow, at most
 NEAR = 1e-4  # of what moments alone leave: little enough
-MANY = 4096  # positions, above which the steps are worked out from every k-th of them
+MANY = 16_384  # positions, above which the steps are worked out from every k-th of them
 DAMPING = 1e-3  # of its equations, over their mean diagonal
 
 
