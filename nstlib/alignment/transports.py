@@ -170,7 +170,8 @@ def _(d: GaussianMMD, S: Tensor, weights: Tensor | None = None) -> Summary:
 
 @moved.register
 def _(d: GaussianMMD, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-    return follow(with_moments(F, summary["mean"], summary["covariance"], weights), summary, weights)
+    near = with_moments(F, summary["mean"], summary["covariance"], weights)
+    return follow(near, summary, weights) if "embedding" in summary else near  # else moments must do
 
 
 def follow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:

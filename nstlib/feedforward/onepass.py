@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
+from nstlib.alignment.gaussian import GaussianMMD
 from nstlib.alignment.methods import method as parse_method
+from nstlib.alignment.moments import covariance_mean
 from nstlib.alignment.transports import remembered, toward
 from nstlib.encoders.encoder import Encoder, load_encoder
 from nstlib.feedforward.chain import Seen, render, see
@@ -22,6 +24,9 @@ from nstlib.feedforward.decoders import LEVELS, Decoder, load_decoder
 from nstlib.feedforward.frames import mirrored, region_at
 
 DETAIL = 1.0
+# The Gaussian's flow takes most of its time where positions are many, and the way through the decoder loses
+# what it gained there (left with it 0.210 of the discrepancy, 0.208 without): at these, moments must do.
+SHALLOW = ("relu1_1", "relu2_1")
 TINY = 1e-12
 
 
@@ -72,14 +77,14 @@ class OnePass:
         d = parse_method(method) if isinstance(method, str) else method
         seen = [self.encoder(picture, LEVELS) for picture in pictures]
         if len(seen) == 1:
-            return Style(d, {layer: remembered(d, seen[0][layer]) for layer in LEVELS}, mask)
+            return Style(d, {layer: _kept(d, layer, seen[0][layer]) for layer in LEVELS}, mask)
         summaries = {}
         for layer in LEVELS:
             each = [F[layer] for F in seen]
             counts = [
                 F.new_full((F.shape[-1],), part / F.shape[-1]) for F, part in zip(each, parts, strict=True)
             ]
-            summaries[layer] = remembered(d, torch.cat(each, -1), torch.cat(counts))
+            summaries[layer] = _kept(d, layer, torch.cat(each, -1), torch.cat(counts))
         return Style(d, summaries, mask)
 
     @torch.no_grad()
@@ -109,3 +114,10 @@ class OnePass:
             reach = torch.stack(masks).sum(0).clamp(max=1).to(picture)
             picture = torch.lerp(photograph, picture, reach)
         return picture.clamp(0, 1)
+
+
+def _kept(d: Discrepancy, layer: str, S: Tensor, weights: Tensor | None = None) -> Summary:
+    if isinstance(d, GaussianMMD) and layer in SHALLOW:
+        C, μ = covariance_mean(S, weights)
+        return {"covariance": C, "mean": μ}
+    return remembered(d, S, weights)
