@@ -100,6 +100,7 @@ def test_the_methods_are_chosen_by_arrow_keys_with_a_visible_place(browser):  # 
     page.keyboard.press("ArrowRight")
     expect(chosen).not_to_have_value(before)
     assert page.evaluate(FOCUSED)[2], "its place is seen"
+    expect(page.locator("#caption")).not_to_contain_text(f"· {before} ·", timeout=30_000)  # it has followed
     field = page.locator("#preset input")
     field.focus()
     page.keyboard.press("ArrowDown")
