@@ -62,13 +62,17 @@ def test_it_trains_resumes_and_exports_an_encoder(tmp_path: Path) -> None:
     assert all(torch.isfinite(F).all() and F.std() > 0 for F in features.values())
 
 
+@pytest.fixture
+def training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripts of training/ can be imported."""
+    monkeypatch.syspath_prepend(ROOT / "training")
+
+
+@pytest.mark.usefixtures("training")
 def test_the_exported_encoder_is_the_student(tmp_path: Path) -> None:
     """Folding batch norm away changes nothing away from the border."""
-    sys.path.insert(0, str(ROOT / "training"))
-    try:
-        from student import Student
-    finally:
-        sys.path.pop(0)
+    from student import Student
+
     generator = torch.Generator().manual_seed(1)
     student = Student()
     with torch.no_grad():
@@ -126,13 +130,11 @@ def test_the_decoders_training_resumes_and_exports(tmp_path: Path) -> None:
     assert x.shape == (1, 3, 32, 48) and x.isfinite().all()
 
 
+@pytest.mark.usefixtures("training")
 @pytest.mark.parametrize("how", ["linear", "bn", "wasserstein"])
 def test_features_are_moved_in_training_as_the_library_moves_them(how: str) -> None:
-    sys.path.insert(0, str(ROOT / "training"))
-    try:
-        from steps import moved, statistics
-    finally:
-        sys.path.pop(0)
+    from steps import moved, statistics
+
     generator = torch.Generator().manual_seed(2)
     F = torch.rand(2, 5, 9, 8, generator=generator, requires_grad=True)
     S = torch.rand(2, 5, 7, 7, generator=generator) ** 2

@@ -136,27 +136,24 @@ def build(method: MethodControls, room: gr.Tab) -> None:
         "That cloud is the style, and moving one picture's cloud onto another's is style transfer. The "
         "methods differ in *how they compare two clouds*."
     )
-    parts: list[Any] = [
-        method.method, method.other, method.c, method.factor, method.first, method.second, method.mix,
-    ]  # fmt: skip
-    words = [part for part in parts if part is not method.factor]
-    values: list[Any] = [part.value for part in parts]
-    drawn = gr.HTML(moving(*values), elem_id="clouds", js_on_load=clouds.PLAY)
+    values: list[Any] = [part.value for part in method.inputs]  # type: ignore[attr-defined]
+    drawing, words, balance, scale = everything(*values)
+    drawn = gr.HTML(drawing, elem_id="clouds", js_on_load=clouds.PLAY)
     gr.Markdown(
         "Sixty positions and only two detectors, so that it can be drawn; the points follow the gradient of "
         "the very discrepancy that a transfer uses. Choose another method and watch what it brings together "
         "and what it leaves."
     )
     text = gr.Markdown(
-        describe(*[part.value for part in words]),
+        words,
         elem_id="idea",
         latex_delimiters=[
             {"left": "$$", "right": "$$", "display": True},
             {"left": "$", "right": "$", "display": False},
         ],
     )
-    pulls = gr.HTML(forces(method.gamma.value), elem_id="forces")
-    bars = gr.HTML(memory(*[part.value for part in words[:5]]), elem_id="memory")
+    pulls = gr.HTML(balance, elem_id="forces")
+    bars = gr.HTML(scale, elem_id="memory")
     # While the room is closed a change of the controls ends in the browser: the server has pictures to make.
     ask = gr.Number(0, visible="hidden", elem_id="idea-asks")
     room.select(None, ask, ask, js="(asks) => asks + 1", api_visibility="private")

@@ -53,16 +53,19 @@ class Job:
         return tuple(path for path in (self.style, self.second) if path)
 
     @property
+    def region(self) -> str:
+        """`where`, if there is a second style to be placed."""
+        return self.where if self.second else ""
+
+    @property
     def masks(self) -> tuple[torch.Tensor, ...]:
-        return masks(self.where) if self.second else ()
+        return masks(self.region)
 
     def recipe(self, step: int = 0, detail: float = DETAIL) -> Recipe:
         """Of a transfer's picture after so many steps (0: of one pass)."""
         assert self.content
-        where = self.where if self.second else ""
-        return Recipe(
-            self.settings, named(self.content), tuple(map(named, self.styles)), where, detail, step=step
-        )
+        styles = tuple(map(named, self.styles))
+        return Recipe(self.settings, named(self.content), styles, self.region, detail, step=step)
 
     def steps(self, between: Callable[[], None]) -> Iterator[nstlib.Step]:
         """The run's steps; between is called where none comes for a while (see nstlib.transfer)."""

@@ -53,9 +53,9 @@ def hand(small: bool) -> ThreadPoolExecutor:
 def _painted(job: Job, detail: float) -> tuple[Pixels, dict[str, Any]]:
     s = job.settings
     assert job.content
-    where, method = job.where if job.second else "", s.discrepancy.seeded(s.seed)
-    how = (method, s.style_weights, s.colours, s.style_scale)
-    picture = _ready(job.content, job.styles, where, s.size, *how)(strength_at(s.gamma), detail, s.palette)
+    how = (s.discrepancy.seeded(s.seed), s.style_weights, s.colours, s.style_scale)
+    ready = _ready(job.content, job.styles, job.region, s.size, *how)
+    picture = ready(strength_at(s.gamma), detail, s.palette)
     return np.asarray(nstlib.to_pil(picture)), picture.recipe  # type: ignore[attr-defined]
 
 

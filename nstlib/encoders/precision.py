@@ -24,7 +24,7 @@ DType = Literal["auto", "float32", "bfloat16"]
 DTYPES = ("auto", "float32", "bfloat16")
 
 SIDE = 192  # px of the picture that is timed
-REPEATS = 6  # of which the fastest counts
+REPEATS = 4  # of which the fastest counts
 PATIENCE = 2.0  # seconds, then what was seen must do
 QUIET = 0.6  # of its threads' time the timing must have been given: else it is not remembered
 HOPELESS = 3  # times as slow at the first try: once more is enough
