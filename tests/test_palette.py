@@ -1,6 +1,8 @@
 """The palette term: nearest colours against a search through all, and what it does to a run."""
 
 import colorsys
+import math
+from collections.abc import Callable
 
 import oracles
 import pytest
@@ -133,3 +135,73 @@ def test_palette_zero_is_the_bare_method() -> None:
         assert nstlib.PRESETS[name].palette == 0
     assert nstlib.Settings.from_dict({"method": "bn"}).palette == 0  # a recipe from before
     assert nstlib.Settings().palette > 0
+
+
+def dense(operator: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> Tensor:
+    """A linear operator on pictures as a matrix."""
+    count = math.prod(shape)
+    one = torch.eye(count, dtype=torch.float64)
+    return torch.stack([operator(row.view(shape)).flatten() for row in one], 1)
+
+
+def test_the_metric_of_a_run_is_symmetric_and_favours_what_is_wide() -> None:
+    P = dense(pixels.coarse_first, (1, 3, 5, 6))
+    torch.testing.assert_close(P, P.mT)
+    values = torch.linalg.eigvalsh(P)
+    assert 1 - pixels.COARSE <= values[0] < 0.3 and values[-1] == pytest.approx(1)
+    flat = torch.ones(1, 3, 5, 6, dtype=torch.float64)
+    torch.testing.assert_close(pixels.coarse_first(flat), flat)
+
+
+def noise(amount: float, seed: int, grey: bool = False) -> Tensor:
+    draws = torch.randn(1, 1 if grey else 3, 64, 48, generator=torch.Generator().manual_seed(seed))
+    return amount * draws.expand(1, 3, -1, -1)
+
+
+def power(image: Tensor) -> tuple[float, float]:
+    """Of the finest grain: of grey, and of what is not grey."""
+    fine = pixels.finest(image)
+    grey = fine.mean(1, keepdim=True)
+    return float(grey.square().mean()), float((fine - grey).square().mean())
+
+
+def test_what_the_finest_grain_has_too_much_is_taken_away() -> None:
+    """All of chroma's, half of luminance's (as an amplitude), nothing where the style is rougher."""
+    style = 0.5 + noise(0.02, 0)
+    G = pixels.roughness([style], [1.0])
+    rough = 0.5 + noise(0.06, 1)
+    result = pixels.smoothed(rough, [(G, None)], 1.0)
+    fine = pixels.finest(rough)
+    removed = rough - result
+    grey, colour = fine.mean(1, keepdim=True), fine - fine.mean(1, keepdim=True)
+    torch.testing.assert_close(  # a third of the grain is as much as the style has
+        removed, grey.expand_as(fine) * pixels.LUMINANCE * 2 / 3 + colour * 2 / 3, rtol=0.2, atol=2e-3
+    )
+    assert power(result)[1] < 0.5 * power(rough)[1]
+    smooth = 0.5 + noise(0.005, 2)
+    torch.testing.assert_close(pixels.smoothed(smooth, [(G, None)], 1.0), smooth, rtol=0, atol=1e-6)
+    assert torch.equal(pixels.smoothed(rough, [(G, None)], 0.0), rough)
+    grey_only = 0.5 + noise(0.02, 0, grey=True)  # a grey style: what is not grey goes, luminance stays
+    result = pixels.smoothed(style, [(pixels.roughness([grey_only], [1.0]), None)], 1.0)
+    before, after = power(style), power(result)
+    assert after[1] < 0.2 * before[1] and after[0] > 0.9 * before[0]
+
+
+def test_grain_is_taken_away_where_the_mask_is() -> None:
+    G = pixels.roughness([0.5 + noise(0.01, 0)], [1.0])
+    picture = 0.5 + noise(0.06, 1)
+    mask = torch.zeros(1, 1, 64, 48)
+    mask[..., :24] = 1
+    result = pixels.smoothed(picture, [(G, mask)], 1.0)
+    assert torch.equal(result[..., 24:], picture[..., 24:])
+    assert power(result[..., :20])[1] < 0.5 * power(picture[..., :20])[1]
+
+
+def test_several_styles_mix_their_roughness() -> None:
+    styles = [0.5 + noise(0.01, 0), (0.5 + noise(0.05, 1))[..., :30]]
+    mixed = pixels.roughness(styles, [3.0, 1.0])
+    separate = [
+        torch.einsum("bim,bjm->bij", g, g) / g.shape[-1]
+        for g in (pixels.finest(style).flatten(2) for style in styles)
+    ]
+    torch.testing.assert_close(mixed, 0.75 * separate[0] + 0.25 * separate[1])

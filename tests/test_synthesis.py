@@ -101,6 +101,29 @@ def test_lbfgs_agrees_with_torchs() -> None:
         torch.testing.assert_close(x, reference.detach(), rtol=1e-3, atol=1e-4)
 
 
+def test_lbfgs_in_a_metric_starts_from_it() -> None:
+    """Its steps are those of the dense formula (Nocedal and Wright, 6.17), begun with γP in place of γ."""
+    generator = torch.Generator().manual_seed(0)
+    n = 12
+    A, root = (torch.randn(n, n, generator=generator, dtype=torch.float64) for _ in range(2))
+    A, P = A @ A.mT + torch.eye(n), root @ root.mT / n + 0.1 * torch.eye(n)
+    optimizer = LBFGS(cap=math.inf, metric=lambda v: (P @ v.flatten()).view_as(v))
+    x, pairs, before = torch.randn(1, 3, 2, 2, generator=generator).double(), [], None
+    for _ in range(7):  # fewer than its memory
+        g = (A @ x.flatten()).view_as(x)
+        if before is not None:
+            pairs.append(((x - before[0]).flatten(), (g - before[1]).flatten()))
+        change, before = optimizer(x, g), (x, g)
+        if pairs:
+            s, y = pairs[-1]
+            H = (s @ y) / (y @ P @ y) * P
+            for s, y in pairs:
+                V = torch.eye(n) - torch.outer(y, s) / (s @ y)
+                H = V.mT @ H @ V + torch.outer(s, s) / (s @ y)
+            torch.testing.assert_close(change.flatten(), -H @ g.flatten(), rtol=1e-6, atol=1e-9)
+        x = x + change
+
+
 def test_lbfgs_steps_are_capped() -> None:
     optimizer = LBFGS(cap=0.1)
     x = torch.zeros(1, 3, 4, 4)

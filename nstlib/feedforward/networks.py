@@ -1,11 +1,13 @@
 """Networks for one style: photograph → picture in a single pass (Johnson, Alahi, Fei-Fei 2016).
 
-    x ─► conv ─► conv, stride 2 ─► conv, stride 2 ─► residual blocks ─► ×2, conv ─► ×2, conv ─► conv ─► change
-    picture = x + strength · change
+    z = the photograph x, each colour's mean and contrast taken out
+    z ─► conv ─► conv, stride 2 ─► conv, stride 2 ─► residual blocks ─► ×2, conv ─► ×2, conv ─► conv
+    picture = colours(z) + what comes out
 
 Instance norm after every convolution but the last (Ulyanov, Vedaldi, Lempitsky 2016); enlarged by nearest ×2
-and a convolution, which leaves no checkerboard (Odena, Dumoulin, Olah 2016). A departure from Johnson: the
-picture is the photograph plus a change. So training starts from the photograph, and a strength is free.
+and a convolution, which leaves no checkerboard (Odena, Dumoulin, Olah 2016). A departure from Johnson: it
+comes on top of the photograph, recoloured by one 3 × 3 matrix, so that training starts from the photograph.
+From z and not from x: behind instance norms nothing knows x's own mean and contrast, nor could undo them.
 """
 
 import json
@@ -26,6 +28,7 @@ from nstlib.images import unfinished
 FOLDER = Path(__file__).parent / "weights"
 STRIDE = 4  # of the residual blocks; pictures are mirrored up to a multiple of it
 CARD = "nstlib"  # key of the card in a weight file's metadata
+START = 0.5, 0.25  # mean and standard deviation of a colour, before training
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Plan:
 
 PLANS = {
     "full": Plan(width=32, blocks=5, ends=9),  # Johnson's: 1.7 million parameters
-    "light": Plan(width=12, blocks=4, ends=5),  # for two cores
+    "light": Plan(width=16, blocks=4, ends=5),  # for two cores: 0.34 million
 }
 
 
@@ -64,14 +67,17 @@ class FeedForward(nn.Module):
             Layer(4 * n, 2 * n, enlarge=True),
             Layer(2 * n, n, enlarge=True),
         )
-        self.last = nn.Conv2d(n, 3, ends, padding=ends // 2)
-        nn.init.zeros_(self.last.weight)  # it starts as the photograph
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        self.last = nn.Conv2d(n, 3, ends, padding=ends // 2, bias=False)
+        self.colours = nn.Conv2d(3, 3, 1)
+        nn.init.zeros_(self.last.weight)  # it starts as the photograph, at a usual mean and contrast
+        nn.init.eye_(self.colours.weight.data[..., 0, 0]).mul_(START[1])
+        nn.init.constant_(self.colours.bias, START[0])  # type: ignore[arg-type]
 
-    def change(self, image: Tensor) -> Tensor:
-        """What is added to the photograph (B, 3, H, W), sides multiples of 4."""
-        change: Tensor = self.last(self.body((image - 0.5) * 4))
-        return change
+    def picture(self, image: Tensor) -> Tensor:
+        """At full strength, not held within [0, 1] (B, 3, H, W); sides multiples of 4."""
+        z = nn.functional.group_norm(image, 3)
+        picture: Tensor = self.colours(z) + self.last(self.body(z))
+        return picture
 
     def forward(self, image: Tensor, strength: float = 1.0) -> Tensor:
         if image.dim() != 4 or image.shape[1] != 3:
@@ -81,8 +87,8 @@ class FeedForward(nn.Module):
         down, across = (-side % STRIDE for side in image.shape[2:])
         x = nn.functional.pad(image, (0, across, 0, down), mode="replicate") if down or across else image
         x = x.contiguous(memory_format=torch.channels_last)
-        change = self.change(x)[..., : image.shape[2], : image.shape[3]]
-        picture: Tensor = Held.apply(image + strength * change)  # type: ignore[no-untyped-call]
+        full = self.picture(x)[..., : image.shape[2], : image.shape[3]].to(image.dtype)
+        picture: Tensor = Held.apply(torch.lerp(image, full, strength))  # type: ignore[no-untyped-call]
         return picture
 
 
@@ -108,14 +114,15 @@ class Layer(nn.Module):
     def __init__(self, of: int, to: int, size: int = 3, stride: int = 1, enlarge: bool = False) -> None:
         super().__init__()
         self.conv = nn.Conv2d(of, to, size, stride, size // 2, bias=False)
-        # one group a channel: InstanceNorm2d's gradients were wrong for channels-last batches (torch 2.13)
-        self.norm = nn.GroupNorm(to, to)
+        # The norm over a batch of one picture is instance norm. InstanceNorm2d's gradients were wrong for
+        # channels-last batches, GroupNorm's take most of a step in bfloat16 (torch 2.13).
+        self.norm = nn.BatchNorm2d(to, track_running_stats=False)
         self.enlarge = enlarge
 
     def forward(self, x: Tensor, rectify: bool = True) -> Tensor:
         if self.enlarge:
             x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
-        x = self.norm(self.conv(x))
+        x = torch.cat([self.norm(picture) for picture in self.conv(x).split(1)])
         return x.relu_() if rectify else x
 
 

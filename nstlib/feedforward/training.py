@@ -128,8 +128,9 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
         start = time.perf_counter()
         x = self._batch(self.done, self.mine)
         self.adam.param_groups[0]["lr"] = settings.lr * rate(self.done, settings.iterations)
-        picture = self._shared(x)
-        terms = self.terms(x, picture)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.encoder.dtype is torch.bfloat16):
+            picture = self._shared(x)
+        terms = self.terms(x, picture.float())
         self.adam.zero_grad()
         torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)

@@ -143,9 +143,12 @@ class Job:
         return replace(self, content=content, style=styles)
 
     def finished(self, image: Tensor, content: Tensor | None) -> Tensor:
-        """What is shown of x, at full size: strays of colour brought in, the content's chroma given back."""
+        """What is shown of x, at full size: grain and strays of colour brought in, the content's chroma given
+        back."""
         strength = self.settings.palette * self.settings.gamma
         if strength and self.regions:
+            if image.shape[2:] == self.shape:
+                image = pixels.smoothed(image, [(r.roughness, r.mask) for r in self.regions], strength)
             image = pixels.cleaned(image, [(r.colours, r.mask) for r in self.regions], strength)
         image = resized(image, *self.shape)
         if self.settings.colours == "luminance" and content is not None:
@@ -190,6 +193,7 @@ def run(job: Job) -> Iterator[Step]:
             optimizer=settings.optimizer,
             lr=settings.lr,
             tolerance=settings.tolerance,
+            metric=pixels.coarse_first if settings.palette and styles else None,
         )
         for step in steps:
             x = step.image

@@ -55,14 +55,15 @@ def synthesize(
     optimizer: OptimizerName = "lbfgs",
     lr: float | None = None,
     tolerance: float = 0.0,
+    metric: Callable[[Tensor], Tensor] | None = None,
 ) -> Iterator[Step]:
     """Minimises Σ terms_of(x) over images x in [0, 1], from x0 (1, 3, H, W), which is left unchanged.
 
     iterations: at most. lr: of Adam in pixel values a step (default 0.02), of L-BFGS a factor (1).
     tolerance: stop when the loss changed by less than this fraction over one iteration, five times in
-    a row (0: never). A step that made the loss run away or stop being finite is taken back and a
-    shorter one tried; when that does not help, the run ends with the last good image and the reason in
-    `Step.stopped`. Raises ValueError for settings out of range.
+    a row (0: never). metric: of L-BFGS (optimizers.py). A step that made the loss run away or stop being
+    finite is taken back and a shorter one tried; when that does not help, the run ends with the last good
+    image and the reason in `Step.stopped`. Raises ValueError for settings out of range.
     """
     if iterations < 1 or (lr is not None and lr <= 0) or tolerance < 0:
         raise ValueError(
@@ -70,7 +71,7 @@ def synthesize(
         )
     if optimizer not in ("lbfgs", "adam"):
         raise ValueError(f"optimizer must be 'lbfgs' or 'adam', got {optimizer!r}")
-    advance: Optimizer = LBFGS(lr=lr or 1.0) if optimizer == "lbfgs" else Adam(lr=lr or 0.02)
+    advance: Optimizer = LBFGS(lr=lr or 1.0, metric=metric) if optimizer == "lbfgs" else Adam(lr=lr or 0.02)
     start = time.perf_counter()
     x = x0.detach().clamp(0, 1)
     lowest, previous, quiet, rejections, slack = math.inf, math.inf, 0, 0, 0.0

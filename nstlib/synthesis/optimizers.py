@@ -9,6 +9,7 @@ made the loss much worse is taken back (see `synthesize`).
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -27,18 +28,25 @@ class Optimizer(Protocol):
 
 class LBFGS:
     """Limited-memory BFGS. memory: curvature pairs kept. cap: longest step, root mean square
-    over x; the first is 0.01 long. lr: factor on a full quasi-Newton step.
+    over x; the first is 0.01 long. lr: factor on a full quasi-Newton step. metric: a symmetric P > 0, tensor
+    like x → the same; then the recursion starts from P in place of 1, so that steps prefer what P enlarges.
 
     A direction is a sum of the pairs (s, y) and the gradient g, so the recursion can work on its
     coefficients and the vectors' inner products alone (Chen, Wang and Zhou 2014): it touches the vectors
     twice an iteration, however many pairs there are.
     """
 
-    def __init__(self, memory: int = 8, cap: float = 0.1, lr: float = 1.0) -> None:
-        self.memory, self.cap, self.lr, self.first = memory, cap, lr, 0.01
+    def __init__(
+        self,
+        memory: int = 8,
+        cap: float = 0.1,
+        lr: float = 1.0,
+        metric: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.memory, self.cap, self.lr, self.first, self.metric = memory, cap, lr, 0.01, metric
         self.slots: deque[int] = deque()  # places of the pairs in `vectors`, oldest first
         self.vectors: Tensor | None = None  # (2 memory + 1, pixels): every s, every y, the last gradient
-        self.products = torch.zeros(2 * memory + 1, 2 * memory + 1, dtype=torch.float64)  # vᵢᵀvⱼ
+        self.products = torch.zeros(2 * memory + 1, 2 * memory + 1, dtype=torch.float64)  # vᵢᵀvⱼ, or vᵢᵀP vⱼ
         self.x: Tensor | None = None  # where the last gradient was taken
 
     def __call__(self, x: Tensor, gradient: Tensor) -> Tensor:
@@ -53,17 +61,33 @@ class LBFGS:
             torch.sub(g, self.vectors[-1], out=y)
             new += [slot, self.memory + slot]
         self.vectors[-1] = g
-        rows = torch.stack([torch.mv(self.vectors, self.vectors[i]) for i in new]).double().cpu()
+        rows = torch.stack([self._row(i, gradient.shape) for i in new]).double().cpu()
         self.products[new], self.products[:, new] = rows, rows.mT
         if self.x is not None:
             self._keep(slot)
         coefficients = self._direction()
-        direction = torch.mv(self.vectors.mT, coefficients.to(g))
+        direction = self._sum(coefficients.to(g), gradient.shape)
         length = direction.square().mean().sqrt()
         limit = self.cap if self.slots else min(self.cap, self.first)  # no curvature yet to size it
         scale = torch.clamp(limit / length.clamp(min=1e-30), max=self.lr if self.slots else float("inf"))
         self.x = x
         return (direction * scale).view_as(gradient)
+
+    def _row(self, i: int, shape: torch.Size) -> Tensor:
+        """Products of vector i with all; between two gradients (or their changes y) in the metric."""
+        vectors, v, m = self.vectors, self.vectors[i], self.memory  # type: ignore[index]
+        if self.metric is None or 0 <= i < m:
+            return torch.mv(vectors, v)  # type: ignore[arg-type]
+        Pv = self.metric(v.view(shape)).flatten()
+        return torch.cat([torch.mv(vectors[:m], v), torch.mv(vectors[m:], Pv)])  # type: ignore[index]
+
+    def _sum(self, c: Tensor, shape: torch.Size) -> Tensor:
+        """Σ cᵢ vᵢ, the gradients' part through the metric."""
+        vectors, m = self.vectors, self.memory
+        if self.metric is None:
+            return torch.mv(vectors.mT, c)  # type: ignore[union-attr]
+        gradients = torch.mv(vectors[m:].mT, c[m:]).view(shape)  # type: ignore[index]
+        return torch.mv(vectors[:m].mT, c[:m]) + self.metric(gradients).flatten()  # type: ignore[index]
 
     def _keep(self, slot: int) -> None:
         """Adds the pair in `slot`, if its curvature keeps the Hessian's estimate positive definite."""

@@ -71,3 +71,8 @@ class Region:
         """What the palette remembers of these styles; a style of weight 0 lends no colour."""
         parts = [style.flatten(2) for style, w in zip(self.pictures, self.weights, strict=True) if w]
         return pixels.PALETTE.summary(torch.cat(parts, -1))
+
+    @cached_property
+    def roughness(self) -> Tensor:
+        """Of the finest grain of these styles, mixed."""
+        return pixels.roughness(self.pictures, self.weights)
