@@ -1,6 +1,7 @@
 """Networks for one style: they train, resume, share their work, are saved and applied."""
 
 import json
+import math
 import os
 import shutil
 import socket
@@ -72,19 +73,29 @@ def test_a_photographs_own_mean_and_contrast_do_not_show() -> None:
     assert (network(x) - x).abs().mean() > 0.05
 
 
+def test_nothing_tells_where_the_border_is() -> None:
+    """A picture that is the same at each place comes out the same at each place, corners included."""
+    network = changed(FeedForward("light"))
+    stripes = torch.tensor([0.3, 0.8, 0.6, 0.5]).repeat(12).view(1, 1, 1, 48).expand(1, 3, 48, 48)
+    picture = network(stripes)
+    torch.testing.assert_close(picture, picture[:, :, 24:25].expand_as(picture), rtol=0, atol=1e-5)
+    assert picture.std() > 0.01
+
+
 def test_a_batchs_gradient_is_the_mean_of_its_pictures() -> None:
     """Also in the memory order that training uses, where torch's own instance norm got it wrong."""
-    network = changed(FeedForward("light"), 0.01).to(memory_format=torch.channels_last)
+    network = changed(FeedForward("light"), 0.01).double().to(memory_format=torch.channels_last)
     x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 0.5 + 0.25
+    x = x.double()  # in float32 a rounding may turn a ReLU on or off
 
     def gradient(x: Tensor) -> Tensor:
         network.zero_grad()
-        slope = torch.linspace(0, 1, 3 * 32 * 32).view(1, 3, 32, 32)
+        slope = torch.linspace(0, 1, 3 * 32 * 32, dtype=x.dtype).view(1, 3, 32, 32)
         (network(x) * slope).sum().div(len(x)).backward()
         return torch.cat([p.grad.flatten() for p in network.parameters()])
 
     mean = (gradient(x[:1]) + gradient(x[1:])) / 2
-    assert (gradient(x) - mean).norm() < 1e-4 * mean.norm()
+    assert (gradient(x) - mean).norm() < 1e-12 * mean.norm()
 
 
 @pytest.mark.parametrize("method", ["linear", "gram", "bn", "gaussian", "wasserstein", "bn:0.7+poly:0.3"])
@@ -134,6 +145,24 @@ def test_it_resumes_where_it_was(style: Tensor, content: Tensor, tmp_path: Path)
     loaded = nstlib.load_feedforward(out)
     assert torch.equal(parameters(loaded), parameters(second.network).half().float())
     assert loaded.card["iterations"] == 6 and loaded.card["style"] == ""
+
+
+def test_it_begins_from_another_network(style: Tensor, content: Tensor, tmp_path: Path) -> None:
+    known = tmp_path / "known.safetensors"
+    save_feedforward(changed(FeedForward("light")), known)
+    training = nstlib.train_feedforward(style, [content], begin=known, iterations=2, **TINY)
+    assert torch.equal(parameters(training.network), parameters(nstlib.load_feedforward(known)))
+    assert training.network.card["begin"] == "known"
+    steps = list(training)
+    assert all(math.isfinite(step.loss) for step in steps)
+    assert not torch.equal(parameters(training.network), parameters(nstlib.load_feedforward(known)))
+    out = tmp_path / "x.safetensors"
+    assert main(train_command(out, "--begin", str(known))) == 0
+    assert nstlib.load_feedforward(out).card["begin"] == "known"
+    with pytest.raises(ValueError, match="has the plan 'light', not 'full'"):
+        nstlib.train_feedforward(style, [content], begin=known, plan="full", **TINY)
+    with pytest.raises(WeightsError, match="no network 'nobody'"):
+        nstlib.train_feedforward(style, [content], begin="nobody", **TINY)
 
 
 def test_draws_do_not_depend_on_who_asks(content: Tensor) -> None:
@@ -195,7 +224,9 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr[-2000:]
     assert result.stdout.count("3 steps") == 1  # one of them speaks
     networks = [parameters(nstlib.load_feedforward(path)) for path in (one, two)]
-    torch.testing.assert_close(networks[0], networks[1], rtol=2e-3, atol=2e-5)
+    # Adam divides a gradient by its own size, so one that is all rounding moves its weight as any other
+    far = (networks[0] - networks[1]).abs() > 2e-5 + 2e-3 * networks[1].abs()
+    assert far.double().mean() < 0.002
     start = parameters(
         nstlib.train_feedforward(torch.rand(1, 3, 64, 64), [torch.rand(1, 3, 64, 64)], **TINY).network
     )

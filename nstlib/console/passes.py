@@ -55,6 +55,9 @@ def add(commands: Any) -> None:
     train.add_argument(
         "--checkpoint", type=Path, help="file to write to and resume from (default: OUTPUT.part.pt)"
     )
+    train.add_argument(
+        "--begin", help="network to start from: a shipped one or a file, of another style, say"
+    )
     train.add_argument("--every", type=int, default=200, help="steps between checkpoints (default 200)")
     train.add_argument(
         "--style-size", type=int, default=384, help="longest side of the style, px (default 384)"
@@ -112,6 +115,7 @@ def _train(options: argparse.Namespace) -> int:
             load_image(options.style, options.style_size),
             options.images,
             output=options.output,
+            begin=options.begin,
             checkpoint=checkpoint,
             every=options.every,
             group=group,

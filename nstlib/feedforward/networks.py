@@ -14,7 +14,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import safe_open
@@ -28,6 +28,7 @@ from nstlib.images import unfinished
 FOLDER = Path(__file__).parent / "weights"
 STRIDE = 4  # of the residual blocks; pictures are mirrored up to a multiple of it
 CARD = "nstlib"  # key of the card in a weight file's metadata
+EDGE: Literal["replicate"] = "replicate"  # beyond the border; zeros tell where it is, and a frame comes of it
 START = 0.5, 0.25  # mean and standard deviation of a colour, before training
 
 
@@ -67,7 +68,7 @@ class FeedForward(nn.Module):
             Layer(4 * n, 2 * n, enlarge=True),
             Layer(2 * n, n, enlarge=True),
         )
-        self.last = nn.Conv2d(n, 3, ends, padding=ends // 2, bias=False)
+        self.last = nn.Conv2d(n, 3, ends, padding=ends // 2, padding_mode=EDGE, bias=False)
         self.colours = nn.Conv2d(3, 3, 1)
         nn.init.zeros_(self.last.weight)  # it starts as the photograph, at a usual mean and contrast
         nn.init.eye_(self.colours.weight.data[..., 0, 0]).mul_(START[1])
@@ -113,7 +114,7 @@ class Layer(nn.Module):
 
     def __init__(self, of: int, to: int, size: int = 3, stride: int = 1, enlarge: bool = False) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(of, to, size, stride, size // 2, bias=False)
+        self.conv = nn.Conv2d(of, to, size, stride, size // 2, bias=False, padding_mode=EDGE)
         # The norm over a batch of one picture is instance norm. InstanceNorm2d's gradients were wrong for
         # channels-last batches, GroupNorm's take most of a step in bfloat16 (torch 2.13).
         self.norm = nn.BatchNorm2d(to, track_running_stats=False)

@@ -23,7 +23,7 @@ from nstlib.alignment.discrepancy import Discrepancy
 from nstlib.alignment.methods import method as parse_method
 from nstlib.encoders.encoder import Encoder, load_encoder
 from nstlib.feedforward.distributed import Group
-from nstlib.feedforward.networks import FeedForward, save_feedforward
+from nstlib.feedforward.networks import FeedForward, load_feedforward, save_feedforward
 from nstlib.feedforward.pictures import Pictures
 from nstlib.images import unfinished
 from nstlib.synthesis import pixels
@@ -77,8 +77,9 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
         training.network(content)
 
     style: (1, 3, H, W) RGB in [0, 1]; its strokes are learnt at the size given. images: a folder, files, or
-    pictures (1, 3, H, W). changes: fields of `Training`. output: file for the network, float16, written at
-    the end. checkpoint: file to resume from where it exists, written every `every` steps and at the end.
+    pictures (1, 3, H, W). changes: fields of `Training`. begin: a network to start from, shipped or a file,
+    of another style, say. output: file for the network, float16, written at the end. checkpoint: file to
+    resume from where it exists, written every `every` steps and at the end.
     group: this process among others. step.image is the batch's first picture, step.terms the batch's means.
     Raises ValueError for settings out of range, ImageError for a folder without images.
     """
@@ -89,6 +90,7 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
         images: str | Path | Iterable[str | Path | Tensor],
         *,
         encoder: Encoder | str = "vgg19-slim",
+        begin: str | os.PathLike[str] | None = None,
         output: str | os.PathLike[str] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         every: int = 200,
@@ -109,6 +111,8 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.network = FeedForward(settings.plan, card)
+        if begin is not None:
+            self.network.load_state_dict(self._known(begin).state_dict())
         self.network.to(self.encoder.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._shared: nn.Module = self.network
         if group.world > 1:
@@ -205,6 +209,13 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
         if self.group.world > 1:
             torch.distributed.all_reduce(values)
         return dict(zip(terms, (values / self.group.world).tolist(), strict=True))
+
+    def _known(self, begin: str | os.PathLike[str]) -> FeedForward:
+        known = load_feedforward(begin, device="cpu")
+        if known.plan != self.settings.plan:
+            raise ValueError(f"begin: {begin} has the plan {known.plan!r}, not {self.settings.plan!r}")
+        self.network.card["begin"] = Path(begin).stem
+        return known
 
     def save(self, path: Path) -> None:
         """Writes what it takes to go on."""
