@@ -153,6 +153,18 @@ def test_the_metric_of_a_run_is_symmetric_and_favours_what_is_wide() -> None:
     torch.testing.assert_close(pixels.coarse_first(flat), flat)
 
 
+@given(st.integers(2, 7), st.integers(2, 7), st.integers(0, 99))
+@settings(max_examples=10, deadline=None)
+def test_the_blur_is_its_own_gradient(height: int, width: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.rand(1, 3, height, width, generator=generator, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(pixels.blurred, x)
+    kernel = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]], dtype=torch.float64) / 16
+    padded = torch.nn.functional.pad(x, [1] * 4, mode="replicate")
+    expected = torch.nn.functional.conv2d(padded, kernel.expand(3, 1, 3, 3), groups=3)
+    torch.testing.assert_close(pixels.blurred(x), expected)
+
+
 def noise(amount: float, seed: int, grey: bool = False) -> Tensor:
     draws = torch.randn(1, 1 if grey else 3, 64, 48, generator=torch.Generator().manual_seed(seed))
     return amount * draws.expand(1, 3, -1, -1)

@@ -142,12 +142,12 @@ class Job:
         content, styles = prepared(self.settings.colours, self.content, self.styles)
         return replace(self, content=content, style=styles)
 
-    def finished(self, image: Tensor, content: Tensor | None) -> Tensor:
-        """What is shown of x, at full size: grain and strays of colour brought in, the content's chroma given
-        back."""
+    def finished(self, image: Tensor, content: Tensor | None, last: bool = True) -> Tensor:
+        """What is shown of x, at full size: strays of colour brought in, the content's chroma given back. The
+        last one loses the grain that is too much, too."""
         strength = self.settings.palette * self.settings.gamma
         if strength and self.regions:
-            if image.shape[2:] == self.shape:
+            if last:
                 image = pixels.smoothed(image, [(r.roughness, r.mask) for r in self.regions], strength)
             image = pixels.cleaned(image, [(r.colours, r.mask) for r in self.regions], strength)
         image = resized(image, *self.shape)
@@ -197,9 +197,9 @@ def run(job: Job) -> Iterator[Step]:
         )
         for step in steps:
             x = step.image
-            image = job.finished(x, photograph)
-            image.recipe = recipe  # type: ignore[attr-defined]
             ended = step.stopped if scale == 1 or step.failed else ""
+            image = job.finished(x, photograph, bool(ended) or done + step.index == settings.iterations)
+            image.recipe = recipe  # type: ignore[attr-defined]
             yield dataclasses.replace(
                 step,
                 index=done + step.index,

@@ -10,7 +10,7 @@ made the loss much worse is taken back (see `synthesize`).
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -48,21 +48,24 @@ class LBFGS:
         self.vectors: Tensor | None = None  # (2 memory + 1, pixels): every s, every y, the last gradient
         self.products = torch.zeros(2 * memory + 1, 2 * memory + 1, dtype=torch.float64)  # vᵢᵀvⱼ, or vᵢᵀP vⱼ
         self.x: Tensor | None = None  # where the last gradient was taken
+        self.Pg: Any = None  # that gradient in the metric
 
     def __call__(self, x: Tensor, gradient: Tensor) -> Tensor:
         if self.vectors is None:
             self.vectors = gradient.new_zeros(2 * self.memory + 1, gradient.numel())
-        new, g = [-1], gradient.flatten()
+        g = gradient.flatten()
+        Pg = None if self.metric is None else self.metric(gradient).flatten()
+        new = {-1: Pg}  # the vectors that are new, and where they are gradients, those in the metric
         if self.x is not None:
             free = set(range(self.memory)) - set(self.slots)
             slot = min(free) if free else self.slots.popleft()
             s, y = self.vectors[slot], self.vectors[self.memory + slot]
             torch.sub(x.flatten(), self.x.flatten(), out=s)
             torch.sub(g, self.vectors[-1], out=y)
-            new += [slot, self.memory + slot]
-        self.vectors[-1] = g
-        rows = torch.stack([self._row(i, gradient.shape) for i in new]).double().cpu()
-        self.products[new], self.products[:, new] = rows, rows.mT
+            new |= {slot: None, self.memory + slot: None if Pg is None else Pg - self.Pg}
+        self.vectors[-1], self.Pg = g, Pg
+        rows = torch.stack([self._row(self.vectors[i], Pv) for i, Pv in new.items()]).double().cpu()
+        self.products[list(new)], self.products[:, list(new)] = rows, rows.mT
         if self.x is not None:
             self._keep(slot)
         coefficients = self._direction()
@@ -73,12 +76,11 @@ class LBFGS:
         self.x = x
         return (direction * scale).view_as(gradient)
 
-    def _row(self, i: int, shape: torch.Size) -> Tensor:
-        """Products of vector i with all; between two gradients (or their changes y) in the metric."""
-        vectors, v, m = self.vectors, self.vectors[i], self.memory  # type: ignore[index]
-        if self.metric is None or 0 <= i < m:
+    def _row(self, v: Tensor, Pv: Tensor | None) -> Tensor:
+        """Products of v with all vectors, in the metric where both are gradients or their changes."""
+        vectors, m = self.vectors, self.memory
+        if Pv is None:
             return torch.mv(vectors, v)  # type: ignore[arg-type]
-        Pv = self.metric(v.view(shape)).flatten()
         return torch.cat([torch.mv(vectors[:m], v), torch.mv(vectors[m:], Pv)])  # type: ignore[index]
 
     def _sum(self, c: Tensor, shape: torch.Size) -> Tensor:

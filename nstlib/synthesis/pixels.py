@@ -12,9 +12,11 @@ the paper, which has no such term: `palette=0` is the bare method.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import interpolate, pad
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
@@ -38,11 +40,25 @@ PARTS: tuple[tuple[str, str, Discrepancy, float], ...] = (  # a weight of 1 is t
 )
 
 
+class _Blurred(torch.autograd.Function):
+    """Symmetric as a matrix, so it is its own gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor) -> Tensor:
+        x = pad(image, [1] * 4, mode="replicate")
+        x = torch.add(x[..., :-2], x[..., 1:-1], alpha=2).add_(x[..., 2:])
+        return torch.add(x[..., :-2, :], x[..., 1:-1, :], alpha=2).add_(x[..., 2:, :]).mul_(1 / 16)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> Any:
+        return _Blurred.apply(g)  # type: ignore[no-untyped-call]
+
+
 def blurred(image: Tensor) -> Tensor:
-    """Weights 1, 2, 1 across and down (1, 3, H, W): symmetric, and 0 for a checkerboard."""
-    x = pad(image, [1] * 4, mode="replicate")
-    x = x[..., :-2] + 2 * x[..., 1:-1] + x[..., 2:]
-    return (x[..., :-2, :] + 2 * x[..., 1:-1, :] + x[..., 2:, :]) / 16
+    """Weights 1, 2, 1 across and down (1, 3, H, W), the border repeated: 0 for a checkerboard."""
+    result: Tensor = _Blurred.apply(image)  # type: ignore[no-untyped-call]
+    return result
 
 
 def features(image: Tensor) -> Features:
@@ -53,7 +69,7 @@ def features(image: Tensor) -> Features:
 def coarse_first(gradient: Tensor) -> Tensor:
     """The metric of a run with a palette: L-BFGS begins with what is wide, and comes to the grain later.
     In as many steps style and content come nearer, and less of it is grain."""
-    return (1 - COARSE) * gradient + COARSE * blurred(gradient)
+    return torch.lerp(gradient, blurred(gradient), COARSE)
 
 
 def finest(image: Tensor) -> Tensor:
