@@ -53,8 +53,10 @@ def colours(image: Tensor) -> tuple[Tensor, Tensor]:
 def off_palette(image: Tensor, style: Tensor) -> tuple[float, float, float]:
     """CIE76 distance of the image's pixels to the nearest of the style: mean, 99th percentile, share > 10."""
     (own, counts), (allowed, _) = colours(small(image)), colours(small(style))
-    norms = allowed.square().sum(1)
-    nearest = torch.cat([(norms - 2 * part @ allowed.mT).amin(1) for part in own.split(2048)])
+    nearest = torch.full((len(own),), torch.inf)
+    for part, least in zip(own.split(512), nearest.split(512), strict=True):  # tiles that stay in the cache
+        for block in allowed.split(2048):
+            torch.minimum(least, (block.square().sum(1) - 2 * part @ block.mT).amin(1), out=least)
     distances = (nearest + own.square().sum(1)).clamp(min=0).sqrt().repeat_interleave(counts)
     return float(distances.mean()), float(distances.quantile(0.99)), float((distances > FAR).double().mean())
 
