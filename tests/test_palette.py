@@ -178,7 +178,7 @@ def power(image: Tensor) -> tuple[float, float]:
 
 
 def test_what_the_finest_grain_has_too_much_is_taken_away() -> None:
-    """All of chroma's, half of luminance's (as an amplitude), nothing where the style is rougher."""
+    """All of chroma's, luminance's down to a little above the style's; nothing where the style is rougher."""
     style = 0.5 + noise(0.02, 0)
     G = pixels.roughness([style], [1.0])
     rough = 0.5 + noise(0.06, 1)
@@ -186,13 +186,15 @@ def test_what_the_finest_grain_has_too_much_is_taken_away() -> None:
     fine = pixels.finest(rough)
     removed = rough - result
     grey, colour = fine.mean(1, keepdim=True), fine - fine.mean(1, keepdim=True)
-    torch.testing.assert_close(  # a third of the grain is as much as the style has
-        removed, grey.expand_as(fine) * pixels.LUMINANCE * 2 / 3 + colour * 2 / 3, rtol=0.2, atol=2e-3
-    )
+    expected = grey * (1 - (1 + pixels.ROOM) / 3) + colour * 2 / 3  # a third is as much as the style has
+    torch.testing.assert_close(removed, expected, rtol=0.2, atol=2e-3)
     assert power(result)[1] < 0.5 * power(rough)[1]
     smooth = 0.5 + noise(0.005, 2)
     torch.testing.assert_close(pixels.smoothed(smooth, [(G, None)], 1.0), smooth, rtol=0, atol=1e-6)
     assert torch.equal(pixels.smoothed(rough, [(G, None)], 0.0), rough)
+    a_little = 0.5 + (1 + 0.8 * pixels.ROOM) * noise(0.02, 0, grey=True)  # luminance within its room stays
+    G = pixels.roughness([0.5 + noise(0.02, 0, grey=True)], [1.0])
+    torch.testing.assert_close(pixels.smoothed(a_little, [(G, None)], 1.0), a_little, rtol=0, atol=1e-4)
     grey_only = 0.5 + noise(0.02, 0, grey=True)  # a grey style: what is not grey goes, luminance stays
     result = pixels.smoothed(style, [(pixels.roughness([grey_only], [1.0]), None)], 1.0)
     before, after = power(style), power(result)

@@ -28,7 +28,7 @@ from nstlib.synthesis.objective import Features, StyleTerm
 
 PIXELS, GRAIN = "pixels", "grain"
 COARSE = 0.8  # how much less a run's first guess of a step has of the finest grain
-LUMINANCE = 0.5  # of the finest luminance's excess that is taken away in the end; of chroma's all
+ROOM = 0.04  # by how much the finest grain of luminance may exceed the style's in the end; of chroma: 0
 REACH = 0.08  # RGB distance to the nearest colour, to which strays are brought; from half of it on they move
 
 
@@ -88,17 +88,16 @@ def roughness(styles: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
 
 def smoothed(image: Tensor, regions: list[tuple[Tensor, Tensor | None]], strength: float) -> Tensor:
     """The picture (1, 3, H, W), its finest grain no rougher than the style's: by the optimal map of second
-    moments (alignment/transports.py), nowhere enlarged; of luminance `LUMINANCE`, for half of that are
-    strokes. regions: `roughness`, and a mask as for `cleaned`. strength: from 1 on all of it."""
+    moments (alignment/transports.py), nowhere enlarged. Luminance has `ROOM` above the style's: strokes are
+    fine, too. regions: `roughness`, and a mask as for `cleaned`. strength: from 1 on all of it."""
     fine, result = finest(image), image
-    grey = torch.full((3, 3), 1 / 3).to(image)
+    room = torch.eye(3).to(image) + ROOM / 3  # 1 + ROOM along grey
     for G, mask in regions:
         if mask is not None:
             mask = interpolate(mask, image.shape[2:], mode="area").clamp(max=1)
         found = gram(fine.flatten(2), None if mask is None else mask.flatten(1))
-        values, vectors = torch.linalg.eigh(optimal(found, G)[0])
-        excess = vectors * (1 - values).clamp(min=0) @ vectors.mT
-        excess = min(1.0, strength) * excess @ (torch.eye(3).to(image) - (1 - LUMINANCE) * grey)
+        values, vectors = torch.linalg.eigh(optimal(found, room @ G @ room)[0])
+        excess = min(1.0, strength) * vectors * (1 - values).clamp(min=0) @ vectors.mT
         less = torch.einsum("ij,bjhw->bihw", excess, fine)
         result = result - (less if mask is None else mask * less)
     return result.clamp(0, 1)
