@@ -275,7 +275,7 @@ def test_shipped_networks(name: str) -> None:
     network = nstlib.load_feedforward(name)
     assert path.stat().st_size <= 1e6
     assert json.loads(json.dumps(network.card)) == network.card
-    style = nstlib.load_image(f"examples/styles/{network.card['style']}", 192)
+    style = nstlib.load_image(f"examples/styles/{network.card['style']}", 384)  # as it was learnt
     settings = nstlib.Settings(method=network.card["method"], gamma=network.card["gamma"], levels=1)
     totals = torch.zeros(2)
     for content in ("harbour", "valley", "still_life"):
@@ -284,7 +284,7 @@ def test_shipped_networks(name: str) -> None:
         objective = job.objective(photograph, style)
         for i, image in enumerate((network(photograph), photograph)):
             totals[i] += sum(float(v) for v in objective(image, job.encode(image, objective.layers)).values())
-    assert totals[0] < 0.6 * totals[1]
+    assert totals[0] < 0.2 * totals[1]
 
 
 def test_four_methods_are_shipped() -> None:
