@@ -26,7 +26,7 @@ from nstlib.encoders.encoder import pick_device
 from nstlib.images import unfinished
 
 FOLDER = Path(__file__).parent / "weights"
-STRIDE = 4  # of the residual blocks; pictures are mirrored up to a multiple of it
+STRIDE = 4  # of the residual blocks; pictures are filled up to a multiple of it
 CARD = "nstlib"  # key of the card in a weight file's metadata
 EDGE: Literal["replicate"] = "replicate"  # beyond the border; zeros tell where it is, and a frame comes of it
 START = 0.5, 0.25  # mean and standard deviation of a colour, before training
