@@ -142,7 +142,7 @@ class Job:
         content, styles = prepared(self.settings.colours, self.content, self.styles)
         return replace(self, content=content, style=styles)
 
-    def finished(self, image: Tensor, content: Tensor | None, last: bool = True) -> Tensor:
+    def finished(self, image: Tensor, content: Tensor | None, last: bool) -> Tensor:
         """What is shown of x, at full size: strays of colour brought in, the content's chroma given back. The
         last one loses the grain that is too much, too."""
         strength = self.settings.palette * self.settings.gamma
