@@ -133,6 +133,7 @@ class Residual(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.first, self.second = Layer(width, width), Layer(width, width)
+        self.second.norm.register_parameter("bias", None)  # the norms behind it take a constant out again
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = x + self.second(self.first(x), rectify=False)
