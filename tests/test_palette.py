@@ -166,56 +166,95 @@ def test_the_blur_is_its_own_gradient(height: int, width: int, seed: int) -> Non
 
 
 def noise(amount: float, seed: int, grey: bool = False) -> Tensor:
-    draws = torch.randn(1, 1 if grey else 3, 64, 48, generator=torch.Generator().manual_seed(seed))
+    draws = torch.randn(1, 1 if grey else 3, 256, 192, generator=torch.Generator().manual_seed(seed))
     return amount * draws.expand(1, 3, -1, -1)
 
 
-def power(image: Tensor) -> tuple[float, float]:
-    """Of the finest grain: of grey, and of what is not grey."""
-    fine = pixels.finest(image)
+def clouds(amount: float, seed: int) -> Tensor:
+    """Noise eight times as wide: next to nothing of it in the top octave."""
+    return torch.nn.functional.interpolate(noise(amount, seed)[..., :32, :24], scale_factor=8, mode="bicubic")
+
+
+def covariance(image: Tensor) -> Tensor:
+    """Of the pixels: (3, 3), in float64."""
+    return torch.cov(image.flatten(2)[0].double(), correction=0)
+
+
+def spread(image: Tensor) -> tuple[float, float]:
+    """Variance of the top octave: of grey, and of what is not grey."""
+    fine = pixels.bands(image)[1]
     grey = fine.mean(1, keepdim=True)
     return float(grey.square().mean()), float((fine - grey).square().mean())
 
 
-def test_what_the_finest_grain_has_too_much_is_taken_away() -> None:
-    """All of chroma's, luminance's down to a little above the style's; nothing where the style is rougher."""
-    style = 0.5 + noise(0.02, 0)
-    G = pixels.roughness([style], [1.0])
-    rough = 0.5 + noise(0.06, 1)
-    result = pixels.smoothed(rough, [(G, None)], 1.0)
-    fine = pixels.finest(rough)
-    removed = rough - result
-    grey, colour = fine.mean(1, keepdim=True), fine - fine.mean(1, keepdim=True)
-    expected = grey * (1 - (1 + pixels.ROOM) / 3) + colour * 2 / 3  # a third is as much as the style has
-    torch.testing.assert_close(removed, expected, rtol=0.2, atol=2e-3)
-    assert power(result)[1] < 0.5 * power(rough)[1]
-    smooth = 0.5 + noise(0.005, 2)
-    torch.testing.assert_close(pixels.smoothed(smooth, [(G, None)], 1.0), smooth, rtol=0, atol=1e-6)
-    assert torch.equal(pixels.smoothed(rough, [(G, None)], 0.0), rough)
-    a_little = 0.5 + (1 + 0.8 * pixels.ROOM) * noise(0.02, 0, grey=True)  # luminance within its room stays
-    G = pixels.roughness([0.5 + noise(0.02, 0, grey=True)], [1.0])
-    torch.testing.assert_close(pixels.smoothed(a_little, [(G, None)], 1.0), a_little, rtol=0, atol=1e-4)
-    grey_only = 0.5 + noise(0.02, 0, grey=True)  # a grey style: what is not grey goes, luminance stays
-    result = pixels.smoothed(style, [(pixels.roughness([grey_only], [1.0]), None)], 1.0)
-    before, after = power(style), power(result)
-    assert after[1] < 0.2 * before[1] and after[0] > 0.9 * before[0]
+def restrained(image: Tensor, style: Tensor, strength: float = 1.0, mask: Tensor | None = None) -> Tensor:
+    return pixels.restrained(image, [(pixels.spreads([style], [1.0]), mask)], strength)
 
 
-def test_grain_is_taken_away_where_the_mask_is() -> None:
-    G = pixels.roughness([0.5 + noise(0.01, 0)], [1.0])
-    picture = 0.5 + noise(0.06, 1)
-    mask = torch.zeros(1, 1, 64, 48)
+@pytest.mark.parametrize("down, across, fine", [(0.15, 0.1, 0), (0.0, 0.35, 1), (0.2, 0.2, 1)])
+def test_the_bands_part_at_a_quarter_of_a_cycle(down: float, across: float, fine: int) -> None:
+    """A wave of so many cycles a pixel is in one of them; at the border it is broken."""
+    phase = down * torch.arange(96.0).unsqueeze(1) + across * torch.arange(80.0)
+    wave = torch.tensor([0.1, -0.1, 0.2]).view(1, 3, 1, 1) * torch.cos(2 * math.pi * phase)
+    inside = (..., slice(16, -16), slice(16, -16))
+    parts = pixels.bands(0.5 + wave)
+    torch.testing.assert_close((parts[fine] - 0.5 * (fine == 0))[inside], wave[inside], rtol=0, atol=0.02)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31))
+def test_the_bands_add_up(height: int, width: int, seed: int) -> None:
+    x = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
+    wide, fine = pixels.bands(x)
+    torch.testing.assert_close(wide + fine, x)
+
+
+def test_colours_and_grain_spread_no_further_than_the_styles() -> None:
+    """Where they do, each band comes to the style's covariance; where they do not, nothing changes."""
+    picture = 0.5 + clouds(0.1, 1) + noise(0.04, 2)
+    style = 0.4 + clouds(0.05, 3) + noise(0.02, 4)
+    result = restrained(picture, style)
+    for part, own, room in zip(pixels.bands(result), pixels.bands(style), pixels.ROOM, strict=True):
+        more = torch.eye(3, dtype=torch.float64) + room
+        expected = more @ covariance(own) @ more
+        torch.testing.assert_close(covariance(part), expected, rtol=0, atol=0.03 * float(expected.max()))
+    torch.testing.assert_close(result.mean((2, 3)), picture.mean((2, 3)), rtol=0, atol=1e-3)
+    torch.testing.assert_close(restrained(style, picture), style, rtol=0, atol=1e-5)
+    half = restrained(picture, style, strength=0.5)
+    torch.testing.assert_close(half, (picture + result) / 2, rtol=0, atol=1e-5)
+    assert torch.equal(restrained(picture, style, strength=0.0), picture)
+
+
+def test_luminances_grain_has_its_room_and_chromas_none() -> None:
+    grey = 0.5 + noise(0.02, 0, grey=True)
+    a_little = 0.5 + (1 + 0.8 * 0.08) * noise(0.02, 0, grey=True)
+    assert spread(restrained(a_little, grey))[0] == pytest.approx(spread(a_little)[0], rel=0.01)
+    before, after = (spread(x) for x in (0.5 + noise(0.02, 0), restrained(0.5 + noise(0.02, 0), grey)))
+    assert after[1] < 0.01 * before[1] and after[0] > 0.9 * before[0]
+
+
+def test_colours_are_restrained_where_the_mask_is() -> None:
+    picture, style = 0.5 + noise(0.06, 1), 0.5 + noise(0.01, 0)
+    mask = torch.zeros(1, 1, 64, 48)  # of any size
     mask[..., :24] = 1
-    result = pixels.smoothed(picture, [(G, mask)], 1.0)
-    assert torch.equal(result[..., 24:], picture[..., 24:])
-    assert power(result[..., :20])[1] < 0.5 * power(picture[..., :20])[1]
+    result = restrained(picture, style, mask=mask)
+    assert torch.equal(result[..., 96:], picture[..., 96:])
+    assert spread(result[..., :80])[1] < 0.1 * spread(picture[..., :80])[1]
 
 
-def test_several_styles_mix_their_roughness() -> None:
-    styles = [0.5 + noise(0.01, 0), (0.5 + noise(0.05, 1))[..., :30]]
-    mixed = pixels.roughness(styles, [3.0, 1.0])
-    separate = [
-        torch.einsum("bim,bjm->bij", g, g) / g.shape[-1]
-        for g in (pixels.finest(style).flatten(2) for style in styles)
-    ]
-    torch.testing.assert_close(mixed, 0.75 * separate[0] + 0.25 * separate[1])
+def test_several_styles_mix_their_spreads() -> None:
+    """The mixture's covariance is the mean of theirs and what their means differ by."""
+    styles = [0.4 + noise(0.01, 0), (0.6 + noise(0.05, 1))[..., :30]]
+    for k, mixed in enumerate(pixels.spreads(styles, [3.0, 1.0])):
+        bands = [pixels.bands(style)[k] for style in styles]
+        means = [band.mean((0, 2, 3)).double() for band in bands]
+        apart = 3 / 16 * torch.outer(means[1] - means[0], means[1] - means[0])
+        expected = 0.75 * covariance(bands[0]) + 0.25 * covariance(bands[1]) + apart
+        torch.testing.assert_close(mixed[0].double(), expected, rtol=1e-3, atol=1e-8)
+
+
+def test_one_colour_has_nothing_to_restrain() -> None:
+    plain = torch.full((1, 3, 20, 20), 0.3)
+    torch.testing.assert_close(restrained(plain, 0.5 + noise(0.01, 0)), plain)
+    flat = restrained(0.5 + noise(0.01, 0), plain)  # and a style of one leaves nothing
+    assert float(flat.flatten(2).std(-1).max()) < 1e-3

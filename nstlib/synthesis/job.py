@@ -144,11 +144,11 @@ class Job:
 
     def finished(self, image: Tensor, content: Tensor | None, last: bool) -> Tensor:
         """What is shown of x, at full size: strays of colour brought in, the content's chroma given back. The
-        last one loses the grain that is too much, too."""
+        last one loses what its colours and grain vary too much, too."""
         strength = self.settings.palette * self.settings.gamma
         if strength and self.regions:
             if last:
-                image = pixels.smoothed(image, [(r.roughness, r.mask) for r in self.regions], strength)
+                image = pixels.restrained(image, [(r.spreads, r.mask) for r in self.regions], strength)
             image = pixels.cleaned(image, [(r.colours, r.mask) for r in self.regions], strength)
         image = resized(image, *self.shape)
         if self.settings.colours == "luminance" and content is not None:

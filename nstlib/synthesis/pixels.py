@@ -4,7 +4,8 @@
     nearest   every pixel's distance to the style's nearest colour (see alignment/palette.py)
     grain     means and covariance of a 3 × 3 high pass: how rough, in luminance and in colour
 
-At the end of a run `smoothed` takes away what the finest grain has too much, and `cleaned` the last strays.
+At the end of a run `restrained` takes away what the colours and their grain vary too much, and `cleaned` the
+last strays.
 
 An encoder sees colours only through its filters, and hardly sees the finest ones: whatever the method, there
 are pictures with its statistics in colours that the style has not, and with rainbow grain. A departure from
@@ -20,7 +21,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import interpolate, pad
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
-from nstlib.alignment.moments import gram
+from nstlib.alignment.moments import covariance_mean
 from nstlib.alignment.palette import Palette, confined
 from nstlib.alignment.transports import optimal
 from nstlib.alignment.wasserstein import Wasserstein
@@ -28,7 +29,9 @@ from nstlib.synthesis.objective import Features, StyleTerm
 
 PIXELS, GRAIN = "pixels", "grain"
 COARSE = 0.8  # how much less a run's first guess of a step has of the finest grain
-ROOM = 0.04  # by how much the finest grain of luminance may exceed the style's in the end; of chroma: 0
+BORDER = 16  # px added on each side before Fourier's waves, which take opposite sides for neighbours
+ROOM = (0.1 * torch.eye(3), 0.08 / 3 * torch.ones(3, 3))  # how far in the end deviations may exceed the
+# style's: of any colour below the top octave, in that octave of luminance only
 REACH = 0.08  # RGB distance to the nearest colour, to which strays are brought; from half of it on they move
 
 
@@ -72,34 +75,47 @@ def coarse_first(gradient: Tensor) -> Tensor:
     return torch.lerp(gradient, blurred(gradient), COARSE)
 
 
-def finest(image: Tensor) -> Tensor:
-    """The high pass of the high pass (1, 3, H, W): the top octave alone."""
-    once = image - blurred(image)
-    return once - blurred(once)
+def bands(image: Tensor) -> tuple[Tensor, Tensor]:
+    """The picture (1, 3, H, W) below its top octave, and that octave alone: all that is finer than a quarter
+    of a cycle a pixel. They add up to it, and neither has anything of the other."""
+    wide = pad(image, [BORDER] * 4, mode="replicate")
+    height, width = wide.shape[2:]
+    down = torch.fft.fftfreq(height, device=image.device).unsqueeze(1)
+    across = torch.fft.rfftfreq(width, device=image.device)
+    spectrum = torch.fft.rfft2(wide) * (torch.hypot(down, across) > 0.25)
+    fine = torch.fft.irfft2(spectrum, s=(height, width))[..., BORDER:-BORDER, BORDER:-BORDER]
+    return image - fine, fine
 
 
-def roughness(styles: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    """Second moments (1, 3, 3) of the styles' finest grain, mixed."""
-    total = sum(weights)
-    return torch.stack(
-        [w / total * gram(finest(style).flatten(2)) for style, w in zip(styles, weights, strict=True)]
-    ).sum(0)
+def spreads(styles: Sequence[Tensor], weights: Sequence[float]) -> list[Tensor]:
+    """Covariances (1, 3, 3) of the mixed styles' two bands."""
+    shares = [
+        image.new_full((1, image[0, 0].numel()), w / image.numel())
+        for image, w in zip(styles, weights, strict=True)
+    ]
+    return [
+        covariance_mean(torch.cat([part.flatten(2) for part in parts], -1), torch.cat(shares, -1))[0]
+        for parts in zip(*map(bands, styles), strict=True)
+    ]
 
 
-def smoothed(image: Tensor, regions: list[tuple[Tensor, Tensor | None]], strength: float) -> Tensor:
-    """The picture (1, 3, H, W), its finest grain no rougher than the style's: by the optimal map of second
-    moments (alignment/transports.py), nowhere enlarged. Luminance has `ROOM` above the style's: strokes are
-    fine, too. regions: `roughness`, and a mask as for `cleaned`. strength: from 1 on all of it."""
-    fine, result = finest(image), image
-    room = torch.eye(3).to(image) + ROOM / 3  # 1 + ROOM along grey
-    for G, mask in regions:
+def restrained(
+    image: Tensor, regions: Sequence[tuple[Sequence[Tensor], Tensor | None]], strength: float
+) -> Tensor:
+    """The picture (1, 3, H, W), its colours spread no further than the style's, its grain no rougher: each
+    band by the optimal map of covariances (alignment/transports.py), nowhere enlarged. regions: `spreads`,
+    and a mask as for `cleaned`. strength: from 1 on all of it."""
+    parts, result = bands(image), image
+    for covariances, mask in regions:
         if mask is not None:
             mask = interpolate(mask, image.shape[2:], mode="area").clamp(max=1)
-        found = gram(fine.flatten(2), None if mask is None else mask.flatten(1))
-        values, vectors = torch.linalg.eigh(optimal(found, room @ G @ room)[0])
-        excess = min(1.0, strength) * vectors * (1 - values).clamp(min=0) @ vectors.mT
-        less = torch.einsum("ij,bjhw->bihw", excess, fine)
-        result = result - (less if mask is None else mask * less)
+        for part, C, room in zip(parts, covariances, ROOM, strict=True):
+            found, mean = covariance_mean(part.flatten(2), None if mask is None else mask.flatten(1))
+            more = (torch.eye(3) + room).to(image)
+            values, vectors = torch.linalg.eigh(optimal(found, more @ C @ more)[0])
+            excess = min(1.0, strength) * vectors * (1 - values).clamp(min=0) @ vectors.mT
+            less = torch.einsum("ij,bjhw->bihw", excess, part - mean[..., None, None])
+            result = result - (less if mask is None else mask * less)
     return result.clamp(0, 1)
 
 

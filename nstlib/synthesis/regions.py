@@ -73,6 +73,6 @@ class Region:
         return pixels.PALETTE.summary(torch.cat(parts, -1))
 
     @cached_property
-    def roughness(self) -> Tensor:
-        """Of the finest grain of these styles, mixed."""
-        return pixels.roughness(self.pictures, self.weights)
+    def spreads(self) -> list[Tensor]:
+        """How far these styles' colours and their grain vary, mixed."""
+        return pixels.spreads(self.pictures, self.weights)
