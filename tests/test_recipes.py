@@ -45,6 +45,24 @@ def test_every_method_lowers_its_loss_and_moves_the_picture(
         assert 0 <= step.image.min() <= step.image.max() <= 1
 
 
+@pytest.mark.parametrize("palette", [0, 1])
+def test_a_step_makes_its_image_when_it_is_asked_for(
+    palette: float, content: Tensor, style: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, if at all; late as at once, whatever was done to another step's."""
+    asked = []
+    finished = Job.finished
+    monkeypatch.setattr(Job, "finished", lambda *arguments: asked.append(1) or finished(*arguments))
+    options = {"iterations": 6, "levels": 2, "palette": palette}
+    at_once = [step.image.clone() for step in nstlib.transfer(content, style, **options)]
+    steps = list(nstlib.transfer(content, style, **options))
+    assert len(asked) == 6
+    assert steps[3].image is steps[3].image and len(asked) == 7
+    steps[3].image.zero_()
+    for k in (5, 4, 0):
+        assert torch.equal(steps[k].image, at_once[k])
+
+
 def test_one_seed_one_image(content: Tensor, style: Tensor) -> None:
     for method in ("gaussian", "gaussian(estimator=paired)"):
         options = QUICK | {"method": method, "start": "random"}

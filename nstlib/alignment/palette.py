@@ -83,7 +83,7 @@ class Palette(Discrepancy):
 
 def nearest(F: Tensor, summary: Summary) -> Tensor:
     """n(f) for every pixel: (..., 3, M) → the same shape, a constant to the gradient."""
-    return summary["nearest"][:, _cell(_pixels(F.detach()))].view(F.shape)
+    return summary["nearest"].index_select(1, _cell(_pixels(F.detach()))).view(F.shape)
 
 
 def confined(F: Tensor, summary: Summary, knee: float, reach: float) -> Tensor:
@@ -121,7 +121,7 @@ def _pixels(F: Tensor) -> Tensor:
 
 
 def _cell(pixels: Tensor) -> Tensor:
-    """The index of each pixel's cell: (3, M) → (M)."""
-    r, g, b = (pixels * (CELLS - 1)).round().clamp(0, CELLS - 1).long()
-    cells: Tensor = (r * CELLS + g) * CELLS + b
+    """The index of each pixel's cell: (3, M) → (M). In place, in whole numbers that floats hold exactly."""
+    r, g, b = (pixels * (CELLS - 1)).round_().clamp_(0, CELLS - 1)
+    cells: Tensor = r.mul_(CELLS).add_(g).mul_(CELLS).add_(b).int()
     return cells

@@ -147,7 +147,8 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
                 self.save(self.checkpoint)
             if last and self.output is not None:
                 save_feedforward(self.network, self.output)
-        return Step(self.done, settings.iterations, picture[:1].detach(), self._means(terms), self.seconds)
+        shown = picture[:1].detach().clone
+        return Step(self.done, settings.iterations, shown, self._means(terms), self.seconds)
 
     def terms(self, x: Tensor, picture: Tensor) -> dict[str, Tensor]:
         """The objective's terms, each the mean over the pictures of a batch (B, 3, H, W)."""

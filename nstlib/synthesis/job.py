@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -142,17 +142,16 @@ class Job:
         content, styles = prepared(self.settings.colours, self.content, self.styles)
         return replace(self, content=content, style=styles)
 
-    def finished(self, image: Tensor, content: Tensor | None, last: bool) -> Tensor:
-        """What is shown of x, at full size: strays of colour brought in, the content's chroma given back. The
-        last one loses what its colours and grain vary too much, too."""
-        strength = self.settings.palette * self.settings.gamma
+    def finished(self, x: Tensor, content: Tensor | None, recipe: dict[str, Any]) -> Tensor:
+        """What is shown of x, with its recipe: at full size, colours and grain within what the style's allow,
+        the content's chroma given back."""
+        image, strength = resized(x, *self.shape), self.settings.palette * self.settings.gamma
         if strength and self.regions:
-            if last:
-                image = pixels.restrained(image, [(r.spreads, r.mask) for r in self.regions], strength)
+            image = pixels.restrained(image, [(r.spreads, r.mask) for r in self.regions], strength)
             image = pixels.cleaned(image, [(r.colours, r.mask) for r in self.regions], strength)
-        image = resized(image, *self.shape)
         if self.settings.colours == "luminance" and content is not None:
             image = with_chroma(image, content.to(image))
+        image.recipe = recipe  # type: ignore[attr-defined]
         return image
 
     def recipe(self) -> dict[str, Any]:
@@ -198,13 +197,11 @@ def run(job: Job) -> Iterator[Step]:
         for step in steps:
             x = step.image
             ended = step.stopped if scale == 1 or step.failed else ""
-            image = job.finished(x, photograph, bool(ended) or done + step.index == settings.iterations)
-            image.recipe = recipe  # type: ignore[attr-defined]
             yield dataclasses.replace(
                 step,
                 index=done + step.index,
                 total=settings.iterations,
-                image=image,
+                picture=partial(job.finished, x, photograph, recipe),
                 seconds=time.perf_counter() - start,
                 stopped=ended,
             )

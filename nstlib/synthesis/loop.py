@@ -9,7 +9,8 @@ A minimum over all x, cut off afterwards, is a much worse picture.
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -28,19 +29,23 @@ OptimizerName = Literal["lbfgs", "adam"]
 class Step:
     """One iteration's outcome.
 
-    index: 1 … total. image: (1, 3, H, W) in [0, 1], detached, on the run's device. terms: the weighted
-    terms at that image, which add up to the loss (step 1 is the start image). seconds: since the
-    start of the run. stopped: why this is the last step, if it ended before `total`. failed: whether
-    that was for lack of a usable next image.
+    index: 1 … total. picture: makes `image`. terms: the weighted terms at that image, which add up to the
+    loss (step 1 is the start image). seconds: since the start of the run. stopped: why this is the last
+    step, if it ended before `total`. failed: whether that was for lack of a usable next image.
     """
 
     index: int
     total: int
-    image: Tensor
+    picture: Callable[[], Tensor] = field(repr=False)
     terms: dict[str, float]
     seconds: float
     stopped: str = ""
     failed: bool = False
+
+    @cached_property
+    def image(self) -> Tensor:
+        """(1, 3, H, W) in [0, 1], detached, on the run's device. Made when first asked for: most are not."""
+        return self.picture()
 
     @property
     def loss(self) -> float:
@@ -104,7 +109,7 @@ def synthesize(
                 stopped = f"the loss {what} at step {index}; this is the last good image"
             else:
                 advance.rejected()
-        yield Step(index, iterations, good.clone(), values, time.perf_counter() - start, stopped, failed)
+        yield Step(index, iterations, good.clone, values, time.perf_counter() - start, stopped, failed)
         if stopped:
             return
         x = (good + advance(good, good_gradient) * free).clamp(0, 1)

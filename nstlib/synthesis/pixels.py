@@ -4,8 +4,8 @@
     nearest   every pixel's distance to the style's nearest colour (see alignment/palette.py)
     grain     means and covariance of a 3 × 3 high pass: how rough, in luminance and in colour
 
-At the end of a run `restrained` takes away what the colours and their grain vary too much, and `cleaned` the
-last strays.
+From the pictures of a run that are shown, `restrained` takes away what the colours and their grain vary too
+much, and `cleaned` the last strays.
 
 An encoder sees colours only through its filters, and hardly sees the finest ones: whatever the method, there
 are pictures with its statistics in colours that the style has not, and with rainbow grain. A departure from
@@ -30,8 +30,8 @@ from nstlib.synthesis.objective import Features, StyleTerm
 PIXELS, GRAIN = "pixels", "grain"
 COARSE = 0.8  # how much less a run's first guess of a step has of the finest grain
 BORDER = 16  # px added on each side before Fourier's waves, which take opposite sides for neighbours
-ROOM = (0.1 * torch.eye(3), 0.08 / 3 * torch.ones(3, 3))  # how far in the end deviations may exceed the
-# style's: of any colour below the top octave, in that octave of luminance only
+ROOM = (0.1 * torch.eye(3), 0.08 / 3 * torch.ones(3, 3))  # by how much deviations may exceed the style's:
+# of any colour below the top octave, in that octave of luminance only
 REACH = 0.08  # RGB distance to the nearest colour, to which strays are brought; from half of it on they move
 
 
