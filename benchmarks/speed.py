@@ -1,6 +1,6 @@
 """Seconds per step and memory by encoder, size, method and dtype, with FLOPs and their share of the peak.
 
-    python benchmarks/speed.py [--json FILE] [--quick]
+    python benchmarks/speed.py [--json FILE] [--quick] [--palette 0]
 
 The baseline, in the same run, is the plain loop of plain.py with VGG-19 and Gram matrices at the five style
 layers. VGG-19's plan runs with random weights: speed does not depend on their values. Exits with 1 where
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 import nstlib
 from nstlib.encoders import networks
 from nstlib.synthesis.allocator import keep_memory
-from nstlib.synthesis.job import Job
+from nstlib.synthesis.job import Job, run
 from nstlib.synthesis.memory import estimate
 
 METHODS = ("linear", "poly", "gaussian", "bn")
@@ -71,16 +71,12 @@ def mean_step(marks: list[float]) -> float:
     return sum(times[:third]) / third
 
 
-def step_seconds(encoder: nstlib.Encoder, size: int, method: str, steps: int) -> float:
+def step_seconds(encoder: nstlib.Encoder, size: int, method: str, steps: int, palette: float) -> float:
     """Seconds of one L-BFGS step at one size."""
     content, style = square("contents/harbour", size), square("styles/strokes", size)
-    job = Job(nstlib.Settings(method=method, levels=1), encoder, content, style)
-    objective = job.objective(content, style)
+    settings = nstlib.Settings(method=method, levels=1, iterations=steps + 3, palette=palette)
     marks = [time.perf_counter()]
-    run = nstlib.synthesize(
-        content, lambda x: objective(x, job.encode(x, objective.layers)), iterations=steps + 3
-    )
-    for _ in run:
+    for _ in run(Job(settings, encoder, content, style)):
         marks.append(time.perf_counter())
     return mean_step(marks[3:])
 
@@ -118,6 +114,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, help="save the table here, too")
     parser.add_argument("--quick", action="store_true", help="no 1024 px, no VGG-19")
+    parser.add_argument("--palette", type=float, default=nstlib.Settings().palette, help="0: bare methods")
     options = parser.parse_args()
     keep_memory(large=True)
     peaks = {name: peak_flops(getattr(torch, name)) for name in ("float32", "bfloat16")}
@@ -144,7 +141,7 @@ def main() -> int:
         for method in METHODS:
             for dtype in ("float32", "bfloat16") if method == "linear" and size < 1024 else ("float32",):
                 encoder = nstlib.load_encoder(dtype=dtype)
-                seconds = step_seconds(encoder, size, method, 24 if size < 1024 else 9)
+                seconds = step_seconds(encoder, size, method, 24 if size < 1024 else 9, options.palette)
                 memory = estimate(nstlib.Settings(method=method), encoder, (size, size), (size, size))
                 add("vgg19-slim", size, method, dtype, seconds, flops(encoder, size), memory)
     if not options.quick:
@@ -152,7 +149,7 @@ def main() -> int:
         ours = {}
         for dtype in ("float32", "bfloat16"):
             encoder = nstlib.load_encoder("vgg19-random", dtype=dtype)
-            ours[dtype] = step_seconds(encoder, 512, "gram", 6)
+            ours[dtype] = step_seconds(encoder, 512, "gram", 6, options.palette)
             memory = estimate(nstlib.Settings(method="gram"), encoder, (512, 512), (512, 512))
             add("vgg19", 512, "gram", dtype, ours[dtype], flops(encoder, 512), memory)
         base.append(baseline_seconds(512, 6))
