@@ -21,8 +21,9 @@ from nstlib.synthesis.settings import Settings
 
 BASE = 280e6  # bytes: Python and torch before any work
 PICTURES = 8  # pictures and gradients alive at once, float32, at full size
+BELOW = 11  # and more of them with a palette: its features, their gradients, the map to the style's colours
 VECTORS = {"lbfgs": 19, "adam": 6}  # of the optimiser, as large as the picture each
-SPARE = 0.9  # share of the free memory a run may plan to take
+SPARE = 0.75  # share of the free memory a run may plan to take: estimates fall short by up to a quarter
 
 
 def estimate(settings: Settings, encoder: Encoder, content: Sequence[int], style: Sequence[int]) -> float:
@@ -47,7 +48,7 @@ def estimate(settings: Settings, encoder: Encoder, content: Sequence[int], style
     maps, positions = walked.scales(style)
     encoding = positions * walked.features + 2 * maps * walked.largest
     pixels = 4 * 3 * math.prod(content)
-    pictures = pixels * (PICTURES + VECTORS[settings.optimizer])
+    pictures = pixels * (PICTURES + VECTORS[settings.optimizer] + (BELOW if settings.palette else 0))
     weights = sum(p.nbytes for stage in encoder.network.stages.values() for p in stage.parameters())
     base = BASE if encoder.device.type == "cpu" else 0.0
     return base + weights + max(step, encoding) + pictures
