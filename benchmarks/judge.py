@@ -66,7 +66,7 @@ def grain(image: Tensor) -> tuple[float, float]:
     """Power per pixel at over a quarter of a cycle a pixel: of L*, and of a* and b* together.
 
     Welch's estimate (1967): the mean over half overlapping blocks, each under a Hann window. One window over
-    the whole picture would ask of its centre only: an eighth of the area has nearly all of its weight."""
+    the whole picture would ask of its middle only: a quarter of the area has 85 % of its weight."""
     side = min(BLOCK, *image.shape[2:])
     window = torch.hann_window(side).unsqueeze(1) * torch.hann_window(side)
     f = torch.hypot(torch.fft.fftfreq(side).unsqueeze(1), torch.fft.fftfreq(side).unsqueeze(0))
