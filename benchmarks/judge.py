@@ -70,10 +70,8 @@ def grain(image: Tensor) -> tuple[float, float]:
     side = min(BLOCK, *image.shape[2:])
     window = torch.hann_window(side).unsqueeze(1) * torch.hann_window(side)
     f = torch.hypot(torch.fft.fftfreq(side).unsqueeze(1), torch.fft.fftfreq(side).unsqueeze(0))
-    blocks = (
-        lab(image).unfold(1, side, side // 2).unfold(2, side, side // 2).flatten(1, 2)
-    )  # (3, n, side, side)
-    blocks = (blocks - blocks.mean((-2, -1), keepdim=True)) * window
+    blocks = lab(image).unfold(1, side, side // 2).unfold(2, side, side // 2).flatten(1, 2)
+    blocks = (blocks - blocks.mean((-2, -1), keepdim=True)) * window  # (3, n, side, side)
     power = torch.fft.fft2(blocks).abs().square()[..., f >= 0.25].sum(-1).mean(1)  # (3)
     L, a, b = (power / (window.square().sum() * side**2)).tolist()
     return L, a + b

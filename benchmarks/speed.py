@@ -142,7 +142,12 @@ def main() -> int:
             for dtype in ("float32", "bfloat16") if method == "linear" and size < 1024 else ("float32",):
                 encoder = nstlib.load_encoder(dtype=dtype)
                 seconds = step_seconds(encoder, size, method, 24 if size < 1024 else 9, options.palette)
-                memory = estimate(nstlib.Settings(method=method), encoder, (size, size), (size, size))
+                memory = estimate(
+                    nstlib.Settings(method=method, palette=options.palette),
+                    encoder,
+                    (size, size),
+                    (size, size),
+                )
                 add("vgg19-slim", size, method, dtype, seconds, flops(encoder, size), memory)
     if not options.quick:
         base = [baseline_seconds(512, 6)]
@@ -150,7 +155,9 @@ def main() -> int:
         for dtype in ("float32", "bfloat16"):
             encoder = nstlib.load_encoder("vgg19-random", dtype=dtype)
             ours[dtype] = step_seconds(encoder, 512, "gram", 6, options.palette)
-            memory = estimate(nstlib.Settings(method="gram"), encoder, (512, 512), (512, 512))
+            memory = estimate(
+                nstlib.Settings(method="gram", palette=options.palette), encoder, (512, 512), (512, 512)
+            )
             add("vgg19", 512, "gram", dtype, ours[dtype], flops(encoder, 512), memory)
         base.append(baseline_seconds(512, 6))
         print(f"baseline loop, VGG-19 512 px float32: {min(base):.3f} s/step")

@@ -242,6 +242,14 @@ def test_colours_are_restrained_where_the_mask_is() -> None:
     assert spread(result[..., :80])[1] < 0.1 * spread(picture[..., :80])[1]
 
 
+def test_where_masks_overlap_their_changes_share() -> None:
+    """Twice the same region changes what one of it does, and not twice as much."""
+    picture, style = 0.5 + noise(0.06, 1), 0.5 + noise(0.01, 0)
+    region = (pixels.spreads([style], [1.0]), torch.ones(1, 1, 256, 192))
+    twice = pixels.restrained(picture, [region, region], 1.0)
+    torch.testing.assert_close(twice, restrained(picture, style), rtol=0, atol=1e-6)
+
+
 def test_several_styles_mix_their_spreads() -> None:
     """The mixture's covariance is the mean of theirs and what their means differ by."""
     styles = [0.4 + noise(0.01, 0), (0.6 + noise(0.05, 1))[..., :30]]

@@ -11,6 +11,7 @@ At the first layers F is by far the largest thing in a run, and derived operatio
 gradient is written several times over. Here it is written once, in F's own order in memory.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -32,6 +33,15 @@ def shares(F: Tensor, weights: Tensor) -> Tensor:
     if bool((weights < 0).any()) or not bool(((total > 0) & total.isfinite()).all()):
         raise ValueError("weights of positions must be finite numbers >= 0 and not all zero")
     return weights / total
+
+
+def mixture(parts: Sequence[Tensor], weights: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """Several sets of positions (..., N, M_k) as one, (..., N, Σ M_k), and what each position counts,
+    (..., Σ M_k): a set's positions share its weight."""
+    counts = [
+        F.new_full((*F.shape[:-2], F.shape[-1]), w / F.shape[-1]) for F, w in zip(parts, weights, strict=True)
+    ]
+    return torch.cat(list(parts), -1), torch.cat(counts, -1)
 
 
 def mean(F: Tensor, weights: Tensor | None = None) -> Tensor:

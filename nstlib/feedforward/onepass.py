@@ -16,7 +16,7 @@ from torch import Tensor
 from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.alignment.gaussian import GaussianMMD
 from nstlib.alignment.methods import method as parse_method
-from nstlib.alignment.moments import covariance_mean
+from nstlib.alignment.moments import covariance_mean, mixture
 from nstlib.alignment.transports import remembered, toward
 from nstlib.encoders.encoder import Encoder, load_encoder
 from nstlib.feedforward.chain import Seen, render, see
@@ -78,14 +78,8 @@ class OnePass:
         seen = [self.encoder(picture, LEVELS) for picture in pictures]
         if len(seen) == 1:
             return Style(d, {layer: _kept(d, layer, seen[0][layer]) for layer in LEVELS}, mask)
-        summaries = {}
-        for layer in LEVELS:
-            each = [F[layer] for F in seen]
-            counts = [
-                F.new_full((F.shape[-1],), part / F.shape[-1]) for F, part in zip(each, parts, strict=True)
-            ]
-            summaries[layer] = _kept(d, layer, torch.cat(each, -1), torch.cat(counts))
-        return Style(d, summaries, mask)
+        mixed = {layer: mixture([F[layer] for F in seen], parts) for layer in LEVELS}
+        return Style(d, {layer: _kept(d, layer, *mixed[layer]) for layer in LEVELS}, mask)
 
     @torch.no_grad()
     def __call__(

@@ -12,8 +12,8 @@ are pictures with its statistics in colours that the style has not, and with rai
 the paper, which has no such term: `palette=0` is the bare method.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import interpolate, pad
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
-from nstlib.alignment.moments import covariance_mean
+from nstlib.alignment.moments import covariance_mean, mixture
 from nstlib.alignment.palette import Palette, confined
 from nstlib.alignment.transports import optimal
 from nstlib.alignment.wasserstein import Wasserstein
@@ -30,10 +30,11 @@ from nstlib.synthesis.objective import Features, StyleTerm
 PIXELS, GRAIN = "pixels", "grain"
 COARSE = 0.8  # how much less a run's first guess of a step has of the finest grain
 BORDER = 16  # px added on each side before Fourier's waves, which take opposite sides for neighbours
-ROOM = (0.1 * torch.eye(3), 0.08 / 3 * torch.ones(3, 3))  # by how much deviations may exceed the style's:
-# of any colour below the top octave, in that octave of luminance only
+# by how much deviations may exceed the style's: of any colour below the top octave, in it of luminance only
+ROOM = (0.1 * torch.eye(3), 0.08 / 3 * torch.ones(3, 3))
 REACH = 0.08  # RGB distance to the nearest colour, to which strays are brought; from half of it on they move
 
+T = TypeVar("T")
 
 PALETTE = Palette()
 PARTS: tuple[tuple[str, str, Discrepancy, float], ...] = (  # a weight of 1 is that of one of five layers
@@ -89,12 +90,8 @@ def bands(image: Tensor) -> tuple[Tensor, Tensor]:
 
 def spreads(styles: Sequence[Tensor], weights: Sequence[float]) -> list[Tensor]:
     """Covariances (1, 3, 3) of the mixed styles' two bands."""
-    shares = [
-        image.new_full((1, image[0, 0].numel()), w / image.numel())
-        for image, w in zip(styles, weights, strict=True)
-    ]
     return [
-        covariance_mean(torch.cat([part.flatten(2) for part in parts], -1), torch.cat(shares, -1))[0]
+        covariance_mean(*mixture([part.flatten(2) for part in parts], weights))[0]
         for parts in zip(*map(bands, styles), strict=True)
     ]
 
@@ -105,18 +102,19 @@ def restrained(
     """The picture (1, 3, H, W), its colours spread no further than the style's, its grain no rougher: each
     band by the optimal map of covariances (alignment/transports.py), nowhere enlarged. regions: `spreads`,
     and a mask as for `cleaned`. strength: from 1 on all of it."""
-    parts, result = bands(image), image
-    for covariances, mask in regions:
-        if mask is not None:
-            mask = interpolate(mask, image.shape[2:], mode="area").clamp(max=1)
+    parts = bands(image)
+
+    def within(covariances: Sequence[Tensor], mask: Tensor | None) -> Tensor:
+        result = image
         for part, C, room in zip(parts, covariances, ROOM, strict=True):
             found, mean = covariance_mean(part.flatten(2), None if mask is None else mask.flatten(1))
             more = (torch.eye(3) + room).to(image)
             values, vectors = torch.linalg.eigh(optimal(found, more @ C @ more)[0])
             excess = min(1.0, strength) * vectors * (1 - values).clamp(min=0) @ vectors.mT
-            less = torch.einsum("ij,bjhw->bihw", excess, part - mean[..., None, None])
-            result = result - (less if mask is None else mask * less)
-    return result.clamp(0, 1)
+            result = result - torch.einsum("ij,bjhw->bihw", excess, part - mean[..., None, None])
+        return result
+
+    return _joined(image, regions, within)
 
 
 def terms(
@@ -136,17 +134,27 @@ def terms(
 
 
 def cleaned(
-    image: Tensor, regions: list[tuple[Summary, Tensor | None]], strength: float, reach: float = REACH
+    image: Tensor, regions: Sequence[tuple[Summary, Tensor | None]], strength: float, reach: float = REACH
 ) -> Tensor:
     """The picture (1, 3, H, W) with its last strays brought to the style's colours, as far as `strength`
     (1: within `reach` of one; 0.1: within ten times that) says. regions: the palette's summary, and where, a
     mask (1, 1, …) of any size, or None for everywhere; where no region is, nothing changes."""
+    wide = reach / min(1.0, max(strength, 1e-6))
+    return _joined(
+        image,
+        regions,
+        lambda summary, _: confined(image.flatten(2), summary, wide / 2, wide).view(image.shape),
+    )
+
+
+def _joined(
+    image: Tensor, regions: Sequence[tuple[T, Tensor | None]], within: Callable[[T, Tensor | None], Tensor]
+) -> Tensor:
+    """`within` each region's what and mask, where the mask is; where masks overlap, their mean."""
     moved, total = torch.zeros_like(image), torch.zeros_like(image[:, :1])
-    for summary, mask in regions:
-        wide = reach / min(1.0, max(strength, 1e-6))
-        within = confined(image.flatten(2), summary, wide / 2, wide).view(image.shape)
+    for what, mask in regions:
         if mask is None:
-            return within.clamp(0, 1)
+            return within(what, None).clamp(0, 1)
         mask = interpolate(mask, image.shape[2:], mode="area")
-        moved, total = moved + mask * (within - image), total + mask
+        moved, total = moved + mask * (within(what, mask) - image), total + mask
     return (image + moved / total.clamp(min=1)).clamp(0, 1)

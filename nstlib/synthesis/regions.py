@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from nstlib.alignment.discrepancy import Summary
+from nstlib.alignment.moments import mixture
 from nstlib.synthesis import pixels
 from nstlib.synthesis.objective import Features, StyleTerm
 
@@ -42,13 +43,7 @@ class Region:
             return known[self.which[0]], None
         features, shares = {}, {}
         for layer in known[0]:
-            parts = [known[k][layer] for k in self.which]
-            features[layer] = torch.cat(parts, -1)
-            counts = [
-                F.new_full((1, F.shape[-1]), w / F.shape[-1])
-                for F, w in zip(parts, self.weights, strict=True)
-            ]
-            shares[layer] = torch.cat(counts, -1)
+            features[layer], shares[layer] = mixture([known[k][layer] for k in self.which], self.weights)
         return features, shares
 
     def placed(self, terms: Iterable[StyleTerm], sizes: Mapping[str, Sequence[int]]) -> list[StyleTerm]:
