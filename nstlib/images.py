@@ -23,6 +23,8 @@ import torch
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
+from nstlib.inputs import check_image
+
 # None of these starts another program, as EPS does with Ghostscript.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 MAX_PIXELS = 64_000_000  # of a file as stored: far beyond a camera's, below what fills a laptop's memory
@@ -61,7 +63,9 @@ def load_image(source: Source, size: int | None = None, *, max_pixels: int = MAX
         if size is not None:  # JPEG shrinks by 2, 4 or 8 while it decodes
             share = GAP * size / max(file.size)
             file.draft(None, (max(1, round(file.width * share)), max(1, round(file.height * share))))
-        return _to_tensor(file, size, name)
+        image = _to_tensor(file, size, name)
+    image.source = os.path.basename(name)  # type: ignore[attr-defined]
+    return image
 
 
 def image_size(source: str | os.PathLike[str] | IO[bytes]) -> tuple[int, int]:
@@ -98,6 +102,12 @@ def _known() -> list[str]:
     """Those of `FORMATS` that this Pillow can read."""
     Image.init()
     return [name for name in FORMATS if name in Image.OPEN]
+
+
+def suffixes() -> set[str]:
+    """The file suffixes of the formats that this Pillow can read, like ".jpg"."""
+    known = _known()
+    return {suffix for suffix, name in Image.registered_extensions().items() if name in known}
 
 
 def _check_pixels(image: Image.Image, limit: int, name: str) -> None:
@@ -169,12 +179,9 @@ def _strip_to_rgb(image: Image.Image, top: float) -> Image.Image:
 
 
 def to_pil(image: Tensor) -> Image.Image:
-    """(1, 3, H, W) or (3, H, W) in [0, 1] → an 8-bit RGB Pillow image; values outside are clamped."""
-    if image.dim() == 4 and len(image) == 1:
-        image = image[0]
-    if image.dim() != 3 or image.shape[0] != 3:
-        raise ValueError(f"an image tensor is (1, 3, H, W), got {tuple(image.shape)}")
-    pixels = image.detach().float().nan_to_num().clamp(0, 1).mul(255).round().to(torch.uint8)
+    """(1, 3, H, W) or (3, H, W) in [0, 1] → an 8-bit RGB Pillow image. Raises as `inputs.check_image`."""
+    batch = image[None] if isinstance(image, Tensor) and image.dim() == 3 else image
+    pixels = check_image(batch, "image")[0].mul(255).round().to(torch.uint8)
     return Image.fromarray(pixels.permute(1, 2, 0).cpu().contiguous().numpy())
 
 
@@ -218,7 +225,7 @@ def save_image(image: Tensor, path: str | os.PathLike[str], recipe: dict[str, An
     A PNG also embeds the recipe: the given one, else the one an nstlib run left on the tensor as
     `image.recipe` (settings, seed, versions, hash of the weights). `read_recipe` gets it back. The
     file is written beside its place and renamed: whenever the process dies, the old file or the new
-    one is there, whole. Raises as `check_output`.
+    one is there, whole. Raises as `check_output`, and as `inputs.check_image` for what is no image in [0, 1].
     """
     path = check_output(path)
     recipe = getattr(image, "recipe", None) if recipe is None else recipe

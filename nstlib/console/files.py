@@ -1,0 +1,24 @@
+"""Files that a command reads and writes."""
+
+import os
+from pathlib import Path
+
+from torch import Tensor
+
+from nstlib.images import check_output, load_image
+
+
+def check_target(target: Path, *sources: Path | None) -> None:
+    """Raises ValueError where the output would overwrite an input, and as `check_output`."""
+    for source in sources:
+        if source is not None and target.exists() and source.exists() and os.path.samefile(target, source):
+            raise ValueError(f"{target} would overwrite the input {source}: give another --output")
+    check_output(target)
+
+
+def load_mask(path: Path) -> Tensor:
+    """A mask (1, 1, H, W) from an image file: white is 1, black is 0."""
+    image = load_image(path)
+    mask = image.mean(1, keepdim=True)
+    mask.source = path.name  # type: ignore[attr-defined]
+    return mask
