@@ -8,11 +8,16 @@ from torch import Tensor
 from nstlib.images import check_output, load_image
 
 
-def check_target(target: Path, *sources: Path | None) -> None:
-    """Raises ValueError where the output would overwrite an input, and as `check_output`."""
+def check_distinct(target: Path, *sources: Path | None) -> None:
+    """Raises ValueError where the output would overwrite an input."""
     for source in sources:
         if source is not None and target.exists() and source.exists() and os.path.samefile(target, source):
             raise ValueError(f"{target} would overwrite the input {source}: give another --output")
+
+
+def check_target(target: Path, *sources: Path | None) -> None:
+    """Raises as `check_distinct`, and as `check_output` for an image."""
+    check_distinct(target, *sources)
     check_output(target)
 
 

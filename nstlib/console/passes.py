@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
-from nstlib.console.files import check_target, load_mask
+from nstlib.console.files import check_distinct, check_target, load_mask
 from nstlib.console.mistakes import one_line
 from nstlib.console.progress import interrupts, say_differences
 from nstlib.console.repeat import load_recipe, longest_side
@@ -116,6 +116,7 @@ def _onepass(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
+    check_distinct(options.output, options.style, options.begin and Path(options.begin))
     checkpoint = options.checkpoint or options.output.with_suffix(".part.pt")
     changes = {field.name: getattr(options, field.name) for field in dataclasses.fields(Training)}
     with joined(options.distributed) as group, interrupts() as pressed:
@@ -152,18 +153,22 @@ def _train(options: argparse.Namespace) -> int:
 
 def _apply(options: argparse.Namespace) -> int:
     check_share(options.strength, "strength")
+    if not options.images.exists():
+        raise FileNotFoundError(f"no such image or folder: {options.images}")
     network = load_feedforward(options.model)
     if not options.images.is_dir():
         check_target(options.output, options.images)
         _use(network, options.images, options.output, options)
         print(options.output)
         return 0
-    if options.output.exists() and os.path.samefile(options.output, options.images):
-        raise ValueError(
-            f"{options.output} is the folder of the images, which would be overwritten: give another"
-        )
     files, others = files_in(options.images)
+    if options.output.exists() and not options.output.is_dir():
+        raise NotADirectoryError(f"{options.output} is no folder, and results of a folder go into one")
     options.output.mkdir(parents=True, exist_ok=True)
+    if os.path.samefile(options.output, options.images):
+        raise ValueError(
+            f"{options.output} is the folder of the images and would overwrite them: give another"
+        )
     with joined(options.distributed) as group:
         mine, failed = group.share(files), []
         bar = tqdm(mine, disable=options.quiet or group.rank > 0, unit="image")
@@ -177,7 +182,7 @@ def _apply(options: argparse.Namespace) -> int:
     words += f"; {len(failed)} left out" if failed else ""
     if others and group.rank == 0:
         names = ", ".join(path.name for path in others[:NAMED]) + (", …" if len(others) > NAMED else "")
-        words += f"; {len(others)} skipped that are no images known here: {names}"
+        words += f"; {len(others)} skipped, in no format that is read here: {names}"
     print(f"{options.output}: {one_line(words)}")
     return 1 if failed else 0
 

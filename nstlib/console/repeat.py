@@ -77,7 +77,8 @@ def differences(recipe: dict[str, Any], now: dict[str, Any]) -> list[str]:
         there, here = _images(recipe, name), _images(now, name)
         if len(there) != len(here):
             names = ", ".join(str(image.get("name")) for image in there) or "none"
-            notes.append(f"{name}: {len(there)} in the recipe ({names}), {len(here)} here")
+            option = {"masks": "; give them with --mask", "initial": "; give it with --initial"}.get(name, "")
+            notes.append(f"{name}: {len(there)} in the recipe ({names}), {len(here)} here{option}")
         notes += [
             f"{name}: {_shown(new)} is not the image of the recipe, {_shown(old)}"
             for old, new in zip(there, here, strict=False)

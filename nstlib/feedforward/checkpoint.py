@@ -67,14 +67,16 @@ def load_checkpoint(
         state = torch.load(path, map_location=device, weights_only=True)
         there = dict(state["training"])
         done, seconds, planned = int(state["done"]), float(state["seconds"]), int(there["iterations"])
-        other = [_difference(name, there.get(name), here) for name, here in training.items()]
+        other = [_difference(name, there.get(name), training.get(name)) for name in {**training, **there}]
         if not any(other):
             network.load_state_dict(state["network"])
             adam.load_state_dict(state["adam"])
             if not is_finite(network) or done < 0:
                 raise ValueError("it holds weights that are NaN or infinite")
+            if any(moments["exp_avg"].shape != weight.shape for weight, moments in adam.state.items()):
+                raise ValueError("its optimiser is that of another network")
     except Exception as error:  # pickle, zip and torch each raise their own kinds
-        words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        words = " ".join(f"{type(error).__name__}: {error}".split())[:120]
         raise WeightsError(
             f"cannot resume from {path}: it is no checkpoint of a training, or damaged ({words}); {DELETE}"
         ) from error

@@ -157,7 +157,9 @@ def prepare(
     content, pictures = check_image(content, "content"), list(check_images(style, "style"))
     regions, weights = check_masks(masks), tuple(style_weights)
     _check_count(levels, "levels")
-    settings = Settings(method=method, colours=colours, style_scale=style_scale, style_weights=weights)
+    settings = Settings(
+        method=method, colours=colours, style_scale=style_scale, style_weights=weights, seed=seed or 0
+    )
     check_styles(len(pictures), len(regions), weights)
     inputs = describe_inputs(content=content, styles=pictures, masks=regions)
     painter = OnePass(encoder)

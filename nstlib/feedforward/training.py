@@ -77,6 +77,8 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
         self.checkpoint = None if checkpoint is None else check_writable(checkpoint, "checkpoint")
         if self.output is not None and self.output.suffix != ".safetensors":
             raise ValueError(f"output must end in .safetensors, got {self.output}")
+        if self.output and self.checkpoint and self.output.resolve() == self.checkpoint.resolve():
+            raise ValueError(f"output and checkpoint are one file, {self.output}: give different ones")
         self.encoder = (
             encoder if isinstance(encoder, Encoder) else load_encoder(encoder, dtype=settings.dtype)
         )
@@ -135,14 +137,14 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
         return Step(self.done, settings.iterations, picture[:1].detach().clone, means, self.seconds)
 
     def _finish(self) -> None:
-        """Writes the checkpoint and then the output, once: also where a resumed training has no step left."""
+        """Writes the output and the checkpoint, once: also where a resumed training has no step left."""
         if self._finished or self.group.rank > 0:
             return
         self.network.card["iterations"] = self.done
-        if self.checkpoint is not None:
-            self.save(self.checkpoint)
         if self.output is not None:
             save_feedforward(self.network, self.output)
+        if self.checkpoint is not None:
+            self.save(self.checkpoint)
         self._finished = True
 
     def terms(self, x: Tensor, picture: Tensor) -> dict[str, Tensor]:
