@@ -11,7 +11,11 @@ from nstlib.images import check_output, load_image
 def check_distinct(target: Path, *sources: Path | None) -> None:
     """Raises ValueError where the output would overwrite an input."""
     for source in sources:
-        if source is not None and target.exists() and source.exists() and os.path.samefile(target, source):
+        same = source is not None and (
+            os.path.realpath(target) == os.path.realpath(source)  # also for a path through a folder that is not there
+            or (target.exists() and source.exists() and os.path.samefile(target, source))
+        )
+        if same:
             raise ValueError(f"{target} would overwrite the input {source}: give another --output")
 
 

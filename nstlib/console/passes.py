@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -161,14 +160,11 @@ def _apply(options: argparse.Namespace) -> int:
         _use(network, options.images, options.output, options)
         print(options.output)
         return 0
-    files, others = files_in(options.images)
+    check_distinct(options.output, options.images)
     if options.output.exists() and not options.output.is_dir():
         raise NotADirectoryError(f"{options.output} is no folder, and results of a folder go into one")
+    files, others = files_in(options.images)
     options.output.mkdir(parents=True, exist_ok=True)
-    if os.path.samefile(options.output, options.images):
-        raise ValueError(
-            f"{options.output} is the folder of the images and would overwrite them: give another"
-        )
     with joined(options.distributed) as group:
         mine, failed = group.share(files), []
         bar = tqdm(mine, disable=options.quiet or group.rank > 0, unit="image")
@@ -182,7 +178,7 @@ def _apply(options: argparse.Namespace) -> int:
     words += f"; {len(failed)} left out" if failed else ""
     if others and group.rank == 0:
         names = ", ".join(path.name for path in others[:NAMED]) + (", …" if len(others) > NAMED else "")
-        words += f"; {len(others)} skipped, in no format that is read here: {names}"
+        words += f"; {len(others)} skipped, no image files of a known format: {names}"
     print(f"{options.output}: {one_line(words)}")
     return 1 if failed else 0
 
