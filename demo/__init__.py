@@ -2,7 +2,7 @@
 
 runs/ (a run as a stream of frames, limits, files; no Gradio) → door/ (who may come in) → parts/ (controls,
 pictures, words) → rooms/ (stylize, compare, inside, idea) → page and api. Read in this order, or from
-page.py down. Everything about pictures and methods is nstlib's; here is only showing.
+page.py down; serve starts the server. Everything about images and methods is nstlib's; the app only shows it.
 """
 
 import os
