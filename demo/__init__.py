@@ -16,6 +16,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
 
 from demo.runs import gpu  # isort: skip
+import nstlib.threads  # noqa: F401  # isort: skip - before torch
 from demo.runs import files  # sets the folder that Gradio keeps its files in
 
 __all__ = ["files", "gpu"]

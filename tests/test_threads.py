@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from app_server import ROOT
 
 from nstlib.threads import WAITING, limit_spinning
 
@@ -39,15 +40,18 @@ def test_nothing_is_set_after_torch(fresh: pytest.MonkeyPatch) -> None:
     assert chosen() == {}
 
 
-def test_importing_nstlib_sets_it_before_torch() -> None:
+@pytest.mark.parametrize("package", ["nstlib", "demo"])
+def test_imports_set_it_before_torch(package: str) -> None:
     code = (
         "import sys, importlib.abc\n"
         "class Watch(importlib.abc.MetaPathFinder):\n"
         "    def find_spec(self, name, path, target=None):\n"
         "        if name == 'torch': import os; print(os.environ.get('GOMP_SPINCOUNT')); sys.exit()\n"
         "sys.meta_path.insert(0, Watch())\n"
-        "import nstlib"
+        f"import {package}"
     )
     environment = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", *WAITING)}
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT
+    )
     assert result.stdout.strip() == WAITING["GOMP_SPINCOUNT"]
