@@ -10,7 +10,7 @@ import nstlib
 from demo.runs.recipes import Recipe
 from nstlib.feedforward.prepared import strength_at
 
-PASSED = ("palette", "colours", "style_scale", "style_weights", "seed")  # the settings that one pass knows, too
+PASSED = ("palette", "colours", "style_scale", "style_weights", "seed")  # settings that one pass has, too
 MASKS = ("mask-1.png", "mask-2.png")
 COLOURS = {"style": "", "luminance": "the photograph's colours", "content": "both colours"}
 
