@@ -15,7 +15,7 @@ from nstlib.console.doctor import doctor
 from nstlib.console.mistakes import told
 from nstlib.console.progress import finish
 from nstlib.encoders import Encoder, load_encoder
-from nstlib.images import check_output, load_image
+from nstlib.images import check_output, load_image, load_mask
 from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.settings import Settings
 from nstlib.version import __version__
@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         default=[],
-        help="image files, one for each style: it goes where white is",
+        help="image files, one for each style: it goes where white is, or what is opaque",
     )
     transfer.add_argument("--initial", type=Path, help="image file to start from, instead of the content")
     transfer.set_defaults(run=_transfer)
@@ -81,7 +81,7 @@ def _transfer(options: argparse.Namespace) -> int:
         [load_image(style, settings.size) for style in options.style],
         settings,
         encoder=_encoder(settings, options),
-        masks=[load_image(mask).mean(1, keepdim=True) for mask in options.mask],
+        masks=[load_mask(mask) for mask in options.mask],
         initial=options.initial and load_image(options.initial, settings.size),
     )
     return finish(steps, options)

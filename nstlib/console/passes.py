@@ -14,7 +14,7 @@ from nstlib.feedforward.networks import FeedForward, load_feedforward, shipped
 from nstlib.feedforward.pictures import files_in
 from nstlib.feedforward.prepared import onepass
 from nstlib.feedforward.training import Training, train_feedforward
-from nstlib.images import ImageError, check_output, load_image, save_image
+from nstlib.images import ImageError, check_output, load_image, load_mask, save_image
 from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.settings import Settings
 
@@ -97,7 +97,7 @@ def _onepass(options: argparse.Namespace) -> int:
         colours=options.colours,
         style_scale=options.style_scale,
         style_weights=options.style_weights,
-        masks=[load_image(mask).mean(1, keepdim=True) for mask in options.mask],
+        masks=[load_mask(mask) for mask in options.mask],
     )
     save_image(picture, options.output)
     print(options.output)
