@@ -149,6 +149,13 @@ def test_each_library_has_its_room(path: Path) -> None:
     assert "torchvision" not in outside  # torchvision_cpu imports it by name, on first use
 
 
+def test_the_app_s_own_process_opens_no_image() -> None:
+    """nstlib.images does, in child processes; see demo/runs/files.py."""
+    for path in (ROOT / "demo").rglob("*.py"):
+        assert "Image.open" not in path.read_text(encoding="utf-8"), path
+    assert "\nisolate(" in (ROOT / "demo" / "runs" / "files.py").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_folder_says_what_lives_there(folder: Path) -> None:
     words = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""

@@ -79,6 +79,9 @@ def test_a_child_answers_as_this_process_does(tmp_path: Path, isolated: None) ->
             with pytest.raises((ImageError, FileNotFoundError)) as error:
                 load_image(path, max_pixels=max_pixels)
             found.append((error.type, str(error.value)))
+        for source in (WAVES.open(), np.zeros((40, 30)), None):
+            with pytest.raises(ImageError, match="cannot read .* as an image"):
+                load_image(source)
         with pytest.raises(ImageError, match="holds no nstlib recipe"):
             read_recipe(WAVES)
         return found

@@ -1,13 +1,12 @@
 """Decoding in child processes with limits on time and memory, for files of untrusted clients.
 
 `isolate()` turns it on for all of this process. A file that takes too much costs a child process, which is
-killed and replaced. Two children try every file for a second; what takes longer goes to a third, so that slow
-files hold up each other and nobody else.
+killed and replaced. Two children try every file for half a second; what takes longer goes to a third, so that
+slow files hold up each other and nobody else.
 """
 
 import atexit
 import contextlib
-import io
 import json
 import os
 import queue
@@ -22,9 +21,9 @@ import numpy as np
 from PIL import Image
 
 from nstlib.images.decoding import QUESTIONS
-from nstlib.images.opening import ImageError, name_of
+from nstlib.images.opening import ImageError, name_of, read_whole
 
-TRY_SECONDS = 1.0  # of a core: what nearly every file needs less than
+TRY_SECONDS = 0.5  # of a core: what nearly every file needs less than
 WALL = 10  # times the seconds of a core, by the clock: for a busy machine, and for a child that only waits
 PATIENCE = 60.0  # seconds to wait for a free child
 AGAIN = "save it again as JPEG or PNG with an image editor"
@@ -193,9 +192,7 @@ def ask(what: str, source: Any, **options: Any) -> tuple[Any, list[str]]:
     if isinstance(source, str | os.PathLike):
         path = os.path.abspath(source)
     else:
-        with contextlib.suppress(AttributeError, io.UnsupportedOperation):
-            source.seek(0)
-        data = source.read()
+        data = read_whole(source, name)
     question = {"ask": what, "path": path, "bytes": len(data), "name": name, "options": options}
     return pool.ask(question, data)
 

@@ -52,6 +52,7 @@ def opened(source: File, name: str, max_pixels: int, allow: Allow) -> Iterator[I
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
             stream = _stream(source, name, stack)
+            stream.seek(0)
             if stream.read(12)[8:] == b"WEBP":  # its decoder takes the memory of all pixels when it opens
                 allow(max_pixels)
             file = stack.enter_context(Image.open(stream, formats=_known()))
@@ -76,11 +77,18 @@ def _stream(source: File, name: str, stack: contextlib.ExitStack) -> IO[bytes]:
         if not stat.S_ISREG(os.stat(source).st_mode):  # a pipe would be waited for without end
             raise ImageError(f"{name} is no image file: it is a folder, a pipe or a device")
         return stack.enter_context(open(source, "rb"))
+    return source if getattr(source, "seekable", bool)() else io.BytesIO(read_whole(source, name))
+
+
+def read_whole(source: IO[bytes], name: str) -> bytes:
+    """All bytes of an open file, from its start where it can be moved. Raises ImageError."""
     try:
-        source.seek(0)
-    except (AttributeError, io.UnsupportedOperation):
-        return io.BytesIO(source.read())
-    return source
+        if getattr(source, "seekable", bool)():
+            source.seek(0)
+        return memoryview(source.read()).tobytes()
+    except (AttributeError, OSError, TypeError, ValueError) as error:  # no file, a closed one, or one of text
+        wanted = "give a path, a file opened in binary mode or a Pillow image"
+        raise ImageError(f"cannot read {name} as an image; {wanted} ({error})") from error
 
 
 @functools.cache

@@ -32,7 +32,7 @@ def serve() -> None:
             answer |= {"shape": value.shape} if isinstance(value, np.ndarray) else {"value": value}
         except Exception as error:
             _limit_memory(None)
-            answer = {"error": type(error).__name__, "words": str(error)}
+            answer = {"error": type(error).__name__, "words": str(error)[:1000]}
         _limit_time(0)
         _limit_memory(None)
         answers.write(json.dumps(answer).encode() + b"\n")
