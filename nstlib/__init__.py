@@ -28,7 +28,8 @@ Reading order: alignment/kernels → alignment/discrepancy (the paper) → synth
 
 import sys
 
-import nstlib.console.start  # noqa: F401 - before torch
+import nstlib.console.start  # before torch
+import nstlib.threads  # noqa: F401 - before torch
 from nstlib.alignment import (
     METHODS,
     BNStatistics,

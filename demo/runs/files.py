@@ -53,12 +53,20 @@ def _runs(process: int) -> bool:
 def _folder() -> Path:
     if hasattr(os, "getuid"):  # on Windows, signal 0 would end the process asked
         clear_stale(Path(tempfile.gettempdir()))
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+
+
+def remove_folder() -> None:
+    """Remove the folder of this process. Threads that still write to it make one attempt fail, not ten."""
+    for _ in range(10):
+        shutil.rmtree(_FOLDER, ignore_errors=True)
+        if not _FOLDER.exists():
+            return
+        time.sleep(0.05)
 
 
 _FOLDER = _folder()
+atexit.register(remove_folder)
 # Gradio's own default is shared by all apps of a machine, and anyone who knows a path there may read it.
 CACHE = Path(os.environ.get("GRADIO_TEMP_DIR") or _FOLDER / "cache")
 os.environ["GRADIO_TEMP_DIR"] = str(CACHE)
