@@ -65,7 +65,7 @@ from nstlib.feedforward import (
     prepare,
     train_feedforward,
 )
-from nstlib.images import ImageError, load_image, read_recipe, save_image, to_pil
+from nstlib.images import ImageError, load_image, load_mask, read_recipe, save_image, to_pil
 from nstlib.recipes import reconstruct_content, reconstruct_style, stylize, transfer
 from nstlib.synthesis import (
     PRESETS,
@@ -115,6 +115,7 @@ __all__ = [
     "load_encoder",
     "load_feedforward",
     "load_image",
+    "load_mask",
     "method",
     "mmd2",
     "onepass",

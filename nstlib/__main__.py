@@ -14,12 +14,12 @@ from nstlib import recipes
 from nstlib.console import options as chosen_by
 from nstlib.console import passes
 from nstlib.console.doctor import doctor
-from nstlib.console.files import check_target, load_mask
+from nstlib.console.files import check_target
 from nstlib.console.mistakes import told
 from nstlib.console.progress import finish
 from nstlib.console.repeat import load_recipe, longest_side
 from nstlib.encoders import Encoder, load_encoder
-from nstlib.images import load_image
+from nstlib.images import load_image, load_mask
 from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.settings import Settings
 from nstlib.version import __version__
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         default=[],
-        help="image files, one for each style: it goes where white is",
+        help="image files, one for each style: it goes where white is, or what is opaque",
     )
     transfer.add_argument("--initial", type=Path, help="image file to start from, instead of the content")
     transfer.set_defaults(run=_transfer)

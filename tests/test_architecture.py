@@ -50,6 +50,7 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"onepass", "training"},
         {"prepared"},
     ],
+    "nstlib.images": [{"opening"}, {"pixels"}, {"decoding"}, {"worker", "isolation"}, {"loading", "saving"}],
     "nstlib.figures": [{"drawing"}, {"motion"}],
     "nstlib.console": [
         {"options", "doctor", "mistakes", "start", "files"},
@@ -149,9 +150,16 @@ def test_each_library_has_its_room(path: Path) -> None:
         return
     assert "gradio" not in outside
     assert module.startswith("nstlib.figures.") or "matplotlib" not in outside
-    assert module == "nstlib.images" or "PIL" not in outside
+    assert module.startswith("nstlib.images.") or "PIL" not in outside
     assert module.startswith("nstlib.console.") or "tqdm" not in outside
     assert "torchvision" not in outside  # torchvision_cpu imports it by name, on first use
+
+
+def test_the_app_s_own_process_opens_no_image() -> None:
+    """nstlib.images does, in child processes; see demo/runs/files.py."""
+    for path in (ROOT / "demo").rglob("*.py"):
+        assert "Image.open" not in path.read_text(encoding="utf-8"), path
+    assert "\nisolate(" in (ROOT / "demo" / "runs" / "files.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: str(path.relative_to(ROOT)))

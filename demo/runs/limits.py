@@ -6,6 +6,7 @@ NSTLIB_MAX_STEPS    optimisation steps of a run       3000 at home, 1000 on a pu
 NSTLIB_QUEUE        visitors that may wait            16
 NSTLIB_MAX_UPLOAD   size of an uploaded file          30mb
 NSTLIB_MAX_PIXELS   millions of pixels of a picture   64 at home, 24 on a public host
+NSTLIB_MAX_DECODE   time of a core to decode an image     6
 NSTLIB_MAX_STORE    uploads and results on disk, GB   8 at home, 2 on a public host
 NSTLIB_ENCODERS     encoders on offer, by commas      all at home, the embedded ones on a public host
 NSTLIB_FRAME_ANCESTORS
@@ -27,8 +28,8 @@ LOCAL_ENCODERS = ("vgg19-slim", "vgg19-random")  # these never download anything
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a run and of the queue. pixels: of a picture as uploaded. store: bytes on disk.
-    public: whether this is a Hugging Face Space. frames: who may embed the app, as a
+    """Bounds of a run and of the queue. pixels: of an image as uploaded. decode: seconds that it may take.
+    store: bytes on disk. public: whether this is a Hugging Face Space. frames: who may embed the app, as a
     content security policy spells it."""
 
     size: int
@@ -37,6 +38,7 @@ class Limits:
     queue: int
     upload: str
     pixels: int
+    decode: float
     store: float
     encoders: tuple[str, ...]
     public: bool
@@ -68,6 +70,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Limits:
         queue=int(number("NSTLIB_QUEUE", 16, 16, 1)),
         upload=environment.get("NSTLIB_MAX_UPLOAD", "30mb"),
         pixels=int(1e6 * number("NSTLIB_MAX_PIXELS", 64, 24, 0.1)),
+        decode=number("NSTLIB_MAX_DECODE", 6, 6, 0.1),
         store=1e9 * number("NSTLIB_MAX_STORE", 8, 2, 0.01),
         encoders=tuple(named) or (LOCAL_ENCODERS if public else nstlib.ENCODERS),
         public=public,

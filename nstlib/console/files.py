@@ -3,9 +3,7 @@
 import os
 from pathlib import Path
 
-from torch import Tensor
-
-from nstlib.images import check_output, load_image
+from nstlib.images import check_output
 
 
 def check_distinct(target: Path, *sources: Path | None) -> None:
@@ -23,11 +21,3 @@ def check_target(target: Path, *sources: Path | None) -> None:
     """Raises as `check_distinct`, and as `check_output` for an image."""
     check_distinct(target, *sources)
     check_output(target)
-
-
-def load_mask(path: Path) -> Tensor:
-    """A mask (1, 1, H, W) from an image file: white is 1, black is 0."""
-    image = load_image(path)
-    mask = image.mean(1, keepdim=True)
-    mask.source = path.name  # type: ignore[attr-defined]
-    return mask

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
-from nstlib.console.files import check_distinct, check_target, load_mask
+from nstlib.console.files import check_distinct, check_target
 from nstlib.console.mistakes import one_line
 from nstlib.console.progress import interrupts, say_differences
 from nstlib.console.repeat import load_recipe, longest_side
@@ -20,7 +20,7 @@ from nstlib.feedforward.pictures import files_in
 from nstlib.feedforward.prepared import onepass
 from nstlib.feedforward.settings import Training
 from nstlib.feedforward.training import train_feedforward
-from nstlib.images import load_image, save_image
+from nstlib.images import load_image, load_mask, save_image
 from nstlib.inputs import check_share, describe_inputs
 from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.settings import Settings
