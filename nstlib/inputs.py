@@ -70,13 +70,11 @@ def check_masks(masks: Iterable[object]) -> tuple[Tensor, ...]:
     """
     checked = []
     for k, value in enumerate(masks, 1):
-        mask = _tensor(value, f"mask {k}")
+        mask = _tensor(value, f"mask {k}", "load_mask")
         shape = tuple(mask.shape)
         mask = mask[None, None] if len(shape) == 2 else mask
         if mask.dim() != 4 or mask.shape[:2] != (1, 1) or mask.numel() == 0:
-            remedy = (
-                ": take the mean of its channels, mask.mean(1, keepdim=True)" if shape[:2] == (1, 3) else ""
-            )
+            remedy = ": use nstlib.load_mask, or mask.mean(1, keepdim=True)" if shape[:2] == (1, 3) else ""
             raise ValueError(f"mask {k} must be (H, W) or (1, 1, H, W), got shape {shape}{remedy}")
         copy = mask.detach().to(torch.float32, copy=True)
         if not bool(torch.isfinite(copy).all() and (copy >= 0).all()):
@@ -150,12 +148,12 @@ def _described(image: Tensor) -> dict[str, Any]:
     }
 
 
-def _tensor(value: object, name: str) -> Tensor:
+def _tensor(value: object, name: str, loader: str = "load_image") -> Tensor:
     if isinstance(value, Tensor):
         return value
     array = hasattr(value, "__array_interface__") and not hasattr(value, "getbands")  # the latter is Pillow's
     remedy = "PIL.Image.fromarray(array)" if array else "a path or a Pillow image"
-    raise TypeError(f"{name} must be a tensor, got {type(value).__name__}: use nstlib.load_image({remedy})")
+    raise TypeError(f"{name} must be a tensor, got {type(value).__name__}: use nstlib.{loader}({remedy})")
 
 
 def _reshaping(shape: tuple[int, ...]) -> str:

@@ -274,6 +274,11 @@ def test_the_calls_shown_make_the_picture_again(tmp_path, monkeypatch, job, step
     words = shlex.split(command, comments=True)
     assert words[:3] == ["python", "-m", "nstlib"] and command_line(words[3:]) == 0
     assert ((nstlib.load_image(name) - shown).abs().mean() < 0.02) == by_command
+    result.save(Path("recipe.png"))  # the file that a user downloads, with the step at which it was stopped
+    again = [words[3], *(word for word in words if word.startswith("examples/")), "-o", "again.png"]
+    again += ["--recipe", "recipe.png", *(["--mask", *reproduce.MASKS] if job.where else [])]
+    assert command_line(again) == 0
+    assert (nstlib.load_image("again.png") - shown).abs().mean() < 0.005
 
 
 def test_strength_after_the_run_is_a_blend_that_the_python_repeats(tmp_path, monkeypatch):

@@ -69,7 +69,7 @@ def python(recipe: Recipe) -> str:
         f"style = {files[0]}" if one else "style = [\n" + "".join(f"    {file},\n" for file in files) + "]",
     ]
     if recipe.where:
-        lines.append(f"masks = [nstlib.load_image(name).mean(1, keepdim=True) for name in {_literal(MASKS)}]")
+        lines.append(f"masks = [nstlib.load_mask(name) for name in {_literal(MASKS)}]")
         arguments += "    masks=masks,\n"
     call = f"(\n    content,\n    style,\n{arguments})"
     if not recipe.step:

@@ -20,7 +20,7 @@ from nstlib.feedforward.pictures import files_in
 from nstlib.feedforward.prepared import onepass
 from nstlib.feedforward.settings import Training
 from nstlib.feedforward.training import train_feedforward
-from nstlib.images import load_image, load_mask, save_image
+from nstlib.images import image_size, load_image, load_mask, save_image
 from nstlib.inputs import check_share, describe_inputs
 from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.settings import Settings
@@ -93,6 +93,8 @@ def add(commands: Any) -> None:
 def _onepass(options: argparse.Namespace) -> int:
     check_target(options.output, options.content, *options.style, *options.mask)
     recipe = load_recipe(options, "onepass")
+    if options.size:
+        Settings(size=options.size)  # refuses a size out of range
 
     def load(path: Path, name: str, k: int = 0) -> Tensor:
         return load_image(path, options.size or longest_side(recipe, name, k, SIZE))
@@ -171,7 +173,7 @@ def _apply(options: argparse.Namespace) -> int:
         for path in bar:
             try:
                 _use(network, path, options.output / _saved_as(path), options)
-            except (ValueError, OSError, MemoryError, FloatingPointError) as error:
+            except (ValueError, OSError, MemoryError, ArithmeticError, RuntimeError) as error:
                 failed.append(path)
                 bar.write(f"nstlib: left out {path.name}: {one_line(str(error))}", file=sys.stderr)
     words = f"{len(mine) - len(failed)} of {len(mine)} images"
@@ -196,6 +198,9 @@ def _saved_as(path: Path) -> str:
 
 
 def _use(network: FeedForward, source: Path, target: Path, options: argparse.Namespace) -> None:
+    width, height = image_size(source)
+    scale = options.size / max(width, height) if options.size else 1.0
+    network.check_memory((round(height * scale), round(width * scale)))  # before the image is decoded
     image = load_image(source, options.size)
     picture = network(image, options.strength)
     if not bool(picture.isfinite().all()):

@@ -12,6 +12,7 @@ From z and not from x: behind instance norms nothing knows x's own mean and cont
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -90,10 +91,13 @@ class FeedForward(nn.Module):
         check_share(strength, "strength")
         if self.training:
             return self._styled(image, strength)
-        pixels = image.shape[0] * image.shape[2], image.shape[3]
-        check_network(PLANS[self.plan].width, image.device, pixels)
+        self.check_memory((image.shape[0] * image.shape[2], image.shape[3]))
         with torch.no_grad():
             return self._styled(image, strength)
+
+    def check_memory(self, size: Sequence[int]) -> None:
+        """Raises MemoryError where an image of `size` (H, W) would not fit (see synthesis/memory.py)."""
+        check_network(PLANS[self.plan].width, self.last.weight.device, size)
 
     def _styled(self, image: Tensor, strength: float) -> Tensor:
         down, across = (-side % STRIDE for side in image.shape[2:])

@@ -38,9 +38,8 @@ SPARE = 0.75  # share of the free memory a run may plan to take: estimates fall 
 def estimate(settings: Settings, encoder: Encoder, content: Sequence[int], style: Sequence[int]) -> float:
     """Bytes of the process at a run's peak, its 300 MB of Python and torch included.
 
-    content, style: (height, width) of the images; settings.style_scale resizes the style. On a GPU, the
-    bytes there.
-    Measured peaks lie within 25 % of it (benchmarks/memory.py). memory="auto" is taken as "fast".
+    content, style: (height, width) of the images; settings.style_scale resizes the style. On a GPU, bytes
+    on it. Measured peaks lie within 25 % of it (benchmarks/memory.py). memory="auto" is taken as "fast".
     Raises ValueError for a layer that the encoder has not.
     """
     layers = settings.style_layers or encoder.style_layers
@@ -180,11 +179,7 @@ def estimate_pass(
 
 
 def check_pass(
-    settings: Settings,
-    encoder: Encoder,
-    content: Sequence[int],
-    styles: Sequence[Sequence[int]],
-    masks: int,
+    settings: Settings, encoder: Encoder, content: Sequence[int], styles: Sequence[Sequence[int]], masks: int
 ) -> None:
     """Raises MemoryError, as `settle` does, where one pass would not fit.
 
