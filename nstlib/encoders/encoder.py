@@ -57,6 +57,12 @@ class Encoder:
         """ "float32" or "bfloat16": the arithmetic as `Settings.dtype` spells it."""
         return str(self.dtype).removeprefix("torch.")
 
+    @property
+    def pooling(self) -> Pooling:
+        """ "max" or "avg", as `load_encoder` spells it."""
+        average = any(isinstance(stage, networks.ScaledAvgPool) for stage in self.network.stages.values())
+        return "avg" if average else "max"
+
     def check_layers(self, layers: Iterable[str]) -> None:
         """Raises ValueError that lists the layers where one is unknown."""
         if unknown := [layer for layer in layers if layer not in self.channels]:

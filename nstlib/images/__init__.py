@@ -14,7 +14,7 @@ child process that decodes starts with them alone.
 
 from nstlib.images.isolation import isolate
 from nstlib.images.loading import ImageInfo, image_info, image_size, load_image, load_mask, read_recipe
-from nstlib.images.opening import FORMATS, MAX_PIXELS, MAX_RECIPE, MAX_SCANS, RECIPE_KEY, ImageError
+from nstlib.images.opening import FORMATS, MAX_PIXELS, MAX_RECIPE, MAX_SCANS, RECIPE_KEY, ImageError, suffixes
 from nstlib.images.pixels import MIN_SIDE
 from nstlib.images.saving import STALE, check_output, save_image, to_pil, unfinished
 
@@ -36,6 +36,7 @@ __all__ = [
     "load_mask",
     "read_recipe",
     "save_image",
+    "suffixes",
     "to_pil",
     "unfinished",
 ]

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import warnings
 from typing import Any, NamedTuple
 
@@ -47,7 +48,7 @@ def load_mask(source: Source, size: int | None = None, *, max_pixels: int = MAX_
 
     Returns: (1, 1, H, W) float32 in [0, 1].
     """
-    mask = _read(source, size, max_pixels, mask=True).mean(1, keepdim=True)
+    mask = _named(_read(source, size, max_pixels, mask=True).mean(1, keepdim=True), source)
     if mask.min() == mask.max():
         words = f"the mask {name_of(source)} has the value {mask.max():.3g} everywhere; paint white on black"
         warnings.warn(f"{words}, or on transparency, where the style goes", UserWarning, stacklevel=2)
@@ -60,7 +61,15 @@ def _read(source: Source, size: int | None, max_pixels: int, mask: bool) -> Tens
     pixels, notes = ask("pixels", source, max_pixels=max_pixels, size=size, mask=mask)
     for note in notes:
         warnings.warn(note, UserWarning, stacklevel=3)
-    return torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous().float() / 255
+    image = torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous().float() / 255
+    return _named(image, source)
+
+
+def _named(image: Tensor, source: Source) -> Tensor:
+    """The tensor with the name of its file, which a recipe records."""
+    if not isinstance(source, Image.Image):
+        image.source = os.path.basename(name_of(source))  # type: ignore[attr-defined]
+    return image
 
 
 def image_info(source: File, *, max_pixels: int = MAX_PIXELS) -> ImageInfo:

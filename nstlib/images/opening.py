@@ -36,6 +36,12 @@ class ImageError(ValueError):
     """An image that cannot be used; the message names it and says what to do."""
 
 
+def suffixes() -> set[str]:
+    """The file suffixes of the formats that this Pillow can read, like ".jpg"."""
+    known = _known()
+    return {suffix for suffix, name in Image.registered_extensions().items() if name in known}
+
+
 def name_of(source: object) -> str:
     """What messages call a source."""
     if isinstance(source, str | os.PathLike):

@@ -15,17 +15,15 @@ from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from nstlib.images.opening import FORMATS, MAX_RECIPE, RECIPE_KEY, ImageError
+from nstlib.inputs import check_image
 
 STALE = 3600  # seconds after which an unfinished file is no longer somebody's
 
 
 def to_pil(image: Tensor) -> Image.Image:
-    """(1, 3, H, W) or (3, H, W) in [0, 1] → an 8-bit RGB Pillow image; values outside are clamped."""
-    if image.dim() == 4 and len(image) == 1:
-        image = image[0]
-    if image.dim() != 3 or image.shape[0] != 3:
-        raise ValueError(f"an image tensor is (1, 3, H, W), got {tuple(image.shape)}")
-    pixels = image.detach().float().nan_to_num().clamp(0, 1).mul(255).round().to(torch.uint8)
+    """(1, 3, H, W) or (3, H, W) in [0, 1] → an 8-bit RGB Pillow image. Raises as `inputs.check_image`."""
+    batch = image[None] if isinstance(image, Tensor) and image.dim() == 3 else image
+    pixels = check_image(batch, "image")[0].mul(255).round().to(torch.uint8)
     return Image.fromarray(pixels.permute(1, 2, 0).cpu().contiguous().numpy())
 
 
@@ -69,7 +67,7 @@ def save_image(image: Tensor, path: str | os.PathLike[str], recipe: dict[str, An
     A PNG also embeds the recipe: the given one, else the one an nstlib run left on the tensor as
     `image.recipe` (settings, seed, versions, hash of the weights). `read_recipe` gets it back. The
     file is written beside its place and renamed: whenever the process dies, the old file or the new
-    one is there, whole. Raises as `check_output`.
+    one is there, whole. Raises as `check_output`, and as `inputs.check_image` for what is no image in [0, 1].
     """
     path = check_output(path)
     recipe = getattr(image, "recipe", None) if recipe is None else recipe
