@@ -38,7 +38,7 @@ class ImageError(ValueError):
 
 def suffixes() -> set[str]:
     """The file suffixes of the formats that this Pillow can read, like ".jpg"."""
-    known = _known()
+    known = known_formats()
     return {suffix for suffix, name in Image.registered_extensions().items() if name in known}
 
 
