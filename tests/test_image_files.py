@@ -24,7 +24,7 @@ from PIL import Image, ImageFile
 from torch import Tensor
 
 from nstlib import ImageError, load_image, load_mask
-from nstlib.images import image_size, opening
+from nstlib.images import image_size, isolation, opening
 
 UNDO = {  # EXIF's number → how the upright pixels are stored
     1: lambda a: a,
@@ -270,6 +270,7 @@ def test_pillow_heif_is_used_where_it_is_installed(tmp_path: Path, monkeypatch: 
     path = tmp_path / "photo.heic"
     path.write_bytes(b"\0\0\0\x18ftypheic".ljust(100, b"\0") + slopes()[:20, :30].tobytes())
     with monkeypatch.context() as patched:
+        patched.setattr(isolation, "_pool", None)  # a child process would not have the stub
         patched.setitem(sys.modules, "pillow_heif", types.SimpleNamespace(register_heif_opener=register))
         patched.setitem(Image.OPEN, "HEIF", None)
         opening.known_formats.cache_clear()
