@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [  # the rooms of nstlib/: each may import only from floors before its own
-    {"version", "images", "alignment", "encoders"},
+    {"version"},
+    {"images", "alignment", "encoders"},
     {"synthesis", "figures"},
     {"feedforward"},
     {"recipes", "console"},
@@ -22,7 +23,7 @@ FLOORS = [  # the rooms of nstlib/: each may import only from floors before its 
 WINGS = {  # inside a folder: each module may import only from modules before it
     "nstlib.alignment": [
         {"kernels", "pointwise", "spectra"},
-        {"moments"},
+        {"moments", "pairs"},
         {"discrepancy"},
         {"gaussian", "wasserstein", "sliced", "central", "cubic", "landmarks", "witness", "palette"},
         {"laplace", "registry"},
@@ -160,7 +161,7 @@ def test_every_folder_says_what_lives_there(folder: Path) -> None:
 def test_the_package_has_few_rooms_on_few_floors() -> None:
     rooms = {path.stem for path in (ROOT / "nstlib").glob("*.py")} - {"__init__"}
     rooms |= {path.parent.name for path in (ROOT / "nstlib").glob("*/__init__.py")}
-    assert len(rooms) <= 10 and len(FLOORS) <= 5
+    assert len(rooms) <= 10 and len(FLOORS) <= 6
     assert rooms <= {name.removeprefix("nstlib.") for name in FLOOR}
 
 
