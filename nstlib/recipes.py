@@ -19,6 +19,7 @@ from nstlib.synthesis.job import Job, run
 from nstlib.synthesis.loop import Step
 from nstlib.synthesis.pyramid import resized
 from nstlib.synthesis.settings import PRESETS, Settings
+from nstlib.version import isolate
 
 OURS = ("balanced", "draft", "fine")  # presets whose steps are meant for a start from the photograph
 FROM_NOISE = 3  # times as many steps
@@ -28,6 +29,7 @@ Between = Callable[[], None]
 def _nothing() -> None: ...
 
 
+@isolate(gradients=True)
 def transfer(
     content: Tensor,
     style: Tensor | Sequence[Tensor],
@@ -78,7 +80,8 @@ def _one_pass(
     styles: tuple[Tensor, ...],
     masks: tuple[Tensor, ...],
 ) -> Tensor:
-    """The picture of one pass, to start from; its encoder is the embedded one, whatever the run's."""
+    """The image of one pass, to start from; its encoder is the embedded one, on the run's device."""
+    embedded = network.name == "vgg19-slim"
     return onepass(
         content,
         styles,
@@ -89,7 +92,7 @@ def _one_pass(
         palette=settings.palette,
         colours=settings.colours,
         style_scale=settings.style_scale,
-        encoder=network if network.name == "vgg19-slim" else "vgg19-slim",
+        encoder=network if embedded else load_encoder(device=network.device, dtype="auto"),
     )
 
 
@@ -103,6 +106,7 @@ def stylize(
     return last(transfer(content, style, settings, **options)).image
 
 
+@isolate(gradients=True)
 def reconstruct_style(
     style: Tensor,
     layer: int | None = None,
@@ -129,6 +133,7 @@ def reconstruct_style(
     return run(Job(settings, network, None, style, between=between))
 
 
+@isolate(gradients=True)
 def reconstruct_content(
     content: Tensor,
     layer: str | None = None,
@@ -176,8 +181,6 @@ def _resolve(
         if settings not in PRESETS:
             raise ValueError(f"unknown preset {settings!r}; presets are {', '.join(PRESETS)}")
         settings = PRESETS[settings]
-    if not torch.is_grad_enabled():
-        raise ValueError("a run needs gradients: call it outside torch.no_grad() and inference_mode()")
     settings = settings.replace(**changes)
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder or settings.encoder, pooling=settings.pooling, dtype=settings.dtype)

@@ -15,6 +15,15 @@ from nstlib.synthesis.settings import PRESETS, Settings
 MOST_THREADS = 2  # of a recipe's, for each core of this machine: more would wait for each other
 
 
+def add_device(command: argparse.ArgumentParser) -> None:
+    """The option that every command has which computes."""
+    command.add_argument(
+        "--device",
+        default="auto",
+        help="where to compute: cpu, cuda, cuda:1, mps, … (default auto: a GPU that works, else the CPU)",
+    )
+
+
 def add_run(command: argparse.ArgumentParser) -> None:
     """The options of every command that runs: where to save, where settings come from, the settings."""
     command.add_argument(
@@ -29,6 +38,7 @@ def add_run(command: argparse.ArgumentParser) -> None:
         help="a PNG made by nstlib: take all settings from it, and its number of threads",
     )
     command.add_argument("--weights", type=Path, help="weight file of the encoder, instead of the usual one")
+    add_device(command)
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     _add_settings(command)
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+from nstlib.console.options import add_device
 from nstlib.console.progress import interrupts
+from nstlib.encoders.encoder import load_encoder
 from nstlib.feedforward.distributed import joined
 from nstlib.feedforward.networks import FeedForward, load_feedforward, shipped
 from nstlib.feedforward.pictures import files_in
@@ -46,6 +48,7 @@ def add(commands: Any) -> None:
     one.add_argument(
         "--mask", type=Path, nargs="+", default=[], help="image files, one a style: it goes where white is"
     )
+    add_device(one)
     one.set_defaults(run=_onepass)
 
     train = commands.add_parser("train", help="train a network for one style")
@@ -69,6 +72,7 @@ def add(commands: Any) -> None:
         train.add_argument(
             f"--{field.name}", type=kind, default=field.default, help=f"default {field.default}"
         )
+    add_device(train)
     train.set_defaults(run=_train)
 
     apply = commands.add_parser("apply", help="use a trained network on an image or a folder of images")
@@ -79,6 +83,7 @@ def add(commands: Any) -> None:
     apply.add_argument("--size", type=int, help="longest side, px (default: as they are)")
     apply.add_argument("--distributed", action="store_true", help="share a folder by torchrun's processes")
     apply.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_device(apply)
     apply.set_defaults(run=_apply)
 
 
@@ -98,6 +103,7 @@ def _onepass(options: argparse.Namespace) -> int:
         style_scale=options.style_scale,
         style_weights=options.style_weights,
         masks=[load_image(mask).mean(1, keepdim=True) for mask in options.mask],
+        encoder=load_encoder(device=options.device, dtype="auto"),
     )
     save_image(picture, options.output)
     print(options.output)
@@ -114,6 +120,7 @@ def _train(options: argparse.Namespace) -> int:
         training = train_feedforward(
             load_image(options.style, options.style_size),
             options.images,
+            encoder=load_encoder(device=options.device, dtype=options.dtype),
             output=options.output,
             begin=options.begin,
             checkpoint=checkpoint,
@@ -140,7 +147,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _apply(options: argparse.Namespace) -> int:
-    network = load_feedforward(options.model)
+    network = load_feedforward(options.model, device=options.device)
     if not options.images.is_dir():
         check_output(options.output)
         _use(network, options.images, options.output, options)

@@ -18,6 +18,7 @@ from nstlib.alignment.discrepancy import LinearMMD
 from nstlib.encoders import taps
 from nstlib.encoders.encoder import Encoder
 from nstlib.synthesis.settings import Settings
+from nstlib.version import isolate
 
 BASE = 280e6  # bytes: Python and torch before any work
 PICTURES = 8  # pictures and gradients alive at once, float32, at full size
@@ -98,6 +99,7 @@ class Walk:
 
 
 @lru_cache(maxsize=4)
+@isolate(gradients=True)
 def _walk(encoder: Encoder, layers: tuple[str, ...]) -> Walk:
     return Walk(encoder, layers)
 
