@@ -94,9 +94,9 @@ def test_each_region_gets_its_own_style(photograph: Tensor, waves: Tensor, style
         F, S, T = (encoder(x, ["relu1_1"])["relu1_1"] for x in (region, own, other))
         assert 3 * d(F, S) < d(F, T)
     everywhere = torch.ones(7, 9)
-    torch.testing.assert_close(
-        nstlib.onepass(photograph, [waves], "bn", masks=[everywhere], encoder=encoder),
-        nstlib.onepass(photograph, waves, "bn", encoder=encoder),
+    torch.testing.assert_close(  # the palette's table of colours would turn a rounding into another colour
+        nstlib.onepass(photograph, [waves], "bn", masks=[everywhere], encoder=encoder, palette=0),
+        nstlib.onepass(photograph, waves, "bn", encoder=encoder, palette=0),
         rtol=0,
         atol=1e-3,
     )
