@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 
 
 @contextlib.contextmanager
-def isolate(gradients: bool | None = None) -> Iterator[None]:
+def use_torch_defaults(gradients: bool | None = None) -> Iterator[None]:
     """Runs a block, or a decorated function, as if the caller had changed none of torch's defaults.
 
     Inside, new tensors lie on the CPU where no device is named, autocast is off, and no tensor becomes an
@@ -43,23 +43,24 @@ def isolate(gradients: bool | None = None) -> Iterator[None]:
         yield
 
 
-def isolate_steps(
+def step_with_torch_defaults(
     generate: Callable[Parameters, Iterator[Item]],
 ) -> Callable[Parameters, Iterator[Item]]:
-    """Decorates a generator function: every step runs in `isolate(gradients=True)`. Between two steps, where
-    the caller works, the caller's settings hold."""
+    """Decorates a generator function: every step runs in `use_torch_defaults(gradients=True)`.
+
+    Between two steps, where the caller works, the caller's settings hold."""
 
     @wraps(generate)
-    def generate_isolated(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Iterator[Item]:
+    def step(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Iterator[Item]:
         items, end = generate(*args, **kwargs), object()
         while True:
-            with isolate(gradients=True):
+            with use_torch_defaults(gradients=True):
                 item: Any = next(items, end)
             if item is end:
                 return
             yield item
 
-    return generate_isolated
+    return step
 
 
 def surroundings() -> dict[str, Any]:

@@ -5,10 +5,10 @@ import os
 os.environ.setdefault("NSTLIB_DEVICE", "cpu")  # the same results with and without a GPU
 
 import pytest
+
+import nstlib  # isort: skip - before torch: it limits how long waiting threads spin
 import torch
 from torch import Tensor
-
-import nstlib
 
 torch.set_num_threads(2)
 

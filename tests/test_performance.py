@@ -1,6 +1,5 @@
 """What makes runs fast and small must not change what they compute. Times are in benchmarks/, not here."""
 
-import json
 import math
 
 import pytest
@@ -153,61 +152,35 @@ def judged(encoder: Encoder, content: Tensor, style: Tensor, made: Tensor, metho
         return float(sum(objective(made, job.encode(made, objective.layers)).values()))
 
 
-def timed(
-    monkeypatch: pytest.MonkeyPatch, seconds: dict[torch.dtype, float], given: float = 1.0
-) -> list[torch.dtype]:
-    """Makes an encoder's pass take the given time of a false clock; returns the list of passes made.
-    given: the share of its threads' time that the process gets."""
-    clock, passes = [0.0], []
-    monkeypatch.setattr("nstlib.encoders.precision.time.perf_counter", lambda: clock[0])
-    cpu = given * torch.get_num_threads()
-    monkeypatch.setattr("nstlib.encoders.precision.time.process_time", lambda: cpu * clock[0])
-    monkeypatch.setattr("nstlib.encoders.precision._known", {})
-
-    def encode(dtype: torch.dtype):
-        def run(x: Tensor) -> Tensor:
-            if dtype not in seconds:
-                raise RuntimeError("not implemented for 'BFloat16'")
-            passes.append(dtype)
-            clock[0] += seconds[dtype]
-            return x.sum()
-
-        return run
-
-    passes.append(encode)  # type: ignore[arg-type]
-    return passes
-
-
 @pytest.mark.parametrize(
-    ("bfloat16", "chosen"), [(0.5, "bfloat16"), (0.95, "float32"), (40.0, "float32"), (None, "float32")]
+    ("capabilities", "chosen"),
+    [
+        ({"avx512_f": True, "avx512_bf16": True}, "bfloat16"),
+        ({"amx_bf16": True}, "bfloat16"),
+        ({"avx512_f": True, "avx512_bf16": False}, "float32"),
+        ({"neon": True, "bf16": True}, "float32"),
+        ({}, "float32"),
+    ],
 )
-def test_dtype_is_chosen_by_timing_once(
-    bfloat16: float | None, chosen: str, monkeypatch: pytest.MonkeyPatch, tmp_path
+def test_dtype_follows_from_the_processor(
+    capabilities: dict[str, bool], chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("NSTLIB_DTYPE", raising=False)
-    times = {torch.float32: 1.0} | ({torch.bfloat16: bfloat16} if bfloat16 else {})
-    encode, *_ = passes = timed(monkeypatch, times)
-    cpu = torch.device("cpu")
-    with torch.no_grad():  # as one pass does
-        assert precision.choose("x", cpu, encode) == chosen
-    made = len(passes)
-    assert passes.count(torch.bfloat16) <= (2 if bfloat16 == 40 else 5), "a slow dtype is given up early"
-    assert json.loads(precision.store().read_text())[f"x on {precision.machine(cpu)}"]["dtype"] == chosen
-    monkeypatch.setattr("nstlib.encoders.precision._known", {})  # another process
-    assert precision.choose("x", cpu, encode) == chosen and len(passes) == made
-    precision.store().write_text("damaged")
-    monkeypatch.setattr("nstlib.encoders.precision._known", {})
-    assert precision.choose("x", cpu, encode) == chosen and len(passes) > made
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert precision.choose(torch.device("cpu")) == chosen
+    assert precision.choose(torch.device("mps")) == "float32"
+    assert nstlib.load_encoder(dtype="auto", device="cpu").dtype_name == chosen
+    monkeypatch.delattr(torch.cpu, "get_capabilities")  # an older torch
+    assert precision.choose(torch.device("cpu")) == "float32"
 
 
-def test_a_timing_on_a_busy_machine_is_not_remembered(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+@pytest.mark.parametrize(("capability", "chosen"), [((7, 5), "float32"), ((8, 0), "bfloat16")])
+def test_dtype_follows_from_the_graphics_card(
+    capability: tuple[int, int], chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("NSTLIB_DTYPE", raising=False)
-    encode, *_ = timed(monkeypatch, {torch.float32: 0.3, torch.bfloat16: 0.3}, given=0.4)
-    assert precision.choose("x", torch.device("cpu"), encode) == "float32"
-    assert not precision.store().exists()
-    assert precision.choose("x", torch.device("cpu"), encode) == "float32"  # the same within the process
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert precision.choose(torch.device("cuda")) == chosen
 
 
 def test_dtype_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ ROUTES["HEAD"] = ROUTES["GET"]
 ALLOWED = {method: re.compile(pattern, re.VERBOSE) for method, pattern in ROUTES.items()}
 AT_ONCE = 8  # requests of one address that are worked on at the same time
 RUNS = 2  # of one visitor, waiting or going on
-FRAMES = "'self' https://huggingface.co https://*.hf.space" if LIMITS.public else "'self'"
+FRAMES = " ".join(LIMITS.frames)
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),

@@ -10,7 +10,13 @@ import nstlib
 from demo.runs.recipes import Recipe
 from nstlib.feedforward.prepared import strength_at
 
-PASSED = ("palette", "colours", "style_scale", "style_weights")  # the settings that one pass knows, too
+PASSED = (
+    "palette",
+    "colours",
+    "style_scale",
+    "style_weights",
+    "seed",
+)  # the settings that one pass knows, too
 MASKS = ("mask-1.png", "mask-2.png")
 COLOURS = {"style": "", "luminance": "the photograph's colours", "content": "both colours"}
 
@@ -51,9 +57,8 @@ def changes(settings: nstlib.Settings) -> dict[str, Any]:
 def passed(recipe: Recipe) -> dict[str, Any]:
     """What one pass is called with."""
     settings, usual = recipe.settings, nstlib.Settings()
-    method = str(settings.discrepancy.seeded(settings.seed))
     also = {name: getattr(settings, name) for name in PASSED}
-    found = {"method": method, "strength": strength_at(settings.gamma), "detail": recipe.detail}
+    found = {"method": str(settings.method), "strength": strength_at(settings.gamma), "detail": recipe.detail}
     return found | {name: value for name, value in also.items() if value != getattr(usual, name)}
 
 
@@ -70,7 +75,7 @@ def python(recipe: Recipe) -> str:
         f"style = {files[0]}" if one else "style = [\n" + "".join(f"    {file},\n" for file in files) + "]",
     ]
     if recipe.where:
-        lines.append(f"masks = [nstlib.load_image(name).mean(1, keepdim=True) for name in {_literal(MASKS)}]")
+        lines.append(f"masks = [nstlib.load_mask(name) for name in {_literal(MASKS)}]")
         arguments += "    masks=masks,\n"
     call = f"(\n    content,\n    style,\n{arguments})"
     if not recipe.step:

@@ -30,7 +30,7 @@ from torch import Tensor
 from nstlib.alignment.kernels import Kernel, widen
 from nstlib.alignment.moments import gram, mean, variance_mean
 from nstlib.alignment.pairs import centre_samples, sum_pairs
-from nstlib.version import isolate
+from nstlib.version import use_torch_defaults
 
 Summary = dict[str, Tensor]
 
@@ -47,7 +47,7 @@ def check_pair(F: Tensor, S: Tensor) -> None:
         )
 
 
-@isolate()
+@use_torch_defaults()
 def mmd2(kernel: Kernel, F: Tensor, S: Tensor, *, unbiased: bool = False, chunk: int = 256) -> Tensor:
     """MMD² by definition: slow, the oracle for everything below.
 
@@ -117,7 +117,7 @@ class Discrepancy(ABC):
 def _widen_inputs(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     def compute(*args: Any, **kwargs: Any) -> Any:
-        with isolate():
+        with use_torch_defaults():
             return method(*map(widen, args), **{name: widen(value) for name, value in kwargs.items()})
 
     return compute

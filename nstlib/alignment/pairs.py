@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nstlib.alignment.kernels import Kernel
-from nstlib.version import isolate
+from nstlib.version import use_torch_defaults
 
 
 def centre_samples(kernel: Kernel, F: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,7 +55,7 @@ class _BlockSum(torch.autograd.Function):
         needed = [i for i in (0, 1) if ctx.needs_input_grad[2 + i]]
         found: list[Any] = [None, None]
         again = torch.is_grad_enabled()  # for second derivatives
-        with isolate(gradients=True):
+        with use_torch_defaults(gradients=True):
             for start in ctx.starts:
                 pair = [X.view_as(X) for X in ctx.saved_tensors]  # two variables, where X and Y are one
                 value = ctx.block(*pair, start)

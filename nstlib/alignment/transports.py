@@ -42,7 +42,7 @@ from nstlib.alignment.methods import method as parse_method
 from nstlib.alignment.moments import covariance_mean, gram, mean, shares, variance_mean
 from nstlib.alignment.pointwise import outer, product
 from nstlib.alignment.wasserstein import Wasserstein
-from nstlib.version import isolate
+from nstlib.version import use_torch_defaults
 
 NEWTON_STEPS = 4  # of the Gaussian's flow, at most
 NEAR = 1e-4  # of what moments alone leave: little enough
@@ -50,7 +50,7 @@ MANY = 16_384  # positions, above which the steps are worked out from every k-th
 DAMPING = 1e-3  # of its equations, over their mean diagonal
 
 
-@isolate()
+@use_torch_defaults()
 def transport(
     F: Tensor,
     S: Tensor,

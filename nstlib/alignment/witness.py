@@ -19,10 +19,10 @@ from torch import Tensor
 from nstlib.alignment.discrepancy import Discrepancy, check_pair
 from nstlib.alignment.kernels import Kernel, bandwidth, gaussian
 from nstlib.alignment.pairs import centre_samples
-from nstlib.version import isolate
+from nstlib.version import use_torch_defaults
 
 
-@isolate(gradients=True)
+@use_torch_defaults(gradients=True)
 def witness(d: Discrepancy, F: Tensor, S: Tensor, weights: Tensor | None = None) -> Tensor:
     """½ ∂d/∂w_i at equal weights w: (..., N, M), (..., N, M') → (..., M), its mean over positions zero.
 
@@ -39,7 +39,7 @@ def witness(d: Discrepancy, F: Tensor, S: Tensor, weights: Tensor | None = None)
     return slope * F.shape[-1] / 2
 
 
-@isolate(gradients=True)
+@use_torch_defaults(gradients=True)
 def pull(d: Discrepancy, F: Tensor, S: Tensor) -> Tensor:
     """−M ∂d/∂f_i: in which direction each position is pulled. (..., N, M), (..., N, M') → (..., N, M)."""
     check_pair(F, S)
@@ -69,7 +69,7 @@ def apart(maps: Tensor, spacing: int) -> Tensor:
     return maps[..., down::spacing, across::spacing].flatten(-2)
 
 
-@isolate()
+@use_torch_defaults()
 def permutation_test(
     F: Tensor, S: Tensor, kernel: Kernel | None = None, *, permutations: int = 500, seed: int = 0
 ) -> float:

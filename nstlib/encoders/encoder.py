@@ -7,7 +7,7 @@ Only the layers up to the deepest one asked for are run.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nstlib.encoders import checkpoints, networks, precision, taps
 from nstlib.encoders.networks import Network
-from nstlib.version import isolate
+from nstlib.version import use_torch_defaults
 
 Pooling = Literal["max", "avg"]
 ENCODERS = ("vgg19-slim", "vgg19", "vgg16", "resnet50", "vgg19-random")
@@ -58,6 +58,12 @@ class Encoder:
         """ "float32" or "bfloat16": the arithmetic as `Settings.dtype` spells it."""
         return str(self.dtype).removeprefix("torch.")
 
+    @property
+    def pooling(self) -> Pooling:
+        """ "max" or "avg", as `load_encoder` spells it."""
+        average = any(isinstance(stage, networks.ScaledAvgPool) for stage in self.network.stages.values())
+        return "avg" if average else "max"
+
     def check_layers(self, layers: Iterable[str]) -> None:
         """Raises ValueError that lists the layers where one is unknown."""
         if unknown := [layer for layer in layers if layer not in self.channels]:
@@ -82,7 +88,7 @@ class Encoder:
             layer: F.view(*F.shape[:2], *size) for layer, (F, size) in self._collect(image, layers).items()
         }
 
-    @isolate()
+    @use_torch_defaults()
     def _collect(
         self, image: Tensor, layers: Iterable[str], checkpoint: bool = False
     ) -> dict[str, tuple[Tensor, taps.Size]]:
@@ -104,7 +110,6 @@ class Encoder:
         return taps.collect(self.network, x, wanted, checkpoint)
 
 
-@isolate(gradients=True)
 def load_encoder(
     name: str = "vgg19-slim",
     *,
@@ -118,8 +123,8 @@ def load_encoder(
     name: "vgg19-slim" (embedded, quarter width), "vgg19", "vgg16", "resnet50" (torchvision's official
     weights, downloaded once), "vgg19-random" (seeded random weights: a control). weights: a file to use
     instead (.safetensors, or a torch state dict). pooling: "max", or "avg" rescaled. device: see
-    `pick_device`. dtype: of the network's arithmetic; "auto" takes bfloat16 where it is
-    faster here (see precision.py). Features are float32 in any case.
+    `pick_device`. dtype: of the network's arithmetic; "auto" takes bfloat16 where the device multiplies it in
+    hardware (see precision.py). Features are float32 in any case.
     Raises ValueError for an unknown name or dtype or a device that does not work here, WeightsError (see
     checkpoints.py).
     """
@@ -131,20 +136,12 @@ def load_encoder(
         raise ValueError(f"dtype must be one of {', '.join(precision.DTYPES)}, got {dtype!r}")
     path, where = None if weights is None else os.path.abspath(weights), pick_device(device)
 
-    def load(dtype: torch.dtype) -> Encoder:
-        return _load(name, path, pooling, str(where), dtype)
-
-    def deepest(dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-        encoder = load(dtype)
-        layers = encoder.style_layers
-        return lambda image: torch.stack([F.mean() for F in encoder(image, layers).values()]).sum()
-
-    chosen = precision.choose(name, where, deepest) if dtype == "auto" else dtype
-    return load(getattr(torch, chosen))
+    chosen = precision.choose(where) if dtype == "auto" else dtype
+    return _load(name, path, pooling, str(where), getattr(torch, chosen))
 
 
 @lru_cache(maxsize=6)
-@isolate(gradients=False)
+@use_torch_defaults(gradients=False)
 def _load(name: str, weights: str | None, pooling: Pooling, device: str, dtype: torch.dtype) -> Encoder:
     if name == "vgg19-random":
         return Encoder(name, networks.random_vgg19(pooling), "", torch.device(device), dtype)

@@ -6,7 +6,7 @@ flight, the optimiser's vectors and the pictures.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,16 +14,24 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from nstlib.alignment.discrepancy import LinearMMD
+from nstlib.alignment.central import Coral
+from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, LinearMMD, PolynomialMMD
+from nstlib.alignment.gaussian import GaussianMMD
+from nstlib.alignment.wasserstein import Wasserstein
 from nstlib.encoders import taps
 from nstlib.encoders.encoder import Encoder
 from nstlib.synthesis.settings import Settings
-from nstlib.version import isolate
+from nstlib.version import use_torch_defaults
 
 BASE = 280e6  # bytes: Python and torch before any work
 PICTURES = 8  # pictures and gradients alive at once, float32, at full size
 BELOW = 11  # and more of them with a palette: its features, their gradients, the map to the style's colours
 VECTORS = {"lbfgs": 19, "adam": 6}  # of the optimiser, as large as the picture each
+# Bytes of one pass for each pixel of the content, measured at 512 to 1536 px in both dtypes: with methods
+# that move moments, with those that move every position, and for each mask; then for each pixel of a style.
+PASS, PASS_BY_POSITIONS, PASS_MASK, PASS_STYLE, PASS_MIXED = 950, 1600, 110, 490, 370
+NETWORK = 32  # bytes of a network for one style, for each pixel and first channel, measured in the same way
+MOMENTS = (LinearMMD, BNStatistics, PolynomialMMD, Wasserstein, Coral, GaussianMMD)
 SPARE = 0.75  # share of the free memory a run may plan to take: estimates fall short by up to a quarter
 
 
@@ -51,8 +59,11 @@ def estimate(settings: Settings, encoder: Encoder, content: Sequence[int], style
     pixels = 4 * 3 * math.prod(content)
     pictures = pixels * (PICTURES + VECTORS[settings.optimizer] + (BELOW if settings.palette else 0))
     weights = sum(p.nbytes for stage in encoder.network.stages.values() for p in stage.parameters())
-    base = BASE if encoder.device.type == "cpu" else 0.0
-    return base + weights + max(step, encoding) + pictures
+    return _base(encoder.device) + weights + max(step, encoding) + pictures
+
+
+def _base(device: torch.device) -> float:
+    return BASE if device.type == "cpu" else 0.0
 
 
 class Walk:
@@ -99,7 +110,7 @@ class Walk:
 
 
 @lru_cache(maxsize=4)
-@isolate(gradients=True)
+@use_torch_defaults(gradients=True)
 def _walk(encoder: Encoder, layers: tuple[str, ...]) -> Walk:
     return Walk(encoder, layers)
 
@@ -145,21 +156,71 @@ def settle(settings: Settings, encoder: Encoder, content: Sequence[int], style: 
     need = estimate(small, encoder, content, style)
     if need < SPARE * room:
         return small
-    fitting = largest(small, encoder, content, style, SPARE * room)
-    raise MemoryError(
-        f"{content[1]} x {content[0]} px with {encoder.name} needs about {need / 1e9:.1f} GB of memory and "
+    fitting = largest(lambda *sizes: estimate(small, encoder, *sizes), content, style, SPARE * room)
+    raise _refusal(content, encoder.name, need, room, fitting, "take encoder vgg19-slim")
+
+
+def check_pass(
+    d: Discrepancy, encoder: Encoder, content: Sequence[int], styles: Sequence[Sequence[int]], masks: int
+) -> None:
+    """Raises MemoryError, as `settle` does, where one pass by the method `d` would not fit.
+
+    content, styles: (height, width) of the images. masks: how many there are.
+    """
+    free_moments = all(isinstance(part, MOMENTS) for part, _ in d.parts())
+    each = (PASS if free_moments else PASS_BY_POSITIONS) + masks * PASS_MASK
+
+    def need(content: Sequence[int], style: Sequence[int]) -> float:
+        held = PASS_MIXED * (len(styles) - 1) * math.prod(style) if not masks else 0.0
+        return _base(encoder.device) + max(each * math.prod(content), PASS_STYLE * math.prod(style) + held)
+
+    _check(need, encoder.device, content, max(styles, key=math.prod), "one pass", "take fewer styles")
+
+
+def check_network(width: int, device: torch.device, size: Sequence[int]) -> None:
+    """Raises MemoryError, as `settle` does, where a network for one style would not fit.
+
+    width: channels of its first convolution. size: (height, width) of the image, a batch's heights added up.
+    """
+    _check(
+        lambda size, _: _base(device) + NETWORK * width * math.prod(size),
+        device, size, size, "the network", "cut the image into parts",
+    )  # fmt: skip
+
+
+def _check(
+    need: Callable[[Sequence[int], Sequence[int]], float],
+    device: torch.device,
+    content: Sequence[int],
+    style: Sequence[int],
+    who: str,
+    remedy: str,
+) -> None:
+    room = free(device)
+    if room is not None and (wanted := need(content, style)) >= SPARE * room:
+        raise _refusal(content, who, wanted, room, largest(need, content, style, SPARE * room), remedy)
+
+
+def _refusal(
+    content: Sequence[int], who: str, need: float, room: float, fitting: int, remedy: str
+) -> MemoryError:
+    return MemoryError(
+        f"{content[1]} x {content[0]} px with {who} needs about {need / 1e9:.1f} GB of memory and "
         f"{room / 1e9:.1f} GB are free; "
-        + (f"size={fitting} would fit" if fitting else "close other programs, or take encoder vgg19-slim")
+        + (f"size={fitting} would fit" if fitting else f"close other programs, or {remedy}")
     )
 
 
 def largest(
-    settings: Settings, encoder: Encoder, content: Sequence[int], style: Sequence[int], room: float
+    need: Callable[[Sequence[int], Sequence[int]], float],
+    content: Sequence[int],
+    style: Sequence[int],
+    room: float,
 ) -> int:
     """The longest side in pixels, a multiple of 32, at which the same pictures fit in `room` bytes; or 0."""
     longest = max(*content, *style)
     for side in range(longest // 32 * 32, 32, -32):
         shapes = [[max(16, round(n * side / longest)) for n in size] for size in (content, style)]
-        if estimate(settings, encoder, *shapes) < room:
+        if need(*shapes) < room:
             return side
     return 0
