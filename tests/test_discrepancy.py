@@ -144,6 +144,8 @@ def test_each_batch_has_its_own_bandwidth(make, oracle) -> None:
     for wrong in (sigma[..., None, None], sigma[0]):
         with pytest.raises(ValueError, match="sigma must be a number or one for each batch"):
             mmd2(make(wrong), F[0, 0], S[0])
+    with pytest.raises(ValueError, match="sigma must be a number or one for each batch"):
+        mmd2(make(sigma[0, :2]), F, S)
 
 
 def test_the_paired_estimator_takes_batches() -> None:

@@ -90,7 +90,8 @@ def _broadcast(sigma: float | Tensor, x: Tensor) -> float | Tensor:
         return sigma
     if sigma.dim() == 0:
         return sigma.to(x.device)
-    if sigma.dim() > x.dim() - 2:
+    pairs = zip(reversed(sigma.shape), reversed(x.shape[:-2]), strict=False)
+    if sigma.dim() > x.dim() - 2 or any(a != b and 1 not in (a, b) for a, b in pairs):
         raise ValueError(
             f"sigma must be a number or one for each batch, of shape {tuple(x.shape[:-2])}, for features "
             f"{tuple(x.shape)}; got shape {tuple(sigma.shape)}"
