@@ -1,58 +1,29 @@
 """See four notions of style form before your eyes: `python app.py`, or a Hugging Face Space.
 
 The address is http://127.0.0.1:7860, or what GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say; the limits
-for visitors are environment variables too (demo/runs/limits.py).
+for users are environment variables, too (demo/runs/limits.py).
 """
 
 import os
 import signal
 import sys
-import threading
-
-from starlette.middleware import Middleware
-
-from demo import page
-from demo.door.door import Door
-from demo.parts import theme
-from demo.runs import engine
-from demo.runs.limits import LIMITS
-from nstlib.synthesis.allocator import keep_memory
-
-SESSIONS = 64  # whose last values Gradio remembers, grids of pictures included; it would keep 10 000
-
-demo = page.build()
-demo.queue(max_size=LIMITS.queue, default_concurrency_limit=1, api_open=False)
 
 
-def has_desktop() -> bool:
-    """Whether opening a browser would reach somebody."""
-    elsewhere = ("CI", "GRADIO_SERVER_NAME", "SSH_CONNECTION")
-    if LIMITS.public or any(name in os.environ for name in elsewhere):
-        return False
-    screens = ("DISPLAY", "WAYLAND_DISPLAY")
-    return sys.platform in ("win32", "darwin") or any(os.environ.get(name) for name in screens)
+def end(number: int, _: object) -> None:
+    """End the process at SIGTERM (exit code 0) or Ctrl-C (130), with its temporary folder removed.
+
+    Python's own exit waits for threads, and a thread that is inside torch meanwhile aborts the process.
+    """
+    if files := sys.modules.get("demo.runs.files"):
+        getattr(files, "remove_folder", lambda: None)()  # absent while the module is being imported
+    os._exit(0 if number == signal.SIGTERM else 130)
 
 
-def main() -> None:
-    """Serves the app until it is interrupted."""
-    engine.set_threads()
-    keep_memory()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a host's stop is a Ctrl-C: it tidies up
-    threading.Thread(target=engine.warm_up, daemon=True).start()
-    demo.launch(
-        theme=theme.theme(),
-        css_paths=theme.CSS,
-        inbrowser=has_desktop(),
-        show_error=True,
-        max_file_size=LIMITS.upload,
-        enable_monitoring=False,
-        state_session_capacity=SESSIONS,
-        app_kwargs={"middleware": [Middleware(Door, house=demo)], "docs_url": None, "redoc_url": None},
-        ssr_mode=False,
-        run_history=False,
-        footer_links=["api", "settings"],
-    )
+if __name__ == "__main__":  # before the other imports, which take seconds
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
 
+from demo.serve import demo, serve  # noqa: E402, F401 - Gradio's tools look for `demo`
 
 if __name__ == "__main__":
-    main()
+    serve()

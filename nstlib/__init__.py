@@ -28,7 +28,8 @@ Reading order: alignment/kernels → alignment/discrepancy (the paper) → synth
 
 import sys
 
-import nstlib.console.start  # noqa: F401 - before torch
+import nstlib.console.start  # before torch
+import nstlib.threads  # noqa: F401 - before torch
 from nstlib.alignment import (
     METHODS,
     BNStatistics,
@@ -64,7 +65,7 @@ from nstlib.feedforward import (
     prepare,
     train_feedforward,
 )
-from nstlib.images import ImageError, load_image, read_recipe, save_image, to_pil
+from nstlib.images import ImageError, load_image, load_mask, read_recipe, save_image, to_pil
 from nstlib.recipes import reconstruct_content, reconstruct_style, stylize, transfer
 from nstlib.synthesis import (
     PRESETS,
@@ -114,6 +115,7 @@ __all__ = [
     "load_encoder",
     "load_feedforward",
     "load_image",
+    "load_mask",
     "method",
     "mmd2",
     "onepass",

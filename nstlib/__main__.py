@@ -8,14 +8,18 @@ import argparse
 import sys
 from pathlib import Path
 
+from torch import Tensor
+
 from nstlib import recipes
 from nstlib.console import options as chosen_by
 from nstlib.console import passes
 from nstlib.console.doctor import doctor
+from nstlib.console.files import check_target
 from nstlib.console.mistakes import told
 from nstlib.console.progress import finish
+from nstlib.console.repeat import load_recipe, longest_side
 from nstlib.encoders import Encoder, load_encoder
-from nstlib.images import check_output, load_image
+from nstlib.images import load_image, load_mask
 from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.settings import Settings
 from nstlib.version import __version__
@@ -43,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         default=[],
-        help="image files, one for each style: it goes where white is",
+        help="image files, one for each style: it goes where white is, or what is opaque",
     )
     transfer.add_argument("--initial", type=Path, help="image file to start from, instead of the content")
     transfer.set_defaults(run=_transfer)
@@ -73,36 +77,41 @@ def _encoder(settings: Settings, options: argparse.Namespace) -> Encoder:
 
 
 def _transfer(options: argparse.Namespace) -> int:
-    check_output(options.output)
-    settings = chosen_by.chosen(chosen_by.made(options), options)
-    content = load_image(options.content, settings.size)
+    check_target(options.output, options.content, *options.style, *options.mask, options.initial)
+    recipe = load_recipe(options, "transfer")
+    settings = chosen_by.chosen(recipe, options)
+
+    def load(path: Path, name: str, k: int = 0) -> Tensor:
+        return load_image(path, options.size or longest_side(recipe, name, k, settings.size))
+
     steps = recipes.transfer(
-        content,
-        [load_image(style, settings.size) for style in options.style],
+        load(options.content, "content"),
+        [load(style, "styles", k) for k, style in enumerate(options.style)],
         settings,
         encoder=_encoder(settings, options),
-        masks=[load_image(mask).mean(1, keepdim=True) for mask in options.mask],
-        initial=options.initial and load_image(options.initial, settings.size),
+        masks=[load_mask(mask) for mask in options.mask],
+        initial=options.initial and load(options.initial, "initial"),
     )
-    return finish(steps, options)
+    return finish(steps, options, recipe)
 
 
 def _reconstruct(options: argparse.Namespace) -> int:
-    check_output(options.output)
-    recipe = chosen_by.made(options)
+    check_target(options.output, options.picture)
+    recipe = load_recipe(options, "reconstruct")
     base, changes = chosen_by.base(recipe, options), chosen_by.given(options)
     settings = chosen_by.chosen(recipe, options)
     of_content = options.layer is not None and not options.layer.lstrip("+-").isdigit()
     if isinstance(base, Settings):  # a recipe: its sizes are meant, and what it reconstructed
         changes = {"levels": base.levels, "palette": base.palette} | changes
         of_content |= options.layer is None and recipe.get("kind") == "reconstruct_content"
-    picture, encoder = load_image(options.picture, settings.size), _encoder(settings, options)
+    side = longest_side(recipe, "content" if of_content else "styles", 0, settings.size)
+    picture, encoder = load_image(options.picture, options.size or side), _encoder(settings, options)
     if of_content:
         steps = recipes.reconstruct_content(picture, options.layer, base, encoder=encoder, **changes)
     else:
         layer = None if options.layer is None else int(options.layer)
         steps = recipes.reconstruct_style(picture, layer, base, encoder=encoder, **changes)
-    return finish(steps, options)
+    return finish(steps, options, recipe)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from torch.nn.functional import interpolate
 
 from nstlib.encoders.encoder import Encoder, load_encoder
 from nstlib.feedforward.prepared import onepass, strength_at
+from nstlib.inputs import check_image, check_images, check_masks, check_side, check_styles, describe_inputs
 from nstlib.synthesis import memory
 from nstlib.synthesis.job import Job, run
 from nstlib.synthesis.loop import Step
@@ -53,22 +54,17 @@ def transfer(
     synthesis/memory.py) at the call, before any work.
     """
     settings, network = _resolve(settings, encoder, changes)
-    styles = (style,) if isinstance(style, Tensor) else tuple(style)
-    _check_image(content, "content")
-    for k, picture in enumerate(styles, 1):
-        _check_image(picture, "style" if len(styles) == 1 else f"style {k}")
-    _check_styles(settings, styles, len(masks))
-    areas = tuple(_mask(mask, content, k) for k, mask in enumerate(masks, 1))
-    if areas and not max(float(area.max()) for area in areas) > 0:
-        raise ValueError("all masks are empty: no style would go anywhere")
-    if initial is not None:
-        _check_image(initial, "initial")
-        initial = resized(initial, *content.shape[2:])
-    largest = max((picture.shape[2:] for picture in styles), key=math.prod)
-    settings = memory.settle(settings, network, content.shape[2:], largest)
+    content, styles = check_image(content, "content"), check_images(style, "style")
+    marked = check_masks(masks)
+    check_styles(len(styles), len(marked), settings.style_weights)
+    initial = None if initial is None else check_image(initial, "initial")
+    inputs = describe_inputs(content=content, styles=styles, masks=marked, initial=initial)
+    initial = None if initial is None else resized(initial, *content.shape[2:])
+    settings = _fit(settings, network, content, styles)
+    areas = tuple(_mask(mask, content) for mask in marked)
     if initial is None and settings.start == "onepass":
         initial = _one_pass(settings, network, content, styles, areas)
-    return run(Job(settings, network, content, styles, areas, initial, between))
+    return run(Job(settings, network, content, styles, areas, initial, between, inputs))
 
 
 def _one_pass(
@@ -89,7 +85,9 @@ def _one_pass(
         palette=settings.palette,
         colours=settings.colours,
         style_scale=settings.style_scale,
-        encoder=network if network.name == "vgg19-slim" else "vgg19-slim",
+        encoder=network
+        if network.name == "vgg19-slim"
+        else load_encoder("vgg19-slim", device=network.device, dtype=settings.dtype),
     )
 
 
@@ -118,15 +116,17 @@ def reconstruct_style(
     range. Without the palette term unless `palette` is given: the texture shows what layers remember, and no
     more. The presets "balanced", "draft" and "fine" stand for three times their steps here."""
     settings, network = _resolve(settings, encoder, _from_noise(settings) | changes)
+    style = check_image(style, "style")
+    check_styles(1, 0, settings.style_weights)
     layers = settings.style_layers or network.style_layers
     layer = len(layers) if layer is None else layer
-    if not 1 <= layer <= len(layers):
+    if not isinstance(layer, int) or not 1 <= layer <= len(layers):
         raise ValueError(f"layer must lie in 1 … {len(layers)}: the number of style layers used, got {layer}")
-    _check_image(style, "style")
     weights = settings.layer_weights[:layer]
     settings = settings.replace(style_layers=layers[:layer], layer_weights=weights, alpha=0.0, start="random")
-    settings = memory.settle(settings, network, style.shape[2:], style.shape[2:])
-    return run(Job(settings, network, None, style, between=between))
+    settings = _fit(settings, network, None, (style,))
+    inputs = describe_inputs(styles=(style,))
+    return run(Job(settings, network, None, style, between=between, inputs=inputs))
 
 
 def reconstruct_content(
@@ -142,11 +142,12 @@ def reconstruct_content(
     encoder's content layer): what that layer remembers of it. Yields Steps of the content's size, from one
     size only unless `levels` is given, and three times the steps of "balanced", "draft" and "fine"."""
     settings, network = _resolve(settings, encoder, _from_noise(settings) | changes)
-    _check_image(content, "content")
+    content = check_image(content, "content")
     layers = settings.content_layers if layer is None else (layer,)
     settings = settings.replace(content_layers=layers, start="random", alpha=settings.alpha or 1.0)
-    settings = memory.settle(settings, network, content.shape[2:], content.shape[2:])
-    return run(Job(settings, network, content, None, between=between))
+    settings = _fit(settings, network, content, ())
+    inputs = describe_inputs(content=content)
+    return run(Job(settings, network, content, None, between=between, inputs=inputs))
 
 
 def last(steps: Iterator[Step]) -> Step:
@@ -181,53 +182,35 @@ def _resolve(
     settings = settings.replace(**changes)
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder or settings.encoder, pooling=settings.pooling, dtype=settings.dtype)
-    settings = settings.replace(encoder=encoder.name, dtype=encoder.dtype_name)
+    settings = settings.replace(encoder=encoder.name, dtype=encoder.dtype_name, pooling=encoder.pooling)
     encoder.check_layers((*settings.style_layers, *settings.content_layers))
-    _check_weights(settings, encoder)
-    return settings, encoder
-
-
-def _check_weights(settings: Settings, encoder: Encoder) -> None:
     layers = settings.style_layers or encoder.style_layers
     if settings.layer_weights and len(settings.layer_weights) != len(layers):
         raise ValueError(
             f"layer_weights must hold one weight for each style layer ({', '.join(layers)}): "
             f"{len(settings.layer_weights)} for {len(layers)}"
         )
+    return settings, encoder
 
 
-def _check_image(image: Tensor, name: str) -> None:
-    if image.dim() != 4 or image.shape[:2] != (1, 3):
-        raise ValueError(f"{name} must be an image (1, 3, H, W), got shape {tuple(image.shape)}")
-    if not image.is_floating_point() or not bool(torch.isfinite(image).all()):
-        raise ValueError(f"{name} must hold finite floating-point values in [0, 1]")
+def _fit(settings: Settings, encoder: Encoder, content: Tensor | None, styles: Sequence[Tensor]) -> Settings:
+    """The settings with "auto" memory decided. Raises ValueError for an image that the layers in use are too
+    deep for, MemoryError as memory.py says."""
+    layers = (settings.style_layers or encoder.style_layers) if styles else ()
+    shapes = [style.shape[2:] for style in styles]
+    for shape in shapes:
+        check_side(shape, "style", encoder.strides, layers, settings.style_scale)
+    if content is not None:
+        deep = settings.content_layers or (encoder.content_layer,)
+        encoder.check_layers(deep)
+        check_side(content.shape[2:], "content", encoder.strides, (*layers, *deep))
+    largest = max(shapes, key=math.prod) if content is None or shapes else content.shape[2:]
+    return memory.settle(settings, encoder, largest if content is None else content.shape[2:], largest)
 
 
-def _check_styles(settings: Settings, styles: Sequence[Tensor], masks: int) -> None:
-    if not styles:
-        raise ValueError("style: need at least one picture")
-    weights = settings.style_weights
-    if masks and masks != len(styles):
-        raise ValueError(f"need one mask for each style: {masks} for {len(styles)}")
-    if masks and weights:
-        raise ValueError("style_weights mix styles everywhere, masks place them: give one or the other")
-    if weights and len(weights) != len(styles):
-        raise ValueError(
-            f"style_weights must hold one weight for each style: {len(weights)} for {len(styles)}"
-        )
-    if weights and not (min(weights) >= 0 and 0 < sum(weights) < math.inf):
-        raise ValueError(f"style_weights must be finite numbers >= 0 and not all zero, got {weights}")
-
-
-def _mask(mask: Tensor, content: Tensor, k: int) -> Tensor:
-    """A mask as (1, 1, H, W) of the content's size."""
-    if mask.dim() == 2:
-        mask = mask[None, None]
-    if mask.dim() != 4 or mask.shape[:2] != (1, 1) or mask.numel() == 0:
-        raise ValueError(f"mask {k} must be (H, W) or (1, 1, H, W), got shape {tuple(mask.shape)}")
+def _mask(mask: Tensor, content: Tensor) -> Tensor:
+    """A mask (1, 1, H, W) at the content's size."""
     mask = mask.to(content)
-    if not bool(torch.isfinite(mask).all()) or bool((mask < 0).any()):
-        raise ValueError(f"mask {k} must hold finite numbers >= 0")
     if mask.shape[2:] == content.shape[2:]:
         return mask
     return interpolate(mask, content.shape[2:], mode="bilinear", antialias=True, align_corners=False).clamp(

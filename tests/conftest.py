@@ -1,10 +1,10 @@
 """Pictures and settings that keep the tests quick."""
 
 import pytest
+
+import nstlib  # isort: skip - before torch: it limits how long waiting threads spin
 import torch
 from torch import Tensor
-
-import nstlib
 
 torch.set_num_threads(2)
 

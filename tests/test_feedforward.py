@@ -84,7 +84,7 @@ def test_nothing_tells_where_the_border_is() -> None:
 
 def test_a_batchs_gradient_is_the_mean_of_its_pictures() -> None:
     """Also in the memory order that training uses, where torch's own instance norm got it wrong."""
-    network = changed(FeedForward("light"), 0.01).double().to(memory_format=torch.channels_last)
+    network = changed(FeedForward("light"), 0.01).train().double().to(memory_format=torch.channels_last)
     x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 0.5 + 0.25
     x = x.double()  # in float32 a rounding may turn a ReLU on or off
 

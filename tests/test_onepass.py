@@ -95,8 +95,8 @@ def test_each_region_gets_its_own_style(photograph: Tensor, waves: Tensor, style
         assert 3 * d(F, S) < d(F, T)
     everywhere = torch.ones(7, 9)
     torch.testing.assert_close(
-        nstlib.onepass(photograph, [waves], "bn", masks=[everywhere], encoder=encoder),
-        nstlib.onepass(photograph, waves, "bn", encoder=encoder),
+        nstlib.onepass(photograph, [waves], "bn", masks=[everywhere], palette=0, encoder=encoder),
+        nstlib.onepass(photograph, waves, "bn", palette=0, encoder=encoder),  # its projection jumps
         rtol=0,
         atol=1e-3,
     )
@@ -109,13 +109,13 @@ def test_mistakes_are_named(photograph: Tensor, waves: Tensor) -> None:
         (dict(method="cubist"), "unknown method 'cubist'"),
         (dict(style_weights=[1, 2]), "one weight for each style: 2 for 1"),
         (dict(masks=[torch.ones(4, 4)] * 2), "one mask for each style"),
-        (dict(masks=[-torch.ones(1, 1, 4, 4)]), "a mask must be"),
+        (dict(masks=[-torch.ones(1, 1, 4, 4)]), "mask 1 must hold"),
         (dict(encoder="vgg19-random"), "needs the embedded encoder"),
     ]
     for options, message in cases:
         with pytest.raises(ValueError, match=message):
             nstlib.onepass(photograph, waves, **options)
-    with pytest.raises(ValueError, match="content must be a finite image"):
+    with pytest.raises(ValueError, match=r"content must be an image \(1, 3, H, W\).*image\[None\]"):
         nstlib.onepass(photograph[0], waves)
 
 
@@ -203,5 +203,5 @@ def test_a_second_round_leaves_less(content: Tensor, style: Tensor, method: str)
     assert left(two) < 0.9 * left(one) and two.recipe["rounds"] == 2  # type: ignore[attr-defined]
     photograph = nstlib.onepass(content, style, method, 0.0, rounds=2, encoder=encoder)
     torch.testing.assert_close(photograph, content, rtol=0, atol=1e-5)
-    with pytest.raises(ValueError, match="rounds must be at least 1"):
+    with pytest.raises(ValueError, match="rounds must be a whole number in 1"):
         nstlib.onepass(content, style, rounds=0)

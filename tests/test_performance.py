@@ -1,7 +1,7 @@
 """What makes runs fast and small must not change what they compute. Times are in benchmarks/, not here."""
 
-import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -153,61 +153,35 @@ def judged(encoder: Encoder, content: Tensor, style: Tensor, made: Tensor, metho
         return float(sum(objective(made, job.encode(made, objective.layers)).values()))
 
 
-def timed(
-    monkeypatch: pytest.MonkeyPatch, seconds: dict[torch.dtype, float], given: float = 1.0
-) -> list[torch.dtype]:
-    """Makes an encoder's pass take the given time of a false clock; returns the list of passes made.
-    given: the share of its threads' time that the process gets."""
-    clock, passes = [0.0], []
-    monkeypatch.setattr("nstlib.encoders.precision.time.perf_counter", lambda: clock[0])
-    cpu = given * torch.get_num_threads()
-    monkeypatch.setattr("nstlib.encoders.precision.time.process_time", lambda: cpu * clock[0])
-    monkeypatch.setattr("nstlib.encoders.precision._known", {})
-
-    def encode(dtype: torch.dtype):
-        def run(x: Tensor) -> Tensor:
-            if dtype not in seconds:
-                raise RuntimeError("not implemented for 'BFloat16'")
-            passes.append(dtype)
-            clock[0] += seconds[dtype]
-            return x.sum()
-
-        return run
-
-    passes.append(encode)  # type: ignore[arg-type]
-    return passes
-
-
 @pytest.mark.parametrize(
-    ("bfloat16", "chosen"), [(0.5, "bfloat16"), (0.95, "float32"), (40.0, "float32"), (None, "float32")]
+    ("capabilities", "chosen"),
+    [
+        ({"avx512_f": True, "avx512_bf16": True}, "bfloat16"),
+        ({"amx_bf16": True}, "bfloat16"),
+        ({"avx512_f": True, "avx512_bf16": False}, "float32"),
+        ({"neon": True, "bf16": True}, "float32"),
+        ({}, "float32"),
+    ],
 )
-def test_dtype_is_chosen_by_timing_once(
-    bfloat16: float | None, chosen: str, monkeypatch: pytest.MonkeyPatch, tmp_path
+def test_dtype_follows_from_the_processor(
+    capabilities: dict[str, bool], chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("NSTLIB_DTYPE", raising=False)
-    times = {torch.float32: 1.0} | ({torch.bfloat16: bfloat16} if bfloat16 else {})
-    encode, *_ = passes = timed(monkeypatch, times)
-    cpu = torch.device("cpu")
-    with torch.no_grad():  # as one pass does
-        assert precision.choose("x", cpu, encode) == chosen
-    made = len(passes)
-    assert passes.count(torch.bfloat16) <= (2 if bfloat16 == 40 else 5), "a slow dtype is given up early"
-    assert json.loads(precision.store().read_text())[f"x on {precision.machine(cpu)}"]["dtype"] == chosen
-    monkeypatch.setattr("nstlib.encoders.precision._known", {})  # another process
-    assert precision.choose("x", cpu, encode) == chosen and len(passes) == made
-    precision.store().write_text("damaged")
-    monkeypatch.setattr("nstlib.encoders.precision._known", {})
-    assert precision.choose("x", cpu, encode) == chosen and len(passes) > made
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert precision.choose(torch.device("cpu")) == chosen
+    assert precision.choose(torch.device("mps")) == "float32"
+    assert nstlib.load_encoder(dtype="auto", device="cpu").dtype_name == chosen
+    monkeypatch.delattr(torch.cpu, "get_capabilities")  # an older torch
+    assert precision.choose(torch.device("cpu")) == "float32"
 
 
-def test_a_timing_on_a_busy_machine_is_not_remembered(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+@pytest.mark.parametrize(("capability", "chosen"), [((7, 5), "float32"), ((8, 0), "bfloat16")])
+def test_dtype_follows_from_the_graphics_card(
+    capability: tuple[int, int], chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("NSTLIB_DTYPE", raising=False)
-    encode, *_ = timed(monkeypatch, {torch.float32: 0.3, torch.bfloat16: 0.3}, given=0.4)
-    assert precision.choose("x", torch.device("cpu"), encode) == "float32"
-    assert not precision.store().exists()
-    assert precision.choose("x", torch.device("cpu"), encode) == "float32"  # the same within the process
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert precision.choose(torch.device("cuda")) == chosen
 
 
 def test_dtype_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,6 +235,56 @@ def test_a_run_settles_for_less_memory_or_refuses(
     picture = "examples/contents/harbour.jpg"
     assert main(["transfer", picture, picture, "-o", str(tmp_path / "x.png"), "--size", "64"]) == 1
     assert "GB are free" in capsys.readouterr().err
+
+
+def test_one_pass_and_a_network_refuse_what_would_not_fit(
+    image: Tensor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """With the same words as a run, before any work; what they propose fits."""
+    encoder, network = nstlib.load_encoder(), nstlib.load_feedforward("strokes-gram")
+    huge, poly = torch.zeros(1, 3, 1, 1).expand(1, 3, 4000, 3000), nstlib.Settings(method="poly")
+    monkeypatch.setattr("nstlib.synthesis.memory.free", lambda _: 4e9)
+    for device_work, who in (
+        (lambda x: memory.check_pass(poly, encoder, x, [(512, 512)], 0), "one pass"),
+        (lambda x: memory.check_pass(poly, encoder, (64, 64), [x], 0), "one pass"),
+        (lambda x: memory.check_network(16, torch.device("cpu"), x), "the network"),
+    ):
+        with pytest.raises(
+            MemoryError, match=f"with {who} needs about .* GB .* 4.0 GB are free; size="
+        ) as error:
+            device_work((4000, 3000))
+        fitting = int(str(error.value).partition("size=")[2].split()[0])
+        assert 1000 < fitting < 4000
+        device_work((fitting, fitting * 3 // 4))
+    least, *more = (
+        memory.estimate_pass(nstlib.method(method), encoder, (999, 999), style, styles, masks)
+        for method, style, styles, masks in (
+            ("bn+gaussian", (99, 99), 1, 0),
+            ("bn+sliced", (99, 99), 1, 0),
+            ("bn", (2999, 2999), 1, 0),
+            ("bn", (999, 999), 5, 0),
+            ("bn", (99, 99), 2, 2),
+        )
+    )
+    assert all(1.1 * least < estimate for estimate in more)
+    small, large = (nstlib.Settings(style_scale=scale) for scale in (0.5, 4))
+    assert 4 * memory.estimate(small, encoder, (64, 64), (999, 999)) < memory.estimate(
+        large, encoder, (64, 64), (999, 999)
+    )
+    with pytest.raises(MemoryError, match="3000 x 4000 px with the network"):
+        network(huge)
+    with pytest.raises(MemoryError, match="3000 x 4000 px with one pass"):
+        nstlib.onepass(huge, image)
+    monkeypatch.setattr("nstlib.synthesis.memory.free", lambda _: 1e6)
+    photo, out = "examples/contents/harbour.jpg", str(tmp_path / "x.png")
+    for command in (["onepass", photo, photo, "--size", "64"], ["apply", "strokes-gram", photo]):
+        assert main([*command, "-o", out]) == 1
+        error = capsys.readouterr().err
+        assert "GB are free; close other programs, or" in error and len(error.splitlines()) == 1
+    (tmp_path / "in").mkdir()
+    nstlib.save_image(image[..., :32, :32], tmp_path / "in" / "a.png")
+    assert main(["apply", "strokes-gram", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--quiet"]) == 1
+    assert "left out a.png: 32 x 32 px with the network" in capsys.readouterr().err
 
 
 def test_free_memory_is_plausible() -> None:

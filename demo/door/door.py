@@ -40,8 +40,7 @@ ROUTES["HEAD"] = ROUTES["GET"]
 ALLOWED = {method: re.compile(pattern, re.VERBOSE) for method, pattern in ROUTES.items()}
 QUERY = {"session_hash": r"[\w-]{1,64}", "upload_id": r"[\w-]{1,64}", "all_endpoints": "true|false"}
 DROPPED = (b"origin", b"range", b"if-range")  # Gradio fails at a list of ranges
-FRAMES = "'self' https://huggingface.co https://*.hf.space" if LIMITS.public else "'self'"
-POLICY = f"frame-ancestors {FRAMES}; object-src 'none'; base-uri 'self'"
+POLICY = f"frame-ancestors {' '.join(LIMITS.frames)}; object-src 'none'; base-uri 'self'"
 HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",

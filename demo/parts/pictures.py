@@ -7,10 +7,9 @@ import gradio as gr
 
 import nstlib
 from demo.parts import messages
-from demo.runs.files import browser_shows, read_picture
+from demo.runs.files import browser_shows, picture_info, read_picture
 from demo.runs.limits import LIMITS
 from demo.runs.recipes import EXAMPLES
-from nstlib.images import image_size
 
 SMALL = 64  # px: less shows nothing
 SHOWN = 2048  # px: of a picture that is converted to be shown
@@ -51,7 +50,7 @@ def check(path: str | None) -> tuple[Any, Any]:
             return nstlib.to_pil(read_picture(path, max(SHOWN, LIMITS.size))), gr.skip()
     except Exception as error:
         return None, messages.alert(messages.explain(error, path))
-    width, height = image_size(path)
+    width, height, _ = picture_info(path)
     if max(width, height) < SMALL:
         words = f"This picture has only {width} × {height} px: it will be enlarged, and show little."
         return gr.skip(), messages.note(words)

@@ -10,7 +10,7 @@ import nstlib
 from demo.runs.recipes import Recipe
 from nstlib.feedforward.prepared import strength_at
 
-PASSED = ("palette", "colours", "style_scale", "style_weights")  # the settings that one pass knows, too
+PASSED = ("palette", "colours", "style_scale", "style_weights", "seed")  # settings that one pass has, too
 MASKS = ("mask-1.png", "mask-2.png")
 COLOURS = {"style": "", "luminance": "the photograph's colours", "content": "both colours"}
 
@@ -51,9 +51,8 @@ def changes(settings: nstlib.Settings) -> dict[str, Any]:
 def passed(recipe: Recipe) -> dict[str, Any]:
     """What one pass is called with."""
     settings, usual = recipe.settings, nstlib.Settings()
-    method = str(settings.discrepancy.seeded(settings.seed))
     also = {name: getattr(settings, name) for name in PASSED}
-    found = {"method": method, "strength": strength_at(settings.gamma), "detail": recipe.detail}
+    found = {"method": str(settings.method), "strength": strength_at(settings.gamma), "detail": recipe.detail}
     return found | {name: value for name, value in also.items() if value != getattr(usual, name)}
 
 

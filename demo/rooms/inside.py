@@ -9,8 +9,8 @@ from demo.parts.grid import Cell, Grid, given
 from demo.parts.method_controls import NAMES
 from demo.rooms import grid_room
 from demo.runs.engine import Job
+from demo.runs.files import picture_info
 from demo.runs.limits import LIMITS
-from nstlib.images import image_size
 
 KINDS = {
     "Style, deeper and deeper": "style",
@@ -87,7 +87,7 @@ def patient(
 
 
 def _shape(path: str) -> float:
-    width, height = image_size(path)
+    width, height, _ = picture_info(path)
     return float(min(max(height / width, 0.5), 1.5))
 
 

@@ -8,8 +8,9 @@ import atexit
 import os
 import shutil
 import tempfile
-import threading
+import time
 import uuid
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -22,7 +23,7 @@ from PIL import Image
 
 import nstlib
 from demo.runs.limits import LIMITS
-from nstlib.synthesis.allocator import give_back
+from nstlib.images import ImageInfo, image_info, isolate
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]  # (H, W, 3)
 
@@ -54,34 +55,49 @@ def _folder(parent: Path) -> Path:
     if hasattr(os, "getuid"):  # on Windows, signal 0 would end the process asked
         clear_stale(parent)
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _folders.append(folder)
     return folder
 
 
+def remove_folder() -> None:
+    """Remove the folders of this process. Threads that still write to one make one attempt fail, not ten."""
+    for folder in _folders:
+        for _ in range(10):
+            shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                break
+            time.sleep(0.05)
+
+
+_folders: list[Path] = []
+atexit.register(remove_folder)
 _FOLDER = _folder(Path(tempfile.gettempdir()))  # Gradio takes files from the system's folder alone
 _elsewhere = os.environ.get("GRADIO_TEMP_DIR")
 # Gradio's own default is shared by all apps of a machine, and anyone who knows a path there may read it.
 CACHE = (_folder(Path(_elsewhere)) if _elsewhere else _FOLDER) / "cache"
 os.environ["GRADIO_TEMP_DIR"] = str(CACHE)
-_decoding = threading.Lock()
+
+
+isolate(seconds=LIMITS.decode)  # no file of a client is decoded in this process
+warnings.filterwarnings("ignore", message="the colour profile of ")  # the log is not for clients to fill
 
 
 @lru_cache(maxsize=8)
 def read_picture(path: str, size: int) -> torch.Tensor:
-    """A visitor's picture (1, 3, H, W), its longest side `size` px; not to be written to. Pictures are
-    decoded one at a time: what one costs in memory is bounded, what many at once would cost is not. The last
-    few are kept: a slider asks for the same two at every move. Raises as nstlib.load_image."""
-    with _decoding:
-        try:
-            return nstlib.load_image(path, size=size, max_pixels=LIMITS.pixels)
-        finally:
-            give_back()
+    """A client's image (1, 3, H, W), its longest side `size` px; not to be written to. The last few are
+    kept, because a slider asks for the same two at every move. Raises as nstlib.load_image."""
+    return nstlib.load_image(path, size=size, max_pixels=LIMITS.pixels)
+
+
+@lru_cache(maxsize=64)
+def picture_info(path: str) -> ImageInfo:
+    """The size and the format of a client's image. Raises as nstlib.load_image."""
+    return image_info(path, max_pixels=LIMITS.pixels)
 
 
 def browser_shows(path: str) -> bool:
-    """Whether browsers can show this file. Raises OSError where it is no picture."""
-    with Image.open(path) as file:
-        return file.format in ("AVIF", "BMP", "GIF", "JPEG", "MPO", "PNG", "WEBP")
+    """Whether browsers can show this file. Raises as nstlib.load_image."""
+    return picture_info(path).format in ("AVIF", "BMP", "GIF", "JPEG", "MPO", "PNG", "WEBP")
 
 
 @contextmanager

@@ -6,9 +6,13 @@ NSTLIB_MAX_STEPS    optimisation steps of a run       3000 at home, 1000 on a pu
 NSTLIB_QUEUE        runs that may wait                64
 NSTLIB_MAX_UPLOAD   size of an uploaded file          30mb
 NSTLIB_MAX_PIXELS   millions of pixels of a picture   64 at home, 24 on a public host
+NSTLIB_MAX_DECODE   time of a core to decode an image     6
 NSTLIB_MAX_STORE    uploads and results on disk, GB   8 at home, 2 on a public host
 NSTLIB_ENCODERS     encoders on offer, by commas      all at home, the embedded ones on a public host
 NSTLIB_HOSTS        more names of this host, by commas   none: IP addresses and local names work anyway
+NSTLIB_FRAME_ANCESTORS
+                    sites that may embed the page     the app's own; Hugging Face's, too, on a public host
+                    besides, by commas: https://school.example, https://*.school.example
 """
 
 import os
@@ -18,14 +22,16 @@ from dataclasses import dataclass
 
 import nstlib
 
+HUGGING_FACE = ("https://huggingface.co", "https://*.hf.space")
+SITE = re.compile(r"'self'|https?://(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]{1,5})?", re.IGNORECASE)
 LOCAL_ENCODERS = ("vgg19-slim", "vgg19-random")  # these never download anything
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a run and of the queue. pixels: of a picture as uploaded. store: bytes on disk.
-    public: whether this is a Hugging Face Space. hosts: the names by which it may be addressed, besides IP
-    addresses and local names."""
+    """Bounds of a run and of the queue. pixels: of an image as uploaded. decode: seconds that it may take.
+    store: bytes on disk. public: whether this is a Hugging Face Space. frames: who may embed the app, as a
+    content security policy spells it. hosts: its names, besides IP addresses and local names."""
 
     size: int
     seconds: float
@@ -33,9 +39,11 @@ class Limits:
     queue: int
     upload: str
     pixels: int
+    decode: float
     store: float
     encoders: tuple[str, ...]
     public: bool
+    frames: tuple[str, ...]
     hosts: frozenset[str] = frozenset()
 
 
@@ -57,6 +65,9 @@ def read(environment: Mapping[str, str] = os.environ) -> Limits:
     if unknown := [name for name in named if name not in nstlib.ENCODERS]:
         known = ", ".join(nstlib.ENCODERS)
         raise ValueError(f"NSTLIB_ENCODERS names unknown encoders {', '.join(unknown)}; encoders are {known}")
+    sites = [site for site in re.split(r"[,\s]+", environment.get("NSTLIB_FRAME_ANCESTORS", "")) if site]
+    if wrong := [site for site in sites if not SITE.fullmatch(site)]:
+        raise ValueError(f"NSTLIB_FRAME_ANCESTORS takes sites like https://school.example, got {wrong[0]!r}")
     return Limits(
         size=int(number("NSTLIB_MAX_SIZE", 1024, 512, 64)),
         seconds=number("NSTLIB_MAX_SECONDS", 600, 90, 1),
@@ -64,9 +75,11 @@ def read(environment: Mapping[str, str] = os.environ) -> Limits:
         queue=int(number("NSTLIB_QUEUE", 64, 64, 4)),
         upload=environment.get("NSTLIB_MAX_UPLOAD", "30mb"),
         pixels=int(1e6 * number("NSTLIB_MAX_PIXELS", 64, 24, 0.1)),
+        decode=number("NSTLIB_MAX_DECODE", 6, 6, 0.1),
         store=1e9 * number("NSTLIB_MAX_STORE", 8, 2, 0.01),
         encoders=tuple(named) or (LOCAL_ENCODERS if public else nstlib.ENCODERS),
         public=public,
+        frames=tuple(dict.fromkeys(("'self'", *(HUGGING_FACE if public else ()), *sites))),
         hosts=frozenset(map(str.lower, (*listed("NSTLIB_HOSTS"), *listed("GRADIO_SERVER_NAME")))),
     )
 

@@ -16,6 +16,11 @@ import nstlib
 from demo.runs.masks import check as check_where
 
 EXTRA = ("settings", "step", "pictures", "where", "detail", "blend")
+# The fields of nstlib's own recipes; what else a PNG carries is not kept.
+RUN = {"kind", "settings", "size", "inputs", "unrecorded", "weights_sha256", "device", "versions", "threads"}
+PASS = {"method", "levels", "rounds", "strength", "palette", "colours", "style_scale", "style_weights"}
+LIBRARY = RUN | PASS | {"seed", "dtype"}
+LONGEST = 20_000  # characters of a recipe that a session keeps
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 DETAIL = 0.5  # of the photograph's fine detail in one pass: less is more painterly
 HEX = re.compile(r"[0-9a-f]{64}")

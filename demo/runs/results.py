@@ -1,5 +1,6 @@
 """A picture with what made it: what the page shows, keeps and lays over the photograph."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,9 @@ from typing import Any
 import numpy as np
 
 import nstlib
-from demo.runs.files import Pixels, as_large_as, read_picture, save_png
+from demo.runs.files import Pixels, as_large_as, picture_info, read_picture, save_png
 from demo.runs.limits import LIMITS
-from demo.runs.recipes import EXTRA, Recipe
-from nstlib.images import image_size
+from demo.runs.recipes import LIBRARY, LONGEST, Recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +44,13 @@ class Result:
 def opened(path: str) -> tuple[Pixels, Recipe, dict[str, Any]]:
     """A PNG that was saved by this app or by nstlib: its pixels and recipes. Raises ValueError in words for
     the visitor."""
-    library = nstlib.read_recipe(path)
+    found = nstlib.read_recipe(path)
+    library = {key: value for key, value in found.items() if key in LIBRARY}
     try:
-        recipe = Recipe.read(library)
-    except ValueError as error:
+        recipe = Recipe.read(found)
+        if len(json.dumps(library)) > LONGEST:
+            raise ValueError("its recipe is too long; save the image with nstlib again")
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: {error}") from error
-    size = min(max(image_size(path)), LIMITS.size)
-    library = {key: value for key, value in library.items() if key not in EXTRA or key == "settings"}
+    size = min(max(picture_info(path)[:2]), LIMITS.size)
     return np.asarray(nstlib.to_pil(read_picture(path, size))), recipe, library

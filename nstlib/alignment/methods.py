@@ -61,7 +61,6 @@ def method(text: str) -> Discrepancy:
     option, and the bound for a text, a number of parts or of features beyond it; option values are
     checked by the method itself.
     """
-    load_installed()
     if len(text) > LONGEST:
         raise ValueError(f"a method has at most {LONGEST} characters, got {len(text)}")
     weights: dict[Discrepancy, float] = {}
@@ -98,10 +97,13 @@ def _shown(text: str) -> str:
 
 
 def _known() -> str:
+    load_installed()
     return f"methods are {', '.join(METHODS)} and weighted sums of them, e.g. 'bn:0.7+poly:0.3'"
 
 
 def _part(name: str, options: str) -> Discrepancy:
+    if name not in METHODS:
+        load_installed()  # only now: the search through all installed packages takes 70 ms
     if name not in METHODS:
         raise ValueError(f"unknown method {_shown(name)}; {_known()}")
     make, known = METHODS[name]

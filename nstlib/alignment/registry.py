@@ -5,7 +5,7 @@
 
 From then on "rational" is a method as any other: in `transfer`, in sums, calibrated by the same γ. A
 package that is installed can bring its own: the entry points of the group `nstlib.methods` name functions
-that are called, once, before the first method is read; each calls `register`.
+that are called, once, when a name is read that is not there yet; each calls `register`.
 """
 
 import dataclasses

@@ -28,9 +28,8 @@ def doctor(_: object = None) -> int:
 
 
 def _why() -> str:
-    """What decided on the dtype of the embedded encoder."""
+    """The reason for the dtype of the embedded encoder."""
     if forced := os.environ.get("NSTLIB_DTYPE"):
         return f" (NSTLIB_DTYPE={forced})"
-    times = precision.remembered("vgg19-slim", pick_device())
-    shown = [f"{name} {times[name] * 1e3:.0f} ms" for name in precision.DTYPES[1:] if times.get(name)]
-    return f" (measured: {', '.join(shown)} a pass; remembered in {precision.store() or 'no file'})"
+    has = "multiplies" if precision.has_bfloat16(pick_device()) else "does not multiply"
+    return f" (the device {has} bfloat16 in hardware)"

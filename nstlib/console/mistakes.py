@@ -29,8 +29,12 @@ def told(command: Callable[[], int]) -> int:
         return FAILED
     except Exception as error:
         if _lacks_memory(error):
-            words = str(error) if "GB are free" in str(error) else "out of memory"  # our own words say more
-            return _say(f"{words}; try a smaller --size or --encoder vgg19-slim", FAILED)
+            usual = "out of memory; try a smaller --size or --encoder vgg19-slim"
+            return _say(
+                str(error) if "GB are free" in str(error) else usual, FAILED
+            )  # our own words say more
+        if isinstance(error, FloatingPointError):
+            return _say(str(error), FAILED)
         if isinstance(error, ValueError | TypeError | OSError | WeightsError):
             return _say(str(error) or type(error).__name__, MISTAKE)
         if os.environ.get("NSTLIB_DEBUG"):
@@ -47,6 +51,11 @@ def _lacks_memory(error: Exception) -> bool:
     )
 
 
+def one_line(words: str) -> str:
+    """The words in one line without control characters: a file may bring its own."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(words.split()))
+
+
 def _say(words: str, code: int) -> int:
-    print("nstlib:", " ".join(words.split()), file=sys.stderr)
+    print("nstlib:", one_line(words), file=sys.stderr)
     return code

@@ -2,17 +2,11 @@
 
 import argparse
 import dataclasses
-import os
 import typing
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from nstlib.images import read_recipe
 from nstlib.synthesis.settings import PRESETS, Settings
-
-MOST_THREADS = 2  # of a recipe's, for each core of this machine: more would wait for each other
 
 
 def add_run(command: argparse.ArgumentParser) -> None:
@@ -26,7 +20,7 @@ def add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--recipe",
         type=Path,
-        help="a PNG made by nstlib: take all settings from it, and its number of threads",
+        help="a PNG made by nstlib: take all settings from it, its sizes and its number of threads",
     )
     command.add_argument("--weights", type=Path, help="weight file of the encoder, instead of the usual one")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -60,26 +54,15 @@ def _defaults() -> str:
     return ", ".join(f"{k.replace('_', '-')} {v}" for k, v in shown.items())
 
 
-def made(options: argparse.Namespace) -> dict[str, Any]:
-    """The recipe that was given, or none. A CPU works from here on with as many threads as the recipe's."""
-    if not options.recipe:
-        return {}
-    recipe = read_recipe(options.recipe)
-    settings = recipe.get("settings")
-    if not isinstance(settings, dict) or not settings:
-        raise ValueError(f"the recipe in {options.recipe} has no settings: was it made by a run?")
-    threads = recipe.get("threads")
-    if isinstance(threads, int) and 1 <= threads <= MOST_THREADS * (os.cpu_count() or 1):
-        torch.set_num_threads(threads)
-    return recipe
-
-
 def base(recipe: dict[str, Any], options: argparse.Namespace) -> Settings | str:
     """A recipe's settings, or a preset's name."""
     if not recipe:
         return str(options.preset)
+    settings = recipe["settings"]
+    if settings.get("memory") == "fast":  # on the machine of the recipe; here it is decided anew
+        settings = settings | {"memory": "auto"}
     try:
-        return Settings.from_dict(recipe["settings"])
+        return Settings.from_dict(settings)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the recipe in {options.recipe} cannot be used: {error}") from error
 

@@ -6,19 +6,31 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
 from tqdm import tqdm
 
-from nstlib.console.progress import interrupts
+from nstlib.console.files import check_distinct, check_target
+from nstlib.console.mistakes import one_line
+from nstlib.console.progress import interrupts, say_differences
+from nstlib.console.repeat import load_recipe, longest_side
+from nstlib.encoders.encoder import load_encoder
 from nstlib.feedforward.distributed import joined
 from nstlib.feedforward.networks import FeedForward, load_feedforward, shipped
 from nstlib.feedforward.pictures import files_in
 from nstlib.feedforward.prepared import onepass
-from nstlib.feedforward.training import Training, train_feedforward
-from nstlib.images import ImageError, check_output, load_image, save_image
+from nstlib.feedforward.settings import Training
+from nstlib.feedforward.training import train_feedforward
+from nstlib.images import load_image, load_mask, save_image
+from nstlib.inputs import check_share, describe_inputs
 from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.settings import Settings
+from nstlib.version import surroundings
 
 FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
+SHARED = ("palette", "colours", "style_scale", "style_weights", "seed")  # settings that one pass has, too
+SIZE = 512  # px
+KEPT = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}  # formats that results keep
+NAMED = 10  # files that are named in one line
 
 
 def add(commands: Any) -> None:
@@ -26,23 +38,19 @@ def add(commands: Any) -> None:
     one = commands.add_parser("onepass", help="give a picture the style of another at once, by any method")
     one.add_argument("content", type=Path, help="image file: what is shown")
     one.add_argument("style", type=Path, nargs="+", help="image files: how it is painted")
-    one.add_argument("-o", "--output", type=Path, required=True, help="image to write")
-    one.add_argument(
-        "--method", default="poly", help="what style is: linear, poly, gaussian, bn, wasserstein, …"
-    )
-    one.add_argument("--strength", type=float, default=1.0, help="0: the photograph … 1 (default)")
-    one.add_argument("--size", type=int, default=512, help="longest side of the pictures, px (default 512)")
-    one.add_argument(
-        "--detail", type=float, default=1.0, help="of the photograph's fine detail, 0 … 1 (default)"
-    )
-    one.add_argument("--rounds", type=int, default=1, help="2: nearer to the style, in more time (default 1)")
-    for name in ("palette", "colours", "style_scale", "style_weights"):
+    one.add_argument("-o", "--output", type=Path, required=True, help="image to write; .png keeps the recipe")
+    one.add_argument("--recipe", type=Path, help="a PNG made by onepass: take all choices from it")
+    one.add_argument("--method", help="what style is: linear, poly (default), gaussian, bn, wasserstein, …")
+    one.add_argument("--strength", type=float, help="0: the photograph … 1 (default)")
+    one.add_argument("--size", type=int, help="longest side of the pictures, px (default 512)")
+    one.add_argument("--detail", type=float, help="of the photograph's fine detail, 0 … 1 (default)")
+    one.add_argument("--rounds", type=int, help="2: nearer to the style, in more time (default 1)")
+    for name in SHARED:
         meta = FIELDS[name].metadata
-        option: dict[str, Any] = {"choices": meta["choices"]} if meta["choices"] else {"type": float}
+        kind: type = int if name == "seed" else float
+        option: dict[str, Any] = {"choices": meta["choices"]} if meta["choices"] else {"type": kind}
         many = {"nargs": "+"} if name == "style_weights" else {}
-        default: Any = FIELDS[name].default
-        flag = f"--{name.replace('_', '-')}"
-        one.add_argument(flag, help=meta["help"], default=default, **option, **many)
+        one.add_argument(f"--{name.replace('_', '-')}", help=meta["help"], **option, **many)
     one.add_argument(
         "--mask", type=Path, nargs="+", default=[], help="image files, one a style: it goes where white is"
     )
@@ -83,30 +91,31 @@ def add(commands: Any) -> None:
 
 
 def _onepass(options: argparse.Namespace) -> int:
-    check_output(options.output)
-    content = load_image(options.content, options.size)
-    styles = [load_image(path, options.size) for path in options.style]
+    check_target(options.output, options.content, *options.style, *options.mask)
+    recipe = load_recipe(options, "onepass")
+
+    def load(path: Path, name: str, k: int = 0) -> Tensor:
+        return load_image(path, options.size or longest_side(recipe, name, k, SIZE))
+
+    names = ("method", "strength", "detail", "rounds", "levels", *SHARED)
+    given = {name: getattr(options, name, None) for name in names}
+    chosen = {name: recipe.get(name) if value is None else value for name, value in given.items()}
     picture = onepass(
-        content,
-        styles,
-        options.method,
-        options.strength,
-        detail=options.detail,
-        rounds=options.rounds,
-        palette=options.palette,
-        colours=options.colours,
-        style_scale=options.style_scale,
-        style_weights=options.style_weights,
-        masks=[load_image(mask).mean(1, keepdim=True) for mask in options.mask],
+        load(options.content, "content"),
+        [load(path, "styles", k) for k, path in enumerate(options.style)],
+        masks=[load_mask(mask) for mask in options.mask],
+        encoder=load_encoder("vgg19-slim", dtype=recipe.get("dtype", "auto")),
+        **{name: value for name, value in chosen.items() if value is not None},
     )
+    if recipe:
+        say_differences(recipe, picture)
     save_image(picture, options.output)
     print(options.output)
     return 0
 
 
 def _train(options: argparse.Namespace) -> int:
-    if not options.output.parent.is_dir():
-        raise FileNotFoundError(f"cannot save {options.output}: no such folder: {options.output.parent}")
+    check_distinct(options.output, options.style, options.begin and Path(options.begin))
     checkpoint = options.checkpoint or options.output.with_suffix(".part.pt")
     changes = {field.name: getattr(options, field.name) for field in dataclasses.fields(Training)}
     with joined(options.distributed) as group, interrupts() as pressed:
@@ -123,6 +132,8 @@ def _train(options: argparse.Namespace) -> int:
             **changes,
         )
         silent = options.quiet or group.rank > 0
+        if training.resumed and group.rank == 0:
+            print(f"{training.resumed}", flush=True)
         with tqdm(total=options.iterations, initial=training.done, disable=silent, unit="step") as bar:
             for step in training:
                 bar.update(step.index - bar.n)
@@ -140,30 +151,64 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _apply(options: argparse.Namespace) -> int:
+    check_share(options.strength, "strength")
+    if not options.images.exists():
+        raise FileNotFoundError(f"no such image or folder: {options.images}")
     network = load_feedforward(options.model)
     if not options.images.is_dir():
-        check_output(options.output)
+        check_target(options.output, options.images)
         _use(network, options.images, options.output, options)
         print(options.output)
         return 0
+    check_distinct(options.output, options.images)
+    if options.output.exists() and not options.output.is_dir():
+        raise NotADirectoryError(f"{options.output} is no folder, and results of a folder go into one")
+    files, others = files_in(options.images)
     options.output.mkdir(parents=True, exist_ok=True)
     with joined(options.distributed) as group:
-        files, failed = group.share(files_in(options.images)), []
-        bar = tqdm(files, disable=options.quiet or group.rank > 0, unit="image")
+        mine, failed = group.share(files), []
+        bar = tqdm(mine, disable=options.quiet or group.rank > 0, unit="image")
         for path in bar:
             try:
-                _use(network, path, options.output / path.name, options)
-            except (ImageError, OSError) as error:
+                _use(network, path, options.output / _saved_as(path), options)
+            except (ValueError, OSError, MemoryError, FloatingPointError) as error:
                 failed.append(path)
-                bar.write(f"nstlib: left out: {error}", file=sys.stderr)
-    done = len(files) - len(failed)
-    print(
-        f"{options.output}: {done} of {len(files)} images" + (f"; {len(failed)} left out" if failed else "")
-    )
+                bar.write(f"nstlib: left out {path.name}: {one_line(str(error))}", file=sys.stderr)
+    words = f"{len(mine) - len(failed)} of {len(mine)} images"
+    words += f"; {len(failed)} left out" if failed else ""
+    if others and group.rank == 0:
+        names = ", ".join(path.name for path in others[:NAMED]) + (", …" if len(others) > NAMED else "")
+        words += f"; {len(others)} skipped, no image files of a known format: {names}"
+    print(f"{options.output}: {one_line(words)}")
     return 1 if failed else 0
 
 
+def _saved_as(path: Path) -> str:
+    """The name of a result: the image's own, or with .png behind it for a format that results do not keep.
+
+    Raises ValueError where another image has that name.
+    """
+    if path.suffix.lower() in KEPT:
+        return path.name
+    if (other := path.with_name(f"{path.name}.png")).exists():
+        raise ValueError(f"its result would replace that of {other.name}: rename one of them")
+    return other.name
+
+
 def _use(network: FeedForward, source: Path, target: Path, options: argparse.Namespace) -> None:
-    image = load_image(source, options.size).to(next(network.parameters()).device)
-    recipe = {"kind": "feedforward", "strength": options.strength, "network": network.card}
-    save_image(network(image, options.strength), target, recipe)
+    image = load_image(source, options.size)
+    picture = network(image, options.strength)
+    if not bool(picture.isfinite().all()):
+        raise FloatingPointError(
+            f"{options.model} made values of {source} that are not finite: is it damaged?"
+        )
+    recipe = {
+        "kind": "feedforward",
+        "model": str(options.model),
+        "strength": options.strength,
+        "network": network.card,
+        "size": list(image.shape[2:]),
+        "inputs": describe_inputs(content=image),
+        **surroundings(),
+    }
+    save_image(picture, target, recipe)

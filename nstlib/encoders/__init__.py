@@ -4,7 +4,7 @@
     networks          the networks behind them, as named stages
     taps              one pass through a network: which maps are read off, at what cost
     checkpoints       weight files: where they are looked for, how they are checked and read
-    precision         float32 or bfloat16, by timing
+    precision         float32 or bfloat16, by the device's capabilities
     torchvision_cpu   torchvision beside a CPU build of torch
     weights/          the embedded encoder, with its model card
 

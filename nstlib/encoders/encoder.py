@@ -7,7 +7,7 @@ Only the layers up to the deepest one asked for are run.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal
 
@@ -56,6 +56,12 @@ class Encoder:
     def dtype_name(self) -> str:
         """ "float32" or "bfloat16": the arithmetic as `Settings.dtype` spells it."""
         return str(self.dtype).removeprefix("torch.")
+
+    @property
+    def pooling(self) -> Pooling:
+        """ "max" or "avg", as `load_encoder` spells it."""
+        average = any(isinstance(stage, networks.ScaledAvgPool) for stage in self.network.stages.values())
+        return "avg" if average else "max"
 
     def check_layers(self, layers: Iterable[str]) -> None:
         """Raises ValueError that lists the layers where one is unknown."""
@@ -115,8 +121,8 @@ def load_encoder(
     name: "vgg19-slim" (embedded, quarter width), "vgg19", "vgg16", "resnet50" (torchvision's official
     weights, downloaded once), "vgg19-random" (seeded random weights: a control). weights: a file to use
     instead (.safetensors, or a torch state dict). pooling: "max", or "avg" rescaled. device: "auto" takes
-    CUDA, then MPS, then the CPU. dtype: of the network's arithmetic; "auto" takes bfloat16 where it is
-    faster here (see precision.py). Features are float32 in any case.
+    CUDA, then MPS, then the CPU. dtype: of the network's arithmetic; "auto" takes bfloat16 where the
+    device multiplies it in hardware (see precision.py). Features are float32 in any case.
     Raises ValueError for an unknown name or dtype, WeightsError (see checkpoints.py).
     """
     if name not in ENCODERS:
@@ -127,16 +133,8 @@ def load_encoder(
         raise ValueError(f"dtype must be one of {', '.join(precision.DTYPES)}, got {dtype!r}")
     path, where = None if weights is None else os.path.abspath(weights), pick_device(device)
 
-    def load(dtype: torch.dtype) -> Encoder:
-        return _load(name, path, pooling, str(where), dtype)
-
-    def deepest(dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-        encoder = load(dtype)
-        layers = encoder.style_layers
-        return lambda image: torch.stack([F.mean() for F in encoder(image, layers).values()]).sum()
-
-    chosen = precision.choose(name, where, deepest) if dtype == "auto" else dtype
-    return load(getattr(torch, chosen))
+    chosen = precision.choose(where) if dtype == "auto" else dtype
+    return _load(name, path, pooling, str(where), getattr(torch, chosen))
 
 
 @lru_cache(maxsize=6)

@@ -6,12 +6,14 @@
     onepass       any style, any method, at one size: encode, move, decode
     prepared      whole calls: several sizes, regions, colours; what a slider need not ask for again
     networks      networks for one style: architecture, weight files, the shipped ones
+    settings      every choice of a training
+    checkpoint    the file that a training resumes from
     training      training one with the library's own objective
     pictures      the photographs it learns from
     distributed   several processes for one training or one folder
 
-Read alignment/transports, then decoders, chain, onepass, prepared; for the networks: networks, training. The
-weights and their model cards are in `weights/`.
+Read alignment/transports, then decoders, chain, onepass, prepared; for the networks: networks, settings,
+training. The weights and their model cards are in `weights/`.
 """
 
 from nstlib.feedforward.networks import FeedForward, load_feedforward

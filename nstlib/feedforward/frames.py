@@ -17,13 +17,8 @@ def mirrored(image: Tensor) -> Tensor:
 
 
 def fitted(mask: Tensor, content: Sequence[int], size: Sequence[int]) -> Tensor:
-    """A mask (1, 1, h, w) or (h, w) at the size of the content, continued like it to `size`."""
-    mask = mask[None, None] if mask.dim() == 2 else mask
-    if mask.dim() != 4 or mask.shape[:2] != (1, 1) or not bool((mask >= 0).all() and mask.isfinite().all()):
-        raise ValueError(
-            f"a mask must be (1, 1, H, W) or (H, W), finite and >= 0, got shape {tuple(mask.shape)}"
-        )
-    mask = nn.functional.interpolate(mask.float(), tuple(content), mode="bilinear", antialias=True)
+    """A mask (1, 1, h, w) at the size of the content, continued like it to `size`."""
+    mask = nn.functional.interpolate(mask, tuple(content), mode="bilinear", antialias=True)
     down, across = size[0] - content[0], size[1] - content[1]
     return nn.functional.pad(mask, (0, across, 0, down), mode="replicate")
 

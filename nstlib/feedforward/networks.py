@@ -21,9 +21,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from nstlib.encoders.checkpoints import WeightsError
+from nstlib.encoders.checkpoints import WeightsError, check_finite
 from nstlib.encoders.encoder import pick_device
 from nstlib.images import unfinished
+from nstlib.inputs import check_image, check_share
+from nstlib.synthesis.memory import check_network
 
 FOLDER = Path(__file__).parent / "weights"
 STRIDE = 4  # of the residual blocks; pictures are filled up to a multiple of it
@@ -81,10 +83,19 @@ class FeedForward(nn.Module):
         return picture
 
     def forward(self, image: Tensor, strength: float = 1.0) -> Tensor:
-        if image.dim() != 4 or image.shape[1] != 3:
-            raise ValueError(f"an image tensor is (B, 3, H, W), got {tuple(image.shape)}")
-        if not 0 <= strength <= 1:
-            raise ValueError(f"strength must lie in 0 … 1, got {strength}")
+        """Raises ValueError for another shape or range, TypeError for what is no tensor and, after training,
+        MemoryError where the image would not fit (see synthesis/memory.py). Only a network in training mode
+        gives an image that requires gradients."""
+        image = check_image(image, "image", batch=True).to(self.last.weight)
+        check_share(strength, "strength")
+        if self.training:
+            return self._styled(image, strength)
+        pixels = image.shape[0] * image.shape[2], image.shape[3]
+        check_network(PLANS[self.plan].width, image.device, pixels)
+        with torch.no_grad():
+            return self._styled(image, strength)
+
+    def _styled(self, image: Tensor, strength: float) -> Tensor:
         down, across = (-side % STRIDE for side in image.shape[2:])
         x = nn.functional.pad(image, (0, across, 0, down), mode="replicate") if down or across else image
         x = x.contiguous(memory_format=torch.channels_last)
@@ -141,9 +152,16 @@ class Residual(nn.Module):
 
 
 def save_feedforward(network: FeedForward, path: str | os.PathLike[str]) -> Path:
-    """Writes float16 weights and the card: whole, or not at all."""
+    """Writes float16 weights and the card: whole, or not at all.
+
+    Raises FloatingPointError, and leaves the file as it is, where a weight is not a finite float16 number.
+    """
     path = Path(path)
     tensors = {name: value.detach().half().cpu().contiguous() for name, value in network.state_dict().items()}
+    if not all(bool(value.isfinite().all()) for value in tensors.values()):
+        raise FloatingPointError(
+            f"{path} was not written: weights of the network are NaN, infinite or too large"
+        )
     with unfinished(path) as part:
         save_file(tensors, part, {CARD: json.dumps(network.card, sort_keys=True)})
         part.replace(path)
@@ -167,5 +185,6 @@ def load_feedforward(name: str | os.PathLike[str], *, device: str | torch.device
         network.load_state_dict({key: value.float() for key, value in load_file(path).items()})
     except Exception as error:  # safetensors, json and torch each raise their own kinds
         raise WeightsError(f"{path} is no network that nstlib trained, or damaged ({error})") from error
+    check_finite([network], path)
     network.to(pick_device(device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval().requires_grad_(False)

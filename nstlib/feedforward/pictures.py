@@ -7,20 +7,27 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nstlib.images import ImageError, load_image
+from nstlib.images import ImageError, load_image, suffixes
+from nstlib.inputs import check_image
 from nstlib.synthesis.pyramid import resized
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
+def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The image files of a folder and everything else that is not hidden, both sorted by name.
 
-def files_in(folder: Path) -> list[Path]:
-    """The image files of a folder, by name. Raises FileNotFoundError, or ImageError where there is none."""
+    Raises FileNotFoundError, or ImageError where there is no image.
+    """
     if not folder.is_dir():
         raise FileNotFoundError(f"no such folder: {folder}")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    known = suffixes()
+    files: list[Path] = []
+    others: list[Path] = []
+    for path in sorted(folder.iterdir()):
+        if not path.name.startswith("."):
+            (files if path.suffix.lower() in known and path.is_file() else others).append(path)
     if not files:
-        raise ImageError(f"no image in {folder}: looked for {', '.join(sorted(SUFFIXES))}")
-    return files
+        raise ImageError(f"no image in {folder}: looked for {', '.join(sorted(known))}")
+    return files, others
 
 
 class Pictures:
@@ -28,10 +35,13 @@ class Pictures:
 
     def __init__(self, source: str | Path | Iterable[str | Path | Tensor], size: int) -> None:
         self.items: Sequence[str | Path | Tensor] = (
-            files_in(Path(source)) if isinstance(source, str | Path) else list(source)
+            files_in(Path(source))[0] if isinstance(source, str | Path) else list(source)
         )
         if not self.items:
-            raise ValueError("training needs at least one picture")
+            raise ValueError("images: training needs at least one")
+        for k, item in enumerate(self.items, 1):
+            if not isinstance(item, str | Path):
+                check_image(item, f"images {k}")
         self.size = size
         self._bad: set[int] = set()
 
@@ -59,7 +69,7 @@ class Pictures:
             place = (index + offset) % len(self.items)
             item = self.items[place]
             if isinstance(item, Tensor):
-                return item
+                return check_image(item, f"images {place + 1}")
             if place in self._bad:
                 continue
             try:

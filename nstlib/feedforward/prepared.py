@@ -19,14 +19,26 @@ from nstlib.feedforward.chain import Seen
 from nstlib.feedforward.decoders import LEVELS
 from nstlib.feedforward.frames import fitted, mirrored
 from nstlib.feedforward.onepass import DETAIL, OnePass, Style
+from nstlib.inputs import (
+    check_image,
+    check_images,
+    check_masks,
+    check_share,
+    check_side,
+    check_styles,
+    describe_inputs,
+)
+from nstlib.synthesis import memory
 from nstlib.synthesis.colours import Colours, prepared, with_chroma
 from nstlib.synthesis.pixels import PALETTE, cleaned
 from nstlib.synthesis.pyramid import COARSEST, enlarged, resized
+from nstlib.synthesis.settings import Settings
 from nstlib.version import surroundings
 
 LEVELS_OF_SIZE = 2
 REACH = 0.04  # of the clean-up (synthesis/pixels.py): half of a run's, whose terms saw the colours before
 PALETTE_SIDE = 96  # px of a style at which its colours are read
+MOST_COUNT = 16  # of levels and rounds
 BALANCE = 1 / 3  # γ at which one pass is half photograph, half style
 
 
@@ -51,11 +63,10 @@ class Prepared:
         self, strength: float = 1.0, detail: float = DETAIL, palette: float = 1.0, rounds: int = 1
     ) -> Tensor:
         """The picture (1, 3, H, W) in [0, 1]; see `onepass`. Raises ValueError for values out of range."""
-        for name, value in (("strength", strength), ("detail", detail)):
-            if not 0 <= value <= 1:
-                raise ValueError(f"{name} must lie in 0 … 1, got {value}")
-        if rounds < 1:
-            raise ValueError(f"rounds must be at least 1, got {rounds}")
+        check_share(strength, "strength")
+        check_share(detail, "detail")
+        _check_count(rounds, "rounds")
+        palette = Settings(palette=palette).palette
         (before, styles), *larger = self.sizes
         x = self._painted(before, self.seen, styles, strength, detail)
         for content, styles in larger:
@@ -93,6 +104,7 @@ def onepass(
     colours: Colours = "style",
     style_scale: float = 1.0,
     rounds: int = 1,
+    seed: int | None = None,
     encoder: Encoder | str = "vgg19-slim",
 ) -> Tensor:
     """`content` in the style of `style` in one pass: (1, 3, H, W) in [0, 1], the content's size.
@@ -105,11 +117,13 @@ def onepass(
     (1: the full size only; a second one costs a quarter more). palette: how firmly stray colours are brought
     to the style's at the end, as in a run (0: the bare method, and faster). rounds: how often the full size
     is gone through: a second round sets right much of what the way back to pixels disturbed.
-    colours, style_scale: see `Settings`.
-    Raises ValueError for shapes, ranges and an unknown method.
+    colours, style_scale: see `Settings`. seed: of the method's random draws (None: the method's own). The
+    image carries its recipe, as the images of a run do.
+    Raises ValueError for shapes, ranges and an unknown method, TypeError for what is no tensor, MemoryError
+    where the pass would not fit (see synthesis/memory.py).
     """
     choices: dict[str, Any] = {"style_weights": style_weights, "masks": masks, "levels": levels}
-    choices |= {"colours": colours, "style_scale": style_scale, "encoder": encoder}
+    choices |= {"colours": colours, "style_scale": style_scale, "seed": seed, "encoder": encoder}
     return prepare(content, style, method, **choices)(strength, detail, palette, rounds)
 
 
@@ -136,14 +150,24 @@ def prepare(
     levels: int = LEVELS_OF_SIZE,
     colours: Colours = "style",
     style_scale: float = 1.0,
+    seed: int | None = None,
     encoder: Encoder | str = "vgg19-slim",
 ) -> Prepared:
-    """What `onepass` does before it needs to know a strength. Raises ValueError, as there."""
-    pictures = [style] if isinstance(style, Tensor) else list(style)
-    _check(content, pictures, levels, style_weights, masks)
-    if not 0.1 <= style_scale <= 8:
-        raise ValueError(f"style_scale must lie in 0.1 … 8, got {style_scale}")
+    """What `onepass` does before it needs to know a strength. Raises as there."""
+    content, pictures = check_image(content, "content"), list(check_images(style, "style"))
+    regions, weights = check_masks(masks), tuple(style_weights)
+    _check_count(levels, "levels")
+    settings = Settings(
+        method=method, colours=colours, style_scale=style_scale, style_weights=weights, seed=seed or 0
+    )
+    check_styles(len(pictures), len(regions), weights)
+    inputs = describe_inputs(content=content, styles=pictures, masks=regions)
     painter = OnePass(encoder)
+    shapes = [picture.shape[2:] for picture in pictures]
+    for shape in shapes:
+        check_side(shape, "style", painter.encoder.strides, LEVELS, settings.style_scale)
+    d = settings.discrepancy if seed is None else settings.discrepancy.seeded(seed)
+    memory.check_pass(settings, painter.encoder, content.shape[2:], shapes, len(regions))
     photograph = content.to(painter.encoder.device)
     content, shown = prepared(colours, photograph, tuple(picture.to(photograph) for picture in pictures))
     pictures = [_scaled(picture, style_scale) for picture in shown]
@@ -152,27 +176,33 @@ def prepare(
     sizes = []
     for scale in (0.5**k for k in range(coarse, -1, -1)):
         target, *painted = (_scaled(image, scale) for image in (content, *pictures))
-        if masks:
+        if regions:
             whole = mirrored(target).shape[2:]
-            regions = [fitted(mask, target.shape[2:], whole) for mask in masks]
-            styles = [painter.remember(s, method, mask=m) for s, m in zip(painted, regions, strict=True)]
+            placed = [fitted(mask, target.shape[2:], whole) for mask in regions]
+            styles = [painter.remember(s, d, mask=m) for s, m in zip(painted, placed, strict=True)]
         else:
-            styles = [painter.remember(painted, method, style_weights)]
+            styles = [painter.remember(painted, d, weights)]
         sizes.append((target, tuple(styles)))
-    used = [s for s, share in zip(pictures, style_weights or [1.0] * len(pictures), strict=True) if share]
+    used = [s for s, share in zip(pictures, weights or [1.0] * len(pictures), strict=True) if share]
+    seeds = {getattr(part, "seed", 0) for part, _ in d.parts()}
     recipe = {
         "kind": "onepass",
-        "method": str(styles[0].method),
+        "method": str(d),
+        "seed": min(seeds),
         "levels": levels,
         "colours": colours,
         "style_scale": style_scale,
-        "style_weights": list(style_weights),
+        "style_weights": list(weights),
+        "size": list(photograph.shape[2:]),
+        "inputs": inputs,
+        "unrecorded": settings.unrecorded + (["the seeds of the method's parts"] if len(seeds) > 1 else []),
+        "dtype": painter.encoder.dtype_name,
         "weights_sha256": painter.encoder.weights_hash,
         "device": str(painter.encoder.device),
         **surroundings(),
     }
     seen = painter.see(sizes[0][0])
-    return Prepared(painter, photograph, tuple(sizes), seen, _colours(used, masks, content), recipe)
+    return Prepared(painter, photograph, tuple(sizes), seen, _colours(used, regions, content), recipe)
 
 
 def _colours(
@@ -195,17 +225,6 @@ def _scaled(image: Tensor, scale: float) -> Tensor:
     return resized(image, height, width)
 
 
-def _check(
-    content: Tensor,
-    pictures: Sequence[Tensor],
-    levels: int,
-    style_weights: Sequence[float],
-    masks: Sequence[Tensor],
-) -> None:
-    for name, picture in (("content", content), *(("style", picture) for picture in pictures)):
-        if picture.dim() != 4 or picture.shape[:2] != (1, 3) or not bool(picture.isfinite().all()):
-            raise ValueError(f"{name} must be a finite image (1, 3, H, W), got shape {tuple(picture.shape)}")
-    if levels < 1:
-        raise ValueError(f"levels must be at least 1, got {levels}")
-    if masks and (style_weights or len(masks) != len(pictures)):
-        raise ValueError("give either style_weights or masks, and one mask for each style")
+def _check_count(value: int, name: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_COUNT:
+        raise ValueError(f"{name} must be a whole number in 1 … {MOST_COUNT}, got {value!r}")

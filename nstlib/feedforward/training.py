@@ -12,60 +12,25 @@ import math
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from nstlib.alignment.discrepancy import Discrepancy
-from nstlib.alignment.methods import method as parse_method
 from nstlib.encoders.encoder import Encoder, load_encoder
+from nstlib.feedforward.checkpoint import REMEDY, check_writable, load_checkpoint, save_checkpoint
 from nstlib.feedforward.distributed import Group
 from nstlib.feedforward.networks import FeedForward, load_feedforward, save_feedforward
 from nstlib.feedforward.pictures import Pictures
-from nstlib.images import unfinished
+from nstlib.feedforward.settings import Training
+from nstlib.inputs import check_image, describe_inputs
 from nstlib.synthesis import pixels
 from nstlib.synthesis.loop import Step
 from nstlib.synthesis.objective import Features, Objective, StyleTerm, calibrate, style_terms
 from nstlib.version import __version__
 
 CALIBRATION_PICTURES, CALIBRATION_NOISE = 4, 0.2
-
-
-@dataclass(frozen=True)
-class Training:
-    """The choices of a training, as `Settings` are those of a run.
-
-    method, gamma: what style is, and its balance, as in a transfer. plan: "light" or "full" (networks.py).
-    iterations: steps. batch: pictures a step, over all processes. size: side of the crops, px. lr: of Adam,
-    at its peak. tv, palette: as in a transfer. seed: of every random draw. dtype: of the encoder's numbers.
-    """
-
-    method: str | Discrepancy = "gram"
-    gamma: float = 1.0
-    plan: str = "light"
-    iterations: int = 2000
-    batch: int = 4
-    size: int = 192
-    lr: float = 3e-3
-    tv: float = 0.0
-    palette: float = 1.0
-    seed: int = 0
-    dtype: Any = "auto"
-
-    def __post_init__(self) -> None:
-        parse_method(str(self.method))
-        for name in ("gamma", "iterations", "batch", "lr"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be a finite number > 0, got {getattr(self, name)}")
-        if self.size < 64 or self.size % 4:
-            raise ValueError(f"size must be a multiple of 4 and at least 64 px, got {self.size}")
-
-    @property
-    def discrepancy(self) -> Discrepancy:
-        return (parse_method(self.method) if isinstance(self.method, str) else self.method).seeded(self.seed)
 
 
 class train_feedforward(Iterator[Step]):  # it is called like a function, and read like one
@@ -78,10 +43,15 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
 
     style: (1, 3, H, W) RGB in [0, 1]; its strokes are learnt at the size given. images: a folder, files, or
     pictures (1, 3, H, W). changes: fields of `Training`. begin: a network to start from, shipped or a file,
-    of another style, say. output: file for the network, float16, written at the end. checkpoint: file to
-    resume from where it exists, written every `every` steps and at the end.
-    group: this process among others. step.image is the batch's first picture, step.terms the batch's means.
-    Raises ValueError for settings out of range, ImageError for a folder without images.
+    of another style, say.
+    output: .safetensors file for the network, float16, written at the end. checkpoint: file to resume from
+    where it exists, written every `every` steps and at the end. Only the number of iterations may differ
+    from what it was written with; `resumed` says what happened. group: this process among others.
+    step.image is the batch's first picture, step.terms the batch's means.
+    Raises ValueError for settings that are out of range or not the checkpoint's, TypeError for what is no
+    tensor, ImageError for a folder without images, WeightsError for a file that is no checkpoint, OSError
+    where output or checkpoint cannot be written. A step raises FloatingPointError where the loss or the
+    weights stop being finite; the files keep what they held.
     """
 
     def __init__(
@@ -99,8 +69,16 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
         **changes: Any,
     ) -> None:
         self.settings = settings = Training(**changes)
-        self.group, self.every, self.output = group, every, output
-        self.checkpoint = None if checkpoint is None else Path(checkpoint)
+        if not isinstance(every, int) or every < 1:
+            raise ValueError(f"every must be a whole number of steps, at least 1, got {every!r}")
+        style = check_image(style, "style")
+        self.group, self.every = group, every
+        self.output = None if output is None else check_writable(output, "output")
+        self.checkpoint = None if checkpoint is None else check_writable(checkpoint, "checkpoint")
+        if self.output is not None and self.output.suffix != ".safetensors":
+            raise ValueError(f"output must end in .safetensors, got {self.output}")
+        if self.output and self.checkpoint and self.output.resolve() == self.checkpoint.resolve():
+            raise ValueError(f"output and checkpoint are one file, {self.output}: give different ones")
         self.encoder = (
             encoder if isinstance(encoder, Encoder) else load_encoder(encoder, dtype=settings.dtype)
         )
@@ -113,13 +91,16 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
             self.network = FeedForward(settings.plan, card)
         if begin is not None:
             self.network.load_state_dict(self._known(begin).state_dict())
+        self._identity = self.network.card | describe_inputs(style=style)  # what a checkpoint must agree with
         self.network.to(self.encoder.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._shared: nn.Module = self.network
         if group.world > 1:
             self._shared = nn.parallel.DistributedDataParallel(self.network)
         self.adam = torch.optim.Adam(self.network.parameters(), lr=settings.lr, betas=(0.9, 0.99))
-        self.done, self.seconds = 0, 0.0
-        self._resume()
+        self.network.eval()
+        self.done, self.seconds, self.resumed, self._finished = 0, 0.0, "", False
+        if self.checkpoint is not None and self.checkpoint.exists():
+            self._resume(self.checkpoint)
         self.objective = self._objective(style)
 
     def __iter__(self) -> Self:
@@ -128,27 +109,43 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
     def __next__(self) -> Step:
         settings = self.settings
         if self.done >= settings.iterations:
+            self._finish()
             raise StopIteration
         start = time.perf_counter()
         x = self._batch(self.done, self.mine)
         self.adam.param_groups[0]["lr"] = settings.lr * rate(self.done, settings.iterations)
+        self.network.train()
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.encoder.dtype is torch.bfloat16):
             picture = self._shared(x)
         terms = self.terms(x, picture.float())
         self.adam.zero_grad()
         torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        length = float(nn.utils.clip_grad_norm_(self.network.parameters(), 1.0))
+        self.network.eval()
+        means = self._means(terms)  # of all processes, which so agree on what follows
+        if not all(map(math.isfinite, (length, *means.values()))):
+            raise FloatingPointError(
+                f"the loss stopped being a finite number at step {self.done + 1}; {REMEDY}"
+            )
         self.adam.step()
         self.done += 1
         self.seconds += time.perf_counter() - start
-        last = self.done == settings.iterations
-        if self.group.rank == 0 and (last or self.done % self.every == 0):
-            if self.checkpoint is not None:
-                self.save(self.checkpoint)
-            if last and self.output is not None:
-                save_feedforward(self.network, self.output)
-        shown = picture[:1].detach().clone
-        return Step(self.done, settings.iterations, shown, self._means(terms), self.seconds)
+        if self.done == settings.iterations:
+            self._finish()
+        elif self.done % self.every == 0 and self.checkpoint is not None and self.group.rank == 0:
+            self.save(self.checkpoint)
+        return Step(self.done, settings.iterations, picture[:1].detach().clone, means, self.seconds)
+
+    def _finish(self) -> None:
+        """Writes the output and the checkpoint, once: also where a resumed training has no step left."""
+        if self._finished or self.group.rank > 0:
+            return
+        self.network.card["iterations"] = self.done
+        if self.output is not None:
+            save_feedforward(self.network, self.output)
+        if self.checkpoint is not None:
+            self.save(self.checkpoint)
+        self._finished = True
 
     def terms(self, x: Tensor, picture: Tensor) -> dict[str, Tensor]:
         """The objective's terms, each the mean over the pictures of a batch (B, 3, H, W)."""
@@ -219,19 +216,16 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
         return known
 
     def save(self, path: Path) -> None:
-        """Writes what it takes to go on."""
-        state = {"network": self.network.state_dict(), "adam": self.adam.state_dict()}
-        with unfinished(path) as part:
-            torch.save(state | {"done": self.done, "seconds": self.seconds}, part)
-            part.replace(path)
+        """Writes what it takes to go on. Raises FloatingPointError where the weights are not finite."""
+        progress = {"done": self.done, "seconds": self.seconds}
+        save_checkpoint(path, self.network, self.adam, progress, self._identity)
 
-    def _resume(self) -> None:
-        if self.checkpoint is None or not self.checkpoint.exists():
-            return
-        state = torch.load(self.checkpoint, map_location=self.encoder.device, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.adam.load_state_dict(state["adam"])
-        self.done, self.seconds = state["done"], state["seconds"]
+    def _resume(self, path: Path) -> None:
+        """Goes on from a checkpoint. Raises as `load_checkpoint`."""
+        self.done, self.seconds, planned = load_checkpoint(path, self.network, self.adam, self._identity)
+        self.resumed = f"resumed at step {self.done} from {path}"
+        if planned != self.settings.iterations:
+            self.resumed += f", planned for {planned} iterations and now for {self.settings.iterations}"
 
 
 def rate(step: int, steps: int, warmup: int = 50) -> float:

@@ -3,8 +3,8 @@
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -31,6 +31,7 @@ class Job:
     style: one picture (1, 3, H, W) or several, mixed by `settings.style_weights`. masks: where each of the
     styles goes, (1, 1, H, W) of the content's size, ≥ 0; with none, all styles go everywhere.
     initial: the picture to start from, of the content's size. between: see `objective.calibrate`.
+    inputs: what the recipe says of the images that the caller gave (see nstlib/inputs.py).
     """
 
     settings: Settings
@@ -40,6 +41,7 @@ class Job:
     masks: tuple[Tensor, ...] = ()
     initial: Tensor | None = None
     between: Callable[[], None] = lambda: None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def styles(self) -> tuple[Tensor, ...]:
@@ -155,13 +157,17 @@ class Job:
         return image
 
     def recipe(self) -> dict[str, Any]:
-        """What it takes to make this picture again, as plain JSON values."""
+        """What it takes to make this picture again, as plain JSON values; `run` adds the step."""
         kind = "reconstruct_content" if not self.styles else "reconstruct_style"
         kind = kind if self.content is None or not self.styles else "transfer"
+        bounds = Settings.__dataclass_fields__["size"].metadata
+        side = min(max(*self.shape, bounds["low"]), bounds["high"])  # of these images, whoever loaded them
         return {
             "kind": kind,
-            "settings": self.settings.as_dict(),
+            "settings": self.settings.replace(size=side).as_dict(),
             "size": list(self.shape),
+            "inputs": dict(self.inputs),
+            "unrecorded": self.settings.unrecorded,
             "weights_sha256": self.encoder.weights_hash,
             "device": str(self.encoder.device),
             **surroundings(),
@@ -201,7 +207,7 @@ def run(job: Job) -> Iterator[Step]:
                 step,
                 index=done + step.index,
                 total=settings.iterations,
-                picture=partial(job.finished, x, photograph, recipe),
+                picture=partial(job.finished, x, photograph, recipe | {"step": done + step.index}),
                 seconds=time.perf_counter() - start,
                 stopped=ended,
             )

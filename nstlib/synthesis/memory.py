@@ -6,7 +6,7 @@ flight, the optimiser's vectors and the pictures.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +14,10 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from nstlib.alignment.discrepancy import LinearMMD
+from nstlib.alignment.central import Coral
+from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, LinearMMD, PolynomialMMD
+from nstlib.alignment.gaussian import GaussianMMD
+from nstlib.alignment.wasserstein import Wasserstein
 from nstlib.encoders import taps
 from nstlib.encoders.encoder import Encoder
 from nstlib.synthesis.settings import Settings
@@ -23,13 +26,20 @@ BASE = 280e6  # bytes: Python and torch before any work
 PICTURES = 8  # pictures and gradients alive at once, float32, at full size
 BELOW = 11  # and more of them with a palette: its features, their gradients, the map to the style's colours
 VECTORS = {"lbfgs": 19, "adam": 6}  # of the optimiser, as large as the picture each
+# Bytes of one pass, measured at 256 to 1536 px in both dtypes: for each pixel of the content; for each pixel
+# of the largest style; for each further style of a mixture, all of which are held at once; for each mask.
+BY_MOMENTS, BY_POSITIONS = (850, 330, 400), (1750, 1150, 1650)  # methods that move moments, or every position
+MASK = 60
+NETWORK = 32  # bytes of a network for one style, for each pixel and first channel, measured in the same way
+MOMENTS = (LinearMMD, BNStatistics, PolynomialMMD, Wasserstein, Coral, GaussianMMD)
 SPARE = 0.75  # share of the free memory a run may plan to take: estimates fall short by up to a quarter
 
 
 def estimate(settings: Settings, encoder: Encoder, content: Sequence[int], style: Sequence[int]) -> float:
     """Bytes of the process at a run's peak, its 300 MB of Python and torch included.
 
-    content, style: (height, width) of the pictures at full size. On a GPU, bytes on the GPU.
+    content, style: (height, width) of the images; settings.style_scale resizes the style. On a GPU, the
+    bytes there.
     Measured peaks lie within 25 % of it (benchmarks/memory.py). memory="auto" is taken as "fast".
     Raises ValueError for a layer that the encoder has not.
     """
@@ -45,13 +55,16 @@ def estimate(settings: Settings, encoder: Encoder, content: Sequence[int], style
     # checkpointed, the features are gone when the largest segment is run again
     held = max(features, gradients) if small else features + gradients
     step = maps * walked.saved(small) + held + in_flight
-    maps, positions = walked.scales(style)
+    maps, positions = walked.scales([side * settings.style_scale for side in style])
     encoding = positions * walked.features + 2 * maps * walked.largest
     pixels = 4 * 3 * math.prod(content)
     pictures = pixels * (PICTURES + VECTORS[settings.optimizer] + (BELOW if settings.palette else 0))
     weights = sum(p.nbytes for stage in encoder.network.stages.values() for p in stage.parameters())
-    base = BASE if encoder.device.type == "cpu" else 0.0
-    return base + weights + max(step, encoding) + pictures
+    return _base(encoder.device) + weights + max(step, encoding) + pictures
+
+
+def _base(device: torch.device) -> float:
+    return BASE if device.type == "cpu" else 0.0
 
 
 class Walk:
@@ -86,7 +99,7 @@ class Walk:
             self.largest = max([self.largest, *seen.values()])
         self.features = float(sum(F.nbytes for F, _ in found.values()))
 
-    def scales(self, size: Sequence[int]) -> tuple[float, float]:
+    def scales(self, size: Sequence[float]) -> tuple[float, float]:
         """By what factors the maps, ring included, and the features of a picture of `size` are larger."""
         padded = (size[0] + self.ring) * (size[1] + self.ring) / (self.SIDE + self.ring) ** 2
         return padded, math.prod(size) / self.SIDE**2
@@ -143,21 +156,98 @@ def settle(settings: Settings, encoder: Encoder, content: Sequence[int], style: 
     need = estimate(small, encoder, content, style)
     if need < SPARE * room:
         return small
-    fitting = largest(small, encoder, content, style, SPARE * room)
-    raise MemoryError(
-        f"{content[1]} x {content[0]} px with {encoder.name} needs about {need / 1e9:.1f} GB of memory and "
+    fitting = largest(lambda *sizes: estimate(small, encoder, *sizes), content, style, SPARE * room)
+    raise _refusal(content, encoder.name, need, room, fitting, "take encoder vgg19-slim")
+
+
+def estimate_pass(
+    d: Discrepancy,
+    encoder: Encoder,
+    content: Sequence[float],
+    style: Sequence[float],
+    styles: int,
+    masks: int,
+) -> float:
+    """Bytes of the process at the peak of one pass by the method `d`, as `estimate` counts them.
+
+    content, style: (height, width) of the content and of the largest style. styles, masks: their numbers.
+    """
+    moments = all(isinstance(part, MOMENTS) for part, _ in d.parts())
+    painting, encoding, mixing = BY_MOMENTS if moments else BY_POSITIONS
+    of_content = (painting + masks * MASK) * math.prod(content)
+    of_styles = (encoding + (0 if masks else styles - 1) * mixing) * math.prod(style)
+    return _base(encoder.device) + max(of_content, of_styles)
+
+
+def check_pass(
+    settings: Settings,
+    encoder: Encoder,
+    content: Sequence[int],
+    styles: Sequence[Sequence[int]],
+    masks: int,
+) -> None:
+    """Raises MemoryError, as `settle` does, where one pass would not fit.
+
+    content, styles: (height, width) of the images; settings.style_scale resizes the styles.
+    """
+
+    def need(content: Sequence[int], style: Sequence[int]) -> float:
+        scaled = [side * settings.style_scale for side in style]
+        return estimate_pass(settings.discrepancy, encoder, content, scaled, len(styles), masks)
+
+    _check(need, encoder.device, content, max(styles, key=math.prod), "one pass", "take fewer styles")
+
+
+def estimate_network(width: int, device: torch.device, size: Sequence[int]) -> float:
+    """Bytes of the process at the peak of a network for one style, as `estimate` counts them.
+
+    width: channels of its first convolution. size: (height, width) of the image.
+    """
+    return _base(device) + NETWORK * width * math.prod(size)
+
+
+def check_network(width: int, device: torch.device, size: Sequence[int]) -> None:
+    """Raises MemoryError, as `settle` does, where a network for one style would not fit."""
+
+    def need(size: Sequence[int], _: Sequence[int]) -> float:
+        return estimate_network(width, device, size)
+
+    _check(need, device, size, size, "the network", "cut the image into parts")
+
+
+def _check(
+    need: Callable[[Sequence[int], Sequence[int]], float],
+    device: torch.device,
+    content: Sequence[int],
+    style: Sequence[int],
+    who: str,
+    remedy: str,
+) -> None:
+    room = free(device)
+    if room is not None and (wanted := need(content, style)) >= SPARE * room:
+        raise _refusal(content, who, wanted, room, largest(need, content, style, SPARE * room), remedy)
+
+
+def _refusal(
+    content: Sequence[int], who: str, need: float, room: float, fitting: int, remedy: str
+) -> MemoryError:
+    return MemoryError(
+        f"{content[1]} x {content[0]} px with {who} needs about {need / 1e9:.1f} GB of memory and "
         f"{room / 1e9:.1f} GB are free; "
-        + (f"size={fitting} would fit" if fitting else "close other programs, or take encoder vgg19-slim")
+        + (f"size={fitting} would fit" if fitting else f"close other programs, or {remedy}")
     )
 
 
 def largest(
-    settings: Settings, encoder: Encoder, content: Sequence[int], style: Sequence[int], room: float
+    need: Callable[[Sequence[int], Sequence[int]], float],
+    content: Sequence[int],
+    style: Sequence[int],
+    room: float,
 ) -> int:
     """The longest side in pixels, a multiple of 32, at which the same pictures fit in `room` bytes; or 0."""
     longest = max(*content, *style)
     for side in range(longest // 32 * 32, 32, -32):
         shapes = [[max(16, round(n * side / longest)) for n in size] for size in (content, style)]
-        if estimate(settings, encoder, *shapes) < room:
+        if need(*shapes) < room:
             return side
     return 0

@@ -5,13 +5,16 @@ defaults. A preset is a Settings; `replace` makes a variant.
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nstlib.alignment.discrepancy import Discrepancy
+from nstlib.alignment.methods import BUILT_IN
 from nstlib.alignment.methods import method as parse_method
 from nstlib.encoders.encoder import ENCODERS, Pooling
 from nstlib.encoders.precision import DTYPES, DType
+from nstlib.inputs import is_number
 from nstlib.synthesis.colours import Colours
 from nstlib.synthesis.loop import OptimizerName
 
@@ -83,12 +86,18 @@ class Settings:
             if meta["choices"] and value not in meta["choices"]:
                 raise ValueError(f"{f.name} must be one of {', '.join(meta['choices'])}, got {value!r}")
             if meta["low"] is not None and value is not None:
-                if isinstance(value, bool) or not isinstance(value, int | float):
+                if not is_number(value):
                     raise ValueError(f"{f.name} must be a number, got {value!r}")
                 if not meta["low"] <= value <= meta["high"]:
                     raise ValueError(f"{f.name} must lie in {meta['low']:g} … {meta['high']:g}, got {value}")
-            if f.type is int and int(value) != value:
-                raise ValueError(f"{f.name} must be a whole number, got {value!r}")
+                if f.type is int and int(value) != value:
+                    raise ValueError(f"{f.name} must be a whole number, got {value!r}")
+                plain = (
+                    int(value) if f.type is int else value if isinstance(value, int | float) else float(value)
+                )
+                object.__setattr__(self, f.name, plain)
+            if isinstance(f.default, tuple):
+                object.__setattr__(self, f.name, _listed(f.name, value))
         if self.layer_weights and self.style_layers and len(self.layer_weights) != len(self.style_layers):
             raise ValueError(
                 f"layer_weights must hold one weight for each of the style_layers: "
@@ -99,6 +108,16 @@ class Settings:
     def discrepancy(self) -> Discrepancy:
         """The method as an object."""
         return parse_method(self.method) if isinstance(self.method, str) else self.method
+
+    @property
+    def unrecorded(self) -> list[str]:
+        """What `as_dict` does not hold, in words: parts of the method that their name does not give back."""
+        return [
+            f"the method {part} is code of your own: give or register it again for a repeat"
+            for part, _ in self.discrepancy.parts()
+            if type(part) is not BUILT_IN.get(str(part).partition("(")[0])
+            or parse_method(str(part)).seeded(0) != part.seeded(0)
+        ]
 
     def replace(self, **changes: Any) -> "Settings":
         """A copy with some fields changed. Raises TypeError naming the fields for an unknown one."""
@@ -118,6 +137,21 @@ class Settings:
         were bare methods."""
         values = {"palette": 0.0} | values
         return cls().replace(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _listed(name: str, values: Any) -> tuple[Any, ...]:
+    """A field of several layers or weights as a tuple. Raises ValueError for other values."""
+    layers = name.endswith("layers")
+    if not isinstance(values, tuple | list):
+        raise ValueError(f"{name} must be a tuple of {'names' if layers else 'numbers'}, got {values!r}")
+    if layers:
+        if not all(isinstance(value, str) for value in values):
+            raise ValueError(f"{name} must hold the names of layers, got {values!r}")
+        return tuple(values)
+    numbers = all(is_number(v) and 0 <= v < math.inf for v in values)
+    if values and not (numbers and 0 < sum(values) < math.inf):
+        raise ValueError(f"{name} must be finite numbers >= 0 and not all zero, got {values!r}")
+    return tuple(v if isinstance(v, int | float) else float(v) for v in values)
 
 
 PRESETS: dict[str, Settings] = {

@@ -38,6 +38,7 @@ def host() -> Iterator[Host]:
         OMP_NUM_THREADS="1",
         NSTLIB_MAX_SECONDS="8",
         NSTLIB_MAX_UPLOAD="4mb",
+        NSTLIB_MAX_DECODE="2",
         TMPDIR=str(folder),
     )
     yield Host(app, tuple(secrets), trap)

@@ -220,3 +220,62 @@ def large(folder: Path) -> list[Path]:
     whole = encoded(Image.new("L", (side, side)), "JPEG", progressive=True)
     passes.write_bytes(scans(whole, 24 - whole.count(b"\xff\xda") + 1))
     return [*paths, passes]
+
+
+def directory(tags: list[tuple[int, int, int, int]], at: int = 8) -> bytes:
+    """The head of a TIFF with these tags: number, type, count, and value or place."""
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
+    return b"II*\0" + struct.pack("<IH", at, len(tags)) + entries + bytes(4)
+
+
+def overlapping(count: int, size: int) -> bytes:
+    """A TIFF of 64 × 64 pixels with as many tags more, all of which are the same bytes; EXIF, as well."""
+    start = 8 + 2 + 12 * (count + 9) + 4
+    tags = [
+        (256, 4, 1, 64),
+        (257, 4, 1, 64),
+        (258, 3, 1, 8),
+        (259, 3, 1, 1),
+        (262, 3, 1, 1),
+        (273, 4, 1, start),
+    ]
+    tags += [(277, 3, 1, 1), (278, 4, 1, 64), (279, 4, 1, 4096)]
+    tags += [(40_000 + number, 7, size, start) for number in range(count)]
+    return directory(tags) + b"\x55" * size
+
+
+def strips(count: int) -> bytes:
+    """A TIFF of 16 pixels across, each line of which is a strip of its own."""
+    tags = [
+        (256, 4, 1, 16),
+        (257, 4, 1, count),
+        (258, 3, 1, 8),
+        (259, 3, 1, 1),
+        (262, 3, 1, 1),
+        (277, 3, 1, 1),
+    ]
+    place = 8 + 2 + 12 * 9 + 4
+    return directory([*tags, (278, 4, 1, 1), (273, 4, count, place), (279, 4, count, place)]) + bytes(
+        4 * count
+    )
+
+
+def comment(size: int) -> bytes:
+    """A GIF of one long comment, which Pillow appends to block by block."""
+    blocks = (b"\xff" + b"a" * 255) * (size // 256)
+    image = b",\0\0\0\0" + struct.pack("<HHB", 64, 64, 0) + b"\2\2\x44\1\0;"
+    return (
+        b"GIF89a" + struct.pack("<HHBBB", 64, 64, 0x80, 0, 0) + bytes(6) + b"!\xfe" + blocks + b"\0" + image
+    )
+
+
+def grey(pixels: int) -> bytes:
+    """A PGM whose white is 254: Pillow scales it in Python, pixel by pixel."""
+    side = int(pixels**0.5)
+    return b"P5 %d %d 254\n" % (side, side) + bytes(side * side)
+
+
+def bomb(size: int, key: str = "x") -> bytes:
+    """A PNG with a recipe of so many characters, most of them small objects."""
+    text = '{"kind": "transfer", "settings": {}, "%s": [' % key + "{}, " * (size // 4) + "{}]}"  # noqa: UP031
+    return png(64, 64, 8, 2, chunk(b"iTXt", b"nstlib\0\0\0\0\0" + text.encode()), pixels=bytes(64 * 193))

@@ -10,7 +10,6 @@ from typing import Any
 
 from visitor import DIRECT, Visitor, file, noise, together
 
-
 CHANGES: tuple[dict[str, Any], ...] = ({"detail": 0.1}, {"gamma": 2.0}, {"method": "bn"}, {"detail": 0.9})
 
 

@@ -1,7 +1,6 @@
 """The command line among broken files, full disks, kills and old terminals: one line, and no half file."""
 
 import itertools
-import json
 import os
 import pty
 import random
@@ -22,7 +21,7 @@ from safetensors.torch import load_file, save_file
 
 import nstlib
 from nstlib.__main__ import main
-from nstlib.encoders import checkpoints, precision
+from nstlib.encoders import checkpoints
 
 HARBOUR, MOSAIC = (str(ROOT / "examples" / name) for name in ("contents/harbour.jpg", "styles/mosaic.jpg"))
 QUICK = ["--size", "64", "--iterations", "2", "--quiet"]
@@ -260,27 +259,12 @@ def test_without_a_home_it_works() -> None:
     user = {"user": 54321, "extra_groups": []} if os.geteuid() == 0 else {}
     folder = Path(tempfile.mkdtemp())  # pytest's own folders are closed to other users
     folder.chmod(0o777)
-    closed = [part for part in (*ROOT.parents, *Path(sys.executable).parents) if not part.stat().st_mode & 1]
-    if user and closed:
-        pytest.skip(f"{closed[0]} is closed to other users")
+    needed = (*ROOT.parents, *Path(sys.executable).parents, *Path(sys.executable).resolve().parents)
+    if any(not folder.stat().st_mode & 1 for folder in needed):
+        user = {}  # another user could not start this interpreter
     for command in (["transfer", HARBOUR, MOSAIC, "-o", folder / "o.png", *QUICK], ["doctor"]):
         result = nst(*command, environment=nowhere, **user)
         assert result.returncode == 0 and "Traceback" not in result.stderr, result.stderr[-800:]
-
-
-@pytest.mark.parametrize(
-    "text", ["", "null", "[]", "{", "[" * 100_000, '{"x": 1}', '{"vgg19-slim on cpu": {"dtype": []}}']
-)
-def test_a_strange_file_of_remembered_timings_is_no_trouble(text: str, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    path = precision.store()
-    assert path is not None
-    path.parent.mkdir(parents=True)
-    path.write_text(text)
-    assert precision._read() == {}
-    key = f"vgg19-slim on {precision.machine(torch.device('cpu'))}"
-    path.write_text(json.dumps({key: {"dtype": "float32", "float32": "fast", "bfloat16": None}}))
-    assert precision.remembered("nothing", torch.device("cpu")) == {}
 
 
 def test_an_old_terminal_gets_its_answer(tmp_path: Path) -> None:

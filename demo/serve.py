@@ -1,0 +1,48 @@
+"""Building the page and serving it; `app.py` calls `serve`."""
+
+import os
+import sys
+import threading
+
+from starlette.middleware import Middleware
+
+from demo import page
+from demo.door.door import Door
+from demo.parts import theme
+from demo.runs import engine
+from demo.runs.limits import LIMITS
+from nstlib.synthesis.allocator import keep_memory
+
+SESSIONS = 64  # whose last values Gradio remembers, grids of pictures included; it would keep 10 000
+
+demo = page.build()
+demo.queue(max_size=LIMITS.queue, default_concurrency_limit=1, api_open=False)
+
+
+def has_desktop() -> bool:
+    """Whether opening a browser would reach somebody."""
+    elsewhere = ("CI", "GRADIO_SERVER_NAME", "SSH_CONNECTION")
+    if LIMITS.public or any(name in os.environ for name in elsewhere):
+        return False
+    screens = ("DISPLAY", "WAYLAND_DISPLAY")
+    return sys.platform in ("win32", "darwin") or any(os.environ.get(name) for name in screens)
+
+
+def serve() -> None:
+    """Serve the app until a signal ends the process (see app.py)."""
+    engine.set_threads()
+    keep_memory()
+    threading.Thread(target=engine.warm_up, daemon=True).start()
+    demo.launch(
+        theme=theme.theme(),
+        css_paths=theme.CSS,
+        inbrowser=has_desktop(),
+        show_error=True,
+        max_file_size=LIMITS.upload,
+        enable_monitoring=False,
+        state_session_capacity=SESSIONS,
+        app_kwargs={"middleware": [Middleware(Door, house=demo)], "docs_url": None, "redoc_url": None},
+        ssr_mode=False,
+        run_history=False,
+        footer_links=["api", "settings"],
+    )

@@ -1,0 +1,190 @@
+"""Images and masks as arguments: what every function accepts, and how a recipe records them.
+
+An image argument is a floating-point tensor (1, 3, H, W) with values in [0, 1]. `check_image` returns it as a
+float32 copy without gradient. Values up to `SLACK` beyond the bounds are clamped, because arithmetic in other
+programs leaves such overshoot. Values further out belong to a different range, and the message names it.
+This module knows only torch.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
+from typing import Any, TypeGuard
+
+import torch
+from torch import Tensor
+
+SLACK = 1e-3  # overshoot that is clamped; an 8-bit step is 3.9e-3
+MOST_STYLES = 64  # at once; so a recipe stays short
+LONGEST_NAME = 80  # characters of a file's name in a recipe
+
+
+def check_image(value: object, name: str, batch: bool = False) -> Tensor:
+    """Returns an image argument as a float32 copy (1, 3, H, W) in [0, 1] that requires no gradient.
+
+    Args:
+        value: the argument. name: what to call it in a message.
+        batch: whether (B, 3, H, W) is accepted, too.
+
+    Raises:
+        TypeError: it is no tensor.
+        ValueError: its shape, its type of numbers or their range is not an image's.
+    """
+    image = _tensor(value, name)
+    shape = tuple(image.shape)
+    if len(shape) != 4 or shape[1] != 3 or 0 in shape or (shape[0] > 1 and not batch):
+        wanted = "an image (B, 3, H, W)" if batch else "an image (1, 3, H, W)"
+        raise ValueError(f"{name} must be {wanted}, got shape {shape}{_reshaping(shape)}")
+    if not image.is_floating_point():
+        raise ValueError(
+            f"{name} must hold floating-point values in [0, 1], got {image.dtype}: "
+            "divide by the largest value that its type stands for, like image.float() / 255"
+        )
+    image = image.detach().float()
+    low, high = (float(bound) for bound in image.aminmax())
+    if not (abs(low) < float("inf") and abs(high) < float("inf")):  # also False for NaN
+        raise ValueError(f"{name} must hold finite values in [0, 1], and some are NaN or infinite")
+    if low < -SLACK or high > 1 + SLACK:
+        raise ValueError(f"{name} must lie in [0, 1], got {low:.4g} … {high:.4g}: {_ranging(low, high)}")
+    checked = image.clamp(0, 1)
+    checked.source = getattr(value, "source", None)  # type: ignore[attr-defined]
+    return checked
+
+
+def check_images(value: object, name: str) -> tuple[Tensor, ...]:
+    """Returns one image argument or several, each as `check_image` does. Raises as it, and for none."""
+    single = isinstance(value, Tensor | str | bytes | os.PathLike) or hasattr(value, "__array_interface__")
+    images = [value] if single or not isinstance(value, Iterable) else list(value)
+    if not images:
+        raise ValueError(f"{name}: give at least one image")
+    return tuple(
+        check_image(image, name if len(images) == 1 else f"{name} {k}") for k, image in enumerate(images, 1)
+    )
+
+
+def check_masks(masks: Iterable[object]) -> tuple[Tensor, ...]:
+    """Returns masks, (H, W) or (1, 1, H, W) and >= 0, as float32 (1, 1, H, W) each.
+
+    Raises TypeError for what is no tensor, ValueError for other shapes and numbers, or where all are empty.
+    """
+    checked = []
+    for k, value in enumerate(masks, 1):
+        mask = _tensor(value, f"mask {k}")
+        shape = tuple(mask.shape)
+        mask = mask[None, None] if len(shape) == 2 else mask
+        if mask.dim() != 4 or mask.shape[:2] != (1, 1) or mask.numel() == 0:
+            remedy = (
+                ": take the mean of its channels, mask.mean(1, keepdim=True)" if shape[:2] == (1, 3) else ""
+            )
+            raise ValueError(f"mask {k} must be (H, W) or (1, 1, H, W), got shape {shape}{remedy}")
+        copy = mask.detach().to(torch.float32, copy=True)
+        if not bool(torch.isfinite(copy).all() and (copy >= 0).all()):
+            raise ValueError(f"mask {k} must hold finite numbers >= 0")
+        copy.source = getattr(value, "source", None)  # type: ignore[attr-defined]
+        checked.append(copy)
+    if checked and not any(bool(mask.any()) for mask in checked):
+        raise ValueError("all masks are empty: no style would go anywhere")
+    return tuple(checked)
+
+
+def check_styles(styles: int, masks: int, weights: Sequence[float]) -> None:
+    """Raises ValueError where the numbers of masks or of weights do not fit the number of styles."""
+    if styles > MOST_STYLES:
+        raise ValueError(f"at most {MOST_STYLES} styles can be used at once, got {styles}")
+    if masks and masks != styles:
+        raise ValueError(f"need one mask for each style: {masks} for {styles}")
+    if masks and weights:
+        raise ValueError("style_weights mix styles everywhere, masks place them: give one or the other")
+    if weights and len(weights) != styles:
+        raise ValueError(f"style_weights must hold one weight for each style: {len(weights)} for {styles}")
+
+
+def check_side(
+    size: Sequence[int], name: str, strides: Mapping[str, int], layers: Iterable[str], scale: float = 1.0
+) -> None:
+    """Raises ValueError where an image has no position at one of the layers.
+
+    size: (H, W) in pixels, before it is resized by `scale`. strides: of each layer, in pixels.
+    """
+    deepest, (height, width) = max(layers, key=lambda layer: strides[layer]), (round(n * scale) for n in size)
+    if min(height, width) < strides[deepest]:
+        at = "" if scale == 1 else f" at style_scale={scale:g}"
+        raise ValueError(
+            f"{name}{at} is {width} x {height} px: its shorter side must be at least {strides[deepest]} px "
+            f"for the layer {deepest}"
+        )
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Returns whether a value is a real number: numpy's are, True is not."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def check_share(value: float, name: str) -> None:
+    """Raises ValueError, naming the argument, where a number does not lie in 0 … 1."""
+    if not is_number(value) or not 0 <= value <= 1:
+        raise ValueError(f"{name} must lie in 0 … 1, got {value!r}")
+
+
+def describe_inputs(**inputs: Tensor | Sequence[Tensor] | None) -> dict[str, Any]:
+    """Returns what a recipe records of images and masks (1, C, H, W), as plain JSON values; leaves out None.
+
+    name: of the file that `load_image` read, "(in memory)" for any other tensor. size: [H, W]. sha256: of the
+    float32 numbers, which tells whether a later run has the same image.
+    """
+    return {
+        name: _described(given) if isinstance(given, Tensor) else [_described(image) for image in given]
+        for name, given in inputs.items()
+        if given is not None
+    }
+
+
+def _described(image: Tensor) -> dict[str, Any]:
+    name = str(getattr(image, "source", None) or "(in memory)")[:LONGEST_NAME]
+    numbers = image.detach().to("cpu", torch.float32).contiguous()
+    return {
+        "name": name.encode("utf-8", "replace").decode(),  # a file's name may be no text
+        "size": list(image.shape[2:]),
+        "sha256": hashlib.sha256(numbers.flatten().numpy().data).hexdigest(),
+    }
+
+
+def _tensor(value: object, name: str) -> Tensor:
+    if isinstance(value, Tensor):
+        return value
+    array = hasattr(value, "__array_interface__") and not hasattr(value, "getbands")  # the latter is Pillow's
+    remedy = "PIL.Image.fromarray(array)" if array else "a path or a Pillow image"
+    raise TypeError(f"{name} must be a tensor, got {type(value).__name__}: use nstlib.load_image({remedy})")
+
+
+def _reshaping(shape: tuple[int, ...]) -> str:
+    """What makes an image of a shape that is none, where that can be guessed."""
+    match shape:
+        case (3, _, _):
+            return ": add the batch dimension, image[None]"
+        case (_, _, 3):
+            return ": put the channels first and add the batch dimension, image.permute(2, 0, 1)[None]"
+        case (_, _, _, 3):
+            return ": put the channels first, image.permute(0, 3, 1, 2)"
+        case (_, 3, _, _) if 0 not in shape:
+            return ": give one image at a time"
+        case (_, 1, _, _):
+            return ": repeat its one channel, image.expand(-1, 3, -1, -1)"
+        case (_, 4, _, _):
+            return ": leave its alpha out, image[:, :3]"
+    return ""
+
+
+def _ranging(low: float, high: float) -> str:
+    """What the range of an image's values suggests, and what brings them into [0, 1]."""
+    if low >= -0.25 and high <= 1.25:
+        return "they overshoot, as after bicubic resizing; clamp them, image.clamp(0, 1)"
+    if low >= -SLACK:
+        top = 255 if high <= 256 else 65535
+        return f"they look like 0 … {top}; divide them, image / {top}"
+    if low >= -1 - SLACK and high <= 1 + SLACK:
+        return "they look like -1 … 1; shift them, (image + 1) / 2"
+    if low >= -3 and high <= 3:
+        return "they look normalised for a network; undo it, image * std + mean"
+    return "bring them into [0, 1]"

@@ -1,0 +1,123 @@
+"""Files that cost much to decode, though they are small: a child process pays, up to its limit."""
+
+import resource
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import corpus
+import pytest
+from attacked import Host
+from visitor import Visitor, file, memory
+
+from nstlib import ImageError, images, load_image
+from nstlib.images import isolation
+
+
+def with_exif(data: bytes) -> bytes:
+    return corpus.png(64, 64, 8, 2, corpus.chunk(b"eXIf", data), pixels=bytes(64 * 193))
+
+
+SECONDS, MEMORY = 0.4, 60_000_000  # lower than an app's, for small files
+COSTLY = {
+    "tags.tif": corpus.overlapping(400, 300_000),
+    "tags.png": with_exif(corpus.overlapping(400, 300_000)),
+    "comment.gif": corpus.comment(5_000_000),
+    "grey.pgm": corpus.grey(3_000_000),
+    "strips.tif": corpus.strips(200_000),
+}
+
+
+def spent(who: int) -> float:
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
+
+
+@pytest.fixture
+def isolated() -> Iterator[None]:
+    before = isolation._pool and isolation._pool.limits
+    images.isolate(seconds=SECONDS, memory=MEMORY, workers=1)
+    yield
+    images.isolate(workers=0)
+    if before:
+        images.isolate(seconds=before[0], memory=before[1], workers=before[2])
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_a_costly_file_is_refused_at_the_child_s_limit(name: str, tmp_path: Path, isolated: None) -> None:
+    path = tmp_path / name
+    path.write_bytes(COSTLY[name])
+    assert len(COSTLY[name]) < 5_100_000
+    own, begun, held = spent(resource.RUSAGE_SELF), spent(resource.RUSAGE_CHILDREN), memory("self")
+    with pytest.raises(ImageError, match=f"{name} takes more than (60 MB|0.4 s)"):
+        load_image(path, 64)
+    images.isolate(workers=0)  # children count when they have ended
+    assert spent(resource.RUSAGE_SELF) - own < 0.5
+    assert spent(resource.RUSAGE_CHILDREN) - begun < SECONDS + 2, "its start, and its time"
+    assert memory("self") - held < 30
+
+
+def test_a_long_recipe_is_not_parsed(tmp_path: Path, isolated: None) -> None:
+    path = tmp_path / "bomb.png"
+    path.write_bytes(corpus.bomb(5_000_000))
+    for workers in (1, 0):
+        images.isolate(workers=workers)
+        held, own = memory("self"), spent(resource.RUSAGE_SELF)
+        with pytest.raises(ImageError, match=r"recipe in .*bomb\.png has more than 100,000 characters"):
+            images.read_recipe(path)
+        assert memory("self") - held < 30 and spent(resource.RUSAGE_SELF) - own < 0.5
+    assert load_image(path).shape == (1, 3, 64, 64)
+
+
+def used(host: Host) -> float:
+    """Seconds of a core that the app's own process has used."""
+    fields = Path(f"/proc/{host.app.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def check(host: Host, name: str, data: bytes) -> str:
+    """What the page says after this upload."""
+    visitor = host.visitor()
+    (path,) = visitor.upload((name, data))
+    status, text = visitor.call(visitor.event("check"), [file(path)])
+    assert status == 200
+    return text
+
+
+@pytest.mark.parametrize("name", ["tags.tif", "tags.png"])
+def test_overlapping_tags_cost_the_app_nothing(host: Host, name: str) -> None:
+    tags = corpus.overlapping(1000, 1_000_000)
+    data = tags if name == "tags.tif" else with_exif(tags)
+    before, held = used(host), memory(host.app.process.pid, "VmHWM")
+    assert f"{name} takes more than 400 MB" in check(host, name, data)
+    assert used(host) - before < 1.5 and memory(host.app.process.pid, "VmHWM") - held < 100
+
+
+def test_a_slow_file_costs_the_app_nothing_and_nobody_else_waits(host: Host) -> None:
+    before, answers = used(host), []
+    data = corpus.strips(900_000)
+    slow = threading.Thread(target=lambda: answers.append(check(host, "strips.tif", data)))
+    slow.start()
+    for number in range(3):
+        assert "alert" not in check(host, f"{number}.png", corpus.encoded(corpus.picture("RGB"), "PNG"))
+    assert not answers, "the slow file has had less than its 2 s of a core by now"
+    slow.join()
+    assert "strips.tif takes more than 2 s to decode" in answers[0]
+    assert used(host) - before < 2
+
+
+@pytest.mark.parametrize("key", ["x", "versions"])
+@pytest.mark.parametrize("size", [3_500_000, 60_000])
+def test_a_session_keeps_no_long_recipe(host: Host, key: str, size: int) -> None:
+    visitor = host.visitor()
+    (path,) = visitor.upload(("bomb.png", corpus.bomb(size, key)))
+    event = visitor.event("dropped")
+    drop = [visitor.components[i]["props"].get("elem_id") for i in event["inputs"]].index("drop")
+    data = visitor.usual(event)
+    data[drop] = file(path)
+    held = memory(host.app.process.pid)
+    for _ in range(3):
+        status, text = Visitor(host.app.url).call(event, data)
+        assert status == 200
+        assert ("holds no recipe" if size > 10**5 else "recipe is too long" if key != "x" else "") in text
+    assert memory(host.app.process.pid) - held < 60
