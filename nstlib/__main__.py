@@ -72,7 +72,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _encoder(settings: Settings, options: argparse.Namespace) -> Encoder:
     return load_encoder(
-        settings.encoder, weights=options.weights, pooling=settings.pooling, dtype=settings.dtype
+        settings.encoder,
+        weights=options.weights,
+        pooling=settings.pooling,
+        device=options.device,
+        dtype=settings.dtype,
     )
 
 

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -20,6 +19,7 @@ from nstlib.synthesis.job import Job, run
 from nstlib.synthesis.loop import Step
 from nstlib.synthesis.pyramid import resized
 from nstlib.synthesis.settings import PRESETS, Settings
+from nstlib.version import use_torch_defaults
 
 OURS = ("balanced", "draft", "fine")  # presets whose steps are meant for a start from the photograph
 FROM_NOISE = 3  # times as many steps
@@ -29,6 +29,7 @@ Between = Callable[[], None]
 def _nothing() -> None: ...
 
 
+@use_torch_defaults(gradients=True)
 def transfer(
     content: Tensor,
     style: Tensor | Sequence[Tensor],
@@ -74,7 +75,7 @@ def _one_pass(
     styles: tuple[Tensor, ...],
     masks: tuple[Tensor, ...],
 ) -> Tensor:
-    """The picture of one pass, to start from; its encoder is the embedded one, whatever the run's."""
+    """The image of one pass, to start from; its encoder is the embedded one, on the run's device."""
     return onepass(
         content,
         styles,
@@ -101,6 +102,7 @@ def stylize(
     return last(transfer(content, style, settings, **options)).image
 
 
+@use_torch_defaults(gradients=True)
 def reconstruct_style(
     style: Tensor,
     layer: int | None = None,
@@ -129,6 +131,7 @@ def reconstruct_style(
     return run(Job(settings, network, None, style, between=between, inputs=inputs))
 
 
+@use_torch_defaults(gradients=True)
 def reconstruct_content(
     content: Tensor,
     layer: str | None = None,
@@ -177,8 +180,6 @@ def _resolve(
         if settings not in PRESETS:
             raise ValueError(f"unknown preset {settings!r}; presets are {', '.join(PRESETS)}")
         settings = PRESETS[settings]
-    if not torch.is_grad_enabled():
-        raise ValueError("a run needs gradients: call it outside torch.no_grad() and inference_mode()")
     settings = settings.replace(**changes)
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder or settings.encoder, pooling=settings.pooling, dtype=settings.dtype)

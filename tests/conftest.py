@@ -1,5 +1,9 @@
 """Pictures and settings that keep the tests quick."""
 
+import os
+
+os.environ.setdefault("NSTLIB_DEVICE", "cpu")  # the same results with and without a GPU
+
 import pytest
 
 import nstlib  # isort: skip - before torch: it limits how long waiting threads spin

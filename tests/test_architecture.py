@@ -23,7 +23,7 @@ FLOORS = [  # the rooms of nstlib/: each may import only from floors before its 
 WINGS = {  # inside a folder: each module may import only from modules before it
     "nstlib.alignment": [
         {"kernels", "pointwise", "spectra"},
-        {"moments"},
+        {"moments", "pairs"},
         {"discrepancy"},
         {"gaussian", "wasserstein", "sliced", "central", "cubic", "landmarks", "witness", "palette"},
         {"laplace", "registry"},

@@ -29,6 +29,7 @@ from nstlib import (
     mmd2,
 )
 from nstlib.alignment import kernels
+from nstlib.alignment.moments import spread
 
 METHODS = [
     LinearMMD(),
@@ -71,6 +72,138 @@ def test_unbiased_mmd2_equals_the_double_loops(N, M, M2, chunk, seed) -> None:
     found = mmd2(kernels.gaussian(1.1), F, S, unbiased=True, chunk=chunk).item()
     expected = oracles.mmd2_loops(oracles.gaussian_loop(1.1), F, S, unbiased=True)
     assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def offset_samples(offset: float, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    """Two samples far from the origin, whose difference rounding hides unless they are centred."""
+    return tuple((features(4, M, M, shift) + offset).to(dtype) for M, shift in ((60, 0.0), (50, 0.14)))
+
+
+@pytest.mark.parametrize("k", [kernels.linear, kernels.gaussian(0.9), kernels.laplace(0.9)])
+@pytest.mark.parametrize(
+    ("offset", "dtype"),
+    [(0.0, torch.float32), (1e3, torch.float32), (1e4, torch.float32), (1e9, torch.float64)],
+)
+def test_mmd2_does_not_depend_on_where_the_origin_is(k, offset: float, dtype: torch.dtype) -> None:
+    F, S = offset_samples(offset, dtype)
+    exact = mmd2(k, *((X.double() - offset) for X in (F, S))).item()
+    assert exact > 1e-3
+    assert mmd2(k, F, S).item() == pytest.approx(exact, rel=1e-3, abs=1e-5)
+    assert mmd2(k, F, S, unbiased=True).item() == pytest.approx(
+        mmd2(k, *((X.double() - offset) for X in (F, S)), unbiased=True).item(), rel=1e-3, abs=1e-5
+    )
+
+
+def test_kernels_of_ones_own_are_centred_where_they_are_marked() -> None:
+    F, S = offset_samples(1e6, torch.float64)
+    seen: list[float] = []
+
+    def own(x: Tensor, y: Tensor) -> Tensor:
+        seen.append(max(x.abs().max().item(), y.abs().max().item()))
+        return kernels.squared_distance(x, y).mul(-0.5).exp()
+
+    mmd2(own, F, S)
+    assert min(seen) > 1e5  # nobody said that it may be moved
+    seen.clear()
+    mmd2(kernels.shift_invariant(own), F, S)
+    assert max(seen) < 10
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_features_of_16_bits_neither_overflow_nor_stall(dtype: torch.dtype) -> None:
+    F, S = (50 * features(3, 1000, 1)).to(dtype), (50 * features(3, 1200, 2, 0.5)).to(dtype)
+    for k in (kernels.linear, kernels.polynomial(1.0), kernels.gaussian(40.0)):
+        assert mmd2(k, F, S).item() == pytest.approx(mmd2(k, F.double(), S.double()).item(), rel=1e-3)
+    expected = kernels.bandwidth(F.double(), S.double()).item()
+    assert kernels.bandwidth(F, S).item() == pytest.approx(expected, rel=1e-3)
+    for d in METHODS:
+        found, exact = d(F, S), d(F.float(), S.float())
+        torch.testing.assert_close(found, exact)
+        assert nstlib.transport(F, S, d).dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("make", "oracle"),
+    [
+        (kernels.gaussian, oracles.gaussian_loop),
+        (kernels.laplace, lambda sigma: lambda x, y: math.exp(-math.dist(x, y) / sigma)),
+    ],
+    ids=["gaussian", "laplace"],
+)
+def test_each_batch_has_its_own_bandwidth(make, oracle) -> None:
+    F = torch.stack([features(3, 6, seed) * (1 + seed) for seed in range(6)]).view(2, 3, 3, 6)
+    S = torch.stack([features(3, 7, seed + 9) for seed in range(3)])  # the same for both rows
+    sigma = kernels.bandwidth(F, S)
+    assert sigma.shape == (2, 3)
+    found = mmd2(make(sigma), F, S)
+    for i in range(2):
+        for j in range(3):
+            loop = oracle(sigma[i, j].item())
+            expected = oracles.mmd2_loops(loop, F[i, j], S[j])
+            assert found[i, j].item() == pytest.approx(expected, rel=1e-9)
+    for wrong in (sigma[..., None, None], sigma[0]):
+        with pytest.raises(ValueError, match="sigma must be a number or one for each batch"):
+            mmd2(make(wrong), F[0, 0], S[0])
+    with pytest.raises(ValueError, match="sigma must be a number or one for each batch"):
+        mmd2(make(sigma[0, :2]), F, S)
+
+
+def test_the_paired_estimator_takes_batches() -> None:
+    F = torch.stack([features(3, 6, seed) * (1 + seed) for seed in range(4)]).view(2, 2, 3, 6)
+    S = torch.stack([features(3, 8, seed + 9) for seed in range(4)]).view(2, 2, 3, 8)
+    for options in ({}, {"sigma": 1.2}):
+        d = GaussianMMD(estimator="paired", seed=3, **options)
+        single = [d.seeded(3)(f, s).item() for f, s in zip(F.flatten(0, 1), S.flatten(0, 1), strict=True)]
+        found = d.seeded(3)(F, S).flatten()
+        torch.testing.assert_close(found, torch.tensor(single, dtype=torch.float64))
+
+
+def test_mmd2_keeps_no_matrix_for_its_gradient() -> None:
+    """What the graph holds is O(M), where a matrix of pairs has M² numbers; the gradient is the exact one."""
+    F, S = features(2, 300, 1).requires_grad_(), features(2, 250, 2).requires_grad_()
+    sizes: list[int] = []
+
+    def k(x: Tensor, y: Tensor) -> Tensor:
+        K = kernels.gaussian(1.0)(x, y)
+        sizes.append(K.numel())
+        return K
+
+    value = mmd2(k, F, S, chunk=10)
+    held, nodes = 0, {value.grad_fn}
+    todo = list(nodes)
+    while todo:
+        node = todo.pop()
+        for name in dir(node):
+            if name == "saved_tensors" or name.startswith("_saved_"):
+                found = getattr(node, name)
+                held += sum(
+                    x.numel() for x in (found if isinstance(found, tuple) else [found]) if torch.is_tensor(x)
+                )
+        new = {after for after, _ in node.next_functions if after} - nodes
+        nodes |= new
+        todo += new
+    assert held < 20 * (F.numel() + S.numel()) < 300 * 250 / 2
+    slopes = torch.autograd.grad(value, (F, S))
+    assert max(sizes) <= 10 * 300
+    K = kernels.gaussian(1.0)
+    whole = K(F, F).mean() + K(S, S).mean() - 2 * K(F, S).mean()
+    for found, expected in zip(slopes, torch.autograd.grad(whole, (F, S)), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_mmd2_has_second_derivatives_and_those_of_a_kernels_parameters() -> None:
+    F, S, sigma = features(2, 3, 1), features(2, 4, 2), torch.tensor(1.3, dtype=torch.float64)
+    for X in (F, S, sigma):
+        X.requires_grad_()
+    args = (F, S)
+    steps = mmd2(lambda x, y: (x.mT @ y > 0.1).to(x), F, S, chunk=2)  # a kernel without a slope
+    (slope,) = torch.autograd.grad(steps, F, allow_unused=True)
+    assert slope is None or not slope.any()
+    assert torch.autograd.gradcheck(lambda F, S: mmd2(kernels.gaussian(1.1), F, S, chunk=2), args)
+    assert torch.autograd.gradgradcheck(lambda F, S: mmd2(kernels.gaussian(1.1), F, S, chunk=2), args)
+    assert torch.autograd.gradcheck(
+        lambda s, F: mmd2(kernels.gaussian(s), F, S.detach(), chunk=2), (sigma, F)
+    )
 
 
 def test_paper_equation_6_is_mmd2_over_4_n_squared() -> None:
@@ -123,6 +256,38 @@ def test_bandwidth_is_the_mean_squared_distance_over_all_pairs() -> None:
     F, S = features(3, 7, 1), features(3, 5, 2)
     pairs = [math.dist(x, y) ** 2 for x in oracles.columns(F) for y in oracles.columns(S)]
     assert kernels.bandwidth(F, S).item() ** 2 == pytest.approx(statistics.fmean(pairs))
+
+
+@pytest.mark.parametrize(
+    ("offset", "dtype"),
+    [(1e4, torch.float32), (1e4, torch.float64), (1e9, torch.float64), (0, torch.float32)],
+)
+def test_bandwidth_far_from_the_origin(offset: float, dtype: torch.dtype) -> None:
+    F, S = offset_samples(offset, dtype)
+    exact = math.sqrt(
+        statistics.fmean(
+            math.dist(x, y) ** 2
+            for x in oracles.columns(F.double() - offset)
+            for y in oracles.columns(S.double() - offset)
+        )
+    )
+    assert kernels.bandwidth(F, S).item() == pytest.approx(exact, rel=1e-3)
+    assert spread(S).item() == pytest.approx(kernels.bandwidth(S).item(), rel=1e-4)
+    apart = F + 100 * offset + 100  # two samples, neither near the other
+    assert kernels.bandwidth(apart, S).item() == pytest.approx(
+        (apart.double().mean(-1) - S.double().mean(-1)).norm().item(), rel=1e-2
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [0.0, 1e-3, 0.1, 1234.5])
+def test_identical_positions_have_a_bandwidth_that_can_be_divided_by(
+    value: float, dtype: torch.dtype
+) -> None:
+    F = torch.full((3, 700), value, dtype=dtype)
+    expected = math.sqrt(1e-6 * 2 * 3 * F[0, 0].item() ** 2 + 1e-12)
+    for found in (kernels.bandwidth(F), spread(F.float() if dtype == torch.float16 else F)):
+        assert found.item() == pytest.approx(expected, rel=1e-3)
 
 
 def test_paired_gaussian_is_unbiased() -> None:
@@ -260,6 +425,7 @@ def test_dead_channels_and_single_positions_stay_finite(d: nstlib.Discrepancy, d
         (torch.zeros(3, 4), torch.zeros(2, 4)),
         (torch.zeros(3, 0), torch.zeros(3, 4)),
         (torch.zeros(4), torch.zeros(4)),
+        (torch.zeros(2, 3, 4), torch.zeros(3, 3, 4)),
     ],
 )
 def test_wrong_shapes_are_named(d: nstlib.Discrepancy, F: Tensor, S: Tensor) -> None:
@@ -281,6 +447,7 @@ def test_ranges_are_checked() -> None:
         lambda: kernels.polynomial(d=0),
         lambda: kernels.gaussian(0.0),
         lambda: mmd2(kernels.linear, torch.zeros(2, 1), torch.zeros(2, 3), unbiased=True),
+        lambda: mmd2(kernels.linear, torch.zeros(2, 1), torch.zeros(2, 3), chunk=0),
     ):
         with pytest.raises(ValueError):
             make()

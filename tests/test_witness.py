@@ -65,6 +65,21 @@ def test_the_permutation_test_rejects_as_often_as_it_says() -> None:
         permutation_test(features(2, 4), features(2, 4, 1), permutations=10)
 
 
+def test_the_permutation_test_takes_what_an_encoder_returns() -> None:
+    """A batch of one is that sample; more than one are several tests. Offsets do not matter."""
+    F, S = features(3, 20, 1), features(3, 25, 2, 0.7)
+    expected = permutation_test(F, S, permutations=99)
+    assert expected < 0.05
+    for k in (None, nstlib.kernels.linear, nstlib.kernels.polynomial(1.0)):
+        p = permutation_test(F, S, k, permutations=99)
+        assert permutation_test(F[None], S[None], k, permutations=99) == p
+        assert permutation_test(F[None].float(), S, k, permutations=99) == pytest.approx(p, abs=0.03)
+    assert permutation_test(F + 1e8, S + 1e8, permutations=99) == expected
+    for f, s in ((F[None].repeat(2, 1, 1), S[None]), (F, S.repeat(2, 1, 1)), (F.repeat(2, 2, 1, 1),) * 2):
+        with pytest.raises(ValueError, match="one sample with one"):
+            permutation_test(f, s)
+
+
 def smooth(seed: int, side: int = 36, reach: int = 3) -> Tensor:
     """A map of noise (2, side, side) averaged over squares: neighbours are alike."""
     noise = torch.randn(
@@ -92,6 +107,8 @@ def test_apart_is_a_centred_lattice() -> None:
     assert apart(grid, 2).tolist() == [[0, 2, 4, 10, 12, 14, 20, 22, 24]]
     assert apart(grid, 4).tolist() == [[0, 4, 20, 24]]
     assert apart(grid, 3).tolist() == [[0, 3, 15, 18]]
+    batch = torch.stack([grid, grid + 25, grid + 50])  # (B, N, H, W)
+    assert apart(batch, 2).tolist() == [apart(maps, 2).tolist() for maps in batch]
 
 
 def test_a_texture_ends_when_it_cannot_be_told_from_its_style(style: Tensor) -> None:

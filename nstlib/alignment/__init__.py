@@ -15,11 +15,12 @@
     methods       methods by name: "bn:0.7+poly:0.3"
     transports    the maps that send them to zero; rearrangement: one for those without a closed form
     moments       means, variances and Gram matrices, with one-pass gradients
+    pairs         sums over pairs of positions, in bounded memory
     spectra       random frequencies and directions
     pointwise     matrix products over positions, the fast way
 
 Read kernels, discrepancy, gaussian, methods: the paper. Then wasserstein, sliced and the other
-discrepancies, each on its own. The last three are how, not what.
+discrepancies, each on its own. The last four are how, not what.
 """
 
 from nstlib.alignment import kernels, rearrangement

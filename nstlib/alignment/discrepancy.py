@@ -19,46 +19,61 @@ weights of positions (see moments.py): a mask for a region, or the shares of sev
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from nstlib.alignment.kernels import Kernel
+from nstlib.alignment.kernels import Kernel, widen
 from nstlib.alignment.moments import gram, mean, variance_mean
+from nstlib.alignment.pairs import centre_samples, sum_pairs
+from nstlib.version import use_torch_defaults
 
 Summary = dict[str, Tensor]
 
 
 def check_pair(F: Tensor, S: Tensor) -> None:
-    """Raises ValueError unless F is (..., N, M) and S is (..., N, M') with the same N and M, M' ≥ 1."""
-    if min(F.dim(), S.dim()) < 2 or F.shape[-2] != S.shape[-2] or 0 in (*F.shape, *S.shape):
+    """Raises ValueError unless F is (..., N, M) and S is (..., N, M') with the same N, M, M' ≥ 1 and batches
+    that broadcast."""
+    batches = zip(F.shape[-3::-1], S.shape[-3::-1], strict=False)
+    fits = min(F.dim(), S.dim()) >= 2 and F.shape[-2] == S.shape[-2] and 0 not in (*F.shape, *S.shape)
+    if not fits or any(a != b and 1 not in (a, b) for a, b in batches):
         raise ValueError(
-            "features must be (..., N, M) and (..., N, M') with the same number of channels N and at least "
-            f"one position, got {tuple(F.shape)} and {tuple(S.shape)}"
+            "features must be (..., N, M) and (..., N, M') with the same number of channels N, at least one "
+            f"position and batches that broadcast, got {tuple(F.shape)} and {tuple(S.shape)}"
         )
 
 
-def mmd2(kernel: Kernel, F: Tensor, S: Tensor, *, unbiased: bool = False, chunk: int = 1024) -> Tensor:
-    """MMD² by definition: slow, exact in any precision, the oracle for everything below.
+@use_torch_defaults()
+def mmd2(kernel: Kernel, F: Tensor, S: Tensor, *, unbiased: bool = False, chunk: int = 256) -> Tensor:
+    """MMD² by definition: slow, the oracle for everything below.
 
-    F: (..., N, M), S: (..., N, M') → (...). `unbiased` leaves the pairs of a position with itself
-    out of the first two means (Gretton et al. 2012, Lemma 6), which needs two positions in each.
-    `chunk` columns are compared at a time, so memory is O(chunk · M). Raises ValueError on bad shapes.
+    Args:
+        kernel: k(x, y); its bandwidth may be a number, or one for each batch. Samples are centred first where
+            the kernel is marked as `kernels.shift_invariant`.
+        F: (..., N, M). S: (..., N, M'). Features of 16 bits are compared in float32.
+        unbiased: leave the pairs of a position with itself out of the first two means (Gretton et al. 2012,
+            Lemma 6), which needs two positions in each sample.
+        chunk: positions compared at a time. Memory is O(chunk · M), with gradients too, for the backward pass
+            computes every chunk again; it is O(M²) only where the kernel's own parameters require gradients.
+
+    Returns: MMD² (...). Raises ValueError for shapes that do not fit.
     """
     check_pair(F, S)
+    if chunk < 1:
+        raise ValueError(f"chunk must be at least 1 position, got {chunk}")
     if unbiased and min(F.shape[-1], S.shape[-1]) < 2:
         raise ValueError("the unbiased estimator needs at least two positions in each sample")
+    F, S = centre_samples(kernel, widen(F), widen(S))
+    batch = torch.broadcast_shapes(F.shape[:-2], S.shape[:-2])  # type: ignore[no-untyped-call]
+    F, S = F.expand(*batch, *F.shape[-2:]), S.expand(*batch, *S.shape[-2:])
 
-    def average(X: Tensor, Y: Tensor, drop_diagonal: bool = False) -> Tensor:
-        total, count = torch.zeros((), dtype=X.dtype, device=X.device), X.shape[-1] * Y.shape[-1]
-        for start in range(0, X.shape[-1], chunk):
-            K = kernel(X[..., start : start + chunk], Y)  # (..., chunk, M')
-            total = total + K.sum((-2, -1))
-            if drop_diagonal:
-                total = total - K.diagonal(start, -2, -1).sum(-1)
-        return total / (count - X.shape[-1] if drop_diagonal else count)
+    def average(X: Tensor, Y: Tensor, distinct: bool = False) -> Tensor:
+        count = X.shape[-1] * (Y.shape[-1] - distinct)
+        return sum_pairs(kernel, X, Y, chunk, distinct) / count
 
     return average(F, F, unbiased) + average(S, S, unbiased) - 2 * average(F, S)
 
@@ -70,7 +85,13 @@ class Discrepancy(ABC):
     `nstlib.method` turns back into it. Shapes: F (..., N, M), S (..., N, M') → (...), differentiable
     in F, ≥ 0 and 0 for F = S (the paired Gaussian estimator holds this on average only).
     weights: (..., M) ≥ 0, of positions; means over positions become weighted means (None: all count alike).
+    Features of 16 bits are compared in float32, and autocast does not reach inside.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in {"summary", "distance"} & vars(cls).keys():
+            setattr(cls, name, _widen_inputs(vars(cls)[name]))
 
     @abstractmethod
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
@@ -91,6 +112,15 @@ class Discrepancy(ABC):
     def seeded(self, seed: int) -> "Discrepancy":
         """The same method with its random draws (if it makes any) started from `seed`."""
         return self
+
+
+def _widen_inputs(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def compute(*args: Any, **kwargs: Any) -> Any:
+        with use_torch_defaults():
+            return method(*map(widen, args), **{name: widen(value) for name, value in kwargs.items()})
+
+    return compute
 
 
 def spelled(value: float) -> str:

@@ -161,7 +161,7 @@ class GaussianMMD(Discrepancy):
         i, j = self.draw(F, of_F, 2 * half), self.draw(S, of_S, 2 * half)
         f1, f2 = F[..., i[:half]], F[..., i[half:]]
         s1, s2 = S[..., j[:half]], S[..., j[half:]]
-        k = gaussian(self.width(torch.cat([f1, f2], -1), torch.cat([s1, s2], -1))[..., None, None])
+        k = gaussian(self.width(torch.cat([f1, f2], -1), torch.cat([s1, s2], -1))[..., None])
 
         def each(x: Tensor, y: Tensor) -> Tensor:  # k(x_i, y_i), pair by pair: (..., half)
             return k(x.mT.unsqueeze(-1), y.mT.unsqueeze(-1))[..., 0, 0]

@@ -13,13 +13,26 @@ position, as columns; k(F, S) is the M × M' matrix of k(f_i, s_j). Leading dime
 
 import math
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 Kernel = Callable[[Tensor, Tensor], Tensor]
+AnyKernel = TypeVar("AnyKernel", bound=Kernel)
 
 
+def shift_invariant(kernel: AnyKernel) -> AnyKernel:
+    """Marks a kernel whose MMD stays the same when both samples move by one vector, and returns it.
+
+    `mmd2` and `permutation_test` centre the samples of such a kernel first, so that rounding does not grow
+    with the distance from the origin. Every k(x − y) is such a kernel, and so is the linear one.
+    """
+    kernel.shift_invariant = True  # type: ignore[attr-defined]
+    return kernel
+
+
+@shift_invariant
 def linear(x: Tensor, y: Tensor) -> Tensor:
     """k(x, y) = xᵀy. Shapes (..., N, M), (..., N, M') → (..., M, M')."""
     return x.mT @ y
@@ -47,34 +60,71 @@ def squared_distance(x: Tensor, y: Tensor) -> Tensor:
 def gaussian(sigma: float | Tensor) -> Kernel:
     """k(x, y) = exp(−‖x − y‖² / 2σ²) with bandwidth σ > 0, as a function of (x, y).
 
+    sigma: a number, or one for each batch of x and y, of shape (...), as `bandwidth` returns it.
     Raises ValueError for a bandwidth that is not positive.
     """
     _check(sigma, "Gaussian")
-    return lambda x, y: torch.exp(squared_distance(x, y) / (-2 * sigma**2))
+    return shift_invariant(lambda x, y: torch.exp(squared_distance(x, y) / (-2 * _broadcast(sigma, x) ** 2)))
 
 
 def laplace(sigma: float | Tensor) -> Kernel:
     """k(x, y) = exp(−‖x − y‖ / σ) with bandwidth σ > 0, as a function of (x, y).
 
-    Its gradient at x = y, where it has a cusp, is 0. Raises ValueError for a bandwidth that is not positive.
+    sigma: as for `gaussian`. The gradient at x = y, where the kernel has a cusp, is 0.
+    Raises ValueError for a bandwidth that is not positive.
     """
     _check(sigma, "Laplace")
-    return lambda x, y: torch.exp((squared_distance(x, y) + 1e-30).sqrt() / -sigma)
+    return shift_invariant(
+        lambda x, y: torch.exp((squared_distance(x, y) + 1e-30).sqrt() / -_broadcast(sigma, x))
+    )
 
 
 def _check(sigma: float | Tensor, name: str) -> None:
-    if not bool(torch.as_tensor(sigma > 0).all()):
+    if not bool((sigma > 0).all() if isinstance(sigma, Tensor) else sigma > 0):
         raise ValueError(f"a {name} kernel needs a bandwidth sigma > 0, got {sigma}")
+
+
+def _broadcast(sigma: float | Tensor, x: Tensor) -> float | Tensor:
+    """σ so that it broadcasts against kernel matrices (..., M, M'): (...) → (..., 1, 1)."""
+    if not isinstance(sigma, Tensor):
+        return sigma
+    if sigma.dim() == 0:
+        return sigma.to(x.device)
+    pairs = zip(reversed(sigma.shape), reversed(x.shape[:-2]), strict=False)
+    if sigma.dim() > x.dim() - 2 or any(a != b and 1 not in (a, b) for a, b in pairs):
+        raise ValueError(
+            f"sigma must be a number or one for each batch, of shape {tuple(x.shape[:-2])}, for features "
+            f"{tuple(x.shape)}; got shape {tuple(sigma.shape)}"
+        )
+    return sigma[..., None, None].to(x.device)
 
 
 def bandwidth(F: Tensor, S: Tensor | None = None) -> Tensor:
     """The paper's rule (§4): σ² is the mean squared distance between positions of F and of S.
 
     Over *all* pairs, in O(NM): mean ‖f − s‖² = mean ‖f‖² + mean ‖s‖² − 2 μ_Fᵀμ_S. S defaults to F.
-    Shapes (..., N, M), (..., N, M') → (...). Identical positions everywhere give σ² = 0; the result
-    is floored so that dividing by it stays finite.
+    Shapes (..., N, M), (..., N, M') → (...). Positions that are identical up to rounding have no scale of
+    their own: the result is then a thousandth of their root mean square norm, so that dividing by it stays
+    finite.
     """
-    S = F if S is None else S
+    F, S = widen(F), widen(F if S is None else S)
     norms = F.square().sum(-2).mean(-1) + S.square().sum(-2).mean(-1)
     squared = norms - 2 * (F.mean(-1) * S.mean(-1)).sum(-1)
-    return squared.clamp(min=1e-6 * norms + 1e-12).sqrt()
+    if bool((squared < 0.01 * norms).any()):  # far from the origin, where this difference is mostly rounding
+        centre = S.mean(-1, keepdim=True)
+        F, S = F - centre, S - centre
+        squared = F.square().sum(-2).mean(-1) + S.square().sum(-2).mean(-1)
+        squared = squared - 2 * (F.mean(-1) * S.mean(-1)).sum(-1)
+    return floor_root(squared, norms)
+
+
+def floor_root(squared: Tensor, norms: Tensor) -> Tensor:
+    """σ from σ² and mean ‖f‖² + mean ‖s‖², whose rounding is all that a σ² below (4 eps)² of them can be."""
+    rounding = (4 * torch.finfo(norms.dtype).eps) ** 2 * norms
+    return torch.where(squared > rounding, squared, 1e-6 * norms + 1e-12).sqrt()
+
+
+def widen(x: Any) -> Any:
+    """A tensor of 16 bits as float32, in which sums over positions neither overflow nor stall; all else as it
+    is."""
+    return x.float() if isinstance(x, Tensor) and x.dtype in (torch.float16, torch.bfloat16) else x

@@ -55,10 +55,8 @@ class KernelMMD(Discrepancy):
         sigma = spread(S.detach(), weights)[..., None, None]
         L = S[..., chosen.to(S.device)] / sigma
         K = self.kernel(L, L)
-        ridge = RIDGE * K.diagonal(dim1=-2, dim2=-1).abs().mean(-1)[..., None, None].double()
-        root = torch.linalg.cholesky(
-            K.double() + ridge * torch.eye(K.shape[-1], dtype=torch.float64).to(K.device)
-        )
+        ridge = RIDGE * K.diagonal(dim1=-2, dim2=-1).abs().mean(-1)[..., None, None].cpu().double()
+        root = torch.linalg.cholesky(K.cpu().double() + ridge * torch.eye(K.shape[-1], dtype=torch.float64))
         summary = {"landmarks": L, "sigma": sigma, "root": root.to(S)}
         return summary | {"mean": self.embed(S, summary, weights)}
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nstlib.alignment.kernels import floor_root
 from nstlib.alignment.pointwise import outer, product
 
 
@@ -80,8 +81,7 @@ def spread(S: Tensor, weights: Tensor | None = None) -> Tensor:
 
     mean ‖s − s'‖² = 2 Σ σ_i², with a floor as in `kernels.bandwidth`."""
     variance, centre = variance_mean(S, weights)
-    floor = 2e-6 * (variance + centre.square()).sum(-1) + 1e-12
-    return torch.maximum(2 * variance.sum(-1), floor).sqrt()
+    return floor_root(2 * variance.sum(-1), 2 * (variance + centre.square()).sum(-1))
 
 
 class _VarianceMean(torch.autograd.Function):

@@ -101,7 +101,7 @@ def confined(F: Tensor, summary: Summary, knee: float, reach: float) -> Tensor:
 
 def _nearest(cells: Tensor) -> Tensor:
     """For every cell of the cube the index in `cells` (those that hold colours) of the nearest one."""
-    cube = torch.full((CELLS,) * 3, float("inf"), device=cells.device)
+    cube = torch.full((CELLS,) * 3, float("inf"), dtype=torch.float32, device=cells.device)
     index = torch.zeros((CELLS,) * 3, dtype=torch.long, device=cells.device)
     cube.view(-1)[cells] = 0
     index.view(-1)[cells] = torch.arange(len(cells), device=cells.device)

@@ -41,23 +41,23 @@ def quantiles(X: Tensor, p: Tensor | None, K: int) -> Tensor:
 
     K ∫ Q(u) du from k/K to (k + 1)/K, with ∫ Q up to a border u read off running sums; a number at a border
     counts on both sides with what it has there. p None: all alike. Differentiable in X and p, summed in
-    float64.
+    float64: on the CPU or CUDA where X lies, else on the CPU, because other devices may lack float64.
     """
-    index = order(X.detach())
-    x, M = X.gather(-1, index), X.shape[-1]
-    borders = torch.linspace(0, 1, K + 1, dtype=torch.float64, device=X.device)
+    index, device = order(X.detach()), X.device if X.is_cuda else torch.device("cpu")
+    x, M = X.gather(-1, index).to(device), X.shape[-1]
+    borders = torch.linspace(0, 1, K + 1, dtype=torch.float64, device=device)
     if p is None:  # the fraction of the whole, and ∫ Q, up to each number
-        ends = torch.arange(1, M + 1, dtype=torch.float64, device=X.device) / M
+        ends = torch.arange(1, M + 1, dtype=torch.float64, device=device) / M
         sums = x.cumsum(-1, dtype=torch.float64) / M
     else:
-        mass = p.expand(X.shape).gather(-1, index).double()
+        mass = p.expand(X.shape).gather(-1, index).to(device).double()
         ends, sums = mass.cumsum(-1), (mass * x).cumsum(-1)
         borders = borders.expand(*X.shape[:-1], K + 1).contiguous()
     at = torch.searchsorted(ends.detach(), borders).clamp(max=M - 1)  # where a border falls
     beyond = ends.gather(-1, at) - borders  # what the number there has on the far side
     at = at.expand(*X.shape[:-1], K + 1)
     integral = sums.gather(-1, at) - beyond * x.gather(-1, at)
-    return (K * integral.diff(dim=-1)).to(X)
+    return (K * integral.diff(dim=-1)).to(X.dtype).to(X.device)  # in two steps, as in wasserstein.py
 
 
 @dataclass(frozen=True)

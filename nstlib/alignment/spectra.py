@@ -47,6 +47,7 @@ def normal(D: int, N: int, generator: torch.Generator, sampling: Sampling = "pla
         seed = int(torch.randint(2**31 - 1, (), generator=generator))
         engine = torch.quasirandom.SobolEngine(N, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
         uniform: Tensor = engine.draw(D, dtype=torch.float64)
+        uniform[0] = uniform[0].float()  # torch rounds this point to the default dtype, the others not
         return quantile(uniform)
     return torch.randn(D, N, generator=generator, dtype=torch.float64)
 

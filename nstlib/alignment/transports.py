@@ -16,8 +16,7 @@ styles by Lu et al. 2019 and Mroueh 2020); it is the only symmetric positive one
     A = C_F^{-1/2} (C_F^{1/2} C_S C_F^{1/2})^{1/2} C_F^{-1/2}
 
 In a fusion, what all parts agree on is met (the mean, in linear + BN); where they ask for different things
-each gets its share, and something of each discrepancy is left.
-Another discrepancy registers its map with `@moved.register`.
+each gets its share, and a residual of each discrepancy stays. `@moved.register` registers another map.
 """
 
 import math
@@ -38,10 +37,12 @@ from nstlib.alignment.discrepancy import (
     check_pair,
 )
 from nstlib.alignment.gaussian import GaussianMMD, MeanCosine
+from nstlib.alignment.kernels import widen
 from nstlib.alignment.methods import method as parse_method
 from nstlib.alignment.moments import covariance_mean, gram, mean, shares, variance_mean
 from nstlib.alignment.pointwise import outer, product
 from nstlib.alignment.wasserstein import Wasserstein
+from nstlib.version import use_torch_defaults
 
 NEWTON_STEPS = 4  # of the Gaussian's flow, at most
 NEAR = 1e-4  # of what moments alone leave: little enough
@@ -49,6 +50,7 @@ MANY = 16_384  # positions, above which the steps are worked out from every k-th
 DAMPING = 1e-3  # of its equations, over their mean diagonal
 
 
+@use_torch_defaults()
 def transport(
     F: Tensor,
     S: Tensor,
@@ -66,7 +68,7 @@ def transport(
     """
     check_pair(F, S)
     d = parse_method(method) if isinstance(method, str) else method
-    return toward(d, F, remembered(d, S, style_weights), strength, weights)
+    return toward(d, widen(F), remembered(d, widen(S), style_weights), strength, weights).to(F.dtype)
 
 
 def toward(
@@ -80,8 +82,7 @@ def toward(
 
 @singledispatch
 def remembered(d: Discrepancy, S: Tensor, weights: Tensor | None = None) -> Summary:
-    """What the map needs to know of the style features S (..., N, M'): what the method remembers, and more
-    where a register says so."""
+    """What the map needs of the style features S (..., N, M'): the summary, or what is registered."""
     return d.summary(S, weights)
 
 
@@ -128,25 +129,24 @@ def with_moments(F: Tensor, μ_S: Tensor, C_S: Tensor, weights: Tensor | None = 
     """F moved as little as possible to the mean μ_S (..., N) and the covariance C_S (..., N, N)."""
     C, μ = covariance_mean(F, weights)
     A = optimal(C, C_S)
-    shift = μ_S.unsqueeze(-1) - A @ μ.unsqueeze(-1)
-    return product(A, F) + shift
+    return product(A, F) + (μ_S.unsqueeze(-1) - A @ μ.unsqueeze(-1))
 
 
 def optimal(C_F: Tensor, C_S: Tensor) -> Tensor:
     """The symmetric A ≥ 0 with A C_F Aᵀ = C_S, both (..., N, N) symmetric ≥ 0.
 
-    With C_F = L Lᵀ it is L^{-T} (Lᵀ C_S L)^{1/2} L^{-1}, one eigendecomposition and not two. Worked
-    out in float64; a ridge of the inputs' own rounding, on both sides, keeps directions that are nothing but
-    rounding from being blown up, and A = 1 where C_F = C_S.
+    With C_F = L Lᵀ it is L^{-T} (Lᵀ C_S L)^{1/2} L^{-1}, one eigendecomposition and not two. It is computed
+    in float64 on the CPU, for not every device has it. A ridge of the inputs' own rounding, on both sides,
+    keeps directions that are nothing but rounding from being blown up, and A = 1 where C_F = C_S.
     """
-    ε = ridge(*(C.diagonal(0, -2, -1).mean(-1) for C in (C_F, C_S)))[..., None, None].double()
-    one = torch.eye(C_F.shape[-1], dtype=torch.float64, device=C_F.device)
-    L = torch.linalg.cholesky(C_F.double() + ε * one)
-    values, vectors = torch.linalg.eigh(L.mT @ (C_S.double() + ε * one) @ L)
+    ε = ridge(*(C.diagonal(0, -2, -1).mean(-1) for C in (C_F, C_S)))[..., None, None].cpu().double()
+    one = torch.eye(C_F.shape[-1], dtype=torch.float64)
+    L = torch.linalg.cholesky(C_F.cpu().double() + ε * one)
+    values, vectors = torch.linalg.eigh(L.mT @ (C_S.cpu().double() + ε * one) @ L)
     roots = vectors * values.clamp(min=0).pow(1 / 4).unsqueeze(-2)
     half = torch.linalg.solve_triangular(L.mT, roots, upper=True)
     A: Tensor = half @ half.mT
-    return A.to(C_F.dtype)
+    return A.to(C_F)
 
 
 def ridge(*variances: Tensor) -> Tensor:
@@ -221,7 +221,7 @@ def steps(F: Tensor, summary: Summary, weights: Tensor | None) -> tuple[Tensor, 
             break
         K = factor**2 * G * squares
         K = K + DAMPING * torch.diag_embed(K.diagonal(0, -2, -1).mean(-1, keepdim=True).expand(r.shape))
-        λ = torch.linalg.solve(K, r)
+        λ = torch.linalg.solve(K.cpu(), r.cpu()).to(r)
         pull = factor * (W * λ.unsqueeze(-1)).mT  # (..., N, D)
         pulls.append(pull)
         F = F.clone()

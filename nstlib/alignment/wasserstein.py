@@ -22,22 +22,22 @@ from nstlib.alignment.moments import covariance_mean
 
 
 class TraceRoot(torch.autograd.Function):
-    """tr B^{1/2} of symmetric B (..., N, N), its gradient ½ B^{-1/2}; in float64, for the eigenvalues of a
-    product of covariances span more orders than float32 holds."""
+    """tr B^{1/2} of symmetric B (..., N, N) in float64, its gradient ½ B^{-1/2}: the eigenvalues of a product
+    of covariances span more orders of magnitude than float32 holds."""
 
     @staticmethod
     def forward(ctx: Any, B: Tensor) -> Tensor:
-        values, vectors = torch.linalg.eigh(B.double())
+        values, vectors = torch.linalg.eigh(B)
         roots: Tensor = values.clamp(min=torch.finfo(torch.float64).eps * values[..., -1:]).sqrt()
         ctx.save_for_backward(roots, vectors)
-        return roots.sum(-1).to(B)
+        return roots.sum(-1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> Tensor:
         roots, vectors = ctx.saved_tensors
         slope: Tensor = (vectors / (2 * roots).unsqueeze(-2)) @ vectors.mT
-        return slope.to(g) * g[..., None, None]
+        return slope * g[..., None, None]
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,9 @@ class Wasserstein(Discrepancy):
     """W₂² between the Gaussians of F's and of S's mean and covariance: 0 exactly where both are equal.
 
     Both covariances get `ridge` times the style's mean variance added on the diagonal, as if a little
-    noise lay on both: the distance stays a distance, and where a picture has fewer positions than channels,
-    or a dead channel, the gradient stays finite.
+    noise lay on both: the distance stays a distance, and where an image has fewer positions than channels,
+    or a dead channel, the gradient stays finite. Covariances are compared on the CPU, in float64, which not
+    every device has.
     """
 
     ridge: float = 1e-3
@@ -60,9 +61,9 @@ class Wasserstein(Discrepancy):
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         C, mean = covariance_mean(S, weights)
-        C = C.double()
+        C = C.cpu().double()
         ridge = self.ridge * C.diagonal(dim1=-2, dim2=-1).mean(-1) + torch.finfo(S.dtype).eps
-        noise = ridge[..., None, None] * torch.eye(C.shape[-1], dtype=C.dtype, device=C.device)
+        noise = ridge[..., None, None] * torch.eye(C.shape[-1], dtype=C.dtype)
         values, vectors = torch.linalg.eigh(C + noise)
         values = values.clamp(min=ridge.unsqueeze(-1))
         return {
@@ -74,8 +75,9 @@ class Wasserstein(Discrepancy):
 
     def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         C, mean = covariance_mean(F, weights)
-        C = C.double() + summary["noise"]  # (..., N, N), float64 from here
+        C = C.cpu().double() + summary["noise"]  # (..., N, N), float64 on the CPU from here
         R = summary["root"]
         trace_root: Tensor = TraceRoot.apply(R @ C @ R)  # type: ignore[no-untyped-call]
         moved = C.diagonal(dim1=-2, dim2=-1).sum(-1) + summary["trace"] - 2 * trace_root
-        return (mean - summary["mean"]).square().sum(-1) + moved.clamp(min=0).to(F)
+        # in two steps, so that the gradient leaves F's device before it becomes float64
+        return (mean - summary["mean"]).square().sum(-1) + moved.clamp(min=0).to(F.dtype).to(F.device)

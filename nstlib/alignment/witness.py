@@ -18,8 +18,11 @@ from torch import Tensor
 
 from nstlib.alignment.discrepancy import Discrepancy, check_pair
 from nstlib.alignment.kernels import Kernel, bandwidth, gaussian
+from nstlib.alignment.pairs import centre_samples
+from nstlib.version import use_torch_defaults
 
 
+@use_torch_defaults(gradients=True)
 def witness(d: Discrepancy, F: Tensor, S: Tensor, weights: Tensor | None = None) -> Tensor:
     """½ ∂d/∂w_i at equal weights w: (..., N, M), (..., N, M') → (..., M), its mean over positions zero.
 
@@ -31,11 +34,12 @@ def witness(d: Discrepancy, F: Tensor, S: Tensor, weights: Tensor | None = None)
     if getattr(d, "estimator", "features") == "paired":
         raise ValueError("the paired estimator has no witness: it compares random pairs; take 'features'")
     own = torch.ones(*F.shape[:-2], F.shape[-1], dtype=F.dtype, device=F.device, requires_grad=True)
-    value = d.distance(F.detach(), d.summary(S.detach(), weights), own).sum()
+    value = d.distance(F.detach().clone(), d.summary(S.detach(), weights), own).sum()
     (slope,) = torch.autograd.grad(value, own)
     return slope * F.shape[-1] / 2
 
 
+@use_torch_defaults(gradients=True)
 def pull(d: Discrepancy, F: Tensor, S: Tensor) -> Tensor:
     """−M ∂d/∂f_i: in which direction each position is pulled. (..., N, M), (..., N, M') → (..., N, M)."""
     check_pair(F, S)
@@ -60,30 +64,44 @@ def forgetting(maps: Tensor) -> int:
 
 
 def apart(maps: Tensor, spacing: int) -> Tensor:
-    """Every `spacing`-th position of a map (N, H, W) down and across, centred: (N, M)."""
-    offset = (torch.tensor(maps.shape[-2:]) - 1) % spacing // 2
-    return maps[:, int(offset[0]) :: spacing, int(offset[1]) :: spacing].flatten(1)
+    """Every `spacing`-th position of maps (..., N, H, W) down and across, centred: (..., N, M)."""
+    down, across = ((side - 1) % spacing // 2 for side in maps.shape[-2:])
+    return maps[..., down::spacing, across::spacing].flatten(-2)
 
 
+@use_torch_defaults()
 def permutation_test(
     F: Tensor, S: Tensor, kernel: Kernel | None = None, *, permutations: int = 500, seed: int = 0
 ) -> float:
-    """p-value of "F (N, M) and S (N, M') come from one distribution" by MMD², in (0, 1].
+    """p-value of "F and S come from one distribution" by MMD², in (0, 1].
 
-    kernel: by default the Gaussian with the pooled positions' bandwidth. The share of divisions, this one
-    counted, whose MMD² is at least that of F and S: O((M + M')² (N + permutations)). Valid where positions
-    are exchangeable (see above). Raises ValueError for shapes that do not fit or for fewer than 19
+    The share of divisions, this one counted, whose MMD² is at least that of F and S, on the CPU in float64:
+    O((M + M')² (N + permutations)). Valid where positions are exchangeable (see above).
+
+    Args:
+        F: (N, M), or (1, N, M) as an encoder returns it. S: (N, M') or (1, N, M').
+        kernel: by default the Gaussian with the pooled positions' bandwidth.
+
+    Raises ValueError for shapes that do not fit, for a batch of more than one sample, and for fewer than 19
     permutations, with which no p-value is below 0.05.
     """
     check_pair(F, S)
+    if max(F.shape[:-2].numel(), S.shape[:-2].numel()) > 1:
+        raise ValueError(
+            "permutation_test compares one sample with one: F (N, M) or (1, N, M) with S; got "
+            f"{tuple(F.shape)} and {tuple(S.shape)}. Call it once for each pair of a batch"
+        )
     if permutations < 19:
         raise ValueError(f"with fewer than 19 permutations no p-value is below 0.05, got {permutations}")
-    pooled = torch.cat([F.detach(), S.detach()], -1).double()
-    K = (kernel or gaussian(bandwidth(pooled)))(pooled, pooled)
+    F, S = (X.detach().reshape(X.shape[-2:]).cpu().double() for X in (F, S))
+    kernel = kernel or gaussian(bandwidth(torch.cat([F, S], -1)))
+    pooled = torch.cat(centre_samples(kernel, F, S), -1)
+    K = kernel(pooled, pooled)
     M, total = F.shape[-1], pooled.shape[-1]
-    share = torch.cat([torch.full((M,), 1 / M), torch.full((total - M,), -1 / (total - M))]).to(K)
+    share = torch.full((total,), -1 / (total - M), dtype=K.dtype)
+    share[:M] = 1 / M
     generator = torch.Generator().manual_seed(seed)
-    shuffled = [share[torch.randperm(total, generator=generator).to(K.device)] for _ in range(permutations)]
+    shuffled = [share[torch.randperm(total, generator=generator)] for _ in range(permutations)]
     divisions = torch.stack([share, *shuffled])  # (permutations + 1, M + M')
     distances = ((divisions @ K) * divisions).sum(-1)
     return float((distances >= distances[0] * (1 - 1e-9)).double().mean())

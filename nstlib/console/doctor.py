@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from nstlib.encoders import checkpoints, precision
-from nstlib.encoders.encoder import load_encoder, pick_device
+from nstlib.encoders.encoder import load_encoder, pick_device, working_devices
 from nstlib.version import __version__
 
 
@@ -19,7 +19,8 @@ def doctor(_: object = None) -> int:
     except PackageNotFoundError:
         print("torchvision is missing: only vgg19-slim and vgg19-random work")
     dtype = load_encoder(dtype="auto").dtype_name
-    print(f"device {pick_device()}, {torch.get_num_threads()} threads, dtype {dtype}{_why()}")
+    print(f"device {pick_device()}, of those that work: {', '.join(working_devices())}")
+    print(f"{torch.get_num_threads()} threads, dtype {dtype}{_why()}")
     for name in ("vgg19-slim", *checkpoints.SOURCES):
         for why, path in checkpoints.places(name):
             state = f"present, SHA-256 {checkpoints.sha256(path)[:12]}…" if path.is_file() else "absent"

@@ -9,6 +9,15 @@ from typing import Any
 from nstlib.synthesis.settings import PRESETS, Settings
 
 
+def add_device(command: argparse.ArgumentParser) -> None:
+    """The option that every command has which computes."""
+    command.add_argument(
+        "--device",
+        default="auto",
+        help="where to compute: cpu, cuda, cuda:1, mps, … (default auto: a GPU that works, else the CPU)",
+    )
+
+
 def add_run(command: argparse.ArgumentParser) -> None:
     """The options of every command that runs: where to save, where settings come from, the settings."""
     command.add_argument(
@@ -23,6 +32,7 @@ def add_run(command: argparse.ArgumentParser) -> None:
         help="a PNG made by nstlib: take all settings from it, its sizes and its number of threads",
     )
     command.add_argument("--weights", type=Path, help="weight file of the encoder, instead of the usual one")
+    add_device(command)
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     _add_settings(command)
 

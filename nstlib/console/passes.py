@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from nstlib.console.files import check_distinct, check_target
 from nstlib.console.mistakes import one_line
+from nstlib.console.options import add_device
 from nstlib.console.progress import interrupts, say_differences
 from nstlib.console.repeat import load_recipe, longest_side
 from nstlib.encoders.encoder import load_encoder
@@ -54,6 +55,7 @@ def add(commands: Any) -> None:
     one.add_argument(
         "--mask", type=Path, nargs="+", default=[], help="image files, one a style: it goes where white is"
     )
+    add_device(one)
     one.set_defaults(run=_onepass)
 
     train = commands.add_parser("train", help="train a network for one style")
@@ -77,6 +79,7 @@ def add(commands: Any) -> None:
         train.add_argument(
             f"--{field.name}", type=kind, default=field.default, help=f"default {field.default}"
         )
+    add_device(train)
     train.set_defaults(run=_train)
 
     apply = commands.add_parser("apply", help="use a trained network on an image or a folder of images")
@@ -87,6 +90,7 @@ def add(commands: Any) -> None:
     apply.add_argument("--size", type=int, help="longest side, px (default: as they are)")
     apply.add_argument("--distributed", action="store_true", help="share a folder by torchrun's processes")
     apply.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_device(apply)
     apply.set_defaults(run=_apply)
 
 
@@ -106,7 +110,7 @@ def _onepass(options: argparse.Namespace) -> int:
         load(options.content, "content"),
         [load(path, "styles", k) for k, path in enumerate(options.style)],
         masks=[load_mask(mask) for mask in options.mask],
-        encoder=load_encoder("vgg19-slim", dtype=recipe.get("dtype", "auto")),
+        encoder=load_encoder("vgg19-slim", device=options.device, dtype=recipe.get("dtype", "auto")),
         **{name: value for name, value in chosen.items() if value is not None},
     )
     if recipe:
@@ -125,6 +129,7 @@ def _train(options: argparse.Namespace) -> int:
         training = train_feedforward(
             load_image(options.style, options.style_size),
             options.images,
+            encoder=load_encoder(device=options.device, dtype=options.dtype),
             output=options.output,
             begin=options.begin,
             checkpoint=checkpoint,
@@ -156,7 +161,7 @@ def _apply(options: argparse.Namespace) -> int:
     check_share(options.strength, "strength")
     if not options.images.exists():
         raise FileNotFoundError(f"no such image or folder: {options.images}")
-    network = load_feedforward(options.model)
+    network = load_feedforward(options.model, device=options.device)
     if not options.images.is_dir():
         check_target(options.output, options.images)
         _use(network, options.images, options.output, options)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from nstlib.encoders import checkpoints, networks, precision, taps
 from nstlib.encoders.networks import Network
+from nstlib.version import use_torch_defaults
 
 Pooling = Literal["max", "avg"]
 ENCODERS = ("vgg19-slim", "vgg19", "vgg16", "resnet50", "vgg19-random")
@@ -87,6 +88,7 @@ class Encoder:
             layer: F.view(*F.shape[:2], *size) for layer, (F, size) in self._collect(image, layers).items()
         }
 
+    @use_torch_defaults()
     def _collect(
         self, image: Tensor, layers: Iterable[str], checkpoint: bool = False
     ) -> dict[str, tuple[Tensor, taps.Size]]:
@@ -101,7 +103,7 @@ class Encoder:
                 f"its shorter side must be at least {stride} px"
             )
         margin = self.network.margin
-        x = (image.to(self.device) - self._mean) / self._std
+        x = (image.float().to(self.device) - self._mean) / self._std  # not every device has float64
         if margin:  # the network pads with zeros; a ring of mirrored picture keeps those off the border
             x = nn.functional.pad(x, [margin] * 4, mode="reflect" if side > margin else "replicate")
         x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
@@ -120,10 +122,11 @@ def load_encoder(
 
     name: "vgg19-slim" (embedded, quarter width), "vgg19", "vgg16", "resnet50" (torchvision's official
     weights, downloaded once), "vgg19-random" (seeded random weights: a control). weights: a file to use
-    instead (.safetensors, or a torch state dict). pooling: "max", or "avg" rescaled. device: "auto" takes
-    CUDA, then MPS, then the CPU. dtype: of the network's arithmetic; "auto" takes bfloat16 where the
-    device multiplies it in hardware (see precision.py). Features are float32 in any case.
-    Raises ValueError for an unknown name or dtype, WeightsError (see checkpoints.py).
+    instead (.safetensors, or a torch state dict). pooling: "max", or "avg" rescaled. device: see
+    `pick_device`. dtype: of the network's arithmetic; "auto" takes bfloat16 where the device multiplies it in
+    hardware (see precision.py). Features are float32 in any case.
+    Raises ValueError for an unknown name or dtype or a device that does not work here, WeightsError (see
+    checkpoints.py).
     """
     if name not in ENCODERS:
         raise ValueError(f"unknown encoder {name!r}; encoders are {', '.join(ENCODERS)}")
@@ -138,6 +141,7 @@ def load_encoder(
 
 
 @lru_cache(maxsize=6)
+@use_torch_defaults(gradients=False)
 def _load(name: str, weights: str | None, pooling: Pooling, device: str, dtype: torch.dtype) -> Encoder:
     if name == "vgg19-random":
         return Encoder(name, networks.random_vgg19(pooling), "", torch.device(device), dtype)
@@ -152,9 +156,32 @@ def _load(name: str, weights: str | None, pooling: Pooling, device: str, dtype: 
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:
-    """ "auto" → CUDA if there is one, else MPS, else CPU; anything else as torch reads it."""
-    if device != "auto":
-        return torch.device(device)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    """The device to run on: "auto" is what $NSTLIB_DEVICE says, else the first of `working_devices`; anything
+    else is as torch reads it. Raises ValueError that lists the devices which work where this one does not.
+    """
+    if device == "auto":
+        device = os.environ.get("NSTLIB_DEVICE") or "auto"
+    if device == "auto":
+        device = working_devices()[0]
+    elif error := _failure(device):
+        working = ", ".join(working_devices())
+        raise ValueError(
+            f"device {str(device)!r} does not work here ({error}): choose auto or one of {working}"
+        )
+    return torch.device(device)
+
+
+def working_devices() -> list[str]:
+    """The types of device that work here, the fastest first: those of cuda and mps that do, then cpu."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    # a virtual machine may have a GPU that torch calls available and that cannot hold one number
+    return [kind for kind, found in there.items() if found and not _failure(kind)] + ["cpu"]
+
+
+def _failure(device: str | torch.device) -> str:
+    """Why a device does not work: the start of torch's words; empty where it does."""
+    try:
+        torch.zeros(1, device=device).item()
+    except Exception as error:  # torch raises many kinds, from AssertionError to ImportError
+        return str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__
+    return ""

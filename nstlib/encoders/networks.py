@@ -43,6 +43,10 @@ class ScaledAvgPool(nn.AvgPool2d):
         return super().forward(x) * AVERAGE_POOLING_GAIN
 
 
+def numbers(values: tuple[float, ...]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32)
+
+
 def pool(kind: str, size: int = 2, stride: int = 2, padding: int = 0) -> nn.Module:
     return (nn.MaxPool2d if kind == "max" else ScaledAvgPool)(size, stride, padding)
 
@@ -82,7 +86,7 @@ def build(name: str, state: dict[str, Tensor], pooling: str) -> Network:
         indices += [index + 2 * i for i in range(depth)]
         index += 2 * depth + 1
     kernels = [(state[f"features.{i}.weight"].clone(), state[f"features.{i}.bias"].clone()) for i in indices]
-    return vgg(depths, kernels, pooling, mean=torch.tensor(IMAGENET_MEAN), std=torch.tensor(IMAGENET_STD))
+    return vgg(depths, kernels, pooling, mean=numbers(IMAGENET_MEAN), std=numbers(IMAGENET_STD))
 
 
 def resnet50(state: dict[str, Tensor], pooling: str) -> Network:
@@ -98,8 +102,8 @@ def resnet50(state: dict[str, Tensor], pooling: str) -> Network:
     if bad := [k for k in (*missing, *unexpected) if not k.startswith("fc.") and "num_batches" not in k]:
         raise KeyError(", ".join(bad[:3]))
     network = Network(
-        mean=torch.tensor(IMAGENET_MEAN),
-        std=torch.tensor(IMAGENET_STD),
+        mean=numbers(IMAGENET_MEAN),
+        std=numbers(IMAGENET_STD),
         style_layers=("relu1", "block2_3", "block3_4", "block4_6", "block5_3"),
         content_layer="block4_1",
     )
@@ -118,19 +122,20 @@ def random_vgg19(pooling: str, seed: int = 0) -> Network:
     Each convolution is rescaled so that its activations on a fixed random picture have unit deviation:
     they neither vanish nor explode with depth, and layers weigh alike.
     """
-    generator = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(1, 3, 6, 6, generator=generator)
+    generator, kind = torch.Generator().manual_seed(seed), torch.float32
+    coarse = torch.rand(1, 3, 6, 6, generator=generator, dtype=kind)
     x = nn.functional.interpolate(coarse, size=(96, 96), mode="bicubic", align_corners=False)
-    x = (x - x.mean()) / x.std() + 0.3 * torch.randn(x.shape, generator=generator)
+    x = (x - x.mean()) / x.std() + 0.3 * torch.randn(x.shape, generator=generator, dtype=kind)
     kernels: list[tuple[Tensor, Tensor]] = []
     for block, (depth, width) in enumerate(zip(VGG_DEPTHS["vgg19"], VGG_WIDTHS, strict=True), start=1):
         if block > 1:
             x = pool(pooling)(x)
         for _ in range(depth):
-            weight = torch.randn(width, x.shape[1], 3, 3, generator=generator) / (9 * x.shape[1]) ** 0.5
+            weight = torch.randn(width, x.shape[1], 3, 3, generator=generator, dtype=kind)
+            weight = weight / (9 * x.shape[1]) ** 0.5
             y = nn.functional.conv2d(x, weight, padding=1)
             scale = 1 / y.std().clamp(min=1e-6)
-            kernels.append((weight * scale, torch.zeros(width)))
+            kernels.append((weight * scale, torch.zeros(width, dtype=kind)))
             x = torch.relu(y * scale)
-    mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
+    mean, std = numbers(IMAGENET_MEAN), numbers(IMAGENET_STD)
     return vgg(VGG_DEPTHS["vgg19"], kernels, pooling, mean=mean, std=std)

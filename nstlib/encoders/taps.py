@@ -20,7 +20,7 @@ from nstlib.encoders.networks import Network
 
 Size = tuple[int, int]
 Taps = dict[str, tuple[Tensor, Size]]
-NOTHING = (torch.empty(0), (0, 0))
+NOTHING = (torch.empty(0, dtype=torch.float32, device="cpu"), (0, 0))
 
 
 def collect(network: Network, x: Tensor, layers: Sequence[str], checkpoint: bool = False) -> Taps:
@@ -36,6 +36,7 @@ def collect(network: Network, x: Tensor, layers: Sequence[str], checkpoint: bool
                 lambda x, segment=segment, tapped=tapped: run(network, x, segment, layers, tapped),
                 x,
                 use_reentrant=False,
+                preserve_rng_state=False,  # nothing is drawn
             )
             found |= tapped
             tapped.update(dict.fromkeys(tapped, NOTHING))  # the graph holds it: no circle of references

@@ -15,6 +15,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from nstlib.version import use_torch_defaults
+
 WIDTHS = (3, 16, 32, 64, 128, 128)  # channels of the picture and of relu1_1 … relu5_1
 LEVELS = tuple(f"relu{level}_1" for level in range(1, 6))
 # Convolutions of each block: channels at the size of its input, then, twice as large, at its output's.
@@ -73,6 +75,7 @@ class Block(nn.Module):
 
 
 @lru_cache(maxsize=4)
+@use_torch_defaults(gradients=False)
 def load_decoder(path: str | None = None, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Decoder:
     """The shipped decoder, or one from a file that `training/decode.py` wrote."""
     state = {name: value.float() for name, value in load_file(path or WEIGHTS).items()}

@@ -10,6 +10,7 @@ comes on top of the photograph, recoloured by one 3 × 3 matrix, so that trainin
 From z and not from x: behind instance norms nothing knows x's own mean and contrast, nor could undo them.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -27,11 +28,13 @@ from nstlib.encoders.encoder import pick_device
 from nstlib.images import unfinished
 from nstlib.inputs import check_image, check_share
 from nstlib.synthesis.memory import check_network
+from nstlib.version import use_torch_defaults
 
 FOLDER = Path(__file__).parent / "weights"
 STRIDE = 4  # of the residual blocks; pictures are filled up to a multiple of it
 CARD = "nstlib"  # key of the card in a weight file's metadata
 EDGE: Literal["replicate"] = "replicate"  # beyond the border; zeros tell where it is, and a frame comes of it
+DTYPE = torch.float32  # of the weights, whatever torch's default is
 START = 0.5, 0.25  # mean and standard deviation of a colour, before training
 
 
@@ -71,8 +74,8 @@ class FeedForward(nn.Module):
             Layer(4 * n, 2 * n, enlarge=True),
             Layer(2 * n, n, enlarge=True),
         )
-        self.last = nn.Conv2d(n, 3, ends, padding=ends // 2, padding_mode=EDGE, bias=False)
-        self.colours = nn.Conv2d(3, 3, 1)
+        self.last = nn.Conv2d(n, 3, ends, padding=ends // 2, padding_mode=EDGE, bias=False, dtype=DTYPE)
+        self.colours = nn.Conv2d(3, 3, 1, dtype=DTYPE)
         nn.init.zeros_(self.last.weight)  # it starts as the photograph, at a usual mean and contrast
         nn.init.eye_(self.colours.weight.data[..., 0, 0]).mul_(START[1])
         nn.init.constant_(self.colours.bias, START[0])  # type: ignore[arg-type]
@@ -103,7 +106,10 @@ class FeedForward(nn.Module):
         down, across = (-side % STRIDE for side in image.shape[2:])
         x = nn.functional.pad(image, (0, across, 0, down), mode="replicate") if down or across else image
         x = x.contiguous(memory_format=torch.channels_last)
-        full = self.picture(x)[..., : image.shape[2], : image.shape[3]].to(image.dtype)
+        with (
+            contextlib.nullcontext() if self.training else use_torch_defaults()
+        ):  # training has autocast on by its own choice
+            full = self.picture(x)[..., : image.shape[2], : image.shape[3]].to(image.dtype)
         picture: Tensor = Held.apply(torch.lerp(image, full, strength))  # type: ignore[no-untyped-call]
         return picture
 
@@ -129,10 +135,10 @@ class Layer(nn.Module):
 
     def __init__(self, of: int, to: int, size: int = 3, stride: int = 1, enlarge: bool = False) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(of, to, size, stride, size // 2, bias=False, padding_mode=EDGE)
+        self.conv = nn.Conv2d(of, to, size, stride, size // 2, bias=False, padding_mode=EDGE, dtype=DTYPE)
         # The norm over a batch of one picture is instance norm. InstanceNorm2d's gradients were wrong for
         # channels-last batches, GroupNorm's take most of a step in bfloat16 (torch 2.13).
-        self.norm = nn.BatchNorm2d(to, track_running_stats=False)
+        self.norm = nn.BatchNorm2d(to, track_running_stats=False, dtype=DTYPE)
         self.enlarge = enlarge
 
     def forward(self, x: Tensor, rectify: bool = True) -> Tensor:
@@ -177,18 +183,24 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.safetensors") if path.stem != "decoder"))
 
 
+@use_torch_defaults(gradients=False)
 def load_feedforward(name: str | os.PathLike[str], *, device: str | torch.device = "auto") -> FeedForward:
-    """A trained network by name, or from a file that training wrote. Raises WeightsError that names them."""
+    """A trained network by name, or from a file that training wrote.
+
+    Raises WeightsError that names them, ValueError for a device that does not work here.
+    """
+    where = pick_device(device)
     path = FOLDER / f"{name}.safetensors" if str(name) in shipped() else Path(name)
     if not path.is_file():
         raise WeightsError(f"no network {str(name)!r}: give a file, or one of {', '.join(shipped())}")
     try:
         with safe_open(path, framework="pt") as file:
             card = json.loads((file.metadata() or {})[CARD])
-        network = FeedForward(card["plan"], card)
-        network.load_state_dict({key: value.float() for key, value in load_file(path).items()})
+        with torch.device("meta"):  # it draws no weights, which the file replaces
+            network = FeedForward(card["plan"], card)
+        network.load_state_dict({key: value.float() for key, value in load_file(path).items()}, assign=True)
     except Exception as error:  # safetensors, json and torch each raise their own kinds
         raise WeightsError(f"{path} is no network that nstlib trained, or damaged ({error})") from error
     check_finite([network], path)
-    network.to(pick_device(device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(where).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval().requires_grad_(False)

@@ -22,6 +22,7 @@ from nstlib.encoders.encoder import Encoder, load_encoder
 from nstlib.feedforward.chain import Seen, render, see
 from nstlib.feedforward.decoders import LEVELS, Decoder, load_decoder
 from nstlib.feedforward.frames import mirrored, region_at
+from nstlib.version import use_torch_defaults
 
 DETAIL = 1.0
 # The Gaussian's flow takes most of its time where positions are many, and the way through the decoder loses
@@ -55,13 +56,13 @@ class OnePass:
             raise ValueError(f"one pass needs the embedded encoder 'vgg19-slim', got {self.encoder.name!r}")
         self.decoder = decoder or load_decoder(device=str(self.encoder.device), dtype=self.encoder.dtype)
 
-    @torch.no_grad()
+    @use_torch_defaults(gradients=False)
     def see(self, content: Tensor) -> Seen:
         """A photograph (1, 3, H, W) in [0, 1], encoded."""
         x = mirrored(content.to(self.encoder.device).contiguous(memory_format=torch.channels_last))
         return see(self.decoder, x, self.encoder.maps(x, LEVELS))
 
-    @torch.no_grad()
+    @use_torch_defaults(gradients=False)
     def remember(
         self,
         styles: Tensor | Sequence[Tensor],
@@ -81,7 +82,7 @@ class OnePass:
         mixed = {layer: mixture([F[layer] for F in seen], parts) for layer in LEVELS}
         return Style(d, {layer: _kept(d, layer, *mixed[layer]) for layer in LEVELS}, mask)
 
-    @torch.no_grad()
+    @use_torch_defaults(gradients=False)
     def __call__(
         self, seen: Seen, styles: Sequence[Style], strength: float = 1.0, detail: float = DETAIL
     ) -> Tensor:

@@ -47,7 +47,7 @@ class Pictures:
 
     def batch(self, generator: torch.Generator, count: int, mine: slice) -> Tensor:
         """Crops `mine` of a batch of `count`: (B, 3, size, size). The others are drawn, and not read."""
-        draws = torch.rand(count, 5, generator=generator).tolist()
+        draws = torch.rand(count, 5, generator=generator, dtype=torch.float32).tolist()
         return torch.cat([self.crop(draw) for draw in draws[mine]])
 
     def crop(self, draw: list[float]) -> Tensor:

@@ -33,7 +33,7 @@ from nstlib.synthesis.colours import Colours, prepared, with_chroma
 from nstlib.synthesis.pixels import PALETTE, cleaned
 from nstlib.synthesis.pyramid import COARSEST, enlarged, resized
 from nstlib.synthesis.settings import Settings
-from nstlib.version import surroundings
+from nstlib.version import surroundings, use_torch_defaults
 
 LEVELS_OF_SIZE = 2
 REACH = 0.04  # of the clean-up (synthesis/pixels.py): half of a run's, whose terms saw the colours before
@@ -58,7 +58,7 @@ class Prepared:
     palette: tuple[tuple[Summary, Tensor | None], ...]
     recipe: dict[str, Any]
 
-    @torch.no_grad()
+    @use_torch_defaults(gradients=False)
     def __call__(
         self, strength: float = 1.0, detail: float = DETAIL, palette: float = 1.0, rounds: int = 1
     ) -> Tensor:
@@ -139,7 +139,7 @@ def strength_at(gamma: float) -> float:
     return float((gamma / (gamma + BALANCE)) ** (1 / len(LEVELS)))
 
 
-@torch.no_grad()
+@use_torch_defaults(gradients=False)
 def prepare(
     content: Tensor,
     style: Tensor | Sequence[Tensor],

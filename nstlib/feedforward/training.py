@@ -28,7 +28,7 @@ from nstlib.inputs import check_image, describe_inputs
 from nstlib.synthesis import pixels
 from nstlib.synthesis.loop import Step
 from nstlib.synthesis.objective import Features, Objective, StyleTerm, calibrate, style_terms
-from nstlib.version import __version__
+from nstlib.version import __version__, use_torch_defaults
 
 CALIBRATION_PICTURES, CALIBRATION_NOISE = 4, 0.2
 
@@ -54,6 +54,7 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
     weights stop being finite; the files keep what they held.
     """
 
+    @use_torch_defaults(gradients=True)
     def __init__(
         self,
         style: Tensor,
@@ -106,6 +107,7 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
     def __iter__(self) -> Self:
         return self
 
+    @use_torch_defaults(gradients=True)
     def __next__(self) -> Step:
         settings = self.settings
         if self.done >= settings.iterations:
@@ -171,9 +173,8 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
     def _batch(self, step: int, mine: slice) -> Tensor:
         """The crops of a step, the same whoever asks."""
         generator = torch.Generator().manual_seed((self.settings.seed << 32) + step + 1)
-        return self.pictures.batch(generator, max(self.settings.batch, CALIBRATION_PICTURES), mine).to(
-            self.encoder.device
-        )
+        count = max(self.settings.batch, CALIBRATION_PICTURES)
+        return self.pictures.batch(generator, count, mine).to(self.encoder.device)
 
     def _objective(self, style: Tensor) -> Objective:
         """Calibrated as for an optimisation, at a few crops; scales and β are their geometric means."""
@@ -188,7 +189,7 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
         found = []
         for i, x in enumerate(pictures[:, None]):
             generator = torch.Generator().manual_seed(settings.seed + i)
-            noise = torch.randn(x.shape, generator=generator).to(x.device)
+            noise = torch.randn(x.shape, generator=generator, dtype=torch.float32).to(x.device)
             with torch.no_grad():
                 P = encoder(x, (encoder.content_layer,))
             objective = Objective(P, terms, gamma=settings.gamma, tv=settings.tv, palette=palette)

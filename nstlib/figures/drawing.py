@@ -118,7 +118,7 @@ def matrix(M: Tensor, *, title: str = "", labels: str = "channel", ax: Axes | No
     """A matrix as colours, white at 0, blue below, red above; entries written in where they fit."""
     if ax is None:
         _, ax = plt.subplots(figsize=(4.2, 4))
-    values = M.detach().double().cpu()
+    values = M.detach().cpu().double()
     limit = float(values.abs().max()) or 1.0
     ax.imshow(values.numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
     if max(values.shape) <= 8:
@@ -193,7 +193,7 @@ def witness_maps(
         axes[i][0].imshow(to_pil(image))
         axes[i][0].set_ylabel(rows[i] if i < len(rows) else "")
         for ax, name in zip(axes[i][1:], names, strict=True):
-            shown = found[name].detach().double().cpu()
+            shown = found[name].detach().cpu().double()
             stretch = shape * shown.shape[1] / shown.shape[0]  # as the picture's sides
             ax.imshow(shown.numpy(), cmap="RdBu_r", vmin=-limits[name], vmax=limits[name], aspect=stretch)
             if i == 0:

@@ -19,10 +19,12 @@ def projected(frames: Sequence[Tensor], S: Tensor, points: int = 400) -> tuple[l
     """
 
     def some(X: Tensor) -> Tensor:
-        chosen = torch.linspace(0, X.shape[1] - 1, min(points, X.shape[1])).long()
-        return X.detach().double().cpu()[:, chosen]
+        chosen = torch.linspace(
+            0, X.shape[1] - 1, min(points, X.shape[1]), dtype=torch.float32, device="cpu"
+        ).long()
+        return X.detach().cpu().double()[:, chosen]
 
-    whole = S.detach().double().cpu()
+    whole = S.detach().cpu().double()
     centre = whole.mean(1, keepdim=True)
     _, vectors = torch.linalg.eigh((whole - centre) @ (whole - centre).mT)
     axes = vectors[:, -2:].mT.flip(0)  # (2, N), the widest first

@@ -17,7 +17,8 @@ LUMA = (0.299, 0.587, 0.114)  # of Rec. 601: luminance of RGB as displayed
 
 def luminance(image: Tensor) -> Tensor:
     """(1, 3, H, W) → (1, 1, H, W)."""
-    return torch.einsum("c,bchw->bhw", image.new_tensor(LUMA), image).unsqueeze(1)
+    weights = torch.tensor(LUMA, dtype=image.dtype).to(image.device)
+    return torch.einsum("c,bchw->bhw", weights, image).unsqueeze(1)
 
 
 def prepared(
@@ -48,14 +49,13 @@ def recoloured(style: Tensor, content: Tensor) -> Tensor:
     (mean_S, C_S), (mean_C, C_C) = _statistics(style), _statistics(content)
     root, inverse = _power(C_S, 0.5), _power(C_S, -0.5)
     A = inverse @ _power(root @ C_C @ root, 0.5) @ inverse
-    pixels = style[0].flatten(1).double()
+    pixels = style[0].flatten(1).cpu().double()
     return (A @ (pixels - mean_S) + mean_C).view(style.shape).clamp(0, 1).to(style)
 
 
 def _statistics(image: Tensor) -> tuple[Tensor, Tensor]:
-    pixels = image[0].flatten(1).double()
-    eye = torch.eye(3, dtype=torch.float64, device=image.device)
-    return pixels.mean(1, keepdim=True), pixels.cov(correction=0) + 1e-6 * eye
+    pixels = image[0].flatten(1).cpu().double()  # not every device has float64
+    return pixels.mean(1, keepdim=True), pixels.cov(correction=0) + 1e-6 * torch.eye(3, dtype=torch.float64)
 
 
 def _power(C: Tensor, exponent: float) -> Tensor:

@@ -19,7 +19,7 @@ from nstlib.synthesis.objective import Features, Objective, StyleTerm, calibrate
 from nstlib.synthesis.pyramid import enlarged, plan, resized
 from nstlib.synthesis.regions import Region, several
 from nstlib.synthesis.settings import Settings
-from nstlib.version import surroundings
+from nstlib.version import step_with_torch_defaults, surroundings
 
 CALIBRATION_NOISE = 0.2  # deviation of the noise on the picture at which gradients are compared
 
@@ -71,7 +71,7 @@ class Job:
     def noise(self, shape: tuple[int, ...]) -> Tensor:
         """Uniform noise in [0, 1], the same on every device."""
         generator = torch.Generator().manual_seed(self.settings.seed)
-        return torch.rand(shape, generator=generator).to(self.encoder.device)
+        return torch.rand(shape, generator=generator, dtype=torch.float32).to(self.encoder.device)
 
     def encode(self, image: Tensor, layers: Iterable[str]) -> Features:
         """The encoder's layers, and the two below them (see pixels.py) where asked for."""
@@ -174,6 +174,7 @@ class Job:
         }
 
 
+@step_with_torch_defaults
 def run(job: Job) -> Iterator[Step]:
     """The steps of a job, through all its sizes. Every image has the full size and carries the recipe."""
     settings, recipe, photograph = job.settings, job.recipe(), job.content

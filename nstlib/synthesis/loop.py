@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from nstlib.synthesis.optimizers import LBFGS, Adam, Optimizer
+from nstlib.version import step_with_torch_defaults, use_torch_defaults
 
 RUNAWAY = 2.0  # a loss this many times the lowest seen is a failed step
 MAX_REJECTIONS = 8  # failed steps in a run before it is given up
@@ -45,13 +46,15 @@ class Step:
     @cached_property
     def image(self) -> Tensor:
         """(1, 3, H, W) in [0, 1], detached, on the run's device. Made when first asked for: most are not."""
-        return self.picture()
+        with use_torch_defaults():
+            return self.picture()
 
     @property
     def loss(self) -> float:
         return sum(self.terms.values())
 
 
+@step_with_torch_defaults
 def synthesize(
     x0: Tensor,
     terms_of: Callable[[Tensor], dict[str, Tensor]],

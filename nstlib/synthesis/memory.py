@@ -21,6 +21,7 @@ from nstlib.alignment.wasserstein import Wasserstein
 from nstlib.encoders import taps
 from nstlib.encoders.encoder import Encoder
 from nstlib.synthesis.settings import Settings
+from nstlib.version import use_torch_defaults
 
 BASE = 280e6  # bytes: Python and torch before any work
 PICTURES = 8  # pictures and gradients alive at once, float32, at full size
@@ -110,6 +111,7 @@ class Walk:
 
 
 @lru_cache(maxsize=4)
+@use_torch_defaults(gradients=True)
 def _walk(encoder: Encoder, layers: tuple[str, ...]) -> Walk:
     return Walk(encoder, layers)
 

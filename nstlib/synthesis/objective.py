@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
+from nstlib.version import use_torch_defaults
 
 Features = dict[str, Tensor]
 TINY = 1e-12
@@ -108,6 +109,7 @@ class Objective:
         return terms
 
 
+@use_torch_defaults(gradients=True)
 def calibrate(
     objective: Objective,
     encode: Callable[[Tensor], Features],

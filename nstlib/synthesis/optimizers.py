@@ -64,7 +64,7 @@ class LBFGS:
             torch.sub(g, self.vectors[-1], out=y)
             new |= {slot: None, self.memory + slot: None if Pg is None else Pg - self.Pg}
         self.vectors[-1], self.Pg = g, Pg
-        rows = torch.stack([self._row(self.vectors[i], Pv) for i, Pv in new.items()]).double().cpu()
+        rows = torch.stack([self._row(self.vectors[i], Pv) for i, Pv in new.items()]).cpu().double()
         self.products[list(new)], self.products[:, list(new)] = rows, rows.mT
         if self.x is not None:
             self._keep(slot)
@@ -123,7 +123,8 @@ class Adam:
 
     def __init__(self, lr: float = 0.02) -> None:
         self.lr, self.count = lr, 0
-        self.mean = self.square = torch.zeros(())
+        self.mean: Tensor | float = 0.0
+        self.square: Tensor | float = 0.0
 
     def __call__(self, x: Tensor, gradient: Tensor) -> Tensor:
         self.count += 1

@@ -30,8 +30,9 @@ from nstlib.synthesis.objective import Features, StyleTerm
 PIXELS, GRAIN = "pixels", "grain"
 COARSE = 0.8  # how much less a run's first guess of a step has of the finest grain
 BORDER = 16  # px added on each side before Fourier's waves, which take opposite sides for neighbours
-# by how much deviations may exceed the style's: of any colour below the top octave, in it of luminance only
-ROOM = (0.1 * torch.eye(3), 0.08 / 3 * torch.ones(3, 3))
+# by how much standard deviations may exceed the style's: any colour's below the top octave, luminance's in it
+_ONE = torch.eye(3, dtype=torch.float32, device="cpu")
+ROOM = (0.1 * _ONE, 0.08 / 3 * torch.ones_like(_ONE))
 REACH = 0.08  # RGB distance to the nearest colour, to which strays are brought; from half of it on they move
 
 T = TypeVar("T")
@@ -81,9 +82,9 @@ def bands(image: Tensor) -> tuple[Tensor, Tensor]:
     of a cycle a pixel. They add up to it, and neither has anything of the other."""
     wide = pad(image, [BORDER] * 4, mode="replicate")
     height, width = wide.shape[2:]
-    down = torch.fft.fftfreq(height, device=image.device).unsqueeze(1)
-    across = torch.fft.rfftfreq(width, device=image.device)
-    spectrum = torch.fft.rfft2(wide) * (torch.hypot(down, across) > 0.25)
+    down = torch.fft.fftfreq(height, dtype=torch.float32, device="cpu").unsqueeze(1)
+    across = torch.fft.rfftfreq(width, dtype=torch.float32, device="cpu")
+    spectrum = torch.fft.rfft2(wide) * (torch.hypot(down, across) > 0.25).to(image.device)
     fine = torch.fft.irfft2(spectrum, s=(height, width))[..., BORDER:-BORDER, BORDER:-BORDER]
     return image - fine, fine
 
@@ -108,10 +109,10 @@ def restrained(
         result = image
         for part, C, room in zip(parts, covariances, ROOM, strict=True):
             found, mean = covariance_mean(part.flatten(2), None if mask is None else mask.flatten(1))
-            more = (torch.eye(3) + room).to(image)
-            values, vectors = torch.linalg.eigh(optimal(found, more @ C @ more)[0])
+            more = (_ONE + room).to(image)
+            values, vectors = torch.linalg.eigh(optimal(found, more @ C @ more)[0].cpu())
             excess = min(1.0, strength) * vectors * (1 - values).clamp(min=0) @ vectors.mT
-            result = result - torch.einsum("ij,bjhw->bihw", excess, part - mean[..., None, None])
+            result = result - torch.einsum("ij,bjhw->bihw", excess.to(image), part - mean[..., None, None])
         return result
 
     return _joined(image, regions, within)

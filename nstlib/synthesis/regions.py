@@ -56,7 +56,7 @@ class Region:
             replace(
                 term,
                 weight=term.weight * area**0.5,
-                positions=interpolate(mask, tuple(sizes[term.layer]), mode="area").flatten(1),
+                positions=_resize(mask, sizes[term.layer]).flatten(1),
             )
             for term in terms
         ]
@@ -71,3 +71,8 @@ class Region:
     def spreads(self) -> list[Tensor]:
         """How far these styles' colours and their grain vary, mixed."""
         return pixels.spreads(self.pictures, self.weights)
+
+
+def _resize(mask: Tensor, size: Sequence[int]) -> Tensor:
+    """The mask's means over the positions of a map; on the CPU, for MPS pools by whole factors only."""
+    return interpolate(mask.cpu(), tuple(size), mode="area").to(mask.device)
