@@ -14,9 +14,10 @@ import sys
 from pathlib import Path
 
 import nstlib
+from nstlib.feedforward.memory import estimate_network, estimate_pass
 from nstlib.feedforward.networks import PLANS, FeedForward
 from nstlib.synthesis.allocator import keep_memory
-from nstlib.synthesis.memory import estimate, estimate_network, estimate_pass
+from nstlib.synthesis.memory import estimate
 
 ALL = ("linear", "poly", "gaussian", "bn")
 CASES = [

@@ -45,6 +45,7 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"job"},
     ],
     "nstlib.feedforward": [
+        {"memory"},
         {"decoders", "frames", "networks", "pictures", "distributed", "checkpoint"},
         {"chain", "settings"},
         {"onepass", "training"},

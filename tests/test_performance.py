@@ -15,6 +15,7 @@ from nstlib.alignment import moments, pointwise
 from nstlib.alignment.gaussian import MeanCosine
 from nstlib.encoders import precision
 from nstlib.encoders.encoder import Encoder
+from nstlib.feedforward import memory as passes
 from nstlib.recipes import last
 from nstlib.synthesis import memory
 from nstlib.synthesis.pyramid import enlarged, plan
@@ -245,9 +246,9 @@ def test_one_pass_and_a_network_refuse_what_would_not_fit(
     huge, poly = torch.zeros(1, 3, 1, 1).expand(1, 3, 4000, 3000), nstlib.Settings(method="poly")
     monkeypatch.setattr("nstlib.synthesis.memory.free", lambda _: 4e9)
     for device_work, who in (
-        (lambda x: memory.check_pass(poly, encoder, x, [(512, 512)], 0), "one pass"),
-        (lambda x: memory.check_pass(poly, encoder, (64, 64), [x], 0), "one pass"),
-        (lambda x: memory.check_network(16, torch.device("cpu"), x), "the network"),
+        (lambda x: passes.check_pass(poly, encoder, x, [(512, 512)], 0), "one pass"),
+        (lambda x: passes.check_pass(poly, encoder, (64, 64), [x], 0), "one pass"),
+        (lambda x: passes.check_network(16, torch.device("cpu"), x), "the network"),
     ):
         with pytest.raises(
             MemoryError, match=f"with {who} needs about .* GB .* 4.0 GB are free; size="
@@ -257,7 +258,7 @@ def test_one_pass_and_a_network_refuse_what_would_not_fit(
         assert 1000 < fitting < 4000
         device_work((fitting, fitting * 3 // 4))
     least, *more = (
-        memory.estimate_pass(nstlib.method(method), encoder, (999, 999), style, styles, masks)
+        passes.estimate_pass(nstlib.method(method), encoder, (999, 999), style, styles, masks)
         for method, style, styles, masks in (
             ("bn+gaussian", (99, 99), 1, 0),
             ("bn+sliced", (99, 99), 1, 0),

@@ -2,6 +2,7 @@
 
     decoders      features of the embedded encoder → a picture, block by block
     chain         a photograph's features moved level by level while they become a picture again
+    memory        what a pass will need, told before it starts
     frames        pictures and masks at sizes that its levels divide
     onepass       any style, any method, at one size: encode, move, decode
     prepared      whole calls: several sizes, regions, colours; what a slider need not ask for again

@@ -76,7 +76,7 @@ def load_checkpoint(
             if any(moments["exp_avg"].shape != weight.shape for weight, moments in adam.state.items()):
                 raise ValueError("its optimiser is that of another network")
     except Exception as error:  # pickle, zip and torch each raise their own kinds
-        words = " ".join(f"{type(error).__name__}: {error}".split())[:120]
+        words = error if type(error) is ValueError else type(error).__name__  # torch's propose unsafe loading
         raise WeightsError(
             f"cannot resume from {path}: it is no checkpoint of a training, or damaged ({words}); {DELETE}"
         ) from error

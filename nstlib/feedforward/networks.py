@@ -25,9 +25,9 @@ from torch import Tensor, nn
 
 from nstlib.encoders.checkpoints import WeightsError, check_finite
 from nstlib.encoders.encoder import pick_device
+from nstlib.feedforward.memory import check_network
 from nstlib.images import unfinished
 from nstlib.inputs import check_image, check_share
-from nstlib.synthesis.memory import check_network
 from nstlib.version import use_torch_defaults
 
 FOLDER = Path(__file__).parent / "weights"
@@ -88,7 +88,7 @@ class FeedForward(nn.Module):
 
     def forward(self, image: Tensor, strength: float = 1.0) -> Tensor:
         """Raises ValueError for another shape or range, TypeError for what is no tensor and, after training,
-        MemoryError where the image would not fit (see synthesis/memory.py). Only a network in training mode
+        MemoryError where the image would not fit (see memory.py). Only a network in training mode
         gives an image that requires gradients."""
         image = check_image(image, "image", batch=True).to(self.last.weight)
         check_share(strength, "strength")
@@ -99,7 +99,7 @@ class FeedForward(nn.Module):
             return self._styled(image, strength)
 
     def check_memory(self, size: Sequence[int]) -> None:
-        """Raises MemoryError where an image of `size` (H, W) would not fit (see synthesis/memory.py)."""
+        """Raises MemoryError where an image of `size` (H, W) would not fit (see memory.py)."""
         check_network(PLANS[self.plan].width, self.last.weight.device, size)
 
     def _styled(self, image: Tensor, strength: float) -> Tensor:

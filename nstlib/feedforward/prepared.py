@@ -18,6 +18,7 @@ from nstlib.encoders.encoder import Encoder
 from nstlib.feedforward.chain import Seen
 from nstlib.feedforward.decoders import LEVELS
 from nstlib.feedforward.frames import fitted, mirrored
+from nstlib.feedforward.memory import check_pass
 from nstlib.feedforward.onepass import DETAIL, OnePass, Style
 from nstlib.inputs import (
     check_image,
@@ -28,7 +29,6 @@ from nstlib.inputs import (
     check_styles,
     describe_inputs,
 )
-from nstlib.synthesis import memory
 from nstlib.synthesis.colours import Colours, prepared, with_chroma
 from nstlib.synthesis.pixels import PALETTE, cleaned
 from nstlib.synthesis.pyramid import COARSEST, enlarged, resized
@@ -120,7 +120,7 @@ def onepass(
     colours, style_scale: see `Settings`. seed: of the method's random draws (None: the method's own). The
     image carries its recipe, as the images of a run do.
     Raises ValueError for shapes, ranges and an unknown method, TypeError for what is no tensor, MemoryError
-    where the pass would not fit (see synthesis/memory.py).
+    where the pass would not fit (see memory.py).
     """
     choices: dict[str, Any] = {"style_weights": style_weights, "masks": masks, "levels": levels}
     choices |= {"colours": colours, "style_scale": style_scale, "seed": seed, "encoder": encoder}
@@ -167,7 +167,7 @@ def prepare(
     for shape in shapes:
         check_side(shape, "style", painter.encoder.strides, LEVELS, settings.style_scale)
     d = settings.discrepancy if seed is None else settings.discrepancy.seeded(seed)
-    memory.check_pass(settings, painter.encoder, content.shape[2:], shapes, len(regions))
+    check_pass(settings, painter.encoder, content.shape[2:], shapes, len(regions))
     photograph = content.to(painter.encoder.device)
     content, shown = prepared(colours, photograph, tuple(picture.to(photograph) for picture in pictures))
     pictures = [_scaled(picture, style_scale) for picture in shown]

@@ -14,10 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from nstlib.alignment.central import Coral
-from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, LinearMMD, PolynomialMMD
-from nstlib.alignment.gaussian import GaussianMMD
-from nstlib.alignment.wasserstein import Wasserstein
+from nstlib.alignment.discrepancy import LinearMMD
 from nstlib.encoders import taps
 from nstlib.encoders.encoder import Encoder
 from nstlib.synthesis.settings import Settings
@@ -27,12 +24,6 @@ BASE = 280e6  # bytes: Python and torch before any work
 PICTURES = 8  # pictures and gradients alive at once, float32, at full size
 BELOW = 11  # and more of them with a palette: its features, their gradients, the map to the style's colours
 VECTORS = {"lbfgs": 19, "adam": 6}  # of the optimiser, as large as the picture each
-# Bytes of one pass, measured at 256 to 1536 px in both dtypes: for each pixel of the content; for each pixel
-# of the largest style; for each further style of a mixture, all of which are held at once; for each mask.
-BY_MOMENTS, BY_POSITIONS = (850, 330, 400), (1750, 1150, 1650)  # methods that move moments, or every position
-MASK = 60
-NETWORK = 32  # bytes of a network for one style, for each pixel and first channel, measured in the same way
-MOMENTS = (LinearMMD, BNStatistics, PolynomialMMD, Wasserstein, Coral, GaussianMMD)
 SPARE = 0.75  # share of the free memory a run may plan to take: estimates fall short by up to a quarter
 
 
@@ -60,10 +51,11 @@ def estimate(settings: Settings, encoder: Encoder, content: Sequence[int], style
     pixels = 4 * 3 * math.prod(content)
     pictures = pixels * (PICTURES + VECTORS[settings.optimizer] + (BELOW if settings.palette else 0))
     weights = sum(p.nbytes for stage in encoder.network.stages.values() for p in stage.parameters())
-    return _base(encoder.device) + weights + max(step, encoding) + pictures
+    return base(encoder.device) + weights + max(step, encoding) + pictures
 
 
-def _base(device: torch.device) -> float:
+def base(device: torch.device) -> float:
+    """Bytes of the process before any work; none of them are on a GPU."""
     return BASE if device.type == "cpu" else 0.0
 
 
@@ -161,58 +153,7 @@ def settle(settings: Settings, encoder: Encoder, content: Sequence[int], style: 
     raise _refusal(content, encoder.name, need, room, fitting, "take encoder vgg19-slim")
 
 
-def estimate_pass(
-    d: Discrepancy,
-    encoder: Encoder,
-    content: Sequence[float],
-    style: Sequence[float],
-    styles: int,
-    masks: int,
-) -> float:
-    """Bytes of the process at the peak of one pass by the method `d`, as `estimate` counts them.
-
-    content, style: (height, width) of the content and of the largest style. styles, masks: their numbers.
-    """
-    moments = all(isinstance(part, MOMENTS) for part, _ in d.parts())
-    painting, encoding, mixing = BY_MOMENTS if moments else BY_POSITIONS
-    of_content = (painting + masks * MASK) * math.prod(content)
-    of_styles = (encoding + (0 if masks else styles - 1) * mixing) * math.prod(style)
-    return _base(encoder.device) + max(of_content, of_styles)
-
-
-def check_pass(
-    settings: Settings, encoder: Encoder, content: Sequence[int], styles: Sequence[Sequence[int]], masks: int
-) -> None:
-    """Raises MemoryError, as `settle` does, where one pass would not fit.
-
-    content, styles: (height, width) of the images; settings.style_scale resizes the styles.
-    """
-
-    def need(content: Sequence[int], style: Sequence[int]) -> float:
-        scaled = [side * settings.style_scale for side in style]
-        return estimate_pass(settings.discrepancy, encoder, content, scaled, len(styles), masks)
-
-    _check(need, encoder.device, content, max(styles, key=math.prod), "one pass", "take fewer styles")
-
-
-def estimate_network(width: int, device: torch.device, size: Sequence[int]) -> float:
-    """Bytes of the process at the peak of a network for one style, as `estimate` counts them.
-
-    width: channels of its first convolution. size: (height, width) of the image.
-    """
-    return _base(device) + NETWORK * width * math.prod(size)
-
-
-def check_network(width: int, device: torch.device, size: Sequence[int]) -> None:
-    """Raises MemoryError, as `settle` does, where a network for one style would not fit."""
-
-    def need(size: Sequence[int], _: Sequence[int]) -> float:
-        return estimate_network(width, device, size)
-
-    _check(need, device, size, size, "the network", "cut the image into parts")
-
-
-def _check(
+def require(
     need: Callable[[Sequence[int], Sequence[int]], float],
     device: torch.device,
     content: Sequence[int],
@@ -220,6 +161,10 @@ def _check(
     who: str,
     remedy: str,
 ) -> None:
+    """Raises MemoryError, as `settle` does, where what `need` says of two (height, width) would not fit.
+
+    who: needs it. remedy: where no smaller size would fit.
+    """
     room = free(device)
     if room is not None and (wanted := need(content, style)) >= SPARE * room:
         raise _refusal(content, who, wanted, room, largest(need, content, style, SPARE * room), remedy)
