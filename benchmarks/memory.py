@@ -14,8 +14,9 @@ import sys
 from pathlib import Path
 
 import nstlib
+from nstlib.feedforward.networks import PLANS, FeedForward
 from nstlib.synthesis.allocator import keep_memory
-from nstlib.synthesis.memory import estimate
+from nstlib.synthesis.memory import estimate, estimate_network, estimate_pass
 
 ALL = ("linear", "poly", "gaussian", "bn")
 CASES = [
@@ -28,26 +29,44 @@ CASES = [
         for memory in ("fast", "small")
     ),
 ]
+PASSES = [  # what paints in one pass, its method or its plan, px of the content and of the style
+    *(("one pass", method, size, size) for method in ("poly", "gaussian", "energy") for size in (512, 1024)),
+    *(("one pass", method, 256, 1024) for method in ("poly", "energy")),
+    *(("network", plan, size, size) for plan in PLANS for size in (512, 1024)),
+]
 LARGE = [
     *(("vgg19-slim", 2048, method, "small") for method in ALL),
     *(("vgg19-random", 1024, method, "small") for method in ALL),
 ]
 
 
-def peak(encoder: str, size: int, method: str, memory: str) -> float:
-    """Bytes, of a fresh process that takes ten steps: L-BFGS then holds all its vectors."""
-    command = [sys.executable, __file__, "--one", encoder, str(size), method, memory]
+def peak(*case: object) -> float:
+    """Bytes, of a fresh process. A run takes ten steps: L-BFGS then holds all its vectors."""
+    command = [sys.executable, __file__, "--one", *map(str, case)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
-def one(encoder: str, size: str, method: str, memory: str) -> None:
+def one(*case: str) -> None:
     from examples_square import square  # the pictures, drawn small and enlarged: memory only sees their size
 
-    content, style = square("contents/harbour", int(size)), square("styles/strokes", int(size))
-    settings = nstlib.Settings(method=method, encoder=encoder, iterations=10, levels=1, memory=memory)
-    keep_memory(large=memory == "fast")  # as the command line does
-    for _ in nstlib.transfer(content, style, settings):
-        pass
+    if case[0] in ("one pass", "network"):
+        who, what, content_size, style_size = case
+        content, style = (
+            square("contents/harbour", int(content_size)),
+            square("styles/strokes", int(style_size)),
+        )
+        keep_memory()
+        if who == "one pass":
+            nstlib.onepass(content, style, what)
+        else:
+            FeedForward(what).eval().requires_grad_(False)(content)
+    else:
+        encoder, size, method, memory = case
+        content, style = square("contents/harbour", int(size)), square("styles/strokes", int(size))
+        settings = nstlib.Settings(method=method, encoder=encoder, iterations=10, levels=1, memory=memory)
+        keep_memory(large=memory == "fast")  # as the command line does
+        for _ in nstlib.transfer(content, style, settings):
+            pass
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     print(1024 * int(lines["VmHWM"].split()[0]))
 
@@ -76,6 +95,21 @@ def main() -> int:
         )
         print(
             f"{encoder:13} {size:5} {method:9} {memory:6} {expected / 1e9:7.2f} GB {measured / 1e9:6.2f} GB "
+            f"{expected / measured:6.2f}",
+            flush=True,
+        )
+    for who, what, content, style in PASSES:
+        sizes = (content, content), (style, style)
+        encoder = nstlib.load_encoder(dtype="auto")
+        if who == "one pass":
+            expected = estimate_pass(nstlib.method(what), encoder, *sizes, styles=1, masks=0)
+        else:
+            expected = estimate_network(PLANS[what].width, encoder.device, sizes[0])
+        measured = peak(who, what, content, style)
+        row = {"encoder": who, "size": f"{content}, {style}", "method": what, "memory": ""}
+        rows.append(row | {"estimated": expected, "measured": measured})
+        print(
+            f"{who:13} {content:5} {what:9} {style:6} {expected / 1e9:7.2f} GB {measured / 1e9:6.2f} GB "
             f"{expected / measured:6.2f}",
             flush=True,
         )

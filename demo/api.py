@@ -132,7 +132,7 @@ def compare(
 def _sheets(grid: Grid) -> Iterator[Answer]:
     deadline, cells = time.perf_counter() + LIMITS.seconds, grid.jobs()
     with files.outbox() as folder:
-        for cell in fill(grid):
+        for cell in fill(grid, deadline):
             late = time.perf_counter() > deadline
             if cell.active and not late:
                 continue
@@ -144,8 +144,6 @@ def _sheets(grid: Grid) -> Iterator[Answer]:
                 "done": number == len(cells) or late,
             }
             yield files.save_png(sheet(grid), grid.recipe(), folder / f"compare-{number}.png"), info
-            if late:
-                return
 
 
 def build() -> None:

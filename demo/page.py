@@ -3,7 +3,7 @@
 import gradio as gr
 
 from demo import api
-from demo.door.house import House
+from demo.door.blocks import GuardedBlocks
 from demo.parts import controls, pictures, second, theme
 from demo.rooms import canvas, compare, idea, inside, stylize, visit
 from demo.rooms.room import QUIET
@@ -28,9 +28,9 @@ def _first() -> Result:
     return Result(pixels, job.recipe(), library, content, job.recipe().wish)
 
 
-def build() -> House:
+def build() -> GuardedBlocks:
     """The whole app, ready for `queue` and `launch`."""
-    blocks = House(title="Style transfer, demystified", analytics_enabled=False, delete_cache=(1800, 7200))
+    blocks = GuardedBlocks(title="Style transfer, demystified", analytics_enabled=False)
     with blocks:
         with gr.Row(elem_classes="nst-top"):
             gr.Markdown(TITLE, elem_classes="nst-title")

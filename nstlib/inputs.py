@@ -100,15 +100,18 @@ def check_styles(styles: int, masks: int, weights: Sequence[float]) -> None:
         raise ValueError(f"style_weights must hold one weight for each style: {len(weights)} for {styles}")
 
 
-def check_side(size: Sequence[int], name: str, strides: Mapping[str, int], layers: Iterable[str]) -> None:
-    """Raises ValueError where an image of `size` (H, W) has no position at one of the layers.
+def check_side(
+    size: Sequence[int], name: str, strides: Mapping[str, int], layers: Iterable[str], scale: float = 1.0
+) -> None:
+    """Raises ValueError where an image has no position at one of the layers.
 
-    strides: of each layer, in pixels.
+    size: (H, W) in pixels, before it is resized by `scale`. strides: of each layer, in pixels.
     """
-    deepest = max(layers, key=lambda layer: strides[layer])
-    if min(size) < strides[deepest]:
+    deepest, (height, width) = max(layers, key=lambda layer: strides[layer]), (round(n * scale) for n in size)
+    if min(height, width) < strides[deepest]:
+        at = "" if scale == 1 else f" at style_scale={scale:g}"
         raise ValueError(
-            f"{name} is {size[1]} x {size[0]} px: its shorter side must be at least {strides[deepest]} px "
+            f"{name}{at} is {width} x {height} px: its shorter side must be at least {strides[deepest]} px "
             f"for the layer {deepest}"
         )
 

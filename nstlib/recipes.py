@@ -198,19 +198,15 @@ def _fit(settings: Settings, encoder: Encoder, content: Tensor | None, styles: S
     """The settings with "auto" memory decided. Raises ValueError for an image that the layers in use are too
     deep for, MemoryError as memory.py says."""
     layers = (settings.style_layers or encoder.style_layers) if styles else ()
-    scaled = [[round(side * settings.style_scale) for side in style.shape[2:]] for style in styles]
-    for size in scaled:
-        at = "" if settings.style_scale == 1 else f" at style_scale={settings.style_scale:g}"
-        check_side(size, f"style{at}", encoder.strides, layers)
-    if content is None:
-        shape = largest = max(scaled, key=math.prod)
-    else:
+    shapes = [style.shape[2:] for style in styles]
+    for shape in shapes:
+        check_side(shape, "style", encoder.strides, layers, settings.style_scale)
+    if content is not None:
         deep = settings.content_layers or (encoder.content_layer,)
         encoder.check_layers(deep)
         check_side(content.shape[2:], "content", encoder.strides, (*layers, *deep))
-        shape = list(content.shape[2:])
-        largest = max(scaled, key=math.prod, default=shape)
-    return memory.settle(settings, encoder, shape, largest)
+    largest = max(shapes, key=math.prod) if content is None or shapes else content.shape[2:]
+    return memory.settle(settings, encoder, largest if content is None else content.shape[2:], largest)
 
 
 def _mask(mask: Tensor, content: Tensor) -> Tensor:

@@ -501,7 +501,7 @@ def test_comparisons_use_the_visitor_s_own_choices(kind, pictures):
 def test_look_inside_fills_every_cell(kind, pictures):
     made = plan_inside(kind, SMALL.replace(iterations=1), str(CONTENT), str(STYLE), 9)
     assert len(made.jobs()) == pictures
-    for cell in grid.fill(dataclasses.replace(made, cells=made.cells[:2])):
+    for cell in grid.fill(dataclasses.replace(made, cells=made.cells[:2]), float("inf")):
         assert cell.job is not None
     assert made.cells[1].pixels is not None and made.cells[1].url().startswith("data:image/webp")
 

@@ -24,7 +24,7 @@ from PIL import Image, ImageFile
 from torch import Tensor
 
 from nstlib import ImageError, load_image, load_mask
-from nstlib.images import image_size, opening
+from nstlib.images import image_size, isolation, opening
 
 UNDO = {  # EXIF's number → how the upright pixels are stored
     1: lambda a: a,
@@ -97,7 +97,7 @@ def in_srgb(colours: np.ndarray, exponent: float) -> np.ndarray:
         ("TIFF", {}),
         ("TIFF", {"compression": "tiff_lzw"}),
         pytest.param("AVIF", {"quality": 100, "subsampling": "4:4:4"}, marks=pytest.mark.skipif(
-            "AVIF" not in opening._known(), reason="this Pillow has no AVIF")),
+            "AVIF" not in opening.known_formats(), reason="this Pillow has no AVIF")),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("size", [None, 40])
@@ -270,11 +270,12 @@ def test_pillow_heif_is_used_where_it_is_installed(tmp_path: Path, monkeypatch: 
     path = tmp_path / "photo.heic"
     path.write_bytes(b"\0\0\0\x18ftypheic".ljust(100, b"\0") + slopes()[:20, :30].tobytes())
     with monkeypatch.context() as patched:
+        patched.setattr(isolation, "_pool", None)  # a child process would not have the stub
         patched.setitem(sys.modules, "pillow_heif", types.SimpleNamespace(register_heif_opener=register))
         patched.setitem(Image.OPEN, "HEIF", None)
-        opening._known.cache_clear()
+        opening.known_formats.cache_clear()
         np.testing.assert_array_equal(levels(load_image(path)), slopes()[:20, :30])
-    opening._known.cache_clear()
+    opening.known_formats.cache_clear()
     Image.ID.remove("HEIF")
     with pytest.raises(ImageError, match="HEIC is not supported"):
         load_image(path)

@@ -205,7 +205,7 @@ def test_no_child_outlives_the_process(sign: signal.Signals | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "limits", [{"seconds": 0}, {"seconds": float("nan")}, {"memory": 0}, {"workers": -1}]
+    "limits", [{"seconds": 0}, {"seconds": float("nan")}, {"seconds": 1e9}, {"memory": 0}, {"workers": -1}]
 )
 def test_limits_that_cannot_be(limits: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="limits must be positive"):

@@ -1,6 +1,7 @@
 """What makes runs fast and small must not change what they compute. Times are in benchmarks/, not here."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -234,6 +235,56 @@ def test_a_run_settles_for_less_memory_or_refuses(
     picture = "examples/contents/harbour.jpg"
     assert main(["transfer", picture, picture, "-o", str(tmp_path / "x.png"), "--size", "64"]) == 1
     assert "GB are free" in capsys.readouterr().err
+
+
+def test_one_pass_and_a_network_refuse_what_would_not_fit(
+    image: Tensor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """With the same words as a run, before any work; what they propose fits."""
+    encoder, network = nstlib.load_encoder(), nstlib.load_feedforward("strokes-gram")
+    huge, poly = torch.zeros(1, 3, 1, 1).expand(1, 3, 4000, 3000), nstlib.Settings(method="poly")
+    monkeypatch.setattr("nstlib.synthesis.memory.free", lambda _: 4e9)
+    for device_work, who in (
+        (lambda x: memory.check_pass(poly, encoder, x, [(512, 512)], 0), "one pass"),
+        (lambda x: memory.check_pass(poly, encoder, (64, 64), [x], 0), "one pass"),
+        (lambda x: memory.check_network(16, torch.device("cpu"), x), "the network"),
+    ):
+        with pytest.raises(
+            MemoryError, match=f"with {who} needs about .* GB .* 4.0 GB are free; size="
+        ) as error:
+            device_work((4000, 3000))
+        fitting = int(str(error.value).partition("size=")[2].split()[0])
+        assert 1000 < fitting < 4000
+        device_work((fitting, fitting * 3 // 4))
+    least, *more = (
+        memory.estimate_pass(nstlib.method(method), encoder, (999, 999), style, styles, masks)
+        for method, style, styles, masks in (
+            ("bn+gaussian", (99, 99), 1, 0),
+            ("bn+sliced", (99, 99), 1, 0),
+            ("bn", (2999, 2999), 1, 0),
+            ("bn", (999, 999), 5, 0),
+            ("bn", (99, 99), 2, 2),
+        )
+    )
+    assert all(1.1 * least < estimate for estimate in more)
+    small, large = (nstlib.Settings(style_scale=scale) for scale in (0.5, 4))
+    assert 4 * memory.estimate(small, encoder, (64, 64), (999, 999)) < memory.estimate(
+        large, encoder, (64, 64), (999, 999)
+    )
+    with pytest.raises(MemoryError, match="3000 x 4000 px with the network"):
+        network(huge)
+    with pytest.raises(MemoryError, match="3000 x 4000 px with one pass"):
+        nstlib.onepass(huge, image)
+    monkeypatch.setattr("nstlib.synthesis.memory.free", lambda _: 1e6)
+    photo, out = "examples/contents/harbour.jpg", str(tmp_path / "x.png")
+    for command in (["onepass", photo, photo, "--size", "64"], ["apply", "strokes-gram", photo]):
+        assert main([*command, "-o", out]) == 1
+        error = capsys.readouterr().err
+        assert "GB are free; close other programs, or" in error and len(error.splitlines()) == 1
+    (tmp_path / "in").mkdir()
+    nstlib.save_image(image[..., :32, :32], tmp_path / "in" / "a.png")
+    assert main(["apply", "strokes-gram", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--quiet"]) == 1
+    assert "left out a.png: 32 x 32 px with the network" in capsys.readouterr().err
 
 
 def test_free_memory_is_plausible() -> None:

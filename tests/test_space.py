@@ -1,10 +1,16 @@
 """The app away from home, on a Space and in a container: the same versions, a start without a network."""
 
+import importlib
+import os
 import re
 import shutil
 import urllib.request
 
+import pytest
 from app_server import ROOT, running
+
+import demo
+from demo.runs import limits
 
 
 def pins(name: str) -> dict[str, str]:
@@ -41,6 +47,8 @@ def test_what_the_container_copies_is_all_that_the_app_needs(tmp_path):
     app = running(
         "container",
         folder=tmp_path,
+        no_proxy="school.example",  # without this machine, which Gradio asks whether the app is up
+        NSTLIB_FRAME_ANCESTORS="https://*.school.example",
         HOME=str(tmp_path),
         TORCH_HOME=str(empty),
         HF_HOME=str(empty),
@@ -49,5 +57,61 @@ def test_what_the_container_copies_is_all_that_the_app_needs(tmp_path):
     )
     with urllib.request.urlopen(app.url, timeout=60) as answer:  # with its first picture, by one pass
         assert "one pass" in answer.read().decode()
+        policy = answer.headers["content-security-policy"]
+        assert "frame-ancestors 'self' https://*.school.example; object-src 'none'" in policy
     assert not empty.exists(), "nothing was fetched or looked for"
     assert "Traceback" not in app.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"http_proxy": "x"}, "127.0.0.1,localhost"),
+        ({"HTTPS_PROXY": "x", "no_proxy": "a, .b", "NO_PROXY": "c,a"}, "a,.b,c,127.0.0.1,localhost"),
+        ({"all_proxy": "x", "NO_PROXY": "*"}, "*"),
+        ({"http_proxy": "x", "GRADIO_SERVER_NAME": "[::1]"}, "::1,127.0.0.1,localhost"),
+        ({"NO_PROXY": "a"}, None),
+        ({}, None),
+    ],
+    ids=str,
+)
+def test_no_proxy_is_asked_for_the_app_itself_and_the_users_own_entries_stay(before, after, monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(before))
+    importlib.reload(demo)
+    found = [os.environ.get(name) for name in ("no_proxy", "NO_PROXY")]
+    assert found == ([after] * 2 if after else [before.get(name) for name in ("no_proxy", "NO_PROXY")])
+
+
+def test_sites_that_embed_the_app_are_added_and_nothing_else_gets_into_the_header():
+    def frames(text, **environment):
+        return limits.read({"NSTLIB_FRAME_ANCESTORS": text, **environment}).frames
+
+    assert frames("") == ("'self'",)
+    assert frames("https://a.example:8443, http://*.b.example\n'self'") == (
+        "'self'",
+        "https://a.example:8443",
+        "http://*.b.example",
+    )
+    public = frames("https://a.example", SPACE_ID="x/y")
+    assert public == ("'self'", "https://huggingface.co", "https://*.hf.space", "https://a.example")
+    for wrong in (
+        "*",
+        "https:",
+        "https://*",
+        "a.example",
+        "javascript:x",
+        "https://a.example;script-src",
+        "https://a.example/;",
+        "https://a.example\x00",
+        "'none'",
+        "https://\u00e4.example",
+        "https://a.example:\u0664\u0664",
+        "data:",
+    ):
+        with pytest.raises(
+            ValueError, match="NSTLIB_FRAME_ANCESTORS takes sites like https://school.example"
+        ):
+            frames(wrong)
+    assert all(
+        "\r" not in site and "\n" not in site for site in frames("https://a.example\r\nhttps://b.example")
+    )

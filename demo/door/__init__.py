@@ -1,11 +1,11 @@
-"""Where a visitor's requests come in: what is let through, and to what.
+"""Where requests come in: what is let through, and to what.
 
-    visitors   who listens, and how many runs a visitor has waiting; no Gradio
-    house      the page as Gradio's Blocks, which takes files only from its own folder
-    bodies     what a request may bring: sizes, times, fields
-    door       what stands before the house: the routes that exist, who may ask, headers
+    origins  whose page sends a request, and under which name of this host; no Gradio
+    bodies   the fields of a request; house: the files in its values
+    blocks   the page's Blocks, queue and sessions: all that leans on Gradio's private attributes
+    door     what stands before Gradio: the routes that exist, who may ask, headers
 
-Gradio 6.31 checks an uploaded file's path only where the client marks it as a file, and its events can be
-called by anyone, listed or not; the house closes that once for all components, whatever their events do.
-Read visitors, house, bodies, door.
+Gradio 6.31 checks an uploaded file's path only where the client marks it as a file, and anyone can call its
+events, listed or not; blocks closes that for all components. Whose turn it is, how uploads arrive and what is
+stored is in `demo/runs` (connections, turns, uploads, store). Read origins, bodies, house, blocks, door.
 """

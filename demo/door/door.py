@@ -1,166 +1,147 @@
 """What stands before Gradio: the few routes this app needs, bounds on requests, headers on answers.
 
-A request meets, in this order: is there such a route; does its visitor ask for too much at once; is its
-body small and of the expected shape. A body with an event is written anew from the fields that Gradio's
-own page sends, so that no other field reaches it.
+Checked are, in this order: the route, the page that asks, the open requests of its address, the body; then it
+waits for its turn. Gradio sees only the fields, query parameters and headers that it needs.
 """
 
-import json
 import logging
 import re
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import urlencode
 
-from demo.door.bodies import SESSION, Message, Refused, again, bounded, by_name, read, shaped, written
-from demo.door.house import House, brief, own_path
+from pydantic import ValidationError
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+
+from demo.door.blocks import ADDRESS, GuardedBlocks
+from demo.door.bodies import Event, Named, read
+from demo.door.house import brief, own_path
+from demo.door.origins import check_origin
+from demo.runs.connections import address
 from demo.runs.limits import LIMITS
+from demo.runs.turns import Lane, Ticket
+from demo.runs.uploads import Uploads
 
-Scope = dict[str, Any]
 log = logging.getLogger("nstlib.app")
 
 ROUTES = {
     "GET": r"""/ | /config/? | /theme\.css | /(assets|static|svelte)/.+ | /favicon\.ico | /robots\.txt
         | /manifest\.json | /pwa_icon(/\d{1,4})? | /login_check/?
-        | /gradio_api/(info|theme\.css|app_id|login_check|startup-events|queue/data|queue/status
-        |upload_progress)/? | /gradio_api/heartbeat/[\w-]{1,64}
-        | /gradio_api/call/(v2/)?\w{1,64}/[\w-]{1,64} | /gradio_api/file=.+""",
-    "POST": r"""/gradio_api/((run|api|call|call/v2)/(?P<name>\w{1,64})|queue/join|upload|cancel|reset)/?""",
+        | /gradio_api/(info|theme\.css|app_id|login_check|startup-events|queue/status)/?
+        | /gradio_api/heartbeat/(?P<heartbeat>[\w-]{1,64}) | /gradio_api/queue/(?P<answers>data)/?
+        | /gradio_api/call/(v2/)?\w{1,64}/(?P<event>[\w-]{1,64}) | /gradio_api/(?P<progress>upload_progress)/?
+        | /gradio_api/file=(?P<file>.+)""",
+    "POST": r"""/gradio_api/((?P<direct>run|api)/(?P<name>\w{1,64}) | queue/(?P<join>join) | cancel | reset
+        | call/(?P<by_name>v2/)?(?P<called>\w{1,64}) | (?P<upload>upload))/?""",
 }
 ROUTES["HEAD"] = ROUTES["GET"]
 ALLOWED = {method: re.compile(pattern, re.VERBOSE) for method, pattern in ROUTES.items()}
-AT_ONCE = 8  # requests of one address that are worked on at the same time
-RUNS = 2  # of one visitor, waiting or going on
-FRAMES = " ".join(LIMITS.frames)
-HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),
-    (b"content-security-policy", f"frame-ancestors {FRAMES}; object-src 'none'; base-uri 'self'".encode()),
-]
-FILE_HEADERS = [*HEADERS[:2], (b"content-security-policy", b"default-src 'none'; sandbox")]
+QUERY = {"session_hash": r"[\w-]{1,64}", "upload_id": r"[\w-]{1,64}", "all_endpoints": "true|false"}
+DROPPED = (b"origin", b"range", b"if-range")  # Gradio fails at a list of ranges
+POLICY = f"frame-ancestors {' '.join(LIMITS.frames)}; object-src 'none'; base-uri 'self'"
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "content-security-policy": POLICY,
+}
+FILE_HEADERS = HEADERS | {"content-security-policy": "default-src 'none'; sandbox"}
+LIGHT, IMAGES = 16, 2  # requests at work at the same time: of any kind, and events that make an image at once
+GUARDED = "nstlib.guarded"  # marks a request that has passed
 
 
 class Door:
     """ASGI middleware. app: what it stands before; house: the Blocks behind."""
 
-    def __init__(self, app: Any, house: House) -> None:
-        self.app, self.house = app, house
+    def __init__(self, app: Any, house: GuardedBlocks) -> None:
+        self.app, self.house, self.uploads = app, house, Uploads()
+        self.light, self.images = Lane(LIGHT), Lane(IMAGES)
 
-    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            if scope["type"] == "lifespan":
-                await self.app(scope, receive, send)
-            return
-        path = scope["path"]
-        started = False
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            outer = scope["app"]  # Gradio's own middleware lies before ours: from now on ours is the first
+            outer.middleware_stack = Door(outer.middleware_stack, self.house)
+            self.house.start_guard(outer)
+        if scope["type"] == "lifespan" or GUARDED in scope:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
 
-        async def dressed(message: Message) -> None:
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        path, started = scope["path"].removeprefix(scope.get("root_path", "")), False
+
+        async def dressed(message: Any) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
                 more = FILE_HEADERS if path.startswith("/gradio_api/file=") else HEADERS
-                message = message | {"headers": [*message.get("headers", ()), *more]}
+                MutableHeaders(scope=message).update(more)
             await send(message)
 
         try:
             pattern = ALLOWED.get(scope["method"])
-            match = pattern.fullmatch(path) if pattern else None
-            if match is None:
-                raise Refused(404, "There is nothing here.")
-            if scope["method"] == "POST":
-                await self._post(scope, receive, dressed, match["name"])
-            else:
-                await self._get(scope, receive, dressed, path)
-        except Refused as refusal:
-            if not started:
-                await _answer(dressed, refusal)
+            route = pattern.fullmatch(path) if pattern else None
+            if route is None:
+                raise HTTPException(404, "There is nothing here.")
+            check_origin(Headers(scope=scope))
+            request = Request(self._reduced(scope), receive)
+            with self.house.connections.request(request.scope[ADDRESS]):
+                hand_on = self._post if scope["method"] == "POST" else self._get
+                return await hand_on(request, route.groupdict(), dressed)
+        except HTTPException as error:
+            status, words = error.status_code, error.detail
+        except (TimeoutError, ClientDisconnect, ValidationError):
+            status, words = 400, "This request is broken, came too slowly, or has the wrong fields."
         except Exception as error:  # of Gradio's routes: a line in the log instead of a page
             log.error("%s %s: %s", scope["method"], path[:80], brief(error))
-            if not started:
-                await _answer(dressed, Refused(500, "That did not work."))
+            status, words = 500, "That did not work."
+        if not started:
+            await JSONResponse({"detail": words, "error": words}, status)(scope, receive, dressed)
 
-    async def _get(self, scope: Scope, receive: Any, send: Any, path: str) -> None:
-        _, is_file, file = path.partition("/gradio_api/file=")
-        if is_file:
-            try:
-                own_path(file)
-            except Exception:
-                raise Refused(404, "There is no such file here.") from None
-        session = self._listener(scope, path)
+    def _reduced(self, scope: Any) -> Any:
+        """The scope with its address, without headers and query parameters that are not needed."""
+        asked = Request(scope).query_params
+        kept = {k: asked[k] for k, pattern in QUERY.items() if re.fullmatch(pattern, asked.get(k, ""))}
+        headers = [(key, value) for key, value in scope["headers"] if key not in DROPPED]
+        more = {"query_string": urlencode(kept).encode(), "headers": headers, GUARDED: True}
+        return scope | more | {ADDRESS: address(scope)}
+
+    async def _get(self, request: Request, asked: dict[str, str | None], send: Any) -> None:
+        scope, receive, session = request.scope, request.receive, asked["heartbeat"]
+        if asked["progress"]:
+            return await self.uploads.progress(request)(scope, receive, send)
+        if asked["file"] and not own_path(asked["file"]):
+            raise HTTPException(404, "There is no such file here.")
+        if asked["answers"] or asked["event"]:
+            session = self.house.listener(asked["event"], request.query_params.get("session_hash"))
+            if session is None:
+                raise HTTPException(404, "This session has asked for nothing.")
         if session is None:
+            return await self.light.serve(Ticket((scope[ADDRESS], "")), self.app, request, receive, send)
+        with self.house.connections.stream(session, scope[ADDRESS], answers=not asked["heartbeat"]):
             await self.app(scope, receive, send)
-            return
-        with self.house.visitors.listens(session):
-            await self.app(scope, receive, send)
 
-    def _listener(self, scope: Scope, path: str) -> str | None:
-        """The session for which this request asks for a stream of answers, if it does."""
-        if path.rstrip("/") == "/gradio_api/queue/data":
-            session = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[0]
-            if not SESSION.fullmatch(session):
-                raise Refused(400, "A session is a short word.")
-            if session not in self.house._queue.pending_messages_per_session:
-                raise Refused(404, "This session has asked for nothing.")
-            return session
-        if path.startswith("/gradio_api/call/"):
-            event = path.rstrip("/").rpartition("/")[2]
-            known = self.house._queue.event_ids_to_events.get(event)
-            return event if known is None else known.session_hash
-        return None
+    async def _post(self, request: Request, asked: dict[str, str | None], send: Any) -> None:
+        scope, name, lane = request.scope, asked["name"] or asked["called"], self.light
+        if asked["upload"]:
+            files = await self.uploads.take(request, scope[ADDRESS])
+            return await JSONResponse(files)(scope, request.receive, send)
+        body = await read(request, Named if asked["by_name"] else Event)
+        ticket = Ticket((scope[ADDRESS], getattr(body, "session_hash", None) or ""))
+        if name or asked["join"]:
+            event = self.house.event(getattr(body, "fn_index", None), name)
+            if event is None:
+                raise HTTPException(404, "There is no such event.")
+            if asked["direct"] and event[0]:
+                lane, ticket.replaces = self.images, event[1] if ticket.who[1] else None
+        unused = {"event_id"} if name or asked["join"] else {"data"}
+        content = body.model_dump_json(exclude_unset=True, exclude=unused).encode()
+        headers = [(key, value) for key, value in scope["headers"] if key != b"content-length"]
+        scope["headers"] = [*headers, (b"content-length", str(len(content)).encode())]
+        messages = [{"type": "http.request", "body": content, "more_body": False}]
 
-    async def _post(self, scope: Scope, receive: Any, send: Any, name: str | None) -> None:
-        address = _address(scope)
-        with self.house.visitors.busy(address) as number:
-            if number > AT_ONCE:
-                raise Refused(429, "Too many requests at once. Wait a moment.")
-            if scope["path"].startswith("/gradio_api/upload"):
-                await self.app(scope, await bounded(scope, receive), send)
-                return
-            body = shaped(await read(receive), scope["path"])
-            if name is not None or "data" in body:
-                named = by_name(scope["path"])
-                self._check_event(None if named else body.get("fn_index"), name)
-                if not _direct(scope["path"]):
-                    self._check_runs(None if named else body.get("session_hash"), address)
-            content = written(body)
-            kept = [(k, v) for k, v in scope["headers"] if k not in (b"content-length", b"content-type")]
-            kept += [(b"content-length", str(len(content)).encode()), (b"content-type", b"application/json")]
-            await self.app(scope | {"headers": kept}, again(content, receive), send)
+        async def receive() -> Any:
+            return messages.pop() if messages else await request.receive()
 
-    def _check_event(self, number: int | None, name: str | None) -> None:
-        """Raises Refused unless the event exists, and here rather than in the browser."""
-        asked = (
-            fn
-            for fn in self.house.fns.values()
-            if (fn.api_name if number is None else fn._id) == (name if number is None else number)
-        )
-        if not any(fn.fn for fn in asked):
-            raise Refused(404, "There is no such event.")
-
-    def _check_runs(self, session: str | None, address: str) -> None:
-        """Raises Refused where a visitor has runs enough, or (on a public host) an address half the line."""
-        self.house.sweep()
-        runs = self.house.runs()
-        if session is not None and sum(mine == session for mine, _ in runs) >= RUNS:
-            raise Refused(429, f"You have {RUNS} runs already: stop one, or wait for it.")
-        here = sum(_address(request) == address for _, request in runs)
-        if LIMITS.public and here >= max(RUNS, LIMITS.queue // 2):
-            raise Refused(429, "Your address has half the line already. Wait for a run to end.")
-
-
-def _direct(path: str) -> bool:
-    """Whether an event is answered at once, without the queue."""
-    return path.startswith(("/gradio_api/run/", "/gradio_api/api/"))
-
-
-def _address(scope: Scope) -> str:
-    """Where a request comes from, as far as a public host's proxy says it; a word for the log of nobody."""
-    forwarded = dict(scope["headers"]).get(b"x-forwarded-for", b"") if LIMITS.public else b""
-    return forwarded.decode("latin-1").rpartition(",")[2].strip() or (scope.get("client") or ("?",))[0]
-
-
-async def _answer(send: Any, refusal: Refused) -> None:
-    words = json.dumps({"detail": refusal.words, "error": refusal.words}).encode()
-    length = str(len(words)).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", length)]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": words})
+        await lane.serve(ticket, self.app, request, receive, send)

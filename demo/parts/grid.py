@@ -6,8 +6,9 @@ Every tile opens large, and from there in Stylize (grid.js). sheet.py draws the 
 import base64
 import io
 import json
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -127,17 +128,28 @@ class Grid:
         return {"title": self.title, "cells": [{"label": c.label, "recipe": c.recipe} for c in self.jobs()]}
 
 
-def fill(grid: Grid) -> Iterator[Cell]:
-    """Runs the grid's jobs one after the other; yields the cell that changed (or beat: see engine.py)."""
+def fill(grid: Grid, deadline: float) -> Iterator[Cell]:
+    """Runs the grid's jobs one after the other; yields the cell that changed (or beat: see engine.py).
+
+    Args:
+        grid: The grid; its cells are filled in place.
+        deadline: When all runs together end (time.perf_counter): each has what the others left of it.
+    """
     for cell in grid.jobs():
         assert cell.job is not None
+        left = deadline - time.perf_counter()
+        if left <= 0:
+            return
         cell.active = True
-        run = frames(cell.job)
+        run = frames(replace(cell.job, seconds=min(left, cell.job.seconds)))
         try:
             for frame in run:
                 cell.show(frame)
                 cell.active = not frame.done
                 yield cell
+        except ValueError:  # the time may be up before the first step
+            if time.perf_counter() < deadline:
+                raise
         finally:
             cell.active = False
             run.close()  # type: ignore[attr-defined]

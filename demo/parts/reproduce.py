@@ -10,13 +10,7 @@ import nstlib
 from demo.runs.recipes import Recipe
 from nstlib.feedforward.prepared import strength_at
 
-PASSED = (
-    "palette",
-    "colours",
-    "style_scale",
-    "style_weights",
-    "seed",
-)  # the settings that one pass knows, too
+PASSED = ("palette", "colours", "style_scale", "style_weights", "seed")  # settings that one pass has, too
 MASKS = ("mask-1.png", "mask-2.png")
 COLOURS = {"style": "", "luminance": "the photograph's colours", "content": "both colours"}
 
@@ -75,7 +69,7 @@ def python(recipe: Recipe) -> str:
         f"style = {files[0]}" if one else "style = [\n" + "".join(f"    {file},\n" for file in files) + "]",
     ]
     if recipe.where:
-        lines.append(f"masks = [nstlib.load_mask(name) for name in {_literal(MASKS)}]")
+        lines.append(f"masks = [nstlib.load_image(name).mean(1, keepdim=True) for name in {_literal(MASKS)}]")
         arguments += "    masks=masks,\n"
     call = f"(\n    content,\n    style,\n{arguments})"
     if not recipe.step:

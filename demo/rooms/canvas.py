@@ -23,9 +23,11 @@ def caption(words: str) -> str:
 
 @dataclass(frozen=True)
 class Canvas:
-    """shown: the Result on the page. visit: the kept ones, newest first, as (file, caption). pinned: the file
-    of the one on the left. both: whether "Side by side" was opened."""
+    """first: the Result that every page opens with. shown: the one on the page; None for a session that this
+    process does not know, so that no such page gets the wrong image. visit: the kept ones, newest first, as
+    (file, caption). pinned: the file of the one on the left. both: whether "Side by side" was opened."""
 
+    first: Result
     shown: gr.State
     visit: gr.State
     pinned: gr.State
@@ -90,7 +92,6 @@ class Canvas:
         with files.outbox() as folder:
             made = result.save(folder / reproduce.named(recipe), blend)
             path = gr.processing_utils.save_file_to_cache(made, self.strip.GRADIO_CACHE)
-        self.strip.temp_files.add(path)  # Gradio's own clearing up, by age
         visit = ((path, reproduce.caption(recipe)), *(one for one in values[self.visit] if one[0] != path))
         return {self.visit: visit[:KEPT], self.strip: gr.update(value=list(visit[:KEPT]), visible=True)}
 
@@ -137,7 +138,8 @@ def build(first: Result) -> Canvas:
                 **look,
             )
     canvas = Canvas(
-        shown=gr.State(first),
+        first=first,
+        shown=gr.State(),
         visit=gr.State(()),
         pinned=gr.State(),
         both=gr.State(False),

@@ -19,7 +19,7 @@ from demo.rooms.room import QUIET, Buttons, Update, connect
 from demo.runs import files
 from demo.runs.desk import DESK
 from demo.runs.limits import LIMITS
-from demo.runs.painter import one_pass
+from demo.runs.painter import live, one_pass
 
 REDRAW_EVERY = 0.8  # seconds
 TO_STYLIZE = "() => document.querySelector('.nst-rooms [role=tab]').click()"
@@ -61,16 +61,15 @@ class GridRoom:
     def _stream(self, grid: Grid, request: gr.Request) -> Iterator[Update]:
         total, stopped = len(grid.jobs()), ""
         with DESK.run(request.session_hash, self.name) as flag:
-            for cell in filter(draft, grid.jobs()):
-                yield {self.status: messages.note(f"At once: {cell.label}"), self.view: grid.html()}
-            begun, drawn = time.perf_counter(), 0.0
-            for cell in fill(grid):
+            begun, drawn, number = time.perf_counter(), 0.0, 1
+            deadline = begun + LIMITS.seconds
+            for cell in grid.jobs():
+                if time.perf_counter() < deadline and not flag.is_set() and draft(cell):
+                    yield {self.status: messages.note(f"At once: {cell.label}"), self.view: grid.html()}
+            for cell in fill(grid, deadline):
                 now, number = time.perf_counter(), grid.jobs().index(cell) + 1
                 if flag.is_set():
-                    stopped = f"<b>Stopped</b> at picture {number} of {total}."
-                    break
-                if now - begun > LIMITS.seconds:
-                    stopped = f"<b>Time is up</b> ({LIMITS.seconds:g} s) at picture {number} of {total}."
+                    stopped = f"<b>Stopped</b> at image {number} of {total}."
                     break
                 if now - drawn >= REDRAW_EVERY or not cell.active:
                     drawn = now
@@ -78,9 +77,10 @@ class GridRoom:
                         self.status: progress(number, total, cell, now - begun),
                         self.view: grid.html(),
                     }
-        yield from self._result(
-            grid, stopped or f"<b>Done</b> in {messages.duration(time.perf_counter() - begun)}."
-        )
+            if not stopped and time.perf_counter() > deadline:
+                stopped = f"<b>Time is up</b> ({LIMITS.seconds:g} s) at image {number} of {total}."
+        done = f"<b>Done</b> in {messages.duration(time.perf_counter() - begun)}."
+        yield from self._result(grid, stopped or done)
 
     def _result(self, grid: Grid, words: str) -> Iterator[Update]:
         for cell in grid.jobs():
@@ -100,7 +100,11 @@ def draft(cell: Cell) -> bool:
     job = cell.job
     if job is None or job.kind != "transfer" or job.settings.encoder != "vgg19-slim":
         return False
-    cell.draft(one_pass(job)[0], "one pass")
+    try:
+        quick = live(job)
+    except ValueError:  # too slow here: the run shows it
+        return False
+    cell.draft(one_pass(quick)[0], "one pass")
     return True
 
 

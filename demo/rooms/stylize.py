@@ -19,7 +19,7 @@ from demo.runs.desk import DESK
 from demo.runs.engine import Frame, Job, frames
 from demo.runs.film import Film
 from demo.runs.limits import LIMITS
-from demo.runs.painter import one_pass
+from demo.runs.painter import live, one_pass
 from demo.runs.results import Result
 
 ROOM = "stylize"
@@ -65,16 +65,20 @@ class Room:
             return {self.status: gr.skip()}
         try:
             start, job = time.perf_counter(), self.job(values)
-            recipe = job.recipe(detail=float(values[self.controls.detail]))
-            if shown is not None and shown.wish == recipe.wish:
+            detail = float(values[self.controls.detail])
+            wish = job.recipe(detail=detail).wish
+            if shown is not None and shown.wish == wish:
                 return {self.status: gr.skip()}
-            pixels, library = one_pass(job, recipe.detail)
+            quick = live(job)
+            pixels, library = one_pass(quick, detail)
         except Exception as error:
             return self.troubled(error, values)
         assert job.content
         height, width = pixels.shape[:2]
         made = f"One pass: {width} × {height} px in {time.perf_counter() - start:.2f} s. "
-        result = Result(pixels, recipe, library, job.content, recipe.wish)
+        if quick.settings.size < job.settings.size:
+            made += f"{quick.settings.size} px is the most for one pass of this method here. "
+        result = Result(pixels, quick.recipe(detail=detail), library, job.content, wish)
         return {
             self.status: messages.note(f"{made}<b>Refine</b> optimises it."),
             self.canvas.film: gr.update(interactive=False),

@@ -11,10 +11,12 @@ from demo.parts import reproduce
 from demo.rooms.canvas import Canvas, share
 from demo.rooms.room import QUIET, Update
 from demo.runs import files
-from demo.runs.limits import LIMITS
 from demo.runs.masks import masks
 from demo.runs.results import Result
 
+GONE = (
+    "This page was open for too long, and its image is not here any more. Change a setting to make it again."
+)
 CLICK = "() => document.querySelector('#png')?.click()"
 
 
@@ -27,17 +29,21 @@ class Tools:
     pin: gr.Button
     link: gr.Button
 
-    def keep(self, values: dict[Any, Any]) -> Update:
-        check_room()
+    def result(self, values: dict[Any, Any]) -> Result:
+        """The result on the page. Raises gr.Error where this process does not know it any more."""
         result: Result | None = values[self.canvas.shown]
-        return {self.canvas.visit: gr.skip()} if result is None else self.canvas.kept(result, values)
+        if result is None:
+            raise gr.Error(GONE, print_exception=False)
+        return result
+
+    def keep(self, values: dict[Any, Any]) -> Update:
+        return self.canvas.kept(self.result(values), values)
 
     def pinned(self, values: dict[Any, Any]) -> Update:
         """Keeps the result and puts it on the left of "Side by side"; pressed again, lets it go."""
-        check_room()
         canvas, update, path = self.canvas, {}, None
-        result: Result | None = values[canvas.shown]
-        if result is not None and not values[canvas.pinned]:
+        result = self.result(values)
+        if not values[canvas.pinned]:
             update = canvas.kept(result, values)
             path = update[canvas.visit][0][0]
         return {
@@ -49,12 +55,10 @@ class Tools:
 
     def save(self, values: dict[Any, Any]) -> Iterator[Update]:
         """The result, as seen, to take home; our own file goes when Gradio has its copy."""
-        check_room()
-        result: Result | None = values[self.canvas.shown]
-        if result is not None:
-            with files.outbox() as folder:
-                name = folder / reproduce.named(result.recipe)
-                yield {self.png: result.save(name, share(values[self.canvas.strength]))}
+        result = self.result(values)
+        with files.outbox() as folder:
+            name = folder / reproduce.named(result.recipe)
+            yield {self.png: result.save(name, share(values[self.canvas.strength]))}
 
     def save_masks(self, values: dict[Any, Any]) -> Iterator[Update]:
         """The masks that the snippets name."""
@@ -64,13 +68,6 @@ class Tools:
                 for name, mask in zip(reproduce.MASKS, masks(result.recipe.where), strict=True):
                     nstlib.save_image(mask.expand(3, -1, -1), folder / name)
                 yield {self.canvas.masks: [str(folder / name) for name in reproduce.MASKS]}
-
-
-def check_room() -> None:
-    """Raises gr.Error where uploads and results fill the disk space they may have."""
-    if files.stored() > LIMITS.store:
-        words = "There is no room for more files just now. Try again in an hour."
-        raise gr.Error(words, print_exception=False)
 
 
 def build(canvas: Canvas, content: gr.Image) -> Tools:

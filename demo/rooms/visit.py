@@ -135,20 +135,22 @@ class Visit:
         return replace(recipe, settings=settings, content=content, styles=names, where=where), update, missing
 
     def arrived(self, values: dict[Any, Any]) -> Update:
-        """The controls as the page's address has them; the picture follows them."""
+        """A page was opened: its session shows the first result. The controls are set as the page's address
+        has them; the image follows them."""
         recipe, notes = address.read(values[self.query])
+        opened: Update = {self.room.canvas.shown: self.room.canvas.first}
         if recipe == Recipe(address.DEFAULTS) and not notes:
-            return {self.room.status: gr.skip()}
+            return opened
         try:
             settings, more = allowed(recipe.settings)
             _, update, _ = self.asked(replace(recipe, settings=settings), values)
         except ValueError as error:
-            return {self.room.status: messages.alert(f"This link cannot be used: {error}")}
+            return opened | {self.room.status: messages.alert(f"This link cannot be used: {error}")}
         update[self.room.canvas.strength] = recipe.blend
         if notes or more:
             left_out = [f"Left out of this link: {', '.join(notes)}."] if notes else []
             update[self.room.status] = messages.note(escape(" ".join([*left_out, *more])))
-        return update
+        return opened | update
 
     def link(self, values: dict[Any, Any]) -> tuple[str, str]:
         """(query, status) of a link that asks for the result shown."""

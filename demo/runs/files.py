@@ -1,11 +1,10 @@
 """Pictures on their way from and to a visitor, in a folder of our own that goes when the app ends.
 
-Gradio keeps uploads and copies of what it serves in `CACHE`, which it empties by age; our own copy goes
+Uploads, and Gradio's copies of what it serves, lie in `CACHE`, which store.py keeps clean; our own copy goes
 when the generator that made it ends.
 """
 
 import atexit
-import math
 import os
 import shutil
 import tempfile
@@ -29,7 +28,6 @@ from nstlib.images import ImageInfo, image_info, isolate
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]  # (H, W, 3)
 
 PREFIX = "nstlib-app-"  # then the process's number
-STORED_SECONDS = 5.0  # for which a measured size is believed
 
 
 def clear_stale(folder: Path) -> None:
@@ -50,43 +48,34 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _folder() -> Path:
+def _folder(parent: Path) -> Path:
+    """A new folder for this process, which goes with it. Whatever lies in it is ours, and may be removed by
+    age."""
+    parent.mkdir(parents=True, exist_ok=True)
     if hasattr(os, "getuid"):  # on Windows, signal 0 would end the process asked
-        clear_stale(Path(tempfile.gettempdir()))
-    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+        clear_stale(parent)
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
+    _folders.append(folder)
+    return folder
 
 
 def remove_folder() -> None:
-    """Remove the folder of this process. Threads that still write to it make one attempt fail, not ten."""
-    for _ in range(10):
-        shutil.rmtree(_FOLDER, ignore_errors=True)
-        if not _FOLDER.exists():
-            return
-        time.sleep(0.05)
+    """Remove the folders of this process. Threads that still write to one make one attempt fail, not ten."""
+    for folder in _folders:
+        for _ in range(10):
+            shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                break
+            time.sleep(0.05)
 
 
-_FOLDER = _folder()
+_folders: list[Path] = []
 atexit.register(remove_folder)
+_FOLDER = _folder(Path(tempfile.gettempdir()))  # Gradio takes files from the system's folder alone
+_elsewhere = os.environ.get("GRADIO_TEMP_DIR")
 # Gradio's own default is shared by all apps of a machine, and anyone who knows a path there may read it.
-CACHE = Path(os.environ.get("GRADIO_TEMP_DIR") or _FOLDER / "cache")
+CACHE = (_folder(Path(_elsewhere)) if _elsewhere else _FOLDER) / "cache"
 os.environ["GRADIO_TEMP_DIR"] = str(CACHE)
-_stored: tuple[float, float] = (-math.inf, 0.0)  # when measured, bytes
-
-
-def stored() -> float:
-    """Bytes of uploads and results on disk, as measured a few seconds ago at most."""
-    global _stored
-    if time.monotonic() - _stored[0] > STORED_SECONDS:
-        sizes = (os.path.join(base, name) for base, _, names in os.walk(CACHE) for name in names)
-        _stored = (time.monotonic(), float(sum(map(_size, sizes))))
-    return _stored[1]
-
-
-def _size(path: str) -> int:
-    try:
-        return os.path.getsize(path)
-    except OSError:  # gone meanwhile
-        return 0
 
 
 isolate(seconds=LIMITS.decode)  # no file of a client is decoded in this process

@@ -3,12 +3,13 @@
 NSTLIB_MAX_SIZE     longest side of a run, px         1024 at home, 512 on a public host
 NSTLIB_MAX_SECONDS  time one run may take             600 at home, 90 on a public host
 NSTLIB_MAX_STEPS    optimisation steps of a run       3000 at home, 1000 on a public host
-NSTLIB_QUEUE        visitors that may wait            16
+NSTLIB_QUEUE        runs that may wait                64
 NSTLIB_MAX_UPLOAD   size of an uploaded file          30mb
 NSTLIB_MAX_PIXELS   millions of pixels of a picture   64 at home, 24 on a public host
 NSTLIB_MAX_DECODE   time of a core to decode an image     6
 NSTLIB_MAX_STORE    uploads and results on disk, GB   8 at home, 2 on a public host
 NSTLIB_ENCODERS     encoders on offer, by commas      all at home, the embedded ones on a public host
+NSTLIB_HOSTS        more names of this host, by commas   none: IP addresses and local names work anyway
 NSTLIB_FRAME_ANCESTORS
                     sites that may embed the page     the app's own; Hugging Face's, too, on a public host
                     besides, by commas: https://school.example, https://*.school.example
@@ -30,7 +31,7 @@ LOCAL_ENCODERS = ("vgg19-slim", "vgg19-random")  # these never download anything
 class Limits:
     """Bounds of a run and of the queue. pixels: of an image as uploaded. decode: seconds that it may take.
     store: bytes on disk. public: whether this is a Hugging Face Space. frames: who may embed the app, as a
-    content security policy spells it."""
+    content security policy spells it. hosts: its names, besides IP addresses and local names."""
 
     size: int
     seconds: float
@@ -43,6 +44,7 @@ class Limits:
     encoders: tuple[str, ...]
     public: bool
     frames: tuple[str, ...]
+    hosts: frozenset[str] = frozenset()
 
 
 def read(environment: Mapping[str, str] = os.environ) -> Limits:
@@ -56,7 +58,10 @@ def read(environment: Mapping[str, str] = os.environ) -> Limits:
         except ValueError:
             raise ValueError(f"{name} must be a number, got {text!r}") from None
 
-    named = [name.strip() for name in environment.get("NSTLIB_ENCODERS", "").split(",") if name.strip()]
+    def listed(name: str) -> list[str]:
+        return [part.strip() for part in environment.get(name, "").split(",") if part.strip()]
+
+    named = listed("NSTLIB_ENCODERS")
     if unknown := [name for name in named if name not in nstlib.ENCODERS]:
         known = ", ".join(nstlib.ENCODERS)
         raise ValueError(f"NSTLIB_ENCODERS names unknown encoders {', '.join(unknown)}; encoders are {known}")
@@ -67,7 +72,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Limits:
         size=int(number("NSTLIB_MAX_SIZE", 1024, 512, 64)),
         seconds=number("NSTLIB_MAX_SECONDS", 600, 90, 1),
         steps=int(number("NSTLIB_MAX_STEPS", 3000, 1000, 10)),
-        queue=int(number("NSTLIB_QUEUE", 16, 16, 1)),
+        queue=int(number("NSTLIB_QUEUE", 64, 64, 4)),
         upload=environment.get("NSTLIB_MAX_UPLOAD", "30mb"),
         pixels=int(1e6 * number("NSTLIB_MAX_PIXELS", 64, 24, 0.1)),
         decode=number("NSTLIB_MAX_DECODE", 6, 6, 0.1),
@@ -75,6 +80,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Limits:
         encoders=tuple(named) or (LOCAL_ENCODERS if public else nstlib.ENCODERS),
         public=public,
         frames=tuple(dict.fromkeys(("'self'", *(HUGGING_FACE if public else ()), *sites))),
+        hosts=frozenset(map(str.lower, (*listed("NSTLIB_HOSTS"), *listed("GRADIO_SERVER_NAME")))),
     )
 
 

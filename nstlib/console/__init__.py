@@ -2,7 +2,7 @@
 
 options    one option per field of `Settings`, and the settings that were chosen
 repeat     the recipe of an image that is repeated, and what differs from it
-files      outputs that may not be inputs, masks
+files      outputs that may not be inputs
 progress   a run with a progress bar, stopped by Ctrl-C, its last image saved
 passes     one forward pass: onepass, train, apply
 mistakes   one line and an exit code for whatever goes wrong

@@ -9,9 +9,8 @@ from nstlib.images import check_output
 def check_distinct(target: Path, *sources: Path | None) -> None:
     """Raises ValueError where the output would overwrite an input."""
     for source in sources:
-        same = source is not None and (
-            os.path.realpath(target)
-            == os.path.realpath(source)  # also for a path through a folder that is not there
+        same = source is not None and (  # realpath follows a path through a folder that is not there
+            os.path.realpath(target) == os.path.realpath(source)
             or (target.exists() and source.exists() and os.path.samefile(target, source))
         )
         if same:

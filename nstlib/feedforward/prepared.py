@@ -163,12 +163,11 @@ def prepare(
     check_styles(len(pictures), len(regions), weights)
     inputs = describe_inputs(content=content, styles=pictures, masks=regions)
     painter = OnePass(encoder)
-    shapes = [[max(1, round(side * style_scale)) for side in picture.shape[2:]] for picture in pictures]
+    shapes = [picture.shape[2:] for picture in pictures]
     for shape in shapes:
-        at = "" if style_scale == 1 else f" at style_scale={style_scale:g}"
-        check_side(shape, f"style{at}", painter.encoder.strides, LEVELS)
+        check_side(shape, "style", painter.encoder.strides, LEVELS, settings.style_scale)
     d = settings.discrepancy if seed is None else settings.discrepancy.seeded(seed)
-    memory.check_pass(d, painter.encoder, content.shape[2:], shapes, len(regions))
+    memory.check_pass(settings, painter.encoder, content.shape[2:], shapes, len(regions))
     photograph = content.to(painter.encoder.device)
     content, shown = prepared(colours, photograph, tuple(picture.to(photograph) for picture in pictures))
     pictures = [_scaled(picture, style_scale) for picture in shown]

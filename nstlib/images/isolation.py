@@ -8,6 +8,7 @@ slow files hold up each other and nobody else.
 import atexit
 import contextlib
 import json
+import math
 import os
 import queue
 import signal
@@ -24,6 +25,7 @@ from nstlib.images.decoding import QUESTIONS
 from nstlib.images.opening import ImageError, name_of, read_whole
 
 TRY_SECONDS = 0.5  # of a core: what nearly every file needs less than
+LONGEST = 3600  # seconds that one file may be given
 WALL = 10  # times the seconds of a core, by the clock: for a busy machine, and for a child that only waits
 PATIENCE = 60.0  # seconds to wait for a free child
 AGAIN = "save it again as JPEG or PNG with an image editor"
@@ -176,9 +178,11 @@ def isolate(*, seconds: float = 6.0, memory: int = 400_000_000, workers: int = 2
     A file over a limit raises ImageError. Pillow images are decoded in this process in any case.
     """
     global _pool
-    if not seconds > 0 or not memory > 0 or workers < 0:
-        raise ValueError(f"limits must be positive, got {seconds=}, {memory=}, {workers=}")
-    old, _pool = _pool, _Pool(seconds, memory, workers) if workers else None
+    if not 0 < seconds <= LONGEST or not 0 < memory < math.inf or workers < 0:
+        raise ValueError(
+            f"limits must be positive (seconds: at most {LONGEST}), got {seconds=}, {memory=}, {workers=}"
+        )
+    old, _pool = _pool, _Pool(seconds, int(memory), workers) if workers else None
     if old is not None:
         old.close()
 

@@ -38,7 +38,7 @@ class ImageError(ValueError):
 
 def suffixes() -> set[str]:
     """The file suffixes of the formats that this Pillow can read, like ".jpg"."""
-    known = _known()
+    known = known_formats()
     return {suffix for suffix, name in Image.registered_extensions().items() if name in known}
 
 
@@ -61,7 +61,7 @@ def opened(source: File, name: str, max_pixels: int, allow: Allow) -> Iterator[I
             stream.seek(0)
             if stream.read(12)[8:] == b"WEBP":  # its decoder takes the memory of all pixels when it opens
                 allow(max_pixels)
-            file = stack.enter_context(Image.open(stream, formats=_known()))
+            file = stack.enter_context(Image.open(stream, formats=known_formats()))
             check_pixels(file, max_pixels, name)
             allow(file.width * file.height)
             yield file
@@ -98,7 +98,7 @@ def read_whole(source: IO[bytes], name: str) -> bytes:
 
 
 @functools.cache
-def _known() -> list[str]:
+def known_formats() -> list[str]:
     """Those of `FORMATS` that this Pillow can read, and HEIC where pillow-heif is installed."""
     Image.init()
     with contextlib.suppress(ImportError):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from nstlib.images.decoding import QUESTIONS
+from nstlib.images.opening import known_formats
 
 PER_PIXEL = 16  # bytes that a pixel of the file may take: WebP with transparency takes most
 
@@ -22,6 +23,7 @@ def serve() -> None:
     """Answers questions until stdin closes."""
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a decoder prints is no answer
+    known_formats()  # imports Pillow's decoders before the first file's time begins
     while line := questions.readline():
         question = json.loads(line)
         data = questions.read(question["bytes"])
@@ -62,10 +64,11 @@ def _limit_time(seconds: float) -> None:
 
 def _memory() -> int:
     """Bytes of address space; 0 where the system does not say."""
-    if sys.platform != "linux":
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
         return 0
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _limit_memory(most: int | None) -> None:

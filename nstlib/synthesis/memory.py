@@ -27,9 +27,10 @@ BASE = 280e6  # bytes: Python and torch before any work
 PICTURES = 8  # pictures and gradients alive at once, float32, at full size
 BELOW = 11  # and more of them with a palette: its features, their gradients, the map to the style's colours
 VECTORS = {"lbfgs": 19, "adam": 6}  # of the optimiser, as large as the picture each
-# Bytes of one pass for each pixel of the content, measured at 512 to 1536 px in both dtypes: with methods
-# that move moments, with those that move every position, and for each mask; then for each pixel of a style.
-PASS, PASS_BY_POSITIONS, PASS_MASK, PASS_STYLE, PASS_MIXED = 950, 1600, 110, 490, 370
+# Bytes of one pass, measured at 256 to 1536 px in both dtypes: for each pixel of the content; for each pixel
+# of the largest style; for each further style of a mixture, all of which are held at once; for each mask.
+BY_MOMENTS, BY_POSITIONS = (850, 330, 400), (1750, 1150, 1650)  # methods that move moments, or every position
+MASK = 60
 NETWORK = 32  # bytes of a network for one style, for each pixel and first channel, measured in the same way
 MOMENTS = (LinearMMD, BNStatistics, PolynomialMMD, Wasserstein, Coral, GaussianMMD)
 SPARE = 0.75  # share of the free memory a run may plan to take: estimates fall short by up to a quarter
@@ -38,7 +39,8 @@ SPARE = 0.75  # share of the free memory a run may plan to take: estimates fall 
 def estimate(settings: Settings, encoder: Encoder, content: Sequence[int], style: Sequence[int]) -> float:
     """Bytes of the process at a run's peak, its 300 MB of Python and torch included.
 
-    content, style: (height, width) of the pictures at full size. On a GPU, bytes on the GPU.
+    content, style: (height, width) of the images; settings.style_scale resizes the style. On a GPU, the
+    bytes there.
     Measured peaks lie within 25 % of it (benchmarks/memory.py). memory="auto" is taken as "fast".
     Raises ValueError for a layer that the encoder has not.
     """
@@ -54,7 +56,7 @@ def estimate(settings: Settings, encoder: Encoder, content: Sequence[int], style
     # checkpointed, the features are gone when the largest segment is run again
     held = max(features, gradients) if small else features + gradients
     step = maps * walked.saved(small) + held + in_flight
-    maps, positions = walked.scales(style)
+    maps, positions = walked.scales([side * settings.style_scale for side in style])
     encoding = positions * walked.features + 2 * maps * walked.largest
     pixels = 4 * 3 * math.prod(content)
     pictures = pixels * (PICTURES + VECTORS[settings.optimizer] + (BELOW if settings.palette else 0))
@@ -98,7 +100,7 @@ class Walk:
             self.largest = max([self.largest, *seen.values()])
         self.features = float(sum(F.nbytes for F, _ in found.values()))
 
-    def scales(self, size: Sequence[int]) -> tuple[float, float]:
+    def scales(self, size: Sequence[float]) -> tuple[float, float]:
         """By what factors the maps, ring included, and the features of a picture of `size` are larger."""
         padded = (size[0] + self.ring) * (size[1] + self.ring) / (self.SIDE + self.ring) ** 2
         return padded, math.prod(size) / self.SIDE**2
@@ -160,32 +162,59 @@ def settle(settings: Settings, encoder: Encoder, content: Sequence[int], style: 
     raise _refusal(content, encoder.name, need, room, fitting, "take encoder vgg19-slim")
 
 
-def check_pass(
-    d: Discrepancy, encoder: Encoder, content: Sequence[int], styles: Sequence[Sequence[int]], masks: int
-) -> None:
-    """Raises MemoryError, as `settle` does, where one pass by the method `d` would not fit.
+def estimate_pass(
+    d: Discrepancy,
+    encoder: Encoder,
+    content: Sequence[float],
+    style: Sequence[float],
+    styles: int,
+    masks: int,
+) -> float:
+    """Bytes of the process at the peak of one pass by the method `d`, as `estimate` counts them.
 
-    content, styles: (height, width) of the images. masks: how many there are.
+    content, style: (height, width) of the content and of the largest style. styles, masks: their numbers.
     """
-    free_moments = all(isinstance(part, MOMENTS) for part, _ in d.parts())
-    each = (PASS if free_moments else PASS_BY_POSITIONS) + masks * PASS_MASK
+    moments = all(isinstance(part, MOMENTS) for part, _ in d.parts())
+    painting, encoding, mixing = BY_MOMENTS if moments else BY_POSITIONS
+    of_content = (painting + masks * MASK) * math.prod(content)
+    of_styles = (encoding + (0 if masks else styles - 1) * mixing) * math.prod(style)
+    return _base(encoder.device) + max(of_content, of_styles)
+
+
+def check_pass(
+    settings: Settings,
+    encoder: Encoder,
+    content: Sequence[int],
+    styles: Sequence[Sequence[int]],
+    masks: int,
+) -> None:
+    """Raises MemoryError, as `settle` does, where one pass would not fit.
+
+    content, styles: (height, width) of the images; settings.style_scale resizes the styles.
+    """
 
     def need(content: Sequence[int], style: Sequence[int]) -> float:
-        held = PASS_MIXED * (len(styles) - 1) * math.prod(style) if not masks else 0.0
-        return _base(encoder.device) + max(each * math.prod(content), PASS_STYLE * math.prod(style) + held)
+        scaled = [side * settings.style_scale for side in style]
+        return estimate_pass(settings.discrepancy, encoder, content, scaled, len(styles), masks)
 
     _check(need, encoder.device, content, max(styles, key=math.prod), "one pass", "take fewer styles")
 
 
-def check_network(width: int, device: torch.device, size: Sequence[int]) -> None:
-    """Raises MemoryError, as `settle` does, where a network for one style would not fit.
+def estimate_network(width: int, device: torch.device, size: Sequence[int]) -> float:
+    """Bytes of the process at the peak of a network for one style, as `estimate` counts them.
 
-    width: channels of its first convolution. size: (height, width) of the image, a batch's heights added up.
+    width: channels of its first convolution. size: (height, width) of the image.
     """
-    _check(
-        lambda size, _: _base(device) + NETWORK * width * math.prod(size),
-        device, size, size, "the network", "cut the image into parts",
-    )  # fmt: skip
+    return _base(device) + NETWORK * width * math.prod(size)
+
+
+def check_network(width: int, device: torch.device, size: Sequence[int]) -> None:
+    """Raises MemoryError, as `settle` does, where a network for one style would not fit."""
+
+    def need(size: Sequence[int], _: Sequence[int]) -> float:
+        return estimate_network(width, device, size)
+
+    _check(need, device, size, size, "the network", "cut the image into parts")
 
 
 def _check(

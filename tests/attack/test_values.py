@@ -34,7 +34,7 @@ POLY = "+".join(f"poly(c={c})" for c in range(2000))
             "at most 256",
         ),
         ({"method": "cmd(moments=1000000000)"}, "moments"),
-        ({"method": "x" * 900_000}, "at most 1000 characters"),
+        ({"method": "x" * 90_000}, "at most 1000 characters"),
         ({"method": "linear:1e400"}, "finite"),
         ({"method": "bn:1e308+linear:1e308"}, "finite sum"),
         ({"size": None, "gamma": float("nan")}, "gamma"),
@@ -170,14 +170,15 @@ def test_runs_of_visitors_who_do_not_listen_make_way(host: Host, pair: list[str]
     assert time.monotonic() - begun < 12
 
 
-def test_one_visitor_has_two_runs_and_one_address_half_the_line(host: Host, pair: list[str]) -> None:
+def test_a_session_has_two_runs_and_an_address_leaves_places_for_others(host: Host, pair: list[str]) -> None:
     one = Visitor(host.app.url, "203.0.113.1")
     answers = [one.ask(*pair) for _ in range(3)]
     assert [status for status, _ in answers] == [200, 200, 429] and "2 runs already" in answers[2][1]
-    many = [Visitor(host.app.url, "203.0.113.1").ask(*pair)[0] for _ in range(9)]
-    assert many.count(200) <= 6 and many[-1] == 429
+    many = [Visitor(host.app.url, "203.0.113.1").ask(*pair) for _ in range(60)]
+    assert [status for status, _ in many].count(200) >= 10 and many[-1][0] == 503
+    assert "Too many runs are waiting" in many[-1][1]
     other = Visitor(host.app.url, "203.0.113.2")
-    assert end(other.stylize(*pair))[0], "another visitor is served"
+    assert end(other.stylize(*pair))[0], "another user is served, and before the sixty"
 
 
 def test_a_run_of_the_most_parts_ends_by_its_clock_while_it_is_calibrated(
@@ -212,7 +213,7 @@ def test_an_address_is_not_fetched(host: Host) -> None:
         assert status == 500 and "not fetched here" in text
 
 
-def test_a_flood_of_requests_is_slowed_and_the_page_still_comes(host: Host) -> None:
+def test_a_flood_of_requests_waits_in_line_and_the_page_still_comes(host: Host) -> None:
     statuses: list[int] = []
 
     def many() -> None:
@@ -223,7 +224,7 @@ def test_a_flood_of_requests_is_slowed_and_the_page_still_comes(host: Host) -> N
 
     begun = time.monotonic()
     together(*[many] * 12)
-    assert set(statuses) <= {200, 429}
+    assert set(statuses) == {200}, "they wait in line"
     assert host.visitor().get("")[0] == 200 and time.monotonic() - begun < 30
 
 
@@ -233,7 +234,7 @@ def test_half_a_request_holds_nobody_up(host: Host) -> None:
 
     place = urlsplit(host.app.url)
     lines = b"POST /gradio_api/queue/join HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{"
-    sockets = [socket.create_connection((place.hostname, place.port)) for _ in range(6)]
+    sockets = [socket.create_connection((place.hostname, place.port)) for _ in range(60)]
     for half in sockets:
         half.sendall(lines)
     assert host.visitor().get("config")[0] == 200

@@ -19,6 +19,20 @@ def notebook(request: pytest.FixtureRequest) -> nbformat.NotebookNode:
     return nbformat.read(NOTEBOOKS / f"{request.param}.ipynb", as_version=4)
 
 
+def test_every_notebook_begins_with_one_cell_that_finds_the_repository(monkeypatch, tmp_path) -> None:
+    """From the repository's folder as from notebooks/, and without fetching anything."""
+    (first,) = {cells.code(name)[0] for name in cells.names()}
+    monkeypatch.setenv("NSTLIB_SOURCE", str(tmp_path / "nowhere"))
+    for start in (NOTEBOOKS.parent, NOTEBOOKS, NOTEBOOKS.parent / "docs"):
+        monkeypatch.chdir(start)
+        cells.run(first, {})
+        assert (Path("..") / "examples" / "contents" / "harbour.jpg").is_file(), start
+    assert not (NOTEBOOKS.parent / "nstlib" / "notebooks").exists()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="could not fetch"):
+        cells.run(first, {})
+
+
 def has_picture(cell: nbformat.NotebookNode) -> bool:
     return any(
         kind.startswith("image/") for output in cell.get("outputs", []) for kind in output.get("data", {})

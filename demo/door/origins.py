@@ -1,0 +1,45 @@
+"""Whose page sends a request, and under which name of this host."""
+
+import ipaddress
+import socket
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+
+from demo.runs.limits import LIMITS
+
+OWN = LIMITS.hosts | {socket.gethostname().lower()}
+# Nobody else can point these names at this machine.
+LOCAL = (".localhost", ".local", ".lan", ".internal", ".home.arpa", ".gradio.live")
+HUGGING_FACE = (".hf.space", ".huggingface.co")  # show a Space inside their pages
+
+
+def check_origin(headers: Headers) -> None:
+    """Raises HTTPException for a request under a name that may be a stranger's, whose page a browser then
+    takes for ours, and for a request of another site's page."""
+    host, origin = _name("//" + headers.get("host", "")), headers.get("origin")
+    if not (LIMITS.public or _is_ours(host)):
+        words = "This app does not know itself by the name in your address. NSTLIB_HOSTS can allow the name"
+        raise HTTPException(403, f"{words}: {host[:100] or 'none'}.")
+    page = _name(origin or "")
+    ours = page in {host, _name("//" + headers.get("x-forwarded-host", "")), *LIMITS.hosts} - {""}
+    if origin is not None and not (ours or (LIMITS.public and f".{page}".endswith(HUGGING_FACE))):
+        raise HTTPException(403, "A page of another site cannot use this app.")
+
+
+def _is_ours(name: str) -> bool:
+    """Whether no stranger can make this name mean this machine."""
+    try:
+        known = "." not in name or {name, "*"} & OWN or name.endswith(LOCAL)
+        return bool(known or ipaddress.ip_address(name))
+    except ValueError:
+        return False
+
+
+def _name(url: str) -> str:
+    """The host's name in a URL; empty where there is none."""
+    try:
+        return (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return ""

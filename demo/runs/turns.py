@@ -1,0 +1,119 @@
+"""Whose turn it is: addresses take turns, and so do the sessions of one address. Knows no Gradio.
+
+A lane runs in one event loop, and so needs no lock. What it keeps is bounded by the requests that are open.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+PATIENCE = 30.0  # seconds for which a request waits for its turn
+MOST = 2000  # addresses and sessions whose last turn is stored
+BUSY = "Many people use this page at the moment. Try again in a minute."
+REPLACED = "A newer change of yours has replaced this one."
+T = TypeVar("T")
+Who = tuple[str, str]  # address, session
+
+
+class Turns:
+    """Remembers who had a turn when, and sorts those who wait."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._last: dict[Any, int] = {}  # of an address, or of an address and a session
+
+    def sort(self, waiting: list[T], who: Callable[[T], Who]) -> None:
+        """Sorts by turns. Of two addresses that wait, the one served longest ago comes first; then its
+        sessions."""
+        for owner in (who, lambda one: who(one)[0]):
+            seen: Counter[Any] = Counter()
+
+            def place(
+                one: T, owner: Callable[[T], Any] = owner, seen: Counter[Any] = seen
+            ) -> tuple[int, int]:
+                seen[owner(one)] += 1
+                return seen[owner(one)], self._last.get(owner(one), 0)
+
+            waiting.sort(key=place)
+
+    def took(self, who: Who) -> None:
+        self._count += 1
+        for owner in (who, who[0]):
+            self._last.pop(owner, None)
+            self._last[owner] = self._count
+        while len(self._last) > MOST:  # those served longest ago may count as never served
+            del self._last[next(iter(self._last))]
+
+
+@dataclass(eq=False)
+class Ticket:
+    """A request in a lane. replaces: the older requests of its session with the same number give way to
+    it."""
+
+    who: Who
+    replaces: int | None = None
+    ready: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Lane:
+    """Lets `places` requests work at a time. The others wait for their turn."""
+
+    def __init__(self, places: int) -> None:
+        self.places = places
+        self._turns, self._waiting, self._working = Turns(), list[Ticket](), set[Ticket]()
+
+    @asynccontextmanager
+    async def turn(self, ticket: Ticket, gone: Callable[[], Awaitable[Any]]) -> AsyncIterator[None]:
+        """Waits for a turn. gone: returns when the client has left. Raises HTTPException for a request that
+        waited too long, was replaced by a newer one, or whose client left."""
+        for old in self._waiting:
+            if ticket.replaces is not None and (old.who, old.replaces) == (ticket.who, ticket.replaces):
+                old.ready.set_exception(HTTPException(409, REPLACED))
+        self._waiting = [old for old in self._waiting if not old.ready.done()] + [ticket]
+        try:
+            self._admit()
+            if not ticket.ready.done():
+                left = asyncio.ensure_future(gone())
+                await asyncio.wait(
+                    (ticket.ready, left), timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED
+                )
+                left.cancel()
+            if not ticket.ready.done():
+                raise HTTPException(503, BUSY)
+            ticket.ready.result()
+            yield
+        finally:
+            self._waiting = [other for other in self._waiting if other is not ticket]
+            self._working.discard(ticket)
+            self._admit()
+
+    async def serve(self, ticket: Ticket, app: Any, request: Request, receive: Any, send: Any) -> None:
+        """Hands a request on to an ASGI application when it is its turn. The turn ends with the first word
+        of the answer: a client that reads slowly holds nobody up."""
+
+        async def gone() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+
+        async with AsyncExitStack() as held:
+            await held.enter_async_context(self.turn(ticket, gone))
+
+            async def leave(message: Any) -> None:
+                await held.aclose()
+                await send(message)
+
+            await app(request.scope, receive, leave)
+
+    def _admit(self) -> None:
+        while self._waiting and len(self._working) < self.places:
+            self._turns.sort(self._waiting, lambda ticket: ticket.who)
+            ticket = self._waiting.pop(0)
+            self._working.add(ticket)
+            self._turns.took(ticket.who)
+            ticket.ready.set_result(None)

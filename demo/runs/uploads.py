@@ -1,0 +1,121 @@
+"""Uploads: they arrive within bounds of size and time, and leave nothing behind that nobody owns. Knows no
+Gradio, whose own route keeps unfinished parts and parts of other names, and the names of all uploads for
+ever."""
+
+import asyncio
+import json
+import re
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+
+from demo.runs.files import CACHE
+from demo.runs.limits import LIMITS, size_in_bytes
+from demo.runs.store import NO_ROOM, STORE, occupied
+from demo.runs.turns import PATIENCE
+
+UPLOAD = size_in_bytes(LIMITS.upload) + 100_000  # bytes: the files, and what stands around them
+TOO_LARGE = f"An upload may have at most {LIMITS.upload}."
+FILES = 8  # of an upload
+SECONDS, SILENCE = 600.0, 60.0  # for which an upload may be on its way, and send nothing
+FILE_NAME = re.compile(rb'filename="([^"]+)"')
+
+
+class Uploads:
+    """Takes uploads, and says how far they are."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[str, tuple[str, int]] = {}  # name of an upload → name of its first file, bytes
+
+    async def take(self, request: Request, owner: str) -> list[str]:
+        """Stores the files of an upload and returns their paths. Raises HTTPException,
+        TimeoutError and ClientDisconnect."""
+        if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+            raise HTTPException(415, "An upload must be multipart/form-data.")
+        name = request.query_params.get("upload_id") or secrets.token_hex(8)
+        length = int(request.headers.get("content-length", UPLOAD))
+        async with asyncio.timeout(SECONDS):
+            if length > UPLOAD:
+                if length < 3 * UPLOAD:  # a browser shows an answer only after it has sent everything
+                    async for _ in request.stream():
+                        pass
+                raise HTTPException(413, TOO_LARGE)
+            with await self._room(owner, length + FILES * occupied(0)):
+                try:
+                    receive = self._bounded(request, name)
+                    async with Request(request.scope, receive).form(max_files=FILES, max_fields=0) as form:
+                        files = [part for part in form.getlist("files") if isinstance(part, UploadFile)]
+                        if not files:
+                            raise HTTPException(400, "This upload holds no file.")
+                        return [await asyncio.to_thread(_keep, file, owner) for file in files]
+                finally:
+                    self._under_way.pop(name, None)
+
+    async def _room(self, owner: str, size: int) -> AbstractContextManager[None]:
+        """Holds room for an upload, if need be after others have ended. Raises HTTPException."""
+        for _ in range(int(PATIENCE)):
+            if STORE.room(owner, size):
+                return STORE.reserved(owner, size)
+            if not self._under_way:
+                break
+            await asyncio.sleep(1)
+        raise HTTPException(503, NO_ROOM)
+
+    def _bounded(self, request: Request, name: str) -> Any:
+        """`receive` of a request, which counts what comes in, and refuses what does not come to its end."""
+        tail = b""
+        self._under_way[name] = ("", 0)
+
+        async def receive() -> Any:
+            nonlocal tail
+            async with asyncio.timeout(SILENCE):
+                message = await request.receive()
+            part = message.get("body", b"")
+            tail, (file, taken) = (tail + part[-8:])[-8:], self._under_way.get(name, ("", 0))
+            if taken + len(part) > UPLOAD:
+                raise HTTPException(413, TOO_LARGE)
+            if message["type"] == "http.request" and not message.get("more_body") and b"--" not in tail[-4:]:
+                raise HTTPException(400, "This upload is not complete. Send it again.")
+            found = None if file else FILE_NAME.search(part[:2000])
+            self._under_way[name] = (found[1].decode(errors="replace") if found else file, taken + len(part))
+            return message
+
+        return receive
+
+    def progress(self, request: Request) -> StreamingResponse:
+        """The stream that draws the page's progress bar."""
+        lines = self._progress(request.query_params.get("upload_id", ""))
+        return StreamingResponse(lines, media_type="text/event-stream")
+
+    async def _progress(self, name: str) -> AsyncIterator[str]:
+        told = 0
+        for _ in range(30):  # the page may ask before its upload is here
+            if name in self._under_way:
+                break
+            await asyncio.sleep(0.1)
+        while name in self._under_way:
+            file, taken = self._under_way[name]
+            message = {"msg": "update", "orig_name": file, "chunk_size": taken - told}
+            told = taken
+            yield f"data: {json.dumps(message)}\n\n"
+            await asyncio.sleep(0.2)
+        yield 'data: {"msg": "done"}\n\n'
+
+
+def _keep(file: UploadFile, owner: str) -> str:
+    """Puts a file into a new folder, whose name is drawn by lot, and returns its path."""
+    name = re.sub(r"[^\w.\- ]", "_", Path(file.filename or "").name).lstrip(".").encode()[-200:]
+    path = CACHE / secrets.token_hex(16) / (name.decode(errors="ignore") or "file")
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as target:
+        shutil.copyfileobj(file.file, target)
+    STORE.add(str(path), owner)
+    return str(path)
