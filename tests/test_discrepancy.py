@@ -191,6 +191,17 @@ def test_mmd2_keeps_no_matrix_for_its_gradient() -> None:
         torch.testing.assert_close(found, expected)
 
 
+def test_mmd2_computes_nothing_twice_without_gradients() -> None:
+    F, S, seen = features(2, 30, 1), features(2, 20, 2), []
+
+    def k(x: Tensor, y: Tensor) -> Tensor:
+        seen.append(x.shape[-1] * y.shape[-1])
+        return kernels.linear(x, y)
+
+    mmd2(k, F, S, chunk=7)
+    assert sum(seen) == 30 * 30 + 20 * 20 + 30 * 20
+
+
 def test_mmd2_has_second_derivatives_and_those_of_a_kernels_parameters() -> None:
     F, S, sigma = features(2, 3, 1), features(2, 4, 2), torch.tensor(1.3, dtype=torch.float64)
     for X in (F, S, sigma):

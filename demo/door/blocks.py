@@ -19,6 +19,7 @@ from gradio.state_holder import StateHolder
 
 from demo.door.house import brief, check_plain, own_file
 from demo.runs.connections import Connections
+from demo.runs.files import CACHE
 from demo.runs.limits import LIMITS
 from demo.runs.store import NO_ROOM, OWNER, STORE, paths
 from demo.runs.turns import Turns, Who
@@ -45,6 +46,11 @@ def check_version(version: str = gr.__version__, public: bool = LIMITS.public) -
 def makes_files(fn: Any) -> bool:
     """Whether the answer of an event may hold images or other files."""
     return any(isinstance(block, FILES) for block in fn.outputs)
+
+
+def keep(path: str) -> str:
+    """Copies a file to where Gradio serves it from, and returns the copy's path."""
+    return str(gr.processing_utils.save_file_to_cache(path, str(CACHE)))
 
 
 class FairQueue(Queue):

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from demo.door.blocks import keep
 from demo.parts import reproduce
 from demo.rooms.room import QUIET, Update
 from demo.runs import files
@@ -91,7 +92,7 @@ class Canvas:
         recipe = result.at(blend).recipe
         with files.outbox() as folder:
             made = result.save(folder / reproduce.named(recipe), blend)
-            path = gr.processing_utils.save_file_to_cache(made, self.strip.GRADIO_CACHE)
+            path = keep(made)
         visit = ((path, reproduce.caption(recipe)), *(one for one in values[self.visit] if one[0] != path))
         return {self.visit: visit[:KEPT], self.strip: gr.update(value=list(visit[:KEPT]), visible=True)}
 

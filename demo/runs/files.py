@@ -54,8 +54,9 @@ def _folder(parent: Path) -> Path:
     parent.mkdir(parents=True, exist_ok=True)
     if hasattr(os, "getuid"):  # on Windows, signal 0 would end the process asked
         clear_stale(parent)
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
-    _folders.append(folder)
+    folder = parent / f"{PREFIX}{os.getpid()}-{uuid.uuid4().hex}"
+    _folders.append(folder)  # first: a signal may end the process at any moment
+    folder.mkdir(mode=0o700)
     return folder
 
 

@@ -28,16 +28,25 @@ def sum_pairs(kernel: Kernel, X: Tensor, Y: Tensor, chunk: int, distinct: bool =
         return K.sum((-2, -1)) - (K.diagonal(start, -2, -1).sum(-1) if distinct else 0)
 
     starts = range(0, X.shape[-1], chunk)
-    if kernel(X[..., :1].detach(), Y[..., :1].detach()).requires_grad:  # its parameters need the whole graph
-        return torch.stack([block(X, Y, start) for start in starts]).sum(0)
+    of_samples = torch.is_grad_enabled() and (X.requires_grad or Y.requires_grad)
+    # where the kernel's own parameters require gradients, autograd needs the whole graph
+    if not of_samples or kernel(X[..., :1].detach(), Y[..., :1].detach()).requires_grad:
+        return _sum_blocks(block, starts, X, Y)
     total: Tensor = _BlockSum.apply(block, starts, X, Y)  # type: ignore[no-untyped-call]
     return total
 
 
-class _BlockSum(torch.autograd.Function):
-    """Σ block(X, Y, start), each block computed again for the gradient: one at a time is in memory.
+def _sum_blocks(block: Callable[..., Tensor], starts: Sequence[int], X: Tensor, Y: Tensor) -> Tensor:
+    """Σ block(X, Y, start). Nothing small is kept from one block to the next: it would split the memory that
+    the next one needs."""
+    total = block(X, Y, starts[0])
+    for start in starts[1:]:
+        total = total + block(X, Y, start)
+    return total
 
-    Nothing small is kept from one block to the next: it would split the memory that the next one needs."""
+
+class _BlockSum(torch.autograd.Function):
+    """Σ block(X, Y, start), each block computed again for the gradient: one at a time is in memory."""
 
     @staticmethod
     def forward(
@@ -45,10 +54,7 @@ class _BlockSum(torch.autograd.Function):
     ) -> Tensor:
         ctx.block, ctx.starts = block, starts
         ctx.save_for_backward(X, Y)
-        total = block(X, Y, starts[0])
-        for start in starts[1:]:
-            total = total + block(X, Y, start)
-        return total
+        return _sum_blocks(block, starts, X, Y)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:

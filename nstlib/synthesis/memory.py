@@ -139,11 +139,8 @@ def settle(settings: Settings, encoder: Encoder, content: Sequence[int], style: 
     """
     if settings.memory != "auto":
         return settings
-    room, fast, small = (
-        free(encoder.device),
-        settings.replace(memory="fast"),
-        settings.replace(memory="small"),
-    )
+    room = free(encoder.device)
+    fast, small = (settings.replace(memory=kind) for kind in ("fast", "small"))
     if room is None or estimate(fast, encoder, content, style) < SPARE * room:
         return fast
     need = estimate(small, encoder, content, style)

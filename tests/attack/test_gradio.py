@@ -27,6 +27,7 @@ WHY = "Gradio has changed here: read demo/door/blocks.py again before you add it
         (queueing.EventQueue.__init__, "self concurrency_id concurrency_limit"),
         (state_holder.StateHolder.update, "self session_id"),
         (state_holder.StateHolder.set_blocks, "self blocks"),
+        (gr.processing_utils.save_file_to_cache, "file_path cache_dir"),
         (gr.Blocks.queue, "self status_update_rate api_open max_size default_concurrency_limit"),
         (gr.Blocks.preprocess_data, "self block_fn inputs state explicit_call"),
         (gr.Blocks.postprocess_data, "self block_fn predictions state"),
@@ -107,7 +108,17 @@ def test_private_attributes_of_gradio_are_used_in_one_file() -> None:
         "pending_messages_per_session",
         "state_holder",
     }
-    private |= {"temp_file_sets", "temp_files", "upload_file_set", "default_config", "blocks_config", "fns"}
+    private |= {
+        "GRADIO_CACHE",
+        "processing_utils",
+        "utils",
+        "temp_file_sets",
+        "temp_files",
+        "upload_file_set",
+        "default_config",
+        "blocks_config",
+        "fns",
+    }
     for path in sorted((ROOT / "demo").rglob("*.py")):
         if path == Path(blocks.__file__):
             continue
