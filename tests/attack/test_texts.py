@@ -99,7 +99,7 @@ def test_settings_of_any_shape_are_taken_or_refused_by_name(values: dict) -> Non
 )
 def test_layer_weights_that_would_lose_the_style_are_refused(weights: tuple[float, ...]) -> None:
     image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(ValueError, match="layer weights"):
+    with pytest.raises(ValueError, match="layer_weights must be finite"):
         list(nstlib.transfer(image, image.flip(-1), layer_weights=weights, iterations=2, size=64))
 
 
