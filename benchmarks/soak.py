@@ -4,10 +4,11 @@
 
 Each client does one of these, drawn by lot, again and again: a run to its end; a run that it stops; a run
 whose stream it leaves; the page's own pictures, one after another; a comparison; broken pictures; runs that
-nobody listens to; another's files; the page.
-The app's memory is read every five seconds. Prints a table and exits with 1 where memory grew by more than
-5 % after the first fifth of the time, a run got stuck, or the log holds a traceback. One thread of torch.
-"""
+nobody listens to; another's files; the page; and the attacks of tests/attack/test_crowd.py: requests whose
+last bytes come together, streams, uploads that nobody owns, tiny files, foreign pages, slow methods, strange
+sessions, and a class behind one address. The app's memory is read every five seconds. Prints a table and
+exits with 1 where memory grew by more than 5 % after the first fifth of the time, a run got stuck, the disk
+space went over its limit, or the log holds a traceback. One thread of torch."""
 
 import argparse
 import contextlib
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections import Counter
 from pathlib import Path
 
@@ -26,9 +28,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "attack")]
 
 import corpus  # noqa: E402
 from app_server import App, running  # noqa: E402
-from visitor import Visitor, file, memory, noise  # noqa: E402
+from lesson import lesson, page_values  # noqa: E402
+from visitor import Visitor, file, memory, noise, together  # noqa: E402
 
 EVERY = 5.0  # seconds between readings
+STORE = 200_000_000  # bytes of disk space that the app may take
 WARM_UP = 0.2  # of the time
 
 
@@ -42,7 +46,8 @@ class Client(threading.Thread):
 
     def run(self) -> None:
         acts = [self.whole, self.whole, self.stopped, self.left, self.compared, self.broken]
-        acts += [self.followed, self.followed, self.flood, self.thief, self.page]
+        acts += [self.followed, self.followed, self.flood, self.thief, self.page, self.hurried, self.beats]
+        acts += [self.unowned, self.tiny, self.foreign, self.slow_method, self.strange, self.classroom]
         while time.monotonic() < self.until:
             act = self.chance.choice(acts)
             try:
@@ -97,7 +102,7 @@ class Client(threading.Thread):
         for detail in (1.0, 0.7, 0.4, 0.1):
             values[places["detail"]] = detail
             status, text = visitor.call(event, values)
-            if status != 200 or '"success":true' not in text.replace(" ", ""):
+            if status != 200:
                 return f"failed {status}"
         return "painted" if ".webp" in text else "nothing painted"
 
@@ -130,14 +135,72 @@ class Client(threading.Thread):
     def page(self, visitor: Visitor) -> str:
         return str(visitor.get("")[0])
 
+    def raw(self, visitor: Visitor, path: str, body: bytes, kind: str, **headers: str) -> int:
+        request = urllib.request.Request(visitor.url + path, body, headers | {"Content-Type": kind})
+        return visitor._ask(request)[0]
+
+    def hurried(self, visitor: Visitor) -> str:
+        """Many requests of one session at the same time: two may become runs."""
+        content, style = self.pair(visitor)
+        taken: list[int] = []
+        together(*[lambda: taken.append(visitor.ask(content, style, iterations=5)[0])] * 6)
+        return "held" if taken.count(200) <= 2 else "OPEN"
+
+    def beats(self, visitor: Visitor) -> str:
+        """More streams of one session than a page opens."""
+        with contextlib.ExitStack() as streams:
+            beat = urllib.request.Request(f"{visitor.url}gradio_api/heartbeat/{visitor.session}")
+            for number in range(8):
+                try:
+                    streams.enter_context(visitor._open(beat)).readline()
+                except OSError:
+                    return f"bounded at {number}"
+        return "OPEN"
+
+    def unowned(self, visitor: Visitor) -> str:
+        name = self.chance.choice(("other", "files"))
+        body = f'--x\r\nContent-Disposition: form-data; name="{name}"; filename="a"\r\n\r\n'.encode()
+        body += bytes(200_000) + (b"\r\n--x--\r\n" if name == "other" else b"")
+        return str(self.raw(visitor, "gradio_api/upload", body, "multipart/form-data; boundary=x"))
+
+    def tiny(self, visitor: Visitor) -> str:
+        return str(visitor.try_upload(*((f"{number}.ppm", b"x") for number in range(8)))[0])
+
+    def foreign(self, visitor: Visitor) -> str:
+        body = json.dumps({"data": [None], "fn_index": visitor.event("check")["id"]}).encode()
+        evil = {"Origin": "https://evil.example"}
+        kinds = {"application/json": evil, "text/plain": {}}
+        return "/".join(
+            str(self.raw(visitor, "gradio_api/run/predict", body, k, **h)) for k, h in kinds.items()
+        )
+
+    def slow_method(self, visitor: Visitor) -> str:
+        event, (content, style) = visitor.event("follow"), self.pair(visitor)
+        chosen = {"contents": file(content), "styles": file(style), "size": 320}
+        return str(
+            visitor.call(event, page_values(visitor, event, chosen | {"method": "other", "other": "energy"}))[
+                0
+            ]
+        )
+
+    def strange(self, visitor: Visitor) -> str:
+        stop = visitor.event("stop")
+        pages = [Visitor(self.app.url, self.address) for _ in range(70)]
+        return str(Counter(page.call(stop, visitor.usual(stop))[0] for page in pages))
+
+    def classroom(self, visitor: Visitor) -> str:
+        happened = lesson(self.app.url, pupils=10, address=f"198.51.100.{self.chance.randrange(9)}")
+        return f"{happened.ends['done']} of 10 done, {len(happened.refused)} refused"
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--clients", type=int, default=8)
     options = parser.parse_args()
-    app = running("soak", SPACE_ID="soak/test", OMP_NUM_THREADS="1", NSTLIB_MAX_SECONDS="30")
-    begun, readings, seen = time.monotonic(), [], Counter[str]()
+    store = {"NSTLIB_MAX_STORE": str(STORE / 1e9)}
+    app = running("soak", SPACE_ID="soak/test", OMP_NUM_THREADS="1", NSTLIB_MAX_SECONDS="30", **store)
+    begun, readings, seen, disk = time.monotonic(), [], Counter[str](), 0
     with tempfile.TemporaryDirectory() as folder:
         bad = [path for path in corpus.small(Path(folder)) if path.is_file() and not path.is_symlink()]
         until = begun + 60 * options.minutes
@@ -148,15 +211,27 @@ def main() -> int:
             threads = len(os.listdir(f"/proc/{app.process.pid}/task"))
             files = len(os.listdir(f"/proc/{app.process.pid}/fd"))
             readings.append((now - begun, memory(app.process.pid), threads, files))
+            disk = max(disk, disk_space(app.files))
             if len(readings) % 12 == 1:
                 print("{:6.0f} s {:7.0f} MB {:4} threads {:4} files".format(*readings[-1]), flush=True)
             time.sleep(EVERY)
         for client in clients:
             client.join(timeout=120)
-    return report(app, readings, seen, sum(client.is_alive() for client in clients))
+    return report(app, readings, seen, sum(client.is_alive() for client in clients), disk)
 
 
-def report(app: App, readings: list[tuple[float, float, int, int]], seen: Counter[str], hanging: int) -> int:
+def disk_space(folder: Path) -> int:
+    """Bytes of disk space that the files and folders below a folder take."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # it is gone already
+            total += path.lstat().st_blocks * 512
+    return total
+
+
+def report(
+    app: App, readings: list[tuple[float, float, int, int]], seen: Counter[str], hanging: int, disk: int
+) -> int:
     """Prints what happened; returns the exit code."""
     for what, count in sorted(seen.items()):
         print(f"{count:6}  {what}")
@@ -178,7 +253,8 @@ def report(app: App, readings: list[tuple[float, float, int, int]], seen: Counte
     print(
         f"{hanging} clients hanging; {stolen} server files; a last run {'IS STUCK' if stuck else 'is done'}"
     )
-    return int(growth > 0.05 or tracebacks > 0 or stuck or hanging > 0 or stolen > 0)
+    print(f"at most {disk / 1e6:.0f} MB on disk, of {STORE / 1e6:.0f} MB")
+    return int(growth > 0.05 or tracebacks > 0 or stuck or hanging > 0 or stolen > 0 or disk > STORE)
 
 
 if __name__ == "__main__":

@@ -109,9 +109,10 @@ class FairQueue(Queue):
         """Drops runs that nobody listens to in time, and the unread messages of sessions that neither listen
         nor have a run: Gradio keeps 2000."""
         for line in self.event_queue_per_concurrency_id.values():
-            lost = [e for e in line.queue if self._is_late(e) and not self._is_heard(e)]
-            line.queue[:] = [event for event in line.queue if event not in lost]
-            for event in lost:
+            for event in [
+                event for event in line.queue if self._is_late(event) and not self._is_heard(event)
+            ]:
+                line.queue.remove(event)
                 self.event_ids_to_events.pop(event._id, None)
         running = {event.session_hash for event in self.event_ids_to_events.values()}
         for session in list(self.pending_messages_per_session):

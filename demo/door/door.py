@@ -40,13 +40,10 @@ ROUTES["HEAD"] = ROUTES["GET"]
 ALLOWED = {method: re.compile(pattern, re.VERBOSE) for method, pattern in ROUTES.items()}
 QUERY = {"session_hash": r"[\w-]{1,64}", "upload_id": r"[\w-]{1,64}", "all_endpoints": "true|false"}
 DROPPED = (b"origin", b"range", b"if-range")  # Gradio fails at a list of ranges
-POLICY = f"frame-ancestors {' '.join(LIMITS.frames)}; object-src 'none'; base-uri 'self'"
-HEADERS = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "content-security-policy": POLICY,
-}
-FILE_HEADERS = HEADERS | {"content-security-policy": "default-src 'none'; sandbox"}
+CSP = "content-security-policy"
+PAGE = f"frame-ancestors {' '.join(LIMITS.frames)}; object-src 'none'; base-uri 'self'"
+HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "same-origin", CSP: PAGE}
+FILE_HEADERS = HEADERS | {CSP: "default-src 'none'; sandbox"}
 LIGHT, IMAGES = 16, 2  # requests at work at the same time: of any kind, and events that make an image at once
 GUARDED = "nstlib.guarded"  # marks a request that has passed
 

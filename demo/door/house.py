@@ -49,6 +49,6 @@ def _refuse(words: str) -> Any:
 
 def brief(error: BaseException) -> str:
     """An error for the log, in one line: its kind, the start of its words, and where it was raised."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
+    frames = traceback.extract_tb(error.__traceback__)[-1:]
+    place = "".join(f" ({os.path.basename(frame.filename)}:{frame.lineno})" for frame in frames)
     return f"{type(error).__name__}: {str(error)[:160]!r}{place}"
