@@ -14,6 +14,8 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 # Gradio also keeps a table of the last 10 000 events, and works it through with pandas after each: not here.
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
+# Its workers for files listen on ports of their own, where nothing stands before them.
+os.environ["GRADIO_NUM_WORKERS"] = "0"
 
 # Gradio asks its own server whether it is up, which a proxy of the environment cannot reach.
 if any(name.lower().endswith("_proxy") and name.lower() != "no_proxy" for name in os.environ):

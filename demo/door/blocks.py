@@ -154,6 +154,7 @@ class GuardedBlocks(gr.Blocks):
 
     def start_guard(self, app: Any) -> None:
         """Protects the sessions of Gradio's application, and starts to keep the folder of files clean."""
+        STORE.fix()
         app.state_holder = ProtectedSessions()
         app.state_holder.set_blocks(self)
         threading.Thread(target=STORE.keep_clean, args=(self._forget, self.stopped), daemon=True).start()

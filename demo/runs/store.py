@@ -58,6 +58,14 @@ class Store:
         self._files: dict[str, tuple[str, int, float]] = {}  # path → owner, bytes, time; the oldest first
         self._held: Counter[str] = Counter()  # owner → bytes, those reserved included
         self._gone: list[str] = []  # since the last sweep
+        self._fixed: frozenset[str] = frozenset()
+
+    def fix(self) -> None:
+        """Keeps the files that are there now for ever, and counts them for nobody: those of the page
+        itself."""
+        self._fixed = frozenset(
+            os.path.join(base, name) for base, _, names in os.walk(self.folder) for name in names
+        )
 
     def held(self, owner: str | None = None) -> int:
         """The bytes that an owner's files take, or all files."""
@@ -100,8 +108,11 @@ class Store:
                 self._held[owner] -= size
 
     def add(self, path: str, owner: str) -> None:
-        """Counts a new file. A file that is there already keeps its owner and becomes the youngest."""
+        """Counts a new file. A file that is there already keeps its owner and becomes the youngest. A file
+        of the page itself, and one that does not lie below the folder, is left alone."""
         path = os.path.abspath(path)
+        if path in self._fixed or not path.startswith(os.path.join(self.folder, "")):
+            return
         with self._lock:
             if path in self._files:
                 whose, taken, _ = self._files.pop(path)
@@ -129,7 +140,7 @@ class Store:
             for path in [path for path in self._files if path not in found and not os.path.lexists(path)]:
                 self._forget(path)
             for path, status in found.items():
-                if path not in self._files:
+                if path not in self._files and path not in self._fixed:
                     self._files[path] = ("", occupied(status.st_size), status.st_mtime)
                     self._held[""] += self._files[path][1]
             for path, (_, _, since) in list(self._files.items()):

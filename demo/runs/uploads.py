@@ -71,21 +71,22 @@ class Uploads:
 
     def _bounded(self, request: Request, name: str) -> Any:
         """`receive` of a request, which counts what comes in, and refuses what does not come to its end."""
-        tail = b""
+        tail, taken, file = b"", 0, ""
         self._under_way[name] = ("", 0)
 
         async def receive() -> Any:
-            nonlocal tail
+            nonlocal tail, taken, file
             async with asyncio.timeout(SILENCE):
                 message = await request.receive()
             part = message.get("body", b"")
-            tail, (file, taken) = (tail + part[-8:])[-8:], self._under_way.get(name, ("", 0))
-            if taken + len(part) > UPLOAD:
+            tail, taken = (tail + part[-8:])[-8:], taken + len(part)
+            if taken > UPLOAD:
                 raise HTTPException(413, TOO_LARGE)
             if message["type"] == "http.request" and not message.get("more_body") and b"--" not in tail[-4:]:
                 raise HTTPException(400, "This upload is not complete. Send it again.")
-            found = None if file else FILE_NAME.search(part[:2000])
-            self._under_way[name] = (found[1].decode(errors="replace") if found else file, taken + len(part))
+            if found := None if file else FILE_NAME.search(part[:2000]):
+                file = found[1].decode(errors="replace")
+            self._under_way[name] = (file, taken)
             return message
 
         return receive

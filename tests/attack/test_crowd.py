@@ -242,3 +242,20 @@ def test_the_page_reads_how_far_an_upload_is(host: Host) -> None:
         assert answer.status == 200
     watcher.join(timeout=30)
     assert '"orig_name": "a.ppm"' in said[0] and '"msg": "done"' in said[0]
+
+
+def test_two_uploads_of_one_name_are_bounded_each(host: Host) -> None:
+    """What one has sent is not forgotten when another of the same name ends."""
+    head = part(b'name="files"; filename="a.ppm"').removesuffix(b"abc\r\n")
+    url = f"{host.app.url}gradio_api/upload?upload_id=same"
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+
+    def large():
+        yield head
+        for _ in range(5):  # 5 MB, of 4 MB that are allowed
+            yield bytes(1_000_000)
+            DIRECT.open(urllib.request.Request(url, RIGHT + LAST, kind), timeout=30).close()
+        yield b"\r\n" + LAST
+
+    with pytest.raises(OSError):
+        DIRECT.open(urllib.request.Request(url, large(), kind), timeout=30)

@@ -99,6 +99,18 @@ def test_all_runs_stand_in_one_line() -> None:
     assert len(runs) >= 5 and {fn.concurrency_id for fn in runs} == {"heavy"}
 
 
+def test_the_files_of_the_page_itself_are_marked_before_the_first_sweep() -> None:
+    """They lie in the folder that is swept, and every page needs them."""
+    from demo import page
+    from demo.runs.store import Store
+
+    built, place = page.build(), Store(blocks.CACHE, 1e9, 1e9)
+    place.fix()
+    config = str(built.get_config_file())
+    own = [path for path in re.findall(r"'path': '([^']+)'", config) if path.startswith(str(blocks.CACHE))]
+    assert len(own) >= 3 and set(own) <= place._fixed
+
+
 def test_private_attributes_of_gradio_are_used_in_one_file() -> None:
     private = {
         "_queue",

@@ -223,6 +223,20 @@ def test_the_sweep_takes_what_is_old_what_nobody_counted_and_empty_folders(
     assert place.sweep() == [str(stray)] and not stray.exists() and place.sweep() == []
 
 
+def test_files_of_the_page_itself_and_foreign_files_are_never_removed(tmp_path: Path) -> None:
+    place = Store(tmp_path / "cache", 1e5, 1e5)
+    pages, foreign = place.folder / "a" / "example.jpg", tmp_path / "foreign.jpg"
+    pages.parent.mkdir(parents=True)
+    for path in (pages, foreign):
+        path.write_bytes(b"1")
+        os.utime(path, (0, 0))
+    place.fix()
+    for path in (pages, foreign):
+        place.add(str(path), "flood")
+    assert place.held() == 0 and place.sweep() == [] and not place.room("flood", 10**6)
+    assert pages.exists() and foreign.exists() and place.held() == 0
+
+
 def test_the_sweep_goes_on_whatever_goes_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
