@@ -81,7 +81,9 @@ def _encoder(settings: Settings, options: argparse.Namespace) -> Encoder:
 
 
 def _transfer(options: argparse.Namespace) -> int:
-    check_target(options.output, options.content, *options.style, *options.mask, options.initial)
+    check_target(
+        options.output, options.content, *options.style, *options.mask, options.initial, options.recipe
+    )
     recipe = load_recipe(options, "transfer")
     settings = chosen_by.chosen(recipe, options)
 
@@ -100,7 +102,7 @@ def _transfer(options: argparse.Namespace) -> int:
 
 
 def _reconstruct(options: argparse.Namespace) -> int:
-    check_target(options.output, options.picture)
+    check_target(options.output, options.picture, options.recipe)
     recipe = load_recipe(options, "reconstruct")
     base, changes = chosen_by.base(recipe, options), chosen_by.given(options)
     settings = chosen_by.chosen(recipe, options)

@@ -151,6 +151,16 @@ def test_mistakes_take_one_line_and_exit_2(change: list[str], message: str, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_recipe_is_no_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = tmp_path / "a.png"
+    assert main(["transfer", HARBOUR, MOSAIC, "-o", str(recipe), *QUICK]) == 0
+    before = recipe.read_bytes()
+    for command in (["transfer", HARBOUR, MOSAIC], ["reconstruct", HARBOUR], ["onepass", HARBOUR, MOSAIC]):
+        assert main([*command, "--recipe", str(recipe), "-o", str(recipe)]) == 2
+        assert "would overwrite the input" in capsys.readouterr().err
+    assert recipe.read_bytes() == before
+
+
 def test_unreadable_pictures_exit_2(tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_text("text")

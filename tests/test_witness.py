@@ -121,3 +121,12 @@ def test_a_texture_ends_when_it_cannot_be_told_from_its_style(style: Tensor) -> 
     before = nstlib.p_values(noise, style, encoder, ("relu1_1", "relu2_1"))
     after = nstlib.p_values(last.image, style, encoder, ("relu1_1", "relu2_1"))
     assert max(before.values()) < 0.05 < min(after.values())
+
+
+def test_a_permutation_test_takes_the_bandwidth_of_an_encoders_features() -> None:
+    generator = torch.Generator().manual_seed(0)
+    F, S = torch.rand(2, 1, 4, 30, generator=generator)
+    sigma = nstlib.kernels.bandwidth(F, S)
+    assert sigma.shape == (1,)
+    batch = nstlib.permutation_test(F, S, nstlib.kernels.gaussian(sigma))
+    assert batch == nstlib.permutation_test(F[0], S[0], nstlib.kernels.gaussian(sigma[0]))

@@ -86,7 +86,7 @@ class Visit:
             asked, update, missing = self.asked(replace(recipe, settings=settings), values)
         except Exception as error:
             words = messages.explain(error, path)
-            if isinstance(error, nstlib.ImageError):
+            if "holds no nstlib recipe" in str(error):
                 words = f"{Path(path).name} holds no recipe: only PNG files saved by this page or nstlib do."
             return {room.status: messages.alert(words), self.drop: None}
         content = "" if missing else str(update.get(room.content) or values[room.content])

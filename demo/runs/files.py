@@ -61,8 +61,11 @@ def _folder(parent: Path) -> Path:
 
 
 def remove_folder() -> None:
-    """Remove the folders of this process. Threads that still write to one make one attempt fail, not ten."""
-    for folder in _folders:
+    """Remove the folders of this process. Threads that still write to one make one attempt fail, not ten.
+
+    A child process that was forked from this one has no folders of its own and removes none.
+    """
+    for folder in _folders if os.getpid() == _OWNER else ():
         for _ in range(10):
             shutil.rmtree(folder, ignore_errors=True)
             if not folder.exists():
@@ -71,6 +74,7 @@ def remove_folder() -> None:
 
 
 _folders: list[Path] = []
+_OWNER = os.getpid()
 atexit.register(remove_folder)
 _FOLDER = _folder(Path(tempfile.gettempdir()))  # Gradio takes files from the system's folder alone
 _elsewhere = os.environ.get("GRADIO_TEMP_DIR")

@@ -88,8 +88,8 @@ def _broadcast(sigma: float | Tensor, x: Tensor) -> float | Tensor:
     """σ so that it broadcasts against kernel matrices (..., M, M'): (...) → (..., 1, 1)."""
     if not isinstance(sigma, Tensor):
         return sigma
-    if sigma.dim() == 0:
-        return sigma.to(x.device)
+    if sigma.numel() == 1:
+        return sigma.reshape(()).to(x.device)
     pairs = zip(reversed(sigma.shape), reversed(x.shape[:-2]), strict=False)
     if sigma.dim() > x.dim() - 2 or any(a != b and 1 not in (a, b) for a, b in pairs):
         raise ValueError(

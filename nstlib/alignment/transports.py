@@ -146,7 +146,7 @@ def optimal(C_F: Tensor, C_S: Tensor) -> Tensor:
     roots = vectors * values.clamp(min=0).pow(1 / 4).unsqueeze(-2)
     half = torch.linalg.solve_triangular(L.mT, roots, upper=True)
     A: Tensor = half @ half.mT
-    return A.to(C_F)
+    return A.to(C_F.dtype).to(C_F.device)  # in two steps: the gradient leaves the device as float32
 
 
 def ridge(*variances: Tensor) -> Tensor:

@@ -95,7 +95,7 @@ def add(commands: Any) -> None:
 
 
 def _onepass(options: argparse.Namespace) -> int:
-    check_target(options.output, options.content, *options.style, *options.mask)
+    check_target(options.output, options.content, *options.style, *options.mask, options.recipe)
     recipe = load_recipe(options, "onepass")
     if options.size:
         Settings(size=options.size)  # refuses a size out of range

@@ -83,13 +83,16 @@ def image_size(source: File) -> tuple[int, int]:
 
 
 def read_recipe(source: File) -> dict[str, Any]:
-    """The recipe embedded in a PNG by `save_image`. Raises ImageError for none, or one that is too long."""
-    text, recipe = "", None
-    with contextlib.suppress(FileNotFoundError, ValueError, RecursionError):  # ImageError is a ValueError
-        text = ask("recipe", source, max_pixels=MAX_PIXELS)[0]
-        recipe = json.loads(text) if len(text) <= MAX_RECIPE else None
+    """The recipe embedded in a PNG by `save_image`.
+
+    Raises FileNotFoundError, or ImageError for an image that cannot be read, that holds no recipe, or one
+    that is too long.
+    """
+    text, recipe = ask("recipe", source, max_pixels=MAX_PIXELS)[0], None
     if len(text) > MAX_RECIPE:
         raise ImageError(f"the recipe in {name_of(source)} has more than {MAX_RECIPE:,} characters")
+    with contextlib.suppress(ValueError, RecursionError):
+        recipe = json.loads(text)
     if not isinstance(recipe, dict):
         raise ImageError(f"{name_of(source)} holds no nstlib recipe; only PNG files that nstlib saved do")
     return recipe

@@ -69,7 +69,9 @@ class Settings:
         0.0, "stop when the loss changes by less than this fraction a step (0: never)", 0, 1
     )
     dtype: DType = knob(
-        "auto", "arithmetic inside the encoder (auto: bfloat16 where it is faster)", choices=DTYPES
+        "auto",
+        "arithmetic inside the encoder (auto: bfloat16 where the hardware has it)",
+        choices=DTYPES,
     )
     memory: Memory = knob(
         "auto",

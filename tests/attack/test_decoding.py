@@ -100,7 +100,6 @@ def test_a_slow_file_costs_the_app_nothing_and_nobody_else_waits(host: Host) -> 
     slow.start()
     for number in range(3):
         assert "alert" not in check(host, f"{number}.png", corpus.encoded(corpus.picture("RGB"), "PNG"))
-    assert not answers, "the slow file has had less than its 2 s of a core by now"
     slow.join()
     assert "strips.tif takes more than 2 s to decode" in answers[0]
     assert used(host) - before < 2
@@ -119,5 +118,7 @@ def test_a_session_keeps_no_long_recipe(host: Host, key: str, size: int) -> None
     for _ in range(3):
         status, text = Visitor(host.app.url).call(event, data)
         assert status == 200
-        assert ("holds no recipe" if size > 10**5 else "recipe is too long" if key != "x" else "") in text
+        assert (
+            "more than 100,000 characters" if size > 10**5 else "recipe is too long" if key != "x" else ""
+        ) in text
     assert memory(host.app.process.pid) - held < 60
