@@ -71,7 +71,7 @@ class Client(threading.Thread):
         last = None
         for message in visitor.stylize(*self.pair(visitor), **self.options()):
             last = message if message["msg"] == "process_completed" else last
-        return "done" if last and last["success"] else "failed"
+        return "done" if last and last["success"] else f"failed: {str(last and last['output'])[:120]}"
 
     def stopped(self, visitor: Visitor) -> str:
         event = None
@@ -190,7 +190,9 @@ class Client(threading.Thread):
 
     def classroom(self, visitor: Visitor) -> str:
         happened = lesson(self.app.url, pupils=10, address=f"198.51.100.{self.chance.randrange(9)}")
-        return f"{happened.ends['done']} of 10 done, {len(happened.refused)} refused"
+        return (
+            f"{happened.ends['done']} of 10 done, refused: {[words[:120] for words in happened.refused[:1]]}"
+        )
 
 
 def main() -> int:
