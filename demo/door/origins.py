@@ -16,7 +16,7 @@ HUGGING_FACE = (".hf.space", ".huggingface.co")  # show a Space inside their pag
 
 
 def check_origin(headers: Headers) -> None:
-    """Raises HTTPException for a request under a name that may be a stranger's, whose page a browser then
+    """Raises HTTPException for a request under a name that others may control, whose page a browser then
     takes for ours, and for a request of another site's page."""
     host, origin = _name("//" + headers.get("host", "")), headers.get("origin")
     if not (LIMITS.public or _is_ours(host)):
@@ -29,7 +29,7 @@ def check_origin(headers: Headers) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    """Whether no stranger can make this name mean this machine."""
+    """Whether nobody outside can point this name at this machine."""
     try:
         known = "." not in name or {name, "*"} & OWN or name.endswith(LOCAL)
         return bool(known or ipaddress.ip_address(name))
