@@ -15,10 +15,10 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
+import numpy as np
+import torch
 
-import nstlib  # noqa: E402
+import nstlib
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 SIZE = 96
