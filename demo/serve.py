@@ -1,4 +1,4 @@
-"""Building the page and serving it; `app.py` calls `serve`."""
+"""The page is built and served here; `app.py` calls `serve`."""
 
 import os
 import sys
@@ -7,20 +7,20 @@ import threading
 from starlette.middleware import Middleware
 
 from demo import page
+from demo.components import theme
 from demo.door.door import Door
-from demo.parts import theme
 from demo.runs import engine
 from demo.runs.limits import LIMITS
 from nstlib.synthesis.allocator import keep_memory
 
-SESSIONS = 64  # whose last values Gradio remembers, grids of pictures included; it would keep 10 000
+SESSIONS = 64  # whose last values Gradio stores, grids of images included; its default is 10 000
 
 demo = page.build()
 demo.queue(max_size=LIMITS.queue, default_concurrency_limit=1, api_open=False)
 
 
 def has_desktop() -> bool:
-    """Whether opening a browser would reach somebody."""
+    """Whether this machine can open a browser for the user."""
     elsewhere = ("CI", "GRADIO_SERVER_NAME", "SSH_CONNECTION")
     if LIMITS.public or any(name in os.environ for name in elsewhere):
         return False

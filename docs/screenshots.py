@@ -1,6 +1,6 @@
-"""Pictures of the app: `python docs/screenshots.py` makes docs/app.png; with a folder, every room as well.
+"""Screenshots of the app: `python docs/screenshots.py` makes docs/app.png; with a folder, all tabs instead.
 
-    python docs/screenshots.py shots      four rooms × four sizes × two themes, into shots/
+    python docs/screenshots.py shots      four tabs × four sizes × two themes, into shots/
 
 It starts the app itself, and drives the chromium (or Google Chrome) that is installed.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("Stylize", "Compare", "Look inside", "The idea")
+TABS = ("Stylize", "Compare", "Look inside", "The idea")
 SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1280, 900), "projector": (1920, 1080)}
 THEMES = ("light", "dark")
 WAIT = 300  # seconds for anything
@@ -28,7 +28,7 @@ WAIT = 300  # seconds for anything
 
 @contextmanager
 def app() -> Iterator[str]:
-    """The URL of an app of our own."""
+    """The URL of an app that this starts."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -61,10 +61,10 @@ def opened(browser: Browser, url: str) -> Page:
     return page
 
 
-def enter(page: Page, room: str) -> None:
-    """A room, with something to see in it."""
-    page.get_by_role("tab", name=room, exact=True).click()
-    kind = {"Compare": "compare", "Look inside": "inside"}.get(room)
+def open_tab(page: Page, tab: str) -> None:
+    """Opens a tab and fills it."""
+    page.get_by_role("tab", name=tab, exact=True).click()
+    kind = {"Compare": "compare", "Look inside": "inside"}.get(tab)
     if kind:
         page.locator(f"#{kind}-start").click()
         page.wait_for_function(f"document.querySelector('#{kind}-status').innerText.includes('Done')")
@@ -72,14 +72,14 @@ def enter(page: Page, room: str) -> None:
 
 
 def everything(browser: Browser, url: str, folder: Path) -> None:
-    """Every room in every size and theme, from one page that changes its size."""
+    """Every tab in every size and theme, from one page that changes its size."""
     folder.mkdir(parents=True, exist_ok=True)
     page = opened(browser, url)
     field = page.locator("#size input[type=number]")
-    field.fill("96")  # small pictures: this is about the page
+    field.fill("96")  # small images: the page matters here
     field.press("Tab")
-    for room in ROOMS:
-        enter(page, room)
+    for tab in TABS:
+        open_tab(page, tab)
         for size, (width, height) in SIZES.items():
             page.set_viewport_size({"width": width, "height": height})
             if size == "projector":
@@ -87,7 +87,7 @@ def everything(browser: Browser, url: str, folder: Path) -> None:
             for theme in THEMES:
                 page.evaluate("theme => document.body.classList.toggle('dark', theme === 'dark')", theme)
                 page.wait_for_timeout(600)
-                path = folder / f"{room.replace(' ', '-').lower()}-{size}-{theme}.png"
+                path = folder / f"{tab.replace(' ', '-').lower()}-{size}-{theme}.png"
                 page.screenshot(path=path, full_page=True)
                 print(path, f"{width} × {height}", flush=True)
         page.locator("#projector").click()
@@ -96,10 +96,10 @@ def everything(browser: Browser, url: str, folder: Path) -> None:
 
 
 def cover(browser: Browser, url: str) -> None:
-    """docs/app.png: a finished picture and its curves."""
+    """docs/app.png: a finished image and its curves."""
     page = opened(browser, url)
     page.locator("#stylize-start").click()
-    page.wait_for_function("document.querySelector('#status').innerText.includes('Done')")
+    page.wait_for_function("document.querySelector('#stylize-status').innerText.includes('Done')")
     page.wait_for_timeout(2000)
     page.screenshot(path=ROOT / "docs" / "app.png")
     page.close()
@@ -107,7 +107,9 @@ def cover(browser: Browser, url: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, help="where every room goes; none: docs/app.png only")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, help="folder for all tabs (default: docs/app.png alone)"
+    )
     parser.add_argument("--url", help="an app that is running already")
     options = parser.parse_args()
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

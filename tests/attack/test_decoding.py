@@ -110,7 +110,7 @@ def test_a_slow_file_costs_the_app_nothing_and_nobody_else_waits(host: Host) -> 
 def test_a_session_keeps_no_long_recipe(host: Host, key: str, size: int) -> None:
     visitor = host.visitor()
     (path,) = visitor.upload(("bomb.png", corpus.bomb(size, key)))
-    event = visitor.event("dropped")
+    event = visitor.event("upload")
     drop = [visitor.components[i]["props"].get("elem_id") for i in event["inputs"]].index("drop")
     data = visitor.usual(event)
     data[drop] = file(path)
