@@ -8,6 +8,7 @@ for image, info in job: ...
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import gradio as gr
@@ -15,8 +16,7 @@ import gradio as gr
 import nstlib
 from demo.components import controls, inputs, messages, presets, reproduce
 from demo.components.common import HEAVY
-from demo.components.grid import fill
-from demo.components.sheet import sheet
+from demo.components.grid import fill, sheet
 from demo.runs import files
 from demo.runs.engine import Job, frames
 from demo.runs.limits import LIMITS
@@ -52,20 +52,15 @@ def _stylize(content: str, style: str, preset: str, changes: dict[str, Any]) -> 
     if preset not in nstlib.PRESETS:
         raise ValueError(f"unknown preset {preset!r}; presets are {', '.join(nstlib.PRESETS)}")
     settings = _settings(presets.published(preset), changes)
-    run: Any = frames(Job(settings, content, style))
-    try:
-        with files.outbox() as folder:
-            for frame in run:
-                if frame.pixels is None:
-                    continue
-                info = {"step": frame.index, "total": frame.total, "seconds": round(frame.seconds, 3)}
-                info |= {"terms": frame.terms[-1][1], "done": frame.done, "note": frame.note}
-                name = f"step-{frame.index}.png"
-                if frame.done:
-                    name = reproduce.file_name(settings, content, style)
-                yield files.save_png(frame.pixels, frame.recipe | {"step": frame.index}, folder / name), info
-    finally:
-        run.close()
+    with closing(frames(Job(settings, content, style))) as run, files.outbox() as folder:
+        for frame in run:
+            if frame.pixels is None:
+                continue
+            info = {"step": frame.index, "total": frame.total, "seconds": round(frame.seconds, 3)}
+            info |= {"terms": frame.terms[-1][1], "done": frame.done, "note": frame.note}
+            last = reproduce.file_name(settings, content, style)
+            path = folder / (last if frame.done else f"step-{frame.index}.png")
+            yield files.save_png(frame.pixels, frame.recipe | {"step": frame.index}, path), info
 
 
 def compare(

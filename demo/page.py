@@ -3,9 +3,10 @@
 import gradio as gr
 
 from demo import api
-from demo.components import controls, inputs, theme
+from demo.components import theme
 from demo.components.common import PRIVATE, QUIET
-from demo.components.second_style import SecondStyle
+from demo.components.controls import DEFAULTS
+from demo.components.inputs import FIRST, Inputs, check, example
 from demo.door.blocks import GuardedBlocks
 from demo.runs.engine import Job
 from demo.runs.preview import one_pass
@@ -17,13 +18,12 @@ from demo.tabs.stylize import Stylize
 TITLE = """# Style transfer is distribution alignment
 Give one image the style of another in four ways, and watch it form. Each way is a different answer to one
 question: *what is a style?*"""
-FIRST = {"contents": "harbour", "styles": "strokes"}
 
 
 def _first_result() -> Result:
     """What the page opens with: one pass of the first pair with the default settings."""
-    content, style = (inputs.example(folder, name) for folder, name in FIRST.items())
-    job = Job(controls.DEFAULTS, content, style)
+    content, style = (example(folder, name) for folder, name in FIRST.items())
+    job = Job(DEFAULTS, content, style)
     pixels, library = one_pass(job)
     return Result(pixels, job.recipe(), library, str(content), job.recipe().request)
 
@@ -40,23 +40,19 @@ def build() -> GuardedBlocks:
         with gr.Row(equal_height=False, elem_classes="nst-page"):
             left = gr.Column(scale=7, min_width=320, elem_classes="nst-show")
             with gr.Column(scale=5, min_width=320, elem_classes="nst-choose"):
-                with gr.Row():
-                    content = inputs.build("contents", "Content", FIRST["contents"], "The content image")
-                    style = inputs.build("styles", "Style", FIRST["styles"], "The style image")
-                choices = controls.Controls()
-                second = SecondStyle()
+                inputs = Inputs()
             with left, gr.Tabs(elem_classes="nst-tabs"):
                 with gr.Tab("Stylize", id="stylize"):
-                    stylize = Stylize(content, style, second, choices, _first_result())
+                    stylize = Stylize(inputs, _first_result())
                     History(stylize, blocks)
                 with gr.Tab("Compare", id="compare"):
-                    compare.build(content, style, choices)
+                    compare.build(inputs)
                 with gr.Tab("Look inside", id="inside"):
-                    inside.build(content, style, choices)
+                    inside.build(inputs)
                 with gr.Tab("The idea", id="idea") as tab:
-                    idea.build(choices.method, tab)
-        for image in (content, style, second.image):
-            image.upload(inputs.check, image, [image, stylize.bar.status], **QUIET)
+                    idea.build(inputs.controls.method, tab)
+        for image in inputs.images:
+            image.upload(check, image, [image, stylize.bar.status], **QUIET)
         blocks.load(None, js=theme.ON_LOAD, **PRIVATE)
         api.build()
     return blocks

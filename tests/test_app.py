@@ -24,9 +24,7 @@ from demo.components import address as link
 from demo.components import (
     controls,
     curves,
-    encoders,
     grid,
-    ideas,
     messages,
     method_controls,
     presets,
@@ -195,7 +193,7 @@ def test_the_method_controls_say_what_they_show(text):
 
 
 def test_every_method_has_an_idea_and_a_control():
-    assert set(method_controls.ALL) == set(nstlib.METHODS) - {"gram"} == set(ideas.IDEAS)
+    assert set(method_controls.ALL) == set(nstlib.METHODS) - {"gram"}
     for name in method_controls.ALL:
         words = idea.describe(name)
         assert method_controls.ALL[name] in words and idea.memory(name).count("<li") >= 5
@@ -211,7 +209,7 @@ def test_every_setting_has_a_control_and_every_preset_on_offer_can_be_shown():
     assert {*shown.by_name, *controls.ELSEWHERE} == fields and not {*shown.by_name} & {*controls.ELSEWHERE}
     for preset in nstlib.PRESETS.values():
         from_method(str(preset.method))
-        assert set(preset.style_layers) <= set(encoders.layer_names(preset.encoder))
+        assert set(preset.style_layers) <= set(presets.layer_names(preset.encoder))
 
 
 def test_limits_are_safe_on_a_public_host_and_follow_the_environment():
@@ -357,6 +355,24 @@ def test_a_link_brings_the_settings_back(method, gamma, size, colours, where, bl
     assert link.read("?" + link.write(recipe)) == (recipe, [])
 
 
+def test_links_and_recipes_of_earlier_versions_are_read():
+    query = "content=harbour&style=glass&second=waves&method=bn%3A0.7%2Bpoly%3A0.3&gamma=2.0&lr=0.5"
+    recipe, unused = link.read(f"?{query}&style_layers=relu1_1%2Crelu2_1&where=left&detail=0.3&strength=0.5")
+    assert not unused and (recipe.where, recipe.detail, recipe.blend) == ("left", 0.3, 0.5)
+    assert (recipe.content, recipe.styles) == (
+        identify(str(CONTENT)),
+        (identify(OTHER), identify(str(STYLE))),
+    )
+    assert str(recipe.settings.discrepancy) == "bn:0.7+poly:0.3" and recipe.settings.lr == 0.5
+    assert recipe.settings.style_layers == ("relu1_1", "relu2_1")
+    names = {"content": {"name": "picture", "sha256": ""}, "styles": [vars(identify(OTHER))]}
+    saved = {"kind": "transfer", "settings": {"method": "gram", "iterations": 9, "memory": "fast"}, "step": 4}
+    saved |= {"pictures": names, "where": "", "detail": 0.3, "blend": 0.5}
+    read = Recipe.read(saved)
+    assert (read.content.name, read.styles, read.step) == ("picture", (identify(OTHER),), 4)
+    assert (read.detail, read.blend, read.settings.palette) == (0.3, 0.5, 0.0)
+
+
 def test_a_foreign_link_is_cleaned_and_what_was_left_out_is_named():
     recipe, notes = link.read("?style=glass&size=huge&gamma=-1&who=<b>&content=../etc&__theme=dark&seed=7")
     assert recipe.styles == (identify(OTHER),) and recipe.content == Source()
@@ -475,10 +491,9 @@ def test_progress_only_grows_and_ends_at_one():
 
 
 def test_a_long_run_stays_cheap_to_draw():
-    history = curves.LossHistory(3000)
-    history.add([(i, {"content/relu4_2": 1 / i, "style/relu1_1": 2.0, "tv": 0.0}) for i in range(1, 3001)])
-    assert len(history.points) <= curves.POINTS + 1
-    drawn = curves.draw(history)
+    terms = [(i, {"content/relu4_2": 1 / i, "style/relu1_1": 2.0, "tv": 0.0}) for i in range(1, 3001)]
+    drawn = curves.draw(terms, 3000)
+    assert max(line.count(",") for line in drawn.split("points=")) <= curves.POINTS + 1
     assert len(drawn) < 12_000 and "relu1_1" in drawn and "nan" not in drawn
 
 
@@ -551,15 +566,15 @@ def test_the_idea_counts_what_each_method_stores():
         "sliced": lambda n: 128 * min(64, max(16, n)),
         "energy": lambda n: 128 * min(64, max(16, n)),
     }
-    assert {name.partition("(")[0] for name in counts} == set(idea.IDEAS)
+    assert {name.partition("(")[0] for name in counts} == set(method_controls.ALL)
     for name, count in counts.items():
         assert idea.numbers(name) == sum(map(count, widths)), name
     assert idea.describe("bn:0.7+poly:0.3").count("It does not see") == 2
 
 
-@pytest.mark.parametrize("name", idea.IDEAS)
+@pytest.mark.parametrize("name", method_controls.METHODS)
 def test_the_idea_links_to_a_section_that_exists(name):
-    notebook, _, section = idea.IDEAS[name].notebook.partition("#")
+    notebook, _, section = method_controls.METHODS[name]["notebook"].partition("#")
     cells = json.loads((Path("notebooks") / f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
     lines = [
         line.strip("# \n") for cell in cells if cell["cell_type"] == "markdown" for line in cell["source"]
@@ -580,4 +595,4 @@ def test_what_comes_back_stays_within_the_limits(monkeypatch):
 
 @pytest.mark.parametrize("name", ["vgg19-slim", "vgg19-random"])
 def test_the_layers_on_offer_are_the_encoders(name: str) -> None:
-    assert encoders.layer_names(name) == list(nstlib.load_encoder(name).layers)
+    assert presets.layer_names(name) == list(nstlib.load_encoder(name).layers)

@@ -15,9 +15,8 @@ from app_server import CONTENT, STYLE
 
 import nstlib
 from demo.components import clouds
-from demo.components.grid import Cell, Grid
+from demo.components.grid import Cell, Grid, sheet
 from demo.components.method_controls import ALL, MethodControls, from_method
-from demo.components.sheet import sheet
 from demo.runs.engine import Frame
 from demo.tabs import compare, grid_tab, idea, inside
 

@@ -12,8 +12,8 @@ import gradio as gr
 import nstlib
 from demo.components import presets
 from demo.components.common import QUIET, Update, slider
-from demo.components.encoders import EMBEDDED, LABELS, is_present, layer_names
 from demo.components.method_controls import MethodControls
+from demo.components.presets import EMBEDDED, LABELS, is_present, layer_names
 from demo.runs.limits import LIMITS
 from demo.runs.recipes import DETAIL
 
@@ -67,7 +67,7 @@ class Controls:
                 if name not in (*ELSEWHERE, *self.by_name):
                     self.by_name[name] = _control(FIELDS[name])
         self.inputs = {*self.method.inputs, *self.by_name.values()}
-        self.outputs = [*self.inputs, self.method.gamma_slider]
+        self.outputs = [*self.method.outputs, *self.by_name.values()]
         dice.click(lambda: random.randrange(2**31), None, self.by_name["seed"], **QUIET)
         # `select`, not `input`: a dropdown also sends `input` when it merely loses the focus.
         self.preset.select(self._apply_preset, {*self.inputs, self.preset}, self.outputs, **QUIET)

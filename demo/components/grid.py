@@ -1,6 +1,6 @@
 """A grid of images that fills while its runs work: the input images beside, the results in rows and columns.
 
-Every tile opens large, and from there in the Stylize tab (grid.js). sheet.py draws the same as one image.
+Every tile opens large, and from there in the Stylize tab (grid.js). `sheet` draws the same as one image.
 """
 
 import base64
@@ -8,19 +8,22 @@ import io
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 import nstlib
 from demo.components import messages
 from demo.runs.engine import Frame, Job, frames
 from demo.runs.files import Pixels, input_info, load_input
 
+PAPER, INK = "#faf7f1", "#201c18"
+PAD = 14  # px around and between the cells of a sheet
 SCRIPT = Path(__file__).with_name("grid.js").read_text(encoding="utf-8")
 
 
@@ -84,16 +87,8 @@ class Cell:
 
 @dataclass
 class Grid:
-    """Cells in reading order.
-
-    Args:
-        title: Of the whole.
-        cells: Results, row by row.
-        columns: On the sheet and on a wide screen.
-        shape: Height over width of a cell.
-        beside: The input images.
-        heads, sides: The headings of columns and rows, where the cells have both.
-    """
+    """Cells in reading order. shape: height over width of a cell. beside: the input images. heads, sides: the
+    headings of columns and rows, where the cells have both."""
 
     title: str
     cells: list[Cell]
@@ -136,9 +131,7 @@ class Grid:
 def fill(grid: Grid, deadline: float) -> Iterator[Cell]:
     """Runs the jobs of a grid one after the other, and yields a cell for every frame of its run.
 
-    Args:
-        grid: Its cells are filled in place.
-        deadline: When all runs together end (time.perf_counter). Each may use what the others left.
+    deadline: when all runs together end (time.perf_counter). Each may use what the others left.
     """
     for cell in grid.jobs():
         assert cell.job is not None
@@ -146,18 +139,18 @@ def fill(grid: Grid, deadline: float) -> Iterator[Cell]:
         if left <= 0:
             return
         cell.active = True
-        run: Any = frames(replace(cell.job, seconds=min(left, cell.job.seconds)))
+        job = replace(cell.job, seconds=min(left, cell.job.seconds))
         try:
-            for frame in run:
-                cell.update(frame)
-                cell.active = not frame.done
-                yield cell
+            with closing(frames(job)) as run:
+                for frame in run:
+                    cell.update(frame)
+                    cell.active = not frame.done
+                    yield cell
         except ValueError:  # the time may be up before the first step
             if time.perf_counter() < deadline:
                 raise
         finally:
             cell.active = False
-            run.close()
 
 
 def input_cell(label: str, path: str, size: int) -> Cell:
@@ -170,3 +163,48 @@ def shape_of(path: str) -> float:
     """Height over width of the cells for an image, within bounds."""
     width, height, _ = input_info(path)
     return float(min(max(height / width, 0.5), 1.5))
+
+
+def sheet(grid: Grid) -> Pixels:
+    """The images of a grid with their names (H, W, 3). A cell without an image stays empty."""
+    shapes = [cell.pixels.shape for cell in (*grid.beside, *grid.cells) if cell.pixels is not None]
+    height, width = (max(shape[axis] for shape in shapes) for axis in (0, 1))
+    font, small = _font(max(14, width // 12)), _font(max(12, width // 16))
+    line = round(1.7 * font.size)
+    left = 1 if grid.beside else 0  # the column of the input images
+    gutter = round(max(font.getlength(side) for side in grid.sides)) + PAD if grid.sides else 0
+    rows = max(-(-len(grid.cells) // grid.columns), len(grid.beside))
+    step = height + PAD + line
+    top = PAD + line + (line if grid.heads else 0)
+    total = (PAD + gutter + (left + grid.columns) * (width + PAD), top + rows * step + PAD)
+    page = Image.new("RGB", total, PAPER)
+    draw = ImageDraw.Draw(page)
+
+    def x_of(column: int) -> int:
+        return PAD + column * (width + PAD) + (gutter if column >= left else 0)
+
+    def write(x: float, y: float, text: str, font: Any = font) -> None:
+        has_greek = font.getname()[0] != "Aileron"  # Pillow's own font
+        draw.text((x, y), text if has_greek else text.replace("γ", "gamma"), INK, font)
+
+    places = [(cell, row, 0) for row, cell in enumerate(grid.beside)]
+    places += [(c, n // grid.columns, left + n % grid.columns) for n, c in enumerate(grid.cells)]
+    for cell, row, column in places:
+        x, y = x_of(column), top + row * step
+        if cell.pixels is not None:
+            image = Image.fromarray(cell.pixels)
+            page.paste(image, (x + (width - image.width) // 2, y + (height - image.height) // 2))
+        if column < left or not grid.sides:
+            write(x, y + height + font.size * 0.3, cell.label)
+    write(PAD, PAD, grid.title, small)
+    for column, head in enumerate(grid.heads):
+        write(x_of(left + column), PAD + line, head)
+    for row, side in enumerate(grid.sides):
+        write(x_of(left) - gutter, top + row * step + height / 2 - font.size / 2, side)
+    return np.asarray(page)
+
+
+def _font(size: int) -> Any:
+    with suppress(OSError):
+        return ImageFont.truetype("DejaVuSans.ttf", size)
+    return ImageFont.load_default(size)

@@ -1,6 +1,8 @@
 """The method and γ, the two choices that a user meets first. Components ⇄ the text of `nstlib.method`."""
 
 import math
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -9,22 +11,10 @@ import nstlib
 from demo.components.common import PRIVATE, QUIET, slider
 
 FUSION, OTHER = "fusion", "other"
-NAMES = {  # the paper's four
-    "linear": "Linear",
-    "poly": "Polynomial (Gram)",
-    "gaussian": "Gaussian",
-    "bn": "Batch-norm statistics",
-}
-OTHERS = {
-    "wasserstein": "Wasserstein",
-    "sliced": "Sliced Wasserstein",
-    "energy": "Energy distance",
-    "laplace": "Laplace kernel",
-    "cubic": "Cubic kernel",
-    "coral": "Covariances (CORAL)",
-    "cmd": "Central moments",
-}
-ALL = NAMES | OTHERS
+METHODS = tomllib.loads(Path(__file__).with_name("methods.toml").read_text(encoding="utf-8"))
+ALL = {name: method["title"] for name, method in METHODS.items()}
+NAMES = dict(list(ALL.items())[:4])  # the paper's four
+OTHERS = {name: title for name, title in ALL.items() if name not in NAMES}
 # The slider of γ is logarithmic. A run uses the number beside it.
 LOG_LOW, LOG_HIGH = -1.3, 1.7  # γ from 0.05 to 50
 TO_NUMBER = "(x) => Number(Math.pow(10, x).toPrecision(2))"
@@ -135,6 +125,7 @@ class MethodControls:
             share,
         ]  # as `to_method` takes them
         self.inputs = [*self.options, self.gamma]
+        self.outputs = [*self.inputs, self.gamma_slider]
 
     def method(self, values: dict[Any, Any]) -> str:
         """The method as `nstlib.method` reads it, e.g. "bn:0.7+poly(c=1):0.3"."""

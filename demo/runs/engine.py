@@ -35,12 +35,9 @@ class Job:
     """One run: a transfer, or the reconstruction of a style or of a content from noise.
 
     Args:
-        settings: The settings of the run.
-        content, style: Files. A reconstruction needs only its own.
-        kind: What the run does.
+        content, style, second: Files. A reconstruction needs only its own.
         layer: The number of style layers, or the content layer, of a reconstruction.
         seconds: After this time the run ends with what it has.
-        second: The file of a second style of a transfer.
         where: The region of the second style (see masks.py); "" mixes by `settings.style_weights`.
     """
 
@@ -88,17 +85,12 @@ class TimeIsUp(Exception):
 
 @dataclass(frozen=True)
 class Frame:
-    """What to show of a run.
+    """Step `index` of `total` of a run.
 
     Args:
-        index, total: The step, and the number of steps.
-        seconds: Since the start.
         terms: The terms of every step since the last frame.
-        pixels: The image (H, W, 3), in some frames.
-        recipe: nstlib's own recipe of the image.
-        done: Whether this is the last frame.
+        pixels, recipe: The image (H, W, 3) and nstlib's own recipe of it, in some frames.
         note: Why the run ended before its last step.
-        failed: Whether the run failed.
     """
 
     index: int
@@ -171,8 +163,7 @@ def warm_up() -> None:
     if ZERO:
         return
     image = torch.linspace(0, 1, 3 * 64 * 64).reshape(1, 3, 64, 64)
-    for _ in nstlib.transfer(image, image.flip(-1), iterations=2, levels=1):
-        pass
+    nstlib.stylize(image, image.flip(-1), iterations=2, levels=1)
 
 
 def set_threads() -> None:

@@ -29,19 +29,8 @@ LOCAL_ENCODERS = ("vgg19-slim", "vgg19-random")  # these never download anything
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a run and of the queue.
-
-    Args:
-        size, seconds, steps: Of one run.
-        queue: Runs that may wait.
-        upload: The size of an upload, as text.
-        pixels, decode: Pixels of an uploaded image, and seconds to decode it.
-        store: Bytes on disk.
-        encoders: The encoders that a user may choose.
-        public: Whether this is a Hugging Face Space.
-        frames: The sites that may embed the app, as a content security policy spells them.
-        hosts: Names of this host besides IP addresses and local names.
-    """
+    """The values of the variables above. public: whether this is a Hugging Face Space. frames: the sites that
+    may embed the app, as a content security policy spells them."""
 
     size: int
     seconds: float

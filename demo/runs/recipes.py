@@ -61,10 +61,8 @@ class Recipe:
     """What made an image.
 
     Args:
-        settings: The settings of its run.
-        content, styles: The images that it was made from; one or two styles.
         where: The region of the second style (see masks.py).
-        detail: The detail of one pass.
+        detail: Of one pass.
         blend: How much of the image lies over the content image, 0 … 1.
         step: The number of steps that were taken (0: one pass).
     """

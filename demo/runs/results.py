@@ -15,12 +15,9 @@ from demo.runs.recipes import LIBRARY, LONGEST, Recipe
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """An image and its recipes.
+    """An image (H, W, 3) at full strength, with the app's recipe and nstlib's own (`library`).
 
     Args:
-        pixels: (H, W, 3) at full strength.
-        recipe: The app's recipe.
-        library: nstlib's own recipe, as a PNG carries it.
         content: The file of the content image, or "" where it is not here.
         request: What the controls ask for when they ask for this result (see `Recipe.request`).
     """
@@ -38,6 +35,7 @@ class Result:
 
     def blended(self, blend: float) -> Pixels:
         """The pixels laid over the content image."""
+        blend = max(0.0, blend)  # 0 for NaN, too
         if blend >= 1 or not self.content:
             return self.pixels
         below = np.asarray(load_resized(self.content, self.pixels.shape[1], self.pixels.shape[0]))

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import gradio as gr
-
 import nstlib
 from demo.components import messages
-from demo.components.controls import Controls
 from demo.components.grid import Cell, Grid, input_cell, shape_of
+from demo.components.inputs import Inputs
 from demo.components.method_controls import ALL, NAMES
 from demo.runs.engine import Job
 from demo.tabs.grid_tab import GridTab, Kinds
@@ -74,6 +72,6 @@ def _short(method: str) -> str:
     return f"{SHORT.get(name, name)} ({options}" if options else SHORT.get(name, name)
 
 
-def build(content: gr.Image, style: gr.Image, controls: Controls) -> GridTab:
+def build(inputs: Inputs) -> GridTab:
     empty = Grid("", [Cell(label) for label in NAMES.values()], 2, beside=[Cell("Content"), Cell("Style")])
-    return GridTab("compare", "Compare", plan, KINDS, empty, content, style, controls)
+    return GridTab("compare", "Compare", plan, KINDS, empty, inputs)

@@ -13,46 +13,29 @@ import gradio as gr
 import nstlib
 from demo.components import messages
 from demo.components.common import PRIVATE, QUIET, Update
-from demo.components.controls import Controls
-from demo.components.encoders import EMBEDDED
-from demo.components.grid import SCRIPT, Cell, Grid, fill
+from demo.components.grid import SCRIPT, Cell, Grid, fill, sheet
+from demo.components.inputs import Inputs
 from demo.components.method_controls import MethodControls
-from demo.components.sheet import sheet
+from demo.components.presets import EMBEDDED
 from demo.runs import files
 from demo.runs.limits import LIMITS
 from demo.runs.preview import one_pass, quick
-from demo.runs.stop_flags import STOP_FLAGS
 from demo.tabs.run_bar import RunBar
 
 REDRAW_EVERY = 0.8  # seconds
 TO_STYLIZE = "() => document.querySelector('.nst-tabs [role=tab]').click()"
+# (kind, settings, content, style) → the grid to fill
 Planner = Callable[[str, nstlib.Settings, str | None, str | None], Grid]
 Kinds = dict[str, tuple[str, str]]  # kind: (label, what it shows and which choices it uses)
 
 
 class GridTab:
-    """One tab, laid out in the current `gr.Tab`.
-
-    Args:
-        name, label: Of the tab.
-        plan: (kind, settings, content, style) → the grid to fill.
-        kinds: The kinds of grids; the first is chosen at the start.
-        empty: The grid before the first run.
-        content, style, controls: The inputs.
-    """
+    """One tab, laid out in the current `gr.Tab`. empty: the grid before the first run."""
 
     def __init__(
-        self,
-        name: str,
-        label: str,
-        plan: Planner,
-        kinds: Kinds,
-        empty: Grid,
-        content: gr.Image,
-        style: gr.Image,
-        controls: Controls,
+        self, name: str, label: str, plan: Planner, kinds: Kinds, empty: Grid, inputs: Inputs
     ) -> None:
-        self.name, self.plan, self.content, self.style, self.controls = name, plan, content, style, controls
+        self.name, self.plan, self.inputs, controls = name, plan, inputs, inputs.controls
         first, choices = next(iter(kinds)), [(label, kind) for kind, (label, _) in kinds.items()]
         self.kind = gr.Radio(choices, value=first, label="What to show", elem_id=f"{name}-kind")
         words = gr.Markdown(kinds[first][1], elem_id=f"{name}-used")
@@ -62,38 +45,30 @@ class GridTab:
         self.download = gr.DownloadButton(
             "Download as one PNG", interactive=False, elem_id=f"{name}-download", size="md"
         )
-        inputs = {content, style, self.kind, *controls.inputs}
-        self.bar.connect(self.run, inputs, [self.view, self.download])
+        used = {inputs.content, inputs.style, self.kind, *controls.inputs}
+        self.bar.connect(self.run, used, [self.view, self.download])
 
         def open_tile(event: gr.EventData) -> Update:
             return tile_values(controls.method, event)
 
-        method = controls.method
-        self.view.select(open_tile, None, [*method.inputs, method.gamma_slider], **QUIET).success(
-            None, js=TO_STYLIZE, **PRIVATE
-        )
+        opened = self.view.select(open_tile, None, controls.method.outputs, **QUIET)
+        opened.success(None, js=TO_STYLIZE, **PRIVATE)
 
-    def run(self, values: dict[Any, Any], request: gr.Request) -> Iterator[Update]:
+    def run(self, values: dict[Any, Any], is_stopped: Callable[[], bool]) -> Iterator[Update]:
         """The updates of one run. The last one makes the tab ready for the next."""
-        content, style, bar = values[self.content], values[self.style], self.bar
-        try:
-            grid = self.plan(values[self.kind], self.controls.settings(values), content, style)
-            yield {
-                **bar.show(bar.stop, messages.note("Reading the images …")),
-                self.view: grid.html(),
-                self.download: gr.update(interactive=False),
-            }
-            with STOP_FLAGS.run(request.session_hash, self.name) as flag:
-                yield from self._stream(grid, flag.is_set)
-        except Exception as error:
-            yield bar.show(bar.start, messages.alert(messages.explain(error, content, style)))
-
-    def _stream(self, grid: Grid, is_stopped: Callable[[], bool]) -> Iterator[Update]:
+        inputs, bar = self.inputs, self.bar
+        settings = inputs.controls.settings(values)
+        grid = self.plan(values[self.kind], settings, values[inputs.content], values[inputs.style])
+        yield {
+            **bar.show(bar.stop, messages.note("Reading the images …")),
+            self.view: grid.html(),
+            self.download: gr.update(interactive=False),
+        }
         begun, drawn, number, total, words = time.perf_counter(), 0.0, 1, len(grid.jobs()), ""
         deadline = begun + LIMITS.seconds
         for cell in grid.jobs():
             if time.perf_counter() < deadline and not is_stopped() and preview(cell):
-                yield {self.bar.status: messages.note(f"Preview: {cell.label}"), self.view: grid.html()}
+                yield {bar.status: messages.note(f"Preview: {cell.label}"), self.view: grid.html()}
         for cell in fill(grid, deadline):
             now, number = time.perf_counter(), grid.jobs().index(cell) + 1
             if is_stopped():
@@ -101,7 +76,7 @@ class GridTab:
                 break
             if now - drawn >= REDRAW_EVERY or not cell.active:
                 drawn = now
-                yield {self.bar.status: progress(number, total, cell, now - begun), self.view: grid.html()}
+                yield {bar.status: progress(number, total, cell, now - begun), self.view: grid.html()}
         if not words and time.perf_counter() > deadline:
             words = f"<b>Time is up</b> ({LIMITS.seconds:g} s) at image {number} of {total}."
         for cell in grid.jobs():
@@ -110,7 +85,7 @@ class GridTab:
         with files.outbox() as folder:
             path = files.save_png(sheet(grid), grid.recipe(), folder / f"{self.name}.png")
             yield {
-                **self.bar.show(self.bar.start, messages.note(words, "done")),
+                **bar.show(bar.start, messages.note(words, "done")),
                 self.view: grid.html(),
                 self.download: gr.update(value=path, interactive=True),
             }

@@ -42,23 +42,14 @@ class History:
         tab.view.add_snippets()
         view = tab.view
         self.known, self.query = gr.State({}), gr.Textbox(visible=False)
-        self.images = [tab.content, tab.style, tab.second.image]
-        inputs = {self.known, *self.images, *view.inputs}
-        outputs = list(
-            {
-                *tab.inputs,
-                *tab.controls.outputs,
-                *view.outputs,
-                tab.bar.status,
-                view.strength,
-                view.animation,
-                self.drop,
-            }
-        )
+        images = tab.inputs.images
+        inputs = {self.known, *images, *view.inputs}
+        outputs = [*{*tab.inputs.all, *tab.inputs.controls.outputs, *view.outputs, tab.bar.status}]
+        outputs += [view.strength, view.animation, self.drop]
         view.gallery.select(self.select, inputs, outputs, **QUIET)
         self.drop.upload(self.upload, {self.drop, *inputs}, outputs, **QUIET)
-        for image in self.images:
-            image.change(self.store_images, {self.known, *self.images}, self.known, **QUIET)
+        for image in images:
+            image.change(self.store_images, {self.known, *images}, self.known, **QUIET)
         view.link.click(self.link, view.inputs, [self.query, tab.bar.status], **QUIET).then(
             None, self.query, js=COPY, **PRIVATE
         )
@@ -69,7 +60,7 @@ class History:
     def store_images(self, values: dict[Any, Any]) -> dict[str, str]:
         """The input images chosen now and before, the newest last."""
         known = dict(values[self.known])
-        for path in filter(None, (values[part] for part in self.images)):
+        for path in filter(None, (values[part] for part in self.tab.inputs.images)):
             digest = identify(path).sha256
             known.pop(digest, None)
             known[digest] = path
@@ -104,7 +95,7 @@ class History:
                 )
             return {status: messages.alert(words), self.drop: None}
         known = recipe.content in (Source(), asked.content)
-        content = str(update[self.tab.content] or "") if known else ""
+        content = str(update[self.tab.inputs.content] or "") if known else ""
         result = Result(pixels, recipe, library, content, asked.request)
         return {
             **update,
@@ -120,14 +111,14 @@ class History:
 
         An image that is not here leaves the present one. Raises ValueError for what the controls cannot show.
         """
-        tab, known = self.tab, self.store_images(values)
+        inputs, known = self.tab.inputs, self.store_images(values)
         settings, notes = fit_limits(recipe.settings)
         settings = settings.replace(
             size=max(settings.size, SMALLEST), method=to_method(*from_method(str(settings.discrepancy)))
         )
         paths: list[str | None] = []
         sources: list[Source] = []
-        for source, part in zip((recipe.content, *recipe.styles), self.images, strict=False):
+        for source, part in zip((recipe.content, *recipe.styles), inputs.images, strict=False):
             path = known.get(source.sha256) or examples().get(source.sha256)
             if path is None or not Path(path).is_file():
                 path = values[part]
@@ -138,16 +129,16 @@ class History:
             sources.append(source)
         second = paths[2] if len(paths) > 2 else None
         where = recipe.where if second else ""
-        shown = tab.second.show(second, settings.style_weights, where)
-        share = shown[tab.second.share]
+        shown = inputs.second.show(second, settings.style_weights, where)
+        share = shown[inputs.second.share]
         mixed = second and not where
         settings = settings.replace(style_weights=(round(1 - share, 3), share) if mixed else ())
         update = {
-            **tab.controls.show(settings),
+            **inputs.controls.show(settings),
             **shown,
-            tab.content: paths[0],
-            tab.style: paths[1],
-            tab.controls.detail: recipe.detail,
+            inputs.content: paths[0],
+            inputs.style: paths[1],
+            inputs.controls.detail: recipe.detail,
         }
         styles = tuple(sources[1 : 3 if second else 2])
         return (

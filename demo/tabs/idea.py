@@ -12,9 +12,17 @@ import torch
 import nstlib
 from demo.components import clouds
 from demo.components.common import PRIVATE, QUIET
-from demo.components.ideas import IDEAS
-from demo.components.method_controls import ALL, MethodControls, to_method
+from demo.components.method_controls import ALL, METHODS, MethodControls, to_method
 
+WORDS = """## {title}
+{words}
+
+$$ {formula} $$
+
+- **It stores** {stores}: {numbers:,} numbers in all.
+- **It does not see** {blind}.
+- **It costs** ${cost}$ per layer and step, with $N_l$ channels at $M_l$ positions.
+- **Derivation**: {link}."""
 SOURCE = "https://github.com/nstlib/nstlib/blob/main"  # NSTLIB_SOURCE_URL replaces it
 COMPARED = {"linear", "bn", "gaussian", "poly"}  # their numbers are always shown
 SIDE = 256  # px: the image whose size the numbers are compared with
@@ -46,11 +54,7 @@ def describe(method: str) -> str:
     """Markdown for a method, or for both parts of a fusion."""
     parts = [(_name(part), share) for part, share in nstlib.method(method).parts()]
     words = [
-        f"## {ALL[name]}\n{IDEAS[name].words}\n\n$$ {IDEAS[name].formula} $$\n\n"
-        f"- **It stores** {IDEAS[name].stores}: {numbers(name):,} numbers in all.\n"
-        f"- **It does not see** {IDEAS[name].blind}.\n"
-        f"- **It costs** ${IDEAS[name].cost}$ per layer and step, with $N_l$ channels at $M_l$ positions.\n"
-        f"- **Derivation**: {_link(IDEAS[name].notebook)}."
+        WORDS.format(numbers=numbers(name), link=_link(METHODS[name]["notebook"]), **METHODS[name])
         for name, _ in parts
     ]
     if len(parts) == 1:

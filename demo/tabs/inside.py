@@ -1,11 +1,9 @@
 """The Look inside tab: what each layer stores. The paper's Figure 1, and content reconstructions."""
 
-import gradio as gr
-
 import nstlib
 from demo.components import messages
-from demo.components.controls import Controls
 from demo.components.grid import Cell, Grid, input_cell, shape_of
+from demo.components.inputs import Inputs
 from demo.components.method_controls import NAMES
 from demo.runs.engine import Job
 from demo.runs.limits import LIMITS
@@ -74,6 +72,6 @@ def plan(kind: str, settings: nstlib.Settings, content: str | None, style: str |
     return Grid(title, cells, len(layers), shape, beside, heads, sides)
 
 
-def build(content: gr.Image, style: gr.Image, controls: Controls) -> GridTab:
+def build(inputs: Inputs) -> GridTab:
     empty = Grid("", [Cell(f"layer {i}") for i in range(1, 6)], 3, 1.0, [Cell("Style")])
-    return GridTab("inside", "Look inside", plan, KINDS, empty, content, style, controls)
+    return GridTab("inside", "Look inside", plan, KINDS, empty, inputs)

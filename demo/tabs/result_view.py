@@ -28,14 +28,11 @@ def caption(words: str) -> str:
 
 class ResultView:
     """The components around one result, laid out in the current tab in three steps: the image, the tools
-    below it and the snippets.
+    below it and the snippets. first: what every page opens with, without any run.
 
-    Args:
-        first: The result that every page opens with. It is part of the page, and nothing has to run.
-
-    shown holds the result on the page, or None for a session that this process does not know, so that no such
-    page gets the wrong image. history holds the kept results, the newest first, as (file, caption). pinned
-    holds the file on the left of "Side by side", and compared whether that tab was opened.
+    `shown` holds the result on the page, or None for a session that this process does not know. `history`
+    holds the kept results, the newest first, as (file, caption), `pinned` the file on the left of "Side by
+    side", and `compared` whether that tab was opened.
     """
 
     def __init__(self, first: Result) -> None:
@@ -128,7 +125,7 @@ class ResultView:
 
     def show(self, result: Result, values: dict[Any, Any]) -> Update:
         """The result at the chosen strength, with everything that describes it."""
-        blend = share(values[self.strength])
+        blend = values[self.strength]
         recipe = result.at(blend).recipe
         words, pixels = reproduce.caption(recipe), Image.fromarray(result.blended(blend))
         update: Update = {
@@ -147,13 +144,13 @@ class ResultView:
         """(left, right): the pinned result or else the content image; and the result."""
         if result is None:
             return None
-        right = Image.fromarray(result.blended(share(values[self.strength])))
+        right = Image.fromarray(result.blended(values[self.strength]))
         left = values[self.pinned] or result.content
         return (files.load_resized(left, *right.size) if left and Path(left).is_file() else right), right
 
     def keep_result(self, result: Result, values: dict[Any, Any]) -> Update:
         """Puts the result, as it is seen, before the others of the history."""
-        blend = share(values[self.strength])
+        blend = values[self.strength]
         recipe = result.at(blend).recipe
         with files.outbox() as folder:
             path = keep(result.save(folder / reproduce.result_name(recipe), blend))
@@ -189,7 +186,7 @@ class ResultView:
         result = self.result(values)
         with files.outbox() as folder:
             name = folder / reproduce.result_name(result.recipe)
-            yield {self.png: result.save(name, share(values[self.strength]))}
+            yield {self.png: result.save(name, values[self.strength])}
 
     def save_masks(self, values: dict[Any, Any]) -> Iterator[Update]:
         """The masks that the snippets name."""
@@ -199,7 +196,3 @@ class ResultView:
                 for name, mask in zip(reproduce.MASKS, masks(result.recipe.where), strict=True):
                     nstlib.save_image(mask.expand(3, -1, -1), folder / name)
                 yield {self.masks: [str(folder / name) for name in reproduce.MASKS]}
-
-
-def share(value: Any) -> float:
-    return min(1.0, max(0.0, float(value)))

@@ -10,6 +10,8 @@ from demo.components import messages
 from demo.components.common import HEAVY, PRIVATE, QUIET, Update
 from demo.runs.stop_flags import STOP_FLAGS
 
+Run = Callable[[dict[Any, Any], Callable[[], bool]], Iterator[Update]]  # (values, whether to stop) → updates
+
 
 class RunBar:
     """Start, the status line, and two buttons called Stop: `leave` cancels a run that waits, `stop` ends one
@@ -41,8 +43,16 @@ class RunBar:
             button: gr.update(visible=button is which) for button in self.outputs[1:]
         }
 
-    def connect(self, run: Callable[..., Iterator[Update]], inputs: set[Any], outputs: list[Any]) -> None:
-        """Start → queue → `run`; Stop before and during it."""
+    def connect(self, run: Run, inputs: set[Any], outputs: list[Any]) -> None:
+        """Start → queue → `run`; Stop before and during it. The last update of `run` shows Start again."""
+
+        def guarded(values: dict[Any, Any], request: gr.Request) -> Iterator[Update]:
+            try:
+                with STOP_FLAGS.run(request.session_hash, self.tab) as flag:
+                    yield from run(values, flag.is_set)
+            except Exception as error:
+                images = [value for part, value in values.items() if isinstance(part, gr.Image)]
+                yield self.show(self.start, messages.alert(messages.explain(error, *images)))
 
         def not_started() -> Update:
             return self.show(self.start, messages.note("Nothing was started."))
@@ -55,7 +65,7 @@ class RunBar:
         visible = [{"__type__": "update", "visible": button is self.leave} for button in self.outputs[1:]]
         seen = json.dumps([messages.note("Waiting for your turn …"), *visible])
         running = self.start.click(None, None, self.outputs, js=f"() => {seen}", **PRIVATE).then(
-            run,
+            guarded,
             inputs,
             [*self.outputs, *outputs],
             show_progress="minimal",
