@@ -51,6 +51,11 @@ autodoc_inherit_docstrings = False
 
 
 SECTION = re.compile(r"(Args|Returns|Raises|Yields|Attributes|Note|Example|Source)s?:")
+SPECIAL = re.compile(r"(?<!\w)\*\w[^*]*\w\*(?!\w)|[*|_\\]")  # *emphasis* stays, all other signs are escaped
+
+
+def escape(found: re.Match[str]) -> str:
+    return found[0] if len(found[0]) > 1 else f"\\{found[0]}"
 
 
 def format_docstring(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
@@ -74,7 +79,7 @@ def format_docstring(app: Any, what: str, name: str, thing: Any, options: Any, l
             out.append(f"    {line}")
         else:
             pieces = re.split(r"`([^`]+)`", line)
-            pieces[::2] = [re.sub(r"([*|_\\])", r"\\\1", piece) for piece in pieces[::2]]
+            pieces[::2] = [SPECIAL.sub(escape, piece) for piece in pieces[::2]]
             pieces[1::2] = [f"``{piece}``" for piece in pieces[1::2]]
             out.append("".join(pieces))
     lines[:] = out

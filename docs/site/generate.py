@@ -9,6 +9,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,14 +119,18 @@ def _documented(name: str, thing: Any) -> str:
     return _directive("autofunction", name)
 
 
+def _position(thing: Any) -> tuple[int, int]:
+    """Where a function or class is defined: modules in the order of their import, and the line."""
+    return list(sys.modules).index(thing.__module__), inspect.getsourcelines(thing)[1]
+
+
 def api() -> str:
     """Every public name of nstlib, by the package that defines it."""
     groups: dict[str, list[str]] = {title: [] for title in TITLES.values()}
-    for name in nstlib.__all__:
-        thing = getattr(nstlib, name)
-        if callable(thing):
-            package = thing.__module__.split(".")[1]
-            groups.setdefault(TITLES.get(package, package), []).append(_documented(f"nstlib.{name}", thing))
+    public = {name: thing for name in nstlib.__all__ if callable(thing := getattr(nstlib, name))}
+    for name, thing in sorted(public.items(), key=lambda pair: _position(pair[1])):
+        package = thing.__module__.split(".")[1]
+        groups.setdefault(TITLES.get(package, package), []).append(_documented(f"nstlib.{name}", thing))
     return "\n".join("\n".join([f"## {title}\n", *entries]) for title, entries in groups.items() if entries)
 
 
