@@ -1,4 +1,4 @@
-"""Screenshots of the app: `python docs/screenshots.py` makes docs/app.png; with a folder, all tabs instead.
+"""Takes screenshots of the app: `python docs/screenshots.py` makes docs/app.png; with a folder, every tab.
 
     python docs/screenshots.py shots      four tabs × four sizes × two themes, into shots/
 
@@ -28,12 +28,12 @@ WAIT = 300  # seconds for anything
 
 @contextmanager
 def app() -> Iterator[str]:
-    """The URL of an app that this starts."""
+    """Starts an app and yields its URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    told = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=os.environ | told)
+    address = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
+    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=os.environ | address)
     url, deadline = f"http://127.0.0.1:{port}/", time.monotonic() + WAIT
     try:
         while True:
@@ -50,8 +50,8 @@ def app() -> Iterator[str]:
         process.wait()
 
 
-def opened(browser: Browser, url: str) -> Page:
-    """The page with its first result."""
+def open_page(browser: Browser, url: str) -> Page:
+    """Opens the page and waits for its first result."""
     width, height = SIZES["desktop"]
     page = browser.new_page(viewport={"width": width, "height": height}, reduced_motion="reduce")
     page.set_default_timeout(1000 * WAIT)
@@ -61,8 +61,8 @@ def opened(browser: Browser, url: str) -> Page:
     return page
 
 
-def open_tab(page: Page, tab: str) -> None:
-    """Opens a tab and fills it."""
+def enter(page: Page, tab: str) -> None:
+    """Opens a tab and fills it with results."""
     page.get_by_role("tab", name=tab, exact=True).click()
     kind = {"Compare": "compare", "Look inside": "inside"}.get(tab)
     if kind:
@@ -71,15 +71,15 @@ def open_tab(page: Page, tab: str) -> None:
     page.wait_for_timeout(1000)
 
 
-def everything(browser: Browser, url: str, folder: Path) -> None:
-    """Every tab in every size and theme, from one page that changes its size."""
+def capture_tabs(browser: Browser, url: str, folder: Path) -> None:
+    """Captures every tab in every size and theme, from one page that changes its size."""
     folder.mkdir(parents=True, exist_ok=True)
-    page = opened(browser, url)
+    page = open_page(browser, url)
     field = page.locator("#size input[type=number]")
-    field.fill("96")  # small images: the page matters here
+    field.fill("96")  # small images: this is about the page
     field.press("Tab")
     for tab in TABS:
-        open_tab(page, tab)
+        enter(page, tab)
         for size, (width, height) in SIZES.items():
             page.set_viewport_size({"width": width, "height": height})
             if size == "projector":
@@ -95,9 +95,9 @@ def everything(browser: Browser, url: str, folder: Path) -> None:
     page.close()
 
 
-def cover(browser: Browser, url: str) -> None:
-    """docs/app.png: a finished image and its curves."""
-    page = opened(browser, url)
+def capture_cover(browser: Browser, url: str) -> None:
+    """Captures docs/app.png: a finished image and its curves."""
+    page = open_page(browser, url)
     page.locator("#stylize-start").click()
     page.wait_for_function("document.querySelector('#stylize-status').innerText.includes('Done')")
     page.wait_for_timeout(2000)
@@ -108,18 +108,21 @@ def cover(browser: Browser, url: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument(
-        "folder", nargs="?", type=Path, help="folder for all tabs (default: docs/app.png alone)"
+        "folder",
+        nargs="?",
+        type=Path,
+        help="folder for the screenshots of every tab; without it, only docs/app.png is made",
     )
-    parser.add_argument("--url", help="an app that is running already")
+    parser.add_argument("--url", help="the address of an app that is already running")
     options = parser.parse_args()
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         with app() if not options.url else _given(options.url) as url:
             if options.folder:
-                everything(browser, url, options.folder)
+                capture_tabs(browser, url, options.folder)
             else:
-                cover(browser, url)
+                capture_cover(browser, url)
         browser.close()
 
 
