@@ -6,7 +6,7 @@ from demo import api
 from demo.components import theme
 from demo.components.common import PRIVATE, QUIET
 from demo.components.controls import DEFAULTS
-from demo.components.inputs import FIRST, Inputs, check, example
+from demo.components.inputs import Inputs, check, first
 from demo.door.blocks import GuardedBlocks
 from demo.runs.engine import Job
 from demo.runs.preview import one_pass
@@ -22,10 +22,9 @@ question: *what is a style?*"""
 
 def _first_result() -> Result:
     """What the page opens with: one pass of the first pair with the default settings."""
-    content, style = (example(folder, name) for folder, name in FIRST.items())
-    job = Job(DEFAULTS, content, style)
+    job = Job(DEFAULTS, first("contents"), first("styles"))
     pixels, library = one_pass(job)
-    return Result(pixels, job.recipe(), library, str(content), job.recipe().request)
+    return Result(pixels, job.recipe(), library, first("contents"), job.recipe().request)
 
 
 def build() -> GuardedBlocks:

@@ -32,8 +32,9 @@ def examples(folder: str) -> list[str]:
     return sorted(str(path) for path in (EXAMPLES / folder).glob("*.jpg"))
 
 
-def example(folder: str, stem: str) -> str | None:
-    return next((path for path in examples(folder) if Path(path).stem == stem), None)
+def first(folder: str) -> str:
+    """The path of the image that is chosen when the page opens."""
+    return str(EXAMPLES / folder / f"{FIRST[folder]}.jpg")
 
 
 def image(label: str, **options: Any) -> gr.Image:
@@ -68,11 +69,11 @@ def check(path: str | None) -> tuple[Any, Any]:
     return gr.skip(), gr.skip()
 
 
-def build(id: str, label: str, first: str, alt: str, folder: str = "") -> gr.Image:
-    """An input image with the examples of a folder (default: `id`), in the current Blocks."""
-    folder = folder or id
+def build(id: str, label: str, folder: str, value: str | None) -> gr.Image:
+    """An input image with the examples of a folder, in the current Blocks."""
+    alt = f"The {label.lower()} image"
     with gr.Column(min_width=150):
-        component = image(label, value=example(folder, first), height=210, elem_id=id, alt_text=alt)
+        component = image(label, value=value, height=210, elem_id=id, alt_text=alt)
         gr.Examples(
             [[path] for path in examples(folder)],
             component,
@@ -90,7 +91,7 @@ class SecondStyle:
 
     def __init__(self) -> None:
         with gr.Accordion("A second style", open=False, elem_id="second-style"):
-            self.image = build("second", "Second style", "", "The second style image", folder="styles")
+            self.image = build("second", "Second style", "styles", None)
             with gr.Row():
                 self.place = gr.Radio(PLACES, value="", label="Where it goes", elem_id="place", min_width=220)
                 self.share = slider("How much of it", 0, 1, 0.5, 0.05, "share", min_width=130)
@@ -111,7 +112,7 @@ class SecondStyle:
         path, place = values[self.image], values[self.place]
         if not path:
             return None, (), ""
-        region = check_region(values[self.brushed] or "") if place == BRUSH else check_region(place)
+        region = check_region((values[self.brushed] or "") if place == BRUSH else place)
         if place == BRUSH and not region:
             raise ValueError("brush on the image where the second style goes")
         share = min(1.0, max(0.0, float(values[self.share])))
@@ -134,8 +135,8 @@ class Inputs:
 
     def __init__(self) -> None:
         with gr.Row():
-            self.content = build("contents", "Content", FIRST["contents"], "The content image")
-            self.style = build("styles", "Style", FIRST["styles"], "The style image")
+            self.content = build("contents", "Content", "contents", first("contents"))
+            self.style = build("styles", "Style", "styles", first("styles"))
         self.controls = Controls()
         self.second = SecondStyle()
         self.images = [self.content, self.style, self.second.image]

@@ -39,21 +39,16 @@ def to_method(
 
 
 def from_method(text: str) -> tuple[str, str, float, float, str, str, float]:
-    """The values of the controls for a method: the inverse of `to_method`. Raises ValueError for a method
-    that the controls cannot show."""
-    method = nstlib.method(text)
-    (_, weight), *rest = method.parts()
-    c, factor = 0.0, 1.0
-    for part, _ in method.parts():
-        c, factor = float(getattr(part, "c", c)), float(getattr(part, "factor", factor))
-    names = [str(part).partition("(")[0] for part, _ in method.parts()]
-    if rest:
-        share = rest[0][1] / (weight + rest[0][1])
-        values = (FUSION, next(iter(OTHERS)), c, factor, names[0], names[1], share)
-    else:
-        name, other = (names[0], next(iter(OTHERS))) if names[0] in NAMES else (OTHER, names[0])
-        values = (name, other, c, factor, "bn", "poly", 0.3)
-    return values
+    """The values of the controls for a method: the inverse of `to_method`, for methods that they can show."""
+    parts, weights = zip(*nstlib.method(text).parts(), strict=True)
+    names = [str(part).partition("(")[0] for part in parts]
+    c = next((float(part.c) for part in parts if hasattr(part, "c")), 0.0)
+    factor = next((float(part.factor) for part in parts if hasattr(part, "factor")), 1.0)
+    other = next(iter(OTHERS))
+    if len(parts) > 1:
+        return FUSION, other, c, factor, names[0], names[1], weights[1] / (weights[0] + weights[1])
+    name, other = (names[0], other) if names[0] in NAMES else (OTHER, names[0])
+    return name, other, c, factor, "bn", "poly", 0.3
 
 
 def position(gamma: float) -> float:
@@ -99,11 +94,8 @@ class MethodControls:
         info = "1 is the paper's rule; less sees finer differences, more sees coarser ones"
         width = slider("Bandwidth factor", 0.25, 4, factor, 0.05, "factor", info=info, visible=used[2])
         with gr.Row(elem_classes="nst-gamma"):
-            label = "Balance γ:  more content  ⟵  ⟶  more style"
-            place = position(gamma)
-            self.gamma_slider = slider(
-                label, LOG_LOW, LOG_HIGH, place, 0.02, "gamma-slider", scale=4, min_width=180
-            )
+            label, place = "Balance γ:  more content  ⟵  ⟶  more style", position(gamma)
+            self.gamma_slider = slider(label, LOG_LOW, LOG_HIGH, place, 0.02, "gamma-slider", scale=4)
             self.gamma = gr.Number(gamma, label="γ", elem_id="gamma", scale=1, min_width=76, step=0.1)
         self.gamma_slider.input(None, self.gamma_slider, self.gamma, js=TO_NUMBER, **PRIVATE)
         # `input`, not `change`: the rounded number must not pull the slider back while it is dragged.
@@ -115,15 +107,8 @@ class MethodControls:
             [different, offset, width, fusion],
             **QUIET,
         )
-        self.options: list[Any] = [
-            radio,
-            different,
-            offset,
-            width,
-            one,
-            two,
-            share,
-        ]  # as `to_method` takes them
+        # in the order of the parameters of `to_method`
+        self.options: list[Any] = [radio, different, offset, width, one, two, share]
         self.inputs = [*self.options, self.gamma]
         self.outputs = [*self.inputs, self.gamma_slider]
 
@@ -137,9 +122,5 @@ class MethodControls:
         values = from_method(text)
         if str(nstlib.method(to_method(*values))) != text:
             raise ValueError(f"the controls cannot show the method {settings.method}")
-        shown = zip(
-            [*self.inputs, self.gamma_slider],
-            (*values, settings.gamma, position(settings.gamma)),
-            strict=True,
-        )
-        return dict(shown)
+        values = (*values, settings.gamma, position(settings.gamma))
+        return dict(zip(self.outputs, values, strict=True))

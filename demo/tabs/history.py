@@ -80,19 +80,14 @@ class History:
         """The controls and the image as the recipe of a result has them."""
         view, status = self.tab.view, self.tab.bar.status
         if STOP_FLAGS.is_running(request.session_hash, TAB):
-            return {
-                status: messages.alert("A run works: stop it, then restore this result."),
-                self.drop: None,
-            }
+            return {status: messages.alert("Stop the run first, then restore this result."), self.drop: None}
         try:
             pixels, recipe, library = open_result(path)
             asked, update, notes = self.controls_for(recipe, values)
         except Exception as error:
             words = messages.explain(error, path)
             if "holds no nstlib recipe" in str(error):
-                words = (
-                    f"{Path(path).name} holds no recipe. Choose a PNG file that this page or nstlib saved."
-                )
+                words = f"{Path(path).name} holds no recipe. Choose a PNG that this page or nstlib saved."
             return {status: messages.alert(words), self.drop: None}
         known = recipe.content in (Source(), asked.content)
         content = str(update[self.tab.inputs.content] or "") if known else ""
@@ -113,9 +108,8 @@ class History:
         """
         inputs, known = self.tab.inputs, self.store_images(values)
         settings, notes = fit_limits(recipe.settings)
-        settings = settings.replace(
-            size=max(settings.size, SMALLEST), method=to_method(*from_method(str(settings.discrepancy)))
-        )
+        method = to_method(*from_method(str(settings.discrepancy)))
+        settings = settings.replace(size=max(settings.size, SMALLEST), method=method)
         paths: list[str | None] = []
         sources: list[Source] = []
         for source, part in zip((recipe.content, *recipe.styles), inputs.images, strict=False):
@@ -140,12 +134,9 @@ class History:
             inputs.style: paths[1],
             inputs.controls.detail: recipe.detail,
         }
-        styles = tuple(sources[1 : 3 if second else 2])
-        return (
-            replace(recipe, settings=settings, content=sources[0], styles=styles, where=where),
-            update,
-            notes,
-        )
+        content, *styles = sources[: 3 if second else 2]
+        asked = replace(recipe, settings=settings, content=content, styles=tuple(styles), where=where)
+        return asked, update, notes
 
     def open(self, values: dict[Any, Any]) -> Update:
         """A page was opened: its session shows the first result. The controls are set as the page's address

@@ -90,29 +90,14 @@ class ResultView:
         with gr.Accordion("Make this image again", open=False) as accordion:
             gr.Markdown("The PNG also carries its recipe: `nstlib.read_recipe(file)` reads it.")
             recipe, fixed = self.first.recipe, {"interactive": False}
-            self.python = gr.Code(
-                reproduce.python(recipe),
-                language="python",
-                label="Python",
-                lines=8,
-                elem_id="python",
-                **fixed,
-            )
-            command, copy = reproduce.command(recipe), ["copy"]
-            self.command = gr.Textbox(
-                command, label="Command line", lines=2, buttons=copy, elem_id="command", **fixed
-            )
+            python: dict[str, Any] = fixed | {"language": "python", "lines": 8, "elem_id": "python"}
+            self.python = gr.Code(reproduce.python(recipe), label="Python", **python)
+            command: dict[str, Any] = fixed | {"buttons": ["copy"], "lines": 2, "elem_id": "command"}
+            self.command = gr.Textbox(reproduce.command(recipe), label="Command line", **command)
             self.masks = gr.File(label="The masks", visible=False, elem_id="masks", **fixed)
         accordion.expand(self.save_masks, self.inputs, self.masks, **QUIET)
-        self.outputs = [
-            self.shown,
-            self.image,
-            self.slider,
-            self.caption,
-            self.python,
-            self.command,
-            self.masks,
-        ]
+        self.outputs = [self.shown, self.image, self.slider, self.caption]
+        self.outputs += [self.python, self.command, self.masks]
         blend: dict[str, Any] = QUIET | {"trigger_mode": "always_last"}
         self.strength.change(self.blend, self.inputs, self.outputs, **blend)
 

@@ -19,12 +19,7 @@ class RunBar:
 
     def __init__(self, tab: str, label: str, ready: str) -> None:
         self.tab = tab
-        look: dict[str, Any] = {
-            "variant": "stop",
-            "visible": False,
-            "min_width": 110,
-            "elem_classes": "nst-go",
-        }
+        look: dict[str, Any] = {"variant": "stop", "visible": False, "elem_classes": "nst-go"}
         with gr.Row():
             with gr.Column(scale=1, min_width=140):
                 self.start = gr.Button(
