@@ -21,7 +21,7 @@ from demo.door.house import brief, check_plain, own_file
 from demo.runs.connections import Connections
 from demo.runs.files import CACHE
 from demo.runs.limits import LIMITS
-from demo.runs.store import NO_ROOM, OWNER, STORE, paths
+from demo.runs.store import NO_SPACE, OWNER, STORE, paths
 from demo.runs.turns import Turns, Who
 
 log = logging.getLogger("nstlib.app")
@@ -197,8 +197,8 @@ class GuardedBlocks(gr.Blocks):
         if event in self._queue.event_ids_to_events and not self.connections.listening(session or ""):
             raise gr.Error("Nobody waits for this run.", print_exception=False)
         opens = any(kind == "load" for _, kind in block_fn.targets)
-        if makes_files(block_fn) and not opens and not STORE.room(OWNER.get()):
-            raise gr.Error(NO_ROOM, print_exception=False)
+        if makes_files(block_fn) and not opens and not STORE.reserve(OWNER.get()):
+            raise gr.Error(NO_SPACE, print_exception=False)
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> list[Any]:
         """As Gradio's, with files checked first. They are handed on as paths, unopened: nstlib reads them."""

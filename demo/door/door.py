@@ -44,7 +44,10 @@ CSP = "content-security-policy"
 PAGE = f"frame-ancestors {' '.join(LIMITS.frames)}; object-src 'none'; base-uri 'self'"
 HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "same-origin", CSP: PAGE}
 FILE_HEADERS = HEADERS | {CSP: "default-src 'none'; sandbox"}
-LIGHT, IMAGES = 16, 2  # requests at work at the same time: of any kind, and events that make an image at once
+LIGHT = 16  # requests at work at the same time
+# Events that make an image at once: at work, and of one address. Two threads compute (painter.py); the other
+# places are for those who wait for a decoder, so that slow files hold up their own address only.
+IMAGES, IMAGES_EACH = 8, 2
 GUARDED = "nstlib.guarded"  # marks a request that has passed
 
 
@@ -53,7 +56,7 @@ class Door:
 
     def __init__(self, app: Any, house: GuardedBlocks) -> None:
         self.app, self.house, self.uploads = app, house, Uploads()
-        self.light, self.images = Lane(LIGHT), Lane(IMAGES)
+        self.light, self.images = Lane(LIGHT), Lane(IMAGES, IMAGES_EACH)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":

@@ -7,7 +7,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,7 @@ KEPT = 7200.0  # seconds: older files go
 YOUNG = 600.0  # seconds: a file that is younger never makes way for others
 SWEEP_EVERY = 60.0  # seconds
 BLOCK = 4096  # bytes: the smallest piece of disk space; a file's folder takes one too
-NO_ROOM = "There is no room for more files just now. Try again in a few minutes."
-
-
-class NoRoom(Exception):
-    """Raised where a file finds no room."""
+NO_SPACE = "There is no disk space for more files at the moment. Try again in a few minutes."
 
 
 def occupied(size: int) -> int:
@@ -72,19 +67,25 @@ class Store:
         with self._lock:
             return self._held.total() if owner is None else self._held[owner]
 
-    def room(self, owner: str, size: int = 0) -> bool:
-        """Whether `size` more bytes of an owner fit. Where they do not, the oldest files make way: the
-        owner's own where the share is used up, else those of the owner who holds most."""
+    def reserve(self, owner: str, size: int = 0) -> bool:
+        """Whether `size` more bytes of an owner fit; they are then reserved until `release`. Where they do
+        not fit, the oldest files make way: the owner's own where its share is used up, else those of the
+        owner who holds most."""
         with self._lock:
-            if self._crowding(owner, size) is None:
-                return True
             for path, (whose, _, since) in list(self._files.items()):
                 crowding = self._crowding(owner, size)
                 if crowding is None or since > time.time() - YOUNG:
                     break
                 if whose == crowding:
                     self._remove(path)
-            return self._crowding(owner, size) is None
+            fits = self._crowding(owner, size) is None
+            self._held[owner] += size if fits else 0
+            return fits
+
+    def release(self, owner: str, size: int) -> None:
+        """Ends a reservation."""
+        with self._lock:
+            self._held[owner] -= size
 
     def _crowding(self, owner: str, size: int) -> str | None:
         """Whose files must make way before `size` more bytes of `owner` fit; None if they fit."""
@@ -93,19 +94,6 @@ class Store:
         if self._held.total() + size > self.limit:
             return max(self._held, key=self._held.__getitem__, default=owner)
         return None
-
-    @contextmanager
-    def reserved(self, owner: str, size: int) -> Iterator[None]:
-        """Holds room for files that are on their way. Raises NoRoom."""
-        with self._lock:
-            if not self.room(owner, size):
-                raise NoRoom(NO_ROOM)
-            self._held[owner] += size
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._held[owner] -= size
 
     def add(self, path: str, owner: str) -> None:
         """Counts a new file. A file that is there already keeps its owner and becomes the youngest. A file

@@ -62,10 +62,10 @@ class Ticket:
 
 
 class Lane:
-    """Lets `places` requests work at a time. The others wait for their turn."""
+    """Lets `places` requests work at a time, at most `each` of one address. The others wait."""
 
-    def __init__(self, places: int) -> None:
-        self.places = places
+    def __init__(self, places: int, each: int | None = None) -> None:
+        self.places, self.each = places, each or places
         self._turns, self._waiting, self._working = Turns(), list[Ticket](), set[Ticket]()
 
     @asynccontextmanager
@@ -111,9 +111,14 @@ class Lane:
             await app(request.scope, receive, leave)
 
     def _admit(self) -> None:
-        while self._waiting and len(self._working) < self.places:
-            self._turns.sort(self._waiting, lambda ticket: ticket.who)
-            ticket = self._waiting.pop(0)
+        while len(self._working) < self.places:
+            busy = Counter(ticket.who[0] for ticket in self._working)
+            admissible = [ticket for ticket in self._waiting if busy[ticket.who[0]] < self.each]
+            if not admissible:
+                break
+            self._turns.sort(admissible, lambda ticket: ticket.who)
+            ticket = admissible[0]
+            self._waiting.remove(ticket)
             self._working.add(ticket)
             self._turns.took(ticket.who)
             ticket.ready.set_result(None)

@@ -8,7 +8,6 @@ import re
 import secrets
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from starlette.responses import StreamingResponse
 
 from demo.runs.files import CACHE
 from demo.runs.limits import LIMITS, size_in_bytes
-from demo.runs.store import NO_ROOM, STORE, occupied
+from demo.runs.store import NO_SPACE, STORE, occupied
 from demo.runs.turns import PATIENCE
 
 UPLOAD = size_in_bytes(LIMITS.upload) + 100_000  # bytes: the files, and what stands around them
@@ -48,26 +47,22 @@ class Uploads:
                     async for _ in request.stream():
                         pass
                 raise HTTPException(413, TOO_LARGE)
-            with await self._room(owner, length + FILES * occupied(0)):
-                try:
-                    receive = self._bounded(request, name)
-                    async with Request(request.scope, receive).form(max_files=FILES, max_fields=0) as form:
-                        files = [part for part in form.getlist("files") if isinstance(part, UploadFile)]
-                        if not files:
-                            raise HTTPException(400, "This upload holds no file.")
-                        return [await asyncio.to_thread(_keep, file, owner) for file in files]
-                finally:
-                    self._under_way.pop(name, None)
-
-    async def _room(self, owner: str, size: int) -> AbstractContextManager[None]:
-        """Holds room for an upload, if need be after others have ended. Raises HTTPException."""
-        for _ in range(int(PATIENCE)):
-            if STORE.room(owner, size):
-                return STORE.reserved(owner, size)
-            if not self._under_way:
-                break
-            await asyncio.sleep(1)
-        raise HTTPException(503, NO_ROOM)
+            size, waited = length + FILES * occupied(0), 0
+            while not STORE.reserve(owner, size):  # until other uploads have ended
+                if waited >= PATIENCE or not self._under_way:
+                    raise HTTPException(503, NO_SPACE)
+                await asyncio.sleep(1)
+                waited += 1
+            try:
+                receive = self._bounded(request, name)
+                async with Request(request.scope, receive).form(max_files=FILES, max_fields=0) as form:
+                    files = [part for part in form.getlist("files") if isinstance(part, UploadFile)]
+                    if not files:
+                        raise HTTPException(400, "This upload holds no file.")
+                    return [await asyncio.to_thread(_keep, file, owner) for file in files]
+            finally:
+                STORE.release(owner, size)
+                self._under_way.pop(name, None)
 
     def _bounded(self, request: Request, name: str) -> Any:
         """`receive` of a request, which counts what comes in, and refuses what does not come to its end."""

@@ -49,6 +49,7 @@ def unsent(host: Host, path: str, body: bytes, address: str) -> http.client.HTTP
     return connection
 
 
+@pytest.mark.usefixtures("bounded")
 def test_limits_hold_when_the_last_bytes_of_many_requests_come_together(host: Host, pair: list[str]) -> None:
     page = Visitor(host.app.url, "198.51.100.7")
     data = [file(pair[0]), file(pair[1]), None, None, 64, 3, 0, None, "balanced"]
@@ -62,6 +63,7 @@ def test_limits_hold_when_the_last_bytes_of_many_requests_come_together(host: Ho
     assert sum('"msg":"process_completed"' in line for line in page.messages()) == 2
 
 
+@pytest.mark.usefixtures("bounded")
 def test_streams_of_a_session_are_bounded_and_a_second_name_in_the_query_is_ignored(
     host: Host, pair: list[str]
 ) -> None:
@@ -79,6 +81,7 @@ def test_streams_of_a_session_are_bounded_and_a_second_name_in_the_query_is_igno
     assert other.get(f"gradio_api/queue/data?session_hash={other.session}&session_hash=x")[0] == 404
 
 
+@pytest.mark.usefixtures("bounded")
 def test_who_reads_nothing_or_sends_half_holds_nobody_of_its_address_up(host: Host) -> None:
     place, address = urlsplit(host.app.url), "198.51.100.40"
     head = f"Host: x\r\nX-Forwarded-For: {address}\r\n"
@@ -100,6 +103,7 @@ def test_who_reads_nothing_or_sends_half_holds_nobody_of_its_address_up(host: Ho
         assert classmate.call(classmate.event("check"), [None])[0] == 200
 
 
+@pytest.mark.usefixtures("bounded")
 def test_a_flood_of_live_images_does_not_hold_another_address_up(host: Host, pair: list[str]) -> None:
     order: list[str] = []
     started = threading.Barrier(9)
@@ -142,6 +146,7 @@ def followed(page: Visitor, pair: list[str], **chosen: object) -> str:
     return page.call(event, page_values(page, event, values | chosen))[1]
 
 
+@pytest.mark.usefixtures("bounded")
 def test_strange_sessions_evict_no_page_and_a_lost_page_does_not_save_another_image(
     host: Host, pair: list[str], tmp_path: Path
 ) -> None:
@@ -244,6 +249,7 @@ def test_the_page_reads_how_far_an_upload_is(host: Host) -> None:
     assert '"orig_name": "a.ppm"' in said[0] and '"msg": "done"' in said[0]
 
 
+@pytest.mark.usefixtures("bounded")
 def test_two_uploads_of_one_name_are_bounded_each(host: Host) -> None:
     """What one has sent is not forgotten when another of the same name ends."""
     head = part(b'name="files"; filename="a.ppm"').removesuffix(b"abc\r\n")

@@ -213,6 +213,7 @@ def test_an_address_is_not_fetched(host: Host) -> None:
         assert status == 500 and "not fetched here" in text
 
 
+@pytest.mark.usefixtures("bounded")
 def test_a_flood_of_requests_waits_in_line_and_the_page_still_comes(host: Host) -> None:
     statuses: list[int] = []
 
@@ -228,6 +229,7 @@ def test_a_flood_of_requests_waits_in_line_and_the_page_still_comes(host: Host) 
     assert host.visitor().get("")[0] == 200 and time.monotonic() - begun < 30
 
 
+@pytest.mark.usefixtures("bounded")
 def test_half_a_request_holds_nobody_up(host: Host) -> None:
     import socket
     from urllib.parse import urlsplit
@@ -262,14 +264,19 @@ def test_sigterm_leaves_no_folder(tmp_path: Path) -> None:
     assert "Traceback" not in app.log.read_text()
 
 
-def test_folders_of_killed_apps_are_cleared_and_others_are_not(tmp_path: Path) -> None:
+def test_folders_of_killed_apps_are_cleared_and_others_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from demo.runs import files
 
-    dead, alive, foreign = "nstlib-app-999999999-x", f"nstlib-app-{os.getpid()}-y", "nstlib-app-notes"
-    for name in (dead, alive, foreign):
+    own = f"nstlib-app-{os.getpid()}"  # in a container, this app and the one before it have one number
+    ours, killed = f"{own}-ours", f"{own}-of-the-app-before"
+    dead, alive, foreign = "nstlib-app-999999999-x", f"nstlib-app-{os.getppid()}-y", "nstlib-app-notes"
+    for name in (ours, killed, dead, alive, foreign):
         (tmp_path / name).mkdir()
+    monkeypatch.setattr(files, "_folders", [tmp_path / ours])
     files.clear_stale(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {alive, foreign}
+    assert {path.name for path in tmp_path.iterdir()} == {ours, alive, foreign}
 
 
 def test_a_picture_of_the_run_is_the_visitor_s_to_use_again(host: Host, pair: list[str]) -> None:

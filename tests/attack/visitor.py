@@ -1,6 +1,7 @@
 """A visitor without manners: speaks to the app in raw requests, as no browser would."""
 
 import json
+import os
 import random
 import threading
 import urllib.error
@@ -136,6 +137,13 @@ def together(*jobs: Any) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def cpu_seconds(process: int) -> float:
+    """The CPU time that a process has used."""
+    with open(f"/proc/{process}/stat") as status:
+        fields = status.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory(process: int, name: str = "VmRSS") -> float:
