@@ -7,7 +7,7 @@ import threading
 from starlette.middleware import Middleware
 
 from demo import page
-from demo.door.door import Door
+from demo.guard.middleware import Guard
 from demo.parts import theme
 from demo.runs import engine
 from demo.runs.limits import LIMITS
@@ -41,7 +41,7 @@ def serve() -> None:
         max_file_size=LIMITS.upload,
         enable_monitoring=False,
         state_session_capacity=SESSIONS,
-        app_kwargs={"middleware": [Middleware(Door, house=demo)], "docs_url": None, "redoc_url": None},
+        app_kwargs={"middleware": [Middleware(Guard, blocks=demo)], "docs_url": None, "redoc_url": None},
         ssr_mode=False,
         run_history=False,
         footer_links=["api", "settings"],

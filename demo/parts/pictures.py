@@ -27,7 +27,7 @@ def example(kind: str, stem: str) -> str | None:
 
 def picture(label: str, **options: Any) -> gr.Image:
     """An input picture as the untouched file: nstlib does rotation, transparency and the rest, and has
-    better words than Gradio for what cannot be read (see door/house.py)."""
+    better words than Gradio for what cannot be read (see guard/files.py)."""
     return gr.Image(
         type="filepath",
         image_mode=None,

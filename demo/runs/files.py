@@ -32,10 +32,10 @@ _folders: list[Path] = []  # of this process
 
 
 def clear_stale(folder: Path) -> None:
-    """Removes the folders of apps that were killed: those whose process is no more."""
+    """Removes the folders of apps that were killed: their process does not exist, or is this one."""
     for old in folder.glob(f"{PREFIX}*"):
         number = old.name.removeprefix(PREFIX).partition("-")[0]
-        ours = old in _folders  # in a container, the number of every app is 1
+        ours = old.name in {own.name for own in _folders}  # in a container, the number of every app is 1
         if number.isdigit() and not ours and (int(number) == os.getpid() or not _runs(int(number))):
             shutil.rmtree(old, ignore_errors=True)
 

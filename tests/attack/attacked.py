@@ -1,4 +1,4 @@
-"""The attacked app and what it must not give away (see conftest.py, which starts it)."""
+"""The attacked app, the files that it must not give away, and what an attack may cost (see conftest.py)."""
 
 import os
 from collections.abc import Iterator
@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 from app_server import App
-from visitor import Visitor, cpu_seconds, memory
+from client import Client, cpu_seconds, memory
 
-CANARY = "the-canary-sings-" + os.urandom(6).hex()
+CANARY = "the-canary-" + os.urandom(6).hex()
 
 
 @dataclass(frozen=True)
 class Host:
-    """The attacked app. secrets: files of its server outside its own folder; trap: made if gs is called."""
+    """The attacked app. secrets: files of its server outside its own folder; trap: exists once gs ran."""
 
     app: App
     secrets: tuple[Path, ...]
     trap: Path
 
-    def visitor(self) -> Visitor:
-        return Visitor(self.app.url)
+    def client(self) -> Client:
+        return Client(self.app.url)
 
     @contextmanager
     def bounded(self, seconds: float = 6.0, megabytes: float = 500.0) -> Iterator[None]:

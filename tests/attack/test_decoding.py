@@ -1,4 +1,4 @@
-"""Files that cost much to decode, though they are small: a child process pays, up to its limit."""
+"""Small files that cost much to decode: a child process decodes them, up to its limits."""
 
 import inspect
 import resource
@@ -9,7 +9,7 @@ from pathlib import Path
 import corpus
 import pytest
 from attacked import Host
-from visitor import Visitor, file, memory
+from client import Client, file, memory
 
 from demo.runs import files, painter
 from demo.runs.engine import Job
@@ -74,9 +74,9 @@ def test_a_long_recipe_is_not_parsed(tmp_path: Path, isolated: None) -> None:
 
 def check(host: Host, name: str, data: bytes) -> str:
     """What the page says after this upload."""
-    visitor = host.visitor()
-    (path,) = visitor.upload((name, data))
-    status, text = visitor.call(visitor.event("check"), [file(path)])
+    client = host.client()
+    (path,) = client.upload((name, data))
+    status, text = client.call(client.event("check"), [file(path)])
     assert status == 200
     return text
 
@@ -96,7 +96,7 @@ def test_a_slow_file_costs_the_app_nothing_and_nobody_else_waits(host: Host) -> 
     with host.bounded(seconds=2, megabytes=100):
         slow.start()
         for number in range(3):
-            assert "alert" not in check(host, f"{number}.png", corpus.encoded(corpus.picture("RGB"), "PNG"))
+            assert "alert" not in check(host, f"{number}.png", corpus.encoded(corpus.gradient("RGB"), "PNG"))
         slow.join()
     assert "strips.tif takes more than 2 s to decode" in answers[0]
 
@@ -149,15 +149,15 @@ def test_a_refused_file_costs_its_time_once_and_a_busy_decoder_refuses_no_file(
 @pytest.mark.parametrize("key", ["x", "versions"])
 @pytest.mark.parametrize("size", [3_500_000, 60_000])
 def test_a_session_keeps_no_long_recipe(host: Host, key: str, size: int) -> None:
-    visitor = host.visitor()
-    (path,) = visitor.upload(("bomb.png", corpus.bomb(size, key)))
-    event = visitor.event("dropped")
-    drop = [visitor.components[i]["props"].get("elem_id") for i in event["inputs"]].index("drop")
-    data = visitor.usual(event)
+    client = host.client()
+    (path,) = client.upload(("bomb.png", corpus.bomb(size, key)))
+    event = client.event("dropped")
+    drop = [client.components[i]["props"].get("elem_id") for i in event["inputs"]].index("drop")
+    data = client.usual(event)
     data[drop] = file(path)
     held = memory(host.app.process.pid)
     for _ in range(3):
-        status, text = Visitor(host.app.url).call(event, data)
+        status, text = Client(host.app.url).call(event, data)
         assert status == 200
         assert (
             "more than 100,000 characters" if size > 10**5 else "recipe is too long" if key != "x" else ""
