@@ -219,6 +219,47 @@ def test_presets_are_valid_and_named_after_their_sources() -> None:
         assert Settings.from_dict(settings.as_dict()) == settings
 
 
+def test_settings_are_read_from_text() -> None:
+    parsed = Settings().parse(
+        method="bn", gamma="0.5", size="96", iterations=" 7.0", seed=3.0, lr="0.02", colours="luminance",
+        style_layers="relu1_1, relu2_1", layer_weights=["1", 0.5], content_layers=None, style_weights="1;2",
+    )  # fmt: skip
+    assert parsed == Settings(
+        method="bn", gamma=0.5, size=96, iterations=7, seed=3, lr=0.02, colours="luminance",
+        style_layers=("relu1_1", "relu2_1"), layer_weights=(1.0, 0.5), style_weights=(1.0, 2.0),
+    )  # fmt: skip
+    assert parsed.parse(style_layers="", layer_weights=[], lr="").lr is None
+    for settings in PRESETS.values():
+        texts = {
+            name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            for name, value in settings.as_dict().items()
+        }
+        assert Settings().parse(**texts) == settings
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("gamma", "much", "gamma must be a number, got 'much'"),
+        ("gamma", "", "gamma is empty"),
+        ("gamma", None, "gamma is empty"),
+        ("gamma", "1e400", "gamma must lie in"),
+        ("size", "96.5", "size must be a whole number"),
+        ("size", "nan", "size must be a whole number"),
+        ("lr", "fast", "lr must be a number"),
+        ("layer_weights", "1, x", "layer_weights must be a number, got 'x'"),
+        ("layer_weights", 1.0, "layer_weights must be a tuple of numbers"),
+        ("colours", "sepia", "colours must be one of"),
+        ("method", "magic", "unknown method 'magic'"),
+    ],
+)
+def test_a_text_that_fits_no_setting_is_refused(name: str, text: object, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Settings().parse(**{name: text})
+    with pytest.raises(TypeError, match="no such setting: gama"):
+        Settings().parse(gama="1")
+
+
 def test_the_classic_presets_run_with_the_embedded_encoder(content: Tensor, style: Tensor) -> None:
     for name in ("paper", "gatys", "tutorial"):
         step = last(nstlib.transfer(content, style, name, encoder="vgg19-slim", iterations=8))
