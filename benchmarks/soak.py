@@ -36,6 +36,7 @@ from lesson import lesson, page_values  # noqa: E402
 EVERY = 5.0  # seconds between readings
 STORE = 200_000_000  # bytes of disk space that the app may take
 WARM_UP = 0.2  # of the time
+SMALL = corpus.encoded(corpus.gradient("RGB"), "PNG")
 SLOW = corpus.strips(900_000)  # takes longer to decode than a host allows
 
 
@@ -193,7 +194,7 @@ class User(threading.Thread):
 
     def strange(self, client: Client) -> str:
         stop = client.event("stop")
-        pages = [Client(self.app.url, self.address) for _ in range(70)]
+        pages = [Client(self.app.url, self.address) for _ in range(140)]
         return str(Counter(page.call(stop, client.usual(stop))[0] for page in pages))
 
     def classroom(self, client: Client) -> str:
@@ -234,7 +235,7 @@ def main() -> int:
 def seconds_of_check(app: App, number: int) -> float:
     """How long a user with an address of its own waits for the check of a new, small image."""
     other = Client(app.url, "203.0.113.77", timeout=300)
-    event, (path,) = other.event("check"), other.upload(("small.ppm", noise(90, 70, number)))
+    event, (path,) = other.event("check"), other.upload((f"{number}.png", SMALL))
     begun = time.monotonic()
     status, text = other.call(event, [file(path)])
     if status != 200:

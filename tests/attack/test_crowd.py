@@ -155,7 +155,7 @@ def test_strange_sessions_evict_no_page_and_a_lost_page_does_not_save_another_im
         for page in (mine, lost):
             assert ".webp" in followed(page, pair, method="linear")
         stop = mine.event("stop")
-        for number in range(70):
+        for number in range(134):
             assert Client(host.app.url, f"198.51.100.{number % 9}").call(stop, mine.usual(stop))[0] == 200
         save = mine.event("save")
         status, text = mine.call(save, page_values(mine, save, {}))

@@ -1,6 +1,7 @@
 """Small files that cost much to decode: a child process decodes them, up to its limits."""
 
 import inspect
+import json
 import resource
 import threading
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import corpus
 import pytest
 from attacked import Host
-from client import Client, file, memory
+from client import Client, file, memory, noise
 
 from demo.runs import files, painter
 from demo.runs.engine import Job
@@ -144,6 +145,13 @@ def test_a_refused_file_costs_its_time_once_and_a_busy_decoder_refuses_no_file(
     assert asked == ["bad.png", "busy.png", "busy.png"]
     source = inspect.getsource(isolation)
     assert source.count("try again in a moment") == 1, "read_picture knows these words"
+
+
+def test_the_check_of_a_small_image_writes_no_large_one(host: Host) -> None:
+    """Browsers show no PPM, so the check answers with a PNG."""
+    with host.bounded(seconds=2, megabytes=100):
+        shown = json.loads(check(host, "small.ppm", noise(90, 70)))["data"][0]["path"]
+    assert max(images.image_size(shown)) == 320, "as large as the largest run of this host"
 
 
 @pytest.mark.parametrize("key", ["x", "versions"])
