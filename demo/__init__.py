@@ -1,6 +1,6 @@
 """The app; `app.py` starts it.
 
-runs/ (a run as a stream of frames; no Gradio) → door/ (what protects the app from its clients) → components/
+runs/ (a run as a stream of frames; no Gradio) → guard/ (what protects the app from its clients) → components/
 (controls, images, words) → tabs/ (stylize, compare, inside, idea) → page and api → serve. Read them in this
 order, or from page.py down. nstlib does everything about images and methods; the app only shows it.
 """

@@ -7,7 +7,7 @@ from demo.components import theme
 from demo.components.common import PRIVATE, QUIET
 from demo.components.controls import DEFAULTS
 from demo.components.inputs import Inputs, check, first
-from demo.door.blocks import GuardedBlocks
+from demo.guard.blocks import GuardedBlocks
 from demo.runs.engine import Job
 from demo.runs.preview import one_pass
 from demo.runs.results import Result

@@ -60,7 +60,9 @@ def check(path: str | None) -> tuple[Any, Any]:
         load_input(path, LIMITS.size)
         width, height, kind = input_info(path)
         if kind not in BROWSER_FORMATS:
-            return nstlib.to_pil(load_input(path, max(SHOWN, LIMITS.size))), gr.skip()
+            # not larger than needed: a PNG of 2048 px takes seconds to write
+            size = min(max(width, height, LIMITS.size), max(SHOWN, LIMITS.size))
+            return nstlib.to_pil(load_input(path, size)), gr.skip()
     except Exception as error:
         return None, messages.alert(messages.explain(error, path))
     if max(width, height) < SMALL:

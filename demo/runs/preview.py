@@ -54,6 +54,8 @@ def quick(job: Job) -> Job:
 def one_pass(job: Job, detail: float = DETAIL) -> tuple[Pixels, dict[str, Any]]:
     """The image (H, W, 3) of one pass of a transfer, and nstlib's recipe. Raises what nstlib raises, and
     ValueError where it takes too long."""
+    for path in filter(None, (job.content, *job.styles)):
+        load_input(path, job.settings.size)  # in this thread: a slow file holds up no other preview
     waiting = _workers(job.settings.size <= SMALL).submit(_make, job, detail)
     try:
         return waiting.result(timeout=SECONDS)

@@ -11,14 +11,14 @@ from PIL import Image
 import nstlib
 from demo.components import reproduce
 from demo.components.common import PRIVATE, QUIET, Update, slider
-from demo.door.blocks import keep
+from demo.guard.blocks import keep
 from demo.runs import files
 from demo.runs.masks import masks
 from demo.runs.results import Result
 from demo.runs.stop_flags import STOP_FLAGS
 
 KEPT = 12  # results of a session
-GONE = "This page was open for too long, and its image is no longer here. Change a setting to make it again."
+GONE = "This page was open for too long: its image is not here any more. Change a setting to make it again."
 CLICK = "() => document.querySelector('#png')?.click()"
 
 
