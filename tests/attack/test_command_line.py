@@ -52,10 +52,10 @@ def told(capsys: pytest.CaptureFixture[str], arguments: list[object]) -> tuple[i
 )
 def test_a_place_that_cannot_be_saved_to_is_said_before_the_run(name: str, tmp_path: Path, capsys) -> None:
     (tmp_path / "x.png").write_text("mine") if "/y" in name else None
-    begun = time.monotonic()
+    begun = time.process_time()
     code, error = told(capsys, ["transfer", HARBOUR, MOSAIC, "-o", tmp_path / name, "--iterations", 5000])
     assert (code == 2 and "cannot save" in error) or "Not a directory" in error
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
