@@ -24,9 +24,9 @@ from torch import Tensor
 import nstlib
 from nstlib.encoders import checkpoints, networks
 from nstlib.synthesis.allocator import keep_memory
-from nstlib.synthesis.job import Job
-from nstlib.synthesis.objective import Objective
+from nstlib.synthesis.objective import Objective, uniform_noise
 from nstlib.synthesis.pyramid import plan
+from nstlib.synthesis.regions import build_objective
 
 Curve = list[tuple[float, float]]
 
@@ -82,9 +82,8 @@ def main() -> None:
         default = nstlib.Settings(method=method, start=options.start, palette=0)  # as the plain loop
         single = default.replace(levels=1, iterations=plain.STEPS, dtype="float32")
         judge = nstlib.load_encoder()
-        job = Job(single, judge, content, style)
-        objective = job.objective(content, style)
-        start = content if options.start == "content" else job.noise(tuple(content.shape))
+        objective = build_objective(single, judge, content, (style,))
+        start = content if options.start == "content" else uniform_noise(content, single.seed)
         for _ in nstlib.transfer(content, style, default.replace(iterations=6)):
             pass  # warm up
         runs[method] = {

@@ -22,8 +22,9 @@ from judge import off_palette
 import nstlib
 from nstlib.encoders import networks
 from nstlib.feedforward.networks import shipped
-from nstlib.synthesis.job import Job
 from nstlib.synthesis.objective import content_error
+from nstlib.synthesis.pixels import encode
+from nstlib.synthesis.regions import build_objective
 
 METHODS = ("linear", "bn", "poly", "wasserstein", "gaussian")
 
@@ -114,10 +115,10 @@ def objective_of_networks(contents: list[Path], size: int) -> None:
                 palette=network.card.get("palette", 0.0),
                 size=size,
             )
-            job = Job(settings, nstlib.load_encoder(dtype="auto"), content, (style,))
-            objective = job.objective(content, style)
+            encoder = nstlib.load_encoder(dtype="auto")
+            objective = build_objective(settings, encoder, content, (style,))
             reached = [
-                sum(float(v) for v in objective(x, job.encode(x, objective.layers)).values())
+                sum(float(v) for v in objective(x, encode(encoder, x, objective.layers)).values())
                 for x in (network(content), nstlib.stylize(content, style, settings), content)
             ]
             print(

@@ -22,7 +22,7 @@ from torch import Tensor
 
 import nstlib
 from nstlib.synthesis.allocator import keep_memory
-from nstlib.synthesis.job import Job
+from nstlib.synthesis.regions import build_objective
 
 METHODS = ("linear", "poly", "gaussian", "bn", "wasserstein")
 PAIRS = {
@@ -57,7 +57,7 @@ class Own:
     def __init__(self, content: Tensor, style: Tensor, method: str, encoder: nstlib.Encoder) -> None:
         settings = nstlib.Settings(method=method, levels=1, palette=0)
         self.encoder = encoder
-        self.objective = Job(settings, encoder, content, style).objective(content, style)
+        self.objective = build_objective(settings, encoder, content, (style,))
 
     def __call__(self, image: Tensor) -> tuple[float, float]:
         """Returns content error and style loss."""

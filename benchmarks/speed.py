@@ -63,7 +63,7 @@ def step_seconds(encoder: nstlib.Encoder, size: int, method: str, steps: int, pa
     content, style = square("contents/harbour", size), square("styles/strokes", size)
     settings = nstlib.Settings(method=method, levels=1, iterations=steps + 3, palette=palette)
     marks = [time.perf_counter()]
-    for _ in run(Job(settings, encoder, content, style)):
+    for _ in run(Job(settings, encoder, content, (style,))):
         marks.append(time.perf_counter())
     return mean_step(marks[3:])
 

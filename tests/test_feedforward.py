@@ -19,7 +19,8 @@ from nstlib.encoders import WeightsError
 from nstlib.feedforward.distributed import Group
 from nstlib.feedforward.networks import FOLDER, PLANS, FeedForward, save_feedforward, shipped
 from nstlib.feedforward.pictures import Crops
-from nstlib.synthesis.job import Job
+from nstlib.synthesis.pixels import encode
+from nstlib.synthesis.regions import build_objective
 
 ROOT = Path(__file__).parent.parent
 TINY = dict(size=64, batch=2, dtype="float32")
@@ -281,10 +282,11 @@ def test_shipped_networks(name: str) -> None:
     totals = torch.zeros(2)
     for content in ("harbour", "valley", "still_life"):
         photograph = nstlib.load_image(f"examples/contents/{content}.jpg", 192)
-        job = Job(settings, nstlib.load_encoder(), photograph, (style,))
-        objective = job.objective(photograph, style)
+        encoder = nstlib.load_encoder()
+        objective = build_objective(settings, encoder, photograph, (style,))
         for i, image in enumerate((network(photograph), photograph)):
-            totals[i] += sum(float(v) for v in objective(image, job.encode(image, objective.layers)).values())
+            features = encode(encoder, image, objective.layers)
+            totals[i] += sum(float(v) for v in objective(image, features).values())
     assert totals[0] < 0.2 * totals[1]
 
 

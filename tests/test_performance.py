@@ -17,8 +17,9 @@ from nstlib.encoders import precision
 from nstlib.encoders.encoder import Encoder
 from nstlib.feedforward.pipeline import estimate_pass
 from nstlib.recipes import last
-from nstlib.synthesis import memory
+from nstlib.synthesis import memory, pixels
 from nstlib.synthesis.pyramid import enlarged, plan
+from nstlib.synthesis.regions import build_objective
 
 LAYERS = ("relu1_1", "conv2_2", "relu3_1", "relu4_2", "relu5_1")
 
@@ -146,12 +147,9 @@ def test_bfloat16_ends_at_as_good_a_loss(image: Tensor) -> None:
 
 
 def judged(encoder: Encoder, content: Tensor, style: Tensor, made: Tensor, method: str) -> float:
-    from nstlib.synthesis.job import Job
-
-    job = Job(nstlib.Settings(method=method), encoder, content, style)
-    objective = job.objective(content, style)
+    objective = build_objective(nstlib.Settings(method=method), encoder, content, (style,))
     with torch.no_grad():
-        return float(sum(objective(made, job.encode(made, objective.layers)).values()))
+        return float(sum(objective(made, pixels.encode(encoder, made, objective.layers)).values()))
 
 
 @pytest.mark.parametrize(

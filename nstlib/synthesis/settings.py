@@ -30,10 +30,9 @@ def knob(
 
 
 def check_fields(options: Any) -> None:
-    """Check the fields of a dataclass against their `knob`, and make their values plain numbers and tuples.
+    """Check the fields of a dataclass against their `knob`, and make the values plain numbers and tuples.
 
-    Raises:
-        ValueError: A value does not fit its field, which the message names.
+    Raises ValueError, naming the field, for a value that does not fit.
     """
     for f in dataclasses.fields(options):
         value = getattr(options, f.name)
@@ -49,7 +48,7 @@ def check_fields(options: Any) -> None:
                 raise ValueError(f"{f.name} must be a whole number, got {value!r}")
             if not low <= value <= high:
                 raise ValueError(f"{f.name} must lie in {low:g} … {high:g}, got {value}")
-            value = int(value) if f.type is int else value if isinstance(value, int | float) else float(value)
+            value = int(value) if f.type is int else _plain(value)
         object.__setattr__(options, f.name, value)
 
 
@@ -65,7 +64,33 @@ def _check_tuple(name: str, values: Any) -> tuple[Any, ...]:
     numbers = all(is_number(v) and 0 <= v < math.inf for v in values)
     if values and not (numbers and 0 < sum(values) < math.inf):
         raise ValueError(f"{name} must be finite numbers >= 0 and not all zero, got {values!r}")
-    return tuple(v if isinstance(v, int | float) else float(v) for v in values)
+    return tuple(map(_plain, values))
+
+
+def _plain(value: float) -> float:
+    """Return a number of any type, such as numpy's, as Python's int or float."""
+    return value if isinstance(value, int | float) else float(value)
+
+
+def _parse(f: dataclasses.Field[Any], value: Any) -> Any:
+    """Return what a text, or a list of texts, stands for in a field."""
+    if isinstance(f.default, tuple):
+        items = re.split(r"[\s,;]+", value) if isinstance(value, str) else () if value is None else value
+        if not isinstance(items, list | tuple):
+            return value  # `check_fields` refuses it
+        return [_number(f, item) if "float" in str(f.type) else item for item in items if item != ""]
+    if f.default is None and (value is None or str(value).strip() in ("", "None")):
+        return None
+    return value if f.metadata["low"] is None else _number(f, value)
+
+
+def _number(f: dataclasses.Field[Any], value: Any) -> Any:
+    if value is None or value == "":
+        raise ValueError(f"{f.name} is empty: give it a number")
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError(f"{f.name} must be a number, got {value!r}") from None
 
 
 @dataclass(frozen=True)
@@ -73,22 +98,17 @@ class Settings:
     """The options of a run. Raises ValueError, naming the field, for a value out of range."""
 
     method: str | Discrepancy = knob(
-        "linear",
-        "the style statistics: linear, poly, gaussian, bn, wasserstein, … or a sum such as bn:0.7+poly:0.3",
+        "linear", "style statistics: linear, poly, gaussian, bn, wasserstein, … or a sum: bn:0.7+poly:0.3"
     )
-    gamma: float = knob(
-        1.0, "balance γ of style and content: 0.1 keeps the content, 20 is nearly all style", 1e-3, 1e4
-    )
+    gamma: float = knob(1.0, "balance γ: 0.1 keeps the content, 20 is nearly all style", 1e-3, 1e4)
     size: int = knob(512, "longest side of the images, in pixels", 32, 4096)
     iterations: int = knob(80, "maximum number of optimisation steps, over all sizes", 1, 100_000)
     levels: int = knob(3, "number of sizes, each twice the previous one (1: full size only)", 1, 6)
     encoder: str = knob("vgg19-slim", "network that extracts the features", choices=ENCODERS)
-    style_layers: tuple[str, ...] = knob(
-        (), "layers whose statistics are the style (empty: the encoder's default layers)"
-    )
+    style_layers: tuple[str, ...] = knob((), "layers that define the style (empty: the encoder's default)")
     layer_weights: tuple[float, ...] = knob((), "weight w_l of each style layer (empty: equal weights)")
     content_layers: tuple[str, ...] = knob(
-        (), "layers whose features are the content (empty: the encoder's default layer)"
+        (), "layers that define the content (empty: the encoder's default)"
     )
     alpha: float = knob(1.0, "content weight α (0: texture only)", 0, 1e4)
     palette: float = knob(
@@ -105,19 +125,17 @@ class Settings:
     style_weights: tuple[float, ...] = knob((), "weight of each of several styles (empty: equal weights)")
     tv: float = knob(0.0, "weight of the total variation, which reduces fine grain", 0, 1e4)
     start: Start = knob(
-        "content",
-        "first image: the content, random noise, or the result of one pass",
-        choices=get_args(Start),
+        "content", "first image: the content, noise, or the result of one pass", choices=get_args(Start)
     )
     optimizer: OptimizerName = knob("lbfgs", "optimisation algorithm", choices=get_args(OptimizerName))
     lr: float | None = knob(
-        None, "step size: in pixel values for Adam (default 0.02), a factor for L-BFGS (default 1)", 1e-6, 10
+        None, "step size: pixel values for Adam (default 0.02), a factor for L-BFGS (default 1)", 1e-6, 10
     )
     tolerance: float = knob(
         0.0, "stop when the loss changes by less than this fraction per step (0: never)", 0, 1
     )
     dtype: DType = knob(
-        "auto", "number format inside the encoder (auto: bfloat16 where the hardware has it)", choices=DTYPES
+        "auto", "numbers inside the encoder (auto: bfloat16 where the hardware has it)", choices=DTYPES
     )
     memory: Memory = knob(
         "auto",
@@ -162,17 +180,15 @@ class Settings:
         """Return a copy with fields read from text, as the command line, links and forms supply them.
 
         Args:
-            **values: A text for each field to change, such as gamma="0.5", style_layers="relu1_1, relu2_1" or
+            **values: A text for each field to change, like gamma="0.5", style_layers="relu1_1, relu2_1" or
                 lr="" (none). Lists of texts and values of the field's own type are accepted, too.
 
         Raises:
             ValueError: A text does not fit its field, which the message names.
             TypeError: There is no such field.
         """
-        known = {f.name: f for f in dataclasses.fields(self)}
-        return self.replace(
-            **{name: _parse(known[name], value) if name in known else value for name, value in values.items()}
-        )
+        fields = {f.name: f for f in dataclasses.fields(self)}
+        return self.replace(**{k: _parse(fields[k], v) if k in fields else v for k, v in values.items()})
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; `from_dict` reads them back."""
@@ -188,70 +204,27 @@ class Settings:
         return cls().replace(**({"palette": 0.0} | values))
 
 
-def _parse(f: dataclasses.Field[Any], value: Any) -> Any:
-    """Return what a text, or a list of texts, stands for in a field."""
-    if isinstance(f.default, tuple):
-        items = re.split(r"[\s,;]+", value) if isinstance(value, str) else () if value is None else value
-        if not isinstance(items, list | tuple):
-            return value
-        return tuple(
-            _number(f.name, item) if "float" in str(f.type) else item for item in items if item != ""
-        )
-    if f.metadata["low"] is None:
-        return value
-    if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
-        if f.default is None:
-            return None
-        raise ValueError(f"{f.name} is empty: give it a number")
-    return _number(f.name, value)
-
-
-def _number(name: str, value: Any) -> Any:
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        raise ValueError(f"{name} must be a number, got {value!r}") from None
-
-
+BASELINE = Settings(palette=0.0, encoder="vgg19", levels=1, iterations=1000)  # of the presets after papers
 PRESETS: dict[str, Settings] = {
-    # Ours: coarse to fine from the photograph, so that strokes form at every scale in few steps.
+    # Ours: from the content, coarse to fine, so that strokes form at every scale in few steps.
     "balanced": Settings(),
-    # A first recognisable picture, soon.
+    # A first recognisable image.
     "draft": Settings(iterations=32, size=256),
-    # The loss has nearly settled: four times the time.
+    # The loss has nearly converged, in four times the time.
     "fine": Settings(iterations=320),
-    # One pass for the strokes and colours, a few steps for the rest.
+    # One pass for strokes and colours, and a few steps for the rest.
     "polish": Settings(start="onepass", iterations=12, levels=1),
     # Li et al. 2017, §4: VGG-19, relu4_2 and reluL_1 with w_l = 1, random start, at most 1000 iterations,
-    # until the relative change is under 0.5 %. Their four methods are one `method=` away.
-    "paper": Settings(
-        method="linear",
-        palette=0.0,
-        encoder="vgg19",
-        start="random",
-        levels=1,
-        iterations=1000,
-        tolerance=0.005,
-    ),
+    # until the relative change is under 0.5 %. Their four methods need only a different `method`.
+    "paper": BASELINE.replace(method="linear", start="random", tolerance=0.005),
     # Gatys et al. 2016: Gram matrices, average pooling, random start.
-    "gatys": Settings(
+    "gatys": BASELINE.replace(method="gram", pooling="avg", start="random"),
+    # The widely used PyTorch tutorial: Gram matrices before the ReLU at the first five convolutions, content
+    # at the fourth, start from the content, 300 steps of L-BFGS.
+    "tutorial": BASELINE.replace(
         method="gram",
-        palette=0.0,
-        encoder="vgg19",
-        pooling="avg",
-        start="random",
-        levels=1,
-        iterations=1000,
-    ),
-    # The widely used PyTorch tutorial: Gram matrices before the ReLU at the first five convolutions,
-    # content at the fourth, from the photograph, 300 steps of L-BFGS.
-    "tutorial": Settings(
-        method="gram",
-        palette=0.0,
-        encoder="vgg19",
         style_layers=("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"),
         content_layers=("conv2_2",),
-        levels=1,
         iterations=300,
     ),
 }
