@@ -2,12 +2,11 @@
 
     python benchmarks/busy.py [--sizes 256 512] [--runs 5] [--programs 2]
 
-Each run is `python -m nstlib transfer` from start to end. The two ways take turns, so that both see the same
-machine. The last column is the time beside the programs as a multiple of the time alone, by medians, and for
-the slowest run.
+Each run is a whole `python -m nstlib transfer`. The two ways to wait alternate, so that the machine is the
+same for both. The last column is the time beside the programs relative to the time alone, for the medians and
+for the slowest run.
 """
 
-import argparse
 import contextlib
 import os
 import subprocess
@@ -18,8 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-ROOT = Path(__file__).resolve().parent.parent
-IMAGES = [str(ROOT / "examples" / name) for name in ("contents/harbour.jpg", "styles/waves.jpg")]
+from common import EXAMPLES, parser
+
+IMAGES = [str(EXAMPLES / name) for name in ("contents/harbour.jpg", "styles/waves.jpg")]
 WAYS = {"nstlib": {}, "torch's default": {"GOMP_SPINCOUNT": "300000", "KMP_BLOCKTIME": "200"}}
 
 
@@ -28,7 +28,7 @@ def seconds(size: int, way: dict[str, str], output: Path) -> float:
     command = [sys.executable, "-m", "nstlib", "transfer", *IMAGES, "-o", str(output), "--quiet"]
     command += ["--size", str(size)]
     start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | way, cwd=ROOT)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | way, cwd=EXAMPLES.parent)
     return time.perf_counter() - start
 
 
@@ -45,11 +45,11 @@ def programs(count: int) -> Iterator[None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--programs", type=int, default=2)
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
+    arguments.add_argument("--runs", type=int, default=5)
+    arguments.add_argument("--programs", type=int, default=2)
+    options = arguments.parse_args()
     print(f"{os.cpu_count()} cores, {options.programs} CPU-bound programs, {options.runs} runs each; seconds")
     print(f"{'size':>5}  {'way to wait':16} {'alone':>6} {'beside':>7} {'slowest':>8}  ratio (slowest)")
     with tempfile.TemporaryDirectory() as folder:

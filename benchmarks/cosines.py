@@ -1,37 +1,36 @@
-"""How honest D random cosines are: the Gaussian's exact MMD² left after they have been matched.
+"""How well D random Fourier features stand for the Gaussian kernel: the exact MMD² after matching them.
 
     python benchmarks/cosines.py [--json FILE] [--size 96] [--steps 120]
 
-A texture is made from noise so that D averages of cosines agree at the five style layers. What is left of
-the *exact* MMD² (by definition, over all positions) shows how far an optimiser fits the cosines instead of
-the distribution. Printed: the mean over layers and styles of what is left, in thousandths of what it was at
-the noise. "halves" is the same for the odd and the even positions of the style itself. "resampled" draws new
-cosines every 20 steps.
+A texture made from noise matches the means of D random Fourier features at the five style layers. The
+residual of the *exact* MMD² (by definition, over all positions) shows how far an optimiser fits the features
+instead of the distribution. The table shows its mean over layers and styles, in thousandths of the value at
+the noise. "halves" compares the odd with the even positions of the style itself. "resampled" draws new
+features every 20 steps.
 """
 
-import argparse
 import json
 from pathlib import Path
 
 import torch
+from common import example, parser
 from torch import Tensor
 
 import nstlib
 from nstlib.alignment.kernels import bandwidth, gaussian
 from nstlib.synthesis.objective import Objective, calibrate, style_terms
 
-EXAMPLES = Path(__file__).parent.parent / "examples" / "styles"
 STYLES = ("strokes", "mosaic", "ink")
 EVERY = 20
 
 
 def exact(F: Tensor, S: Tensor, sigma: Tensor) -> float:
-    """MMD² by definition under the Gaussian of bandwidth sigma, over all positions, in float64."""
+    """Returns MMD² by definition for the Gaussian of bandwidth sigma, over all positions, in float64."""
     return float(nstlib.mmd2(gaussian(sigma.double()), F[0].double(), S[0].double()))
 
 
 def texture(style: Tensor, encoder: nstlib.Encoder, d: nstlib.Discrepancy, steps: int, every: int) -> Tensor:
-    """Noise after `steps` steps; new random draws of the method each `every` of them."""
+    """Returns the texture after `steps` steps from noise, with new random features after each `every`."""
     layers = encoder.style_layers
     S = encoder(style, layers)
     x = torch.rand(style.shape, generator=torch.Generator().manual_seed(0))
@@ -49,11 +48,10 @@ def texture(style: Tensor, encoder: nstlib.Encoder, d: nstlib.Discrepancy, steps
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--size", type=int, default=96)
-    parser.add_argument("--steps", type=int, default=120)
-    options = parser.parse_args()
+    arguments = parser(__doc__, size=96)
+    arguments.add_argument("--json", type=Path)
+    arguments.add_argument("--steps", type=int, default=120)
+    options = arguments.parse_args()
     encoder = nstlib.load_encoder()
     layers = encoder.style_layers
     cases = {"as the library": "gaussian"}
@@ -65,7 +63,7 @@ def main() -> None:
     cases |= {"laplace": "laplace", "energy": "energy", "wasserstein": "wasserstein", "gram": "gram"}
     shares: dict[str, list[float]] = {name: [] for name in ["halves", *cases]}
     for file in STYLES:
-        style = nstlib.load_image(EXAMPLES / f"{file}.jpg", size=options.size)
+        style = example(f"styles/{file}", options.size)
         S = encoder(style, layers)
         noise = encoder(torch.rand(style.shape, generator=torch.Generator().manual_seed(0)), layers)
         sigma = {layer: bandwidth(S[layer])[0] for layer in layers}
@@ -80,7 +78,7 @@ def main() -> None:
             shares[name] += left
             print(f"{file:8} {name:22} " + " ".join(f"{1e3 * value:8.3f}" for value in left), flush=True)
     result = {name: sum(values) / len(values) for name, values in shares.items()}
-    print(f"\n{'':22} exact MMD² left, in thousandths of that at the noise")
+    print(f"\n{'':22} residual of the exact MMD², in thousandths of that at the noise")
     for name, value in result.items():
         print(f"{name:22} {1e3 * value:8.3f}")
     if options.json:

@@ -1,17 +1,16 @@
-"""Loss against wall time: the default run and three references, judged by one float32 objective.
+"""Loss against wall time: the default run and three references, evaluated by one float32 objective.
 
     python benchmarks/curves.py [--size 512] [--start random] [--methods linear …] [--json FILE] [--plot PNG]
 
-Runs for each method, all but the last from the same start, the photograph or (--start random) noise:
+Runs for each method, all but the last from the same start, the content or (--start random) noise:
   default  the preset "balanced", as it is
   plain    300 steps of the plain loop (plain.py): full size, float32, torch.optim.LBFGS
   single   300 steps of our own L-BFGS at full size only, float32
   paper    the same from noise, the paper's start
-Losses are those of the pictures, in [0, 1], by the float32 encoder; reading them off stops the clock. "same
-loss at N": a reference took N times the default's whole time (calibration, small sizes) to get to its loss.
+Losses are those of the images, in [0, 1], by the float32 encoder; the clock stops while they are computed.
+"same loss at N": a reference took N times the default's whole time (calibration, small sizes) to its loss.
 """
 
-import argparse
 import json
 import time
 from collections.abc import Iterator
@@ -19,15 +18,15 @@ from pathlib import Path
 
 import plain
 import torch
-from examples_square import square
+from common import parser, square
 from torch import Tensor
 
 import nstlib
 from nstlib.encoders import checkpoints, networks
 from nstlib.synthesis.allocator import keep_memory
-from nstlib.synthesis.job import Job
-from nstlib.synthesis.objective import Objective
+from nstlib.synthesis.objective import Objective, uniform_noise
 from nstlib.synthesis.pyramid import plan
+from nstlib.synthesis.regions import build_objective
 
 Curve = list[tuple[float, float]]
 
@@ -35,7 +34,7 @@ Curve = list[tuple[float, float]]
 def curve(
     content: Tensor, style: Tensor, objective: Objective, judge: nstlib.Encoder, settings: nstlib.Settings
 ) -> Curve:
-    """[(seconds, loss)] of a run, from its first step at full size, judged by the encoder `judge`."""
+    """Returns [(seconds, loss)] of a run from its first step at full size, by the encoder `judge`."""
     points, seconds = [], 0.0
     coarse = settings.iterations - plan(settings, content.shape[2])[-1][1]
     steps = iter(nstlib.transfer(content, style, settings))
@@ -67,14 +66,13 @@ def compared(default: Curve, curves: dict[str, Curve]) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--start", choices=("content", "random"), default="content")
-    parser.add_argument("--methods", nargs="+", default=["linear", "poly", "gaussian", "bn"])
-    parser.add_argument("--pair", nargs=2, default=["harbour", "strokes"])
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--plot", type=Path)
-    options = parser.parse_args()
+    arguments = parser(__doc__, size=512)
+    arguments.add_argument("--start", choices=("content", "random"), default="content")
+    arguments.add_argument("--methods", nargs="+", default=["linear", "poly", "gaussian", "bn"])
+    arguments.add_argument("--pair", nargs=2, default=["harbour", "strokes"])
+    arguments.add_argument("--json", type=Path)
+    arguments.add_argument("--plot", type=Path)
+    options = arguments.parse_args()
     keep_memory()
     content = square(f"contents/{options.pair[0]}", options.size)
     style = square(f"styles/{options.pair[1]}", options.size)
@@ -84,9 +82,8 @@ def main() -> None:
         default = nstlib.Settings(method=method, start=options.start, palette=0)  # as the plain loop
         single = default.replace(levels=1, iterations=plain.STEPS, dtype="float32")
         judge = nstlib.load_encoder()
-        job = Job(single, judge, content, style)
-        objective = job.objective(content, style)
-        start = content if options.start == "content" else job.noise(tuple(content.shape))
+        objective = build_objective(single, judge, content, (style,))
+        start = content if options.start == "content" else uniform_noise(content, single.seed)
         for _ in nstlib.transfer(content, style, default.replace(iterations=6)):
             pass  # warm up
         runs[method] = {

@@ -1,14 +1,15 @@
-"""Does γ mean the same for every method? Final content and style errors over γ, method and picture pair.
+"""Does γ mean the same for every method? Final content and style errors by γ, method and pair of images.
 
     python benchmarks/gamma.py [--size 256] [--iterations 80]
 
 The content error is Σ(F − P)²/Σ P²; the style error is the calibrated style term without γ, relative to
-its value at the photograph. Exits with 1 unless both are monotone in γ and the methods' content errors lie
+its value at the content. Exits with 1 unless both are monotone in γ and the methods' content errors lie
 within a factor of two of each other at every γ.
 """
 
-import argparse
 import sys
+
+from common import pair, parser
 
 import nstlib
 from nstlib.recipes import last
@@ -22,29 +23,23 @@ def part(terms: dict[str, float], name: str) -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, default=256, help="longest side in pixels")
-    parser.add_argument("--iterations", type=int, default=80)
-    parser.add_argument("--methods", nargs="+", default=["linear", "poly", "gaussian", "bn"])
-    options = parser.parse_args()
+    arguments = parser(__doc__, size=256)
+    arguments.add_argument("--iterations", type=int, default=80)
+    arguments.add_argument("--methods", nargs="+", default=["linear", "poly", "gaussian", "bn"])
+    options = arguments.parse_args()
     good = True
     for content_name, style_name in PAIRS:
-        content = nstlib.load_image(f"examples/contents/{content_name}.jpg", options.size)
-        style = nstlib.load_image(f"examples/styles/{style_name}.jpg", options.size)
-        print(
-            f"\n{content_name} + {style_name}, {options.size} px, {options.iterations} steps: "
-            "content / style error"
-        )
+        content, style = pair(content_name, style_name, options.size)
+        print(f"\n{content_name} + {style_name}, {options.size} px, {options.iterations} steps:")
+        print("content / style error")
         print(f"{'':12}" + "".join(f"{f'γ = {gamma:g}':>18}" for gamma in GAMMAS), flush=True)
         table = []
         for method in options.methods:
             row = []
             for gamma in GAMMAS:
-                run = nstlib.transfer(
-                    content, style, method=method, gamma=gamma, iterations=options.iterations
-                )
-                terms = last(run).terms
-                start = next(nstlib.transfer(content, style, method=method, gamma=gamma, levels=1)).terms
+                how = {"method": method, "gamma": gamma}
+                terms = last(nstlib.transfer(content, style, iterations=options.iterations, **how)).terms
+                start = next(nstlib.transfer(content, style, levels=1, **how)).terms
                 row.append((part(terms, "content"), part(terms, "style") / part(start, "style")))
             table.append(row)
             print(f"{method:12}" + "".join(f"{c:9.3f} / {s:.4f}" for c, s in row), flush=True)

@@ -1,9 +1,9 @@
-"""What can be measured of a stylized picture, by eyes that no run looked through.
+"""Scores of a stylized image that do not depend on the encoder of the run.
 
-palette   distance in Lab of every pixel to the nearest pixel of the style: colours the style has not
+palette   distance in Lab of every pixel to the nearest pixel of the style: out-of-palette colours
 grain     power in the top octave of frequencies, of luminance and of chroma
-edges     how much of the content's drawing is kept
-texture   distance of feature statistics, by an encoder that was not optimised
+edges     correlation with the content's edges
+texture   distance of feature statistics, by an encoder that no run used
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from nstlib.encoders import networks
 from nstlib.synthesis.pyramid import resized
 
 SIDE = 256  # px: the longest side at which colours are compared
-BLOCK = 64  # px: of the blocks whose spectra are averaged
-FAR = 10.0  # in Lab: a colour that anyone sees is another
+BLOCK = 64  # px: side of the blocks whose spectra are averaged
+FAR = 10.0  # in Lab: everybody sees that two colours differ
 
 
 def lab(image: Tensor) -> Tensor:
-    """sRGB (1, 3, H, W) in [0, 1] → CIE L*a*b* (3, H, W), white D65."""
+    """Converts sRGB (1, 3, H, W) in [0, 1] to CIE L*a*b* (3, H, W), white D65."""
     rgb = image[0].double()
     linear = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055).pow(2.4))
     to_xyz = torch.tensor(
@@ -45,14 +45,14 @@ def small(image: Tensor) -> Tensor:
 
 
 def colours(image: Tensor) -> tuple[Tensor, Tensor]:
-    """The different 8-bit colours of an image as Lab (n, 3), and how many pixels have each (n)."""
+    """Returns the different 8-bit colours of an image as Lab (n, 3), and their numbers of pixels (n)."""
     pixels = image.mul(255).round().flatten(2)[0].mT  # (M, 3)
     unique, counts = pixels.unique(dim=0, return_counts=True)
     return lab(unique.mT[None, :, :, None] / 255)[..., 0].mT.contiguous(), counts
 
 
 def off_palette(image: Tensor, style: Tensor) -> tuple[float, float, float]:
-    """CIE76 distance of the image's pixels to the nearest of the style: mean, 99th percentile, share > 10."""
+    """Returns the CIE76 distance of pixels to the style's nearest: mean, 99th percentile, share above 10."""
     (own, counts), (allowed, _) = colours(small(image)), colours(small(style))
     nearest = torch.full((len(own),), torch.inf)
     for part, least in zip(own.split(512), nearest.split(512), strict=True):  # tiles that stay in the cache
@@ -63,10 +63,10 @@ def off_palette(image: Tensor, style: Tensor) -> tuple[float, float, float]:
 
 
 def grain(image: Tensor) -> tuple[float, float]:
-    """Power per pixel at over a quarter of a cycle a pixel: of L*, and of a* and b* together.
+    """Returns the power per pixel above a quarter of a cycle per pixel: of L*, and of a* and b* together.
 
-    Welch's estimate (1967): the mean over half overlapping blocks, each under a Hann window. One window over
-    the whole picture would ask of its middle only: a quarter of the area has 85 % of its weight."""
+    Welch's estimate (1967): the mean over half overlapping blocks, each under a Hann window. In one window
+    over the whole image, the central quarter of the area would have 85 % of the weight."""
     side = min(BLOCK, *image.shape[2:])
     window = torch.hann_window(side).unsqueeze(1) * torch.hann_window(side)
     f = torch.hypot(torch.fft.fftfreq(side).unsqueeze(1), torch.fft.fftfreq(side).unsqueeze(0))
@@ -78,7 +78,7 @@ def grain(image: Tensor) -> tuple[float, float]:
 
 
 def edges(image: Tensor, content: Tensor) -> float:
-    """Correlation of the strengths of edges (Sobel, on L*) in both pictures: 1 is all kept."""
+    """Returns the correlation of edge strengths (Sobel, on L*) in both images: 1 is unchanged."""
     sobel = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
     kernels = torch.stack([sobel, sobel.mT]).unsqueeze(1)
     strengths = [
@@ -89,7 +89,7 @@ def edges(image: Tensor, content: Tensor) -> float:
 
 
 def texture(encoder: nstlib.Encoder, image: Tensor, style: Tensor) -> float:
-    """Mean over layers of ‖G − A‖² / ‖A‖²: Gram matrices by an encoder other than the run's."""
+    """Returns the mean over layers of ‖G − A‖² / ‖A‖², Gram matrices of an encoder other than the run's."""
     d = nstlib.PolynomialMMD()
     F, S = (encoder(x, encoder.style_layers) for x in (image, style))
     ratios = [
@@ -99,8 +99,9 @@ def texture(encoder: nstlib.Encoder, image: Tensor, style: Tensor) -> float:
 
 
 def judge_encoder(weights: Path | None) -> nstlib.Encoder:
-    """VGG-19's plan with random weights; or with those of a file: `conv0` (1×1, colours to what the network
-    was trained on), then `conv11` … `conv51`, as .weight and .bias."""
+    """Returns VGG-19 with random weights or those of a file: `conv0` (1 × 1, RGB to the network's input),
+    then
+    `conv11` … `conv51`, as .weight and .bias."""
     if weights is None:
         return nstlib.load_encoder("vgg19-random", dtype="auto")
     state = load_file(weights)
@@ -124,7 +125,7 @@ def judge_encoder(weights: Path | None) -> nstlib.Encoder:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All figures of one picture. Grain is the ratio to the style's."""
+    """All scores of one image. Grain is relative to the style's."""
 
     mean: float
     p99: float

@@ -1,4 +1,4 @@
-"""Is the estimate of a run's memory right? Estimated and measured peaks, each case in a process of its own.
+"""Is the estimate of the memory right? Estimated and measured peaks, each case in a process of its own.
 
     python benchmarks/memory.py [--json FILE] [--large]
 
@@ -13,59 +13,62 @@ import subprocess
 import sys
 from pathlib import Path
 
+from common import parser, square
+
 import nstlib
-from nstlib.feedforward.memory import estimate_network, estimate_pass
 from nstlib.feedforward.networks import PLANS, FeedForward
+from nstlib.feedforward.pipeline import estimate_pass
 from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.memory import estimate
 
 ALL = ("linear", "poly", "gaussian", "bn")
-CASES = [
-    *(("vgg19-slim", size, method, "fast") for size in (256, 512, 1024) for method in ALL),
-    *(("vgg19-slim", 1024, method, "small") for method in ("linear", "gaussian")),
-    *(("vgg19-random", 256, method, "fast") for method in ("linear", "poly")),
+TWO = ("linear", "gaussian")
+CASES = [  # what runs; its method or plan; px of the content and of the style; Settings.memory
+    *(("vgg19-slim", method, size, size, "fast") for size in (256, 512, 1024) for method in ALL),
+    *(("vgg19-slim", method, 1024, 1024, "small") for method in TWO),
+    *(("vgg19-random", method, 256, 256, "fast") for method in ("linear", "poly")),
+    *(("vgg19-random", method, 512, 512, memory) for method in TWO for memory in ("fast", "small")),
     *(
-        ("vgg19-random", 512, method, memory)
-        for method in ("linear", "gaussian")
-        for memory in ("fast", "small")
+        ("one pass", method, size, size, "")
+        for method in ("poly", "gaussian", "energy")
+        for size in (512, 1024)
     ),
-]
-PASSES = [  # what paints in one pass, its method or its plan, px of the content and of the style
-    *(("one pass", method, size, size) for method in ("poly", "gaussian", "energy") for size in (512, 1024)),
-    *(("one pass", method, 256, 1024) for method in ("poly", "energy")),
-    *(("network", plan, size, size) for plan in PLANS for size in (512, 1024)),
+    *(("one pass", method, 256, 1024, "") for method in ("poly", "energy")),
+    *(("network", plan, size, size, "") for plan in PLANS for size in (512, 1024)),
 ]
 LARGE = [
-    *(("vgg19-slim", 2048, method, "small") for method in ALL),
-    *(("vgg19-random", 1024, method, "small") for method in ALL),
+    *(("vgg19-slim", method, 2048, 2048, "small") for method in ALL),
+    *(("vgg19-random", method, 1024, 1024, "small") for method in ALL),
 ]
+
+
+def estimated(who: str, what: str, size: int, style_size: int, memory: str) -> float:
+    """Returns the estimate of a case, in bytes."""
+    sizes = (size, size), (style_size, style_size)
+    if who == "network":
+        return FeedForward(what).estimate_memory(sizes[0])
+    if who == "one pass":
+        return estimate_pass(nstlib.Settings(method=what), nstlib.load_encoder(dtype="auto"), *sizes)
+    settings = nstlib.Settings(method=what, memory=memory)
+    return estimate(settings, nstlib.load_encoder(who, dtype="auto"), *sizes)
 
 
 def peak(*case: object) -> float:
-    """Bytes, of a fresh process. A run takes ten steps: L-BFGS then holds all its vectors."""
+    """Returns the peak of a fresh process in bytes. After a run's ten steps L-BFGS holds all its vectors."""
     command = [sys.executable, __file__, "--one", *map(str, case)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
 def one(*case: str) -> None:
-    from examples_square import square  # the pictures, drawn small and enlarged: memory only sees their size
-
-    if case[0] in ("one pass", "network"):
-        who, what, content_size, style_size = case
-        content, style = (
-            square("contents/harbour", int(content_size)),
-            square("styles/strokes", int(style_size)),
-        )
-        keep_memory()
-        if who == "one pass":
-            nstlib.onepass(content, style, what)
-        else:
-            FeedForward(what).eval().requires_grad_(False)(content)
+    who, what, size, style_size, memory = case
+    content, style = square("contents/harbour", int(size)), square("styles/strokes", int(style_size))
+    keep_memory(large=memory == "fast")  # as the command line does
+    if who == "one pass":
+        nstlib.onepass(content, style, what)
+    elif who == "network":
+        FeedForward(what).eval().requires_grad_(False)(content)
     else:
-        encoder, size, method, memory = case
-        content, style = square("contents/harbour", int(size)), square("styles/strokes", int(size))
-        settings = nstlib.Settings(method=method, encoder=encoder, iterations=10, levels=1, memory=memory)
-        keep_memory(large=memory == "fast")  # as the command line does
+        settings = nstlib.Settings(method=what, encoder=who, iterations=10, levels=1, memory=memory)
         for _ in nstlib.transfer(content, style, settings):
             pass
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
@@ -73,45 +76,24 @@ def one(*case: str) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="save the table here, too")
-    parser.add_argument("--large", action="store_true", help="the largest cases, too")
-    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--json", type=Path, help="save the table here, too")
+    arguments.add_argument("--large", action="store_true", help="the largest cases, too")
+    arguments.add_argument("--one", nargs=5, help=argparse.SUPPRESS)
+    options = arguments.parse_args()
     if options.one:
         one(*options.one)
         return 0
     rows = []
-    print(
-        f"{'encoder':13} {'px':>5} {'method':9} {'memory':6} {'estimated':>10} {'measured':>9} {'ratio':>6}"
-    )
-    for encoder, size, method, memory in CASES + (LARGE if options.large else []):
-        settings = nstlib.Settings(method=method, memory=memory)
-        loaded = nstlib.load_encoder(encoder, dtype="auto")
-        expected = estimate(settings, loaded, (size, size), (size, size))
-        measured = peak(encoder, size, method, memory)
-        rows.append(
-            {"encoder": encoder, "size": size, "method": method, "memory": memory}
-            | {"estimated": expected, "measured": measured}
-        )
-        print(
-            f"{encoder:13} {size:5} {method:9} {memory:6} {expected / 1e9:7.2f} GB {measured / 1e9:6.2f} GB "
-            f"{expected / measured:6.2f}",
-            flush=True,
-        )
-    for who, what, content, style in PASSES:
-        sizes = (content, content), (style, style)
-        encoder = nstlib.load_encoder(dtype="auto")
-        if who == "one pass":
-            expected = estimate_pass(nstlib.method(what), encoder, *sizes, styles=1, masks=0)
-        else:
-            expected = estimate_network(PLANS[what].width, encoder.device, sizes[0])
-        measured = peak(who, what, content, style)
-        row = {"encoder": who, "size": f"{content}, {style}", "method": what, "memory": ""}
+    print(f"{'encoder':13} {'method':9} {'px':>5} {'style':>5} {'memory':6}  estimated   measured  ratio")
+    for case in CASES + (LARGE if options.large else []):
+        expected, measured = estimated(*case), peak(*case)
+        row = dict(zip(("encoder", "method", "size", "style", "memory"), case, strict=True))
         rows.append(row | {"estimated": expected, "measured": measured})
+        who, what, size, style_size, memory = case
         print(
-            f"{who:13} {content:5} {what:9} {style:6} {expected / 1e9:7.2f} GB {measured / 1e9:6.2f} GB "
-            f"{expected / measured:6.2f}",
+            f"{who:13} {what:9} {size:5} {style_size:5} {memory:6} {expected / 1e9:7.2f} GB "
+            f"{measured / 1e9:7.2f} GB {expected / measured:6.2f}",
             flush=True,
         )
     if options.json:

@@ -1,16 +1,14 @@
-"""All methods on a fixed set of pairs: time, memory, what matching A leaves of B, and the judge's figures.
+"""All methods on a fixed set of pairs: time, memory, the residual of B after matching A, the judge's scores.
 
     python benchmarks/methods.py [--json FILE] [--sheet FILE] [--table FILE] [--size 256] [--methods NAME …]
 
-The pairs are the repository's own pictures, so anyone gets the same set; your own method, registered by an
-installed package (see README, "A method of your own"), takes part with --methods. Runs are bare (no
-palette term), γ = 1, the default's steps. The matrix: row A is the method a run used, column B another
-method's discrepancy between the finished picture and the style, mean over style layers and pairs of d(F,
-S) / d(P, S), P the photograph: 1 is untouched, 0 is matched. Seconds are relative to `linear` in the same
-run.
+The pairs are images of the repository. --methods accepts your own method if an installed package registers
+it. Runs are without the palette term, at γ = 1, with the default's steps. In the matrix, row A is the method
+of the run and column B the residual discrepancy of each method between result and style: the mean over style
+layers and pairs of d(F, S) / d(P, S) with the content's features P. 1 is unchanged, 0 is matched. Seconds are
+relative to the first method of the same run.
 """
 
-import argparse
 import json
 import resource
 import time
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from common import pair, parser, sheet
 from judge import judge, judge_encoder
 from torch import Tensor
 
@@ -26,14 +25,13 @@ import nstlib
 from nstlib.recipes import last
 from nstlib.synthesis.memory import estimate
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
 PAIRS = (("harbour", "strokes"), ("still_life", "ink"), ("valley", "mosaic"))
 METHODS = ("linear", "bn", "poly", "gaussian", "wasserstein", "sliced", "energy", "laplace")
 METHODS += ("cubic", "coral", "cmd")
 
 
 def left(d: nstlib.Discrepancy, F: dict[str, Tensor], P: dict[str, Tensor], S: dict[str, Tensor]) -> float:
-    """Mean over layers of d(F, S) / d(P, S)."""
+    """Returns the mean over layers of d(F, S) / d(P, S)."""
     ratios = []
     for layer in S:
         summary = d.summary(S[layer])
@@ -54,8 +52,7 @@ def measure(methods: list[str], size: int, palette: float) -> tuple[dict[str, An
     }
     sheets: dict[str, list[Tensor]] = {}
     for content_name, style_name in PAIRS:
-        content = nstlib.load_image(EXAMPLES / "contents" / f"{content_name}.jpg", size=size)
-        style = nstlib.load_image(EXAMPLES / "styles" / f"{style_name}.jpg", size=size)
+        content, style = pair(content_name, style_name, size)
         sheets[f"{content_name} + {style_name}"] = row = []
         with torch.no_grad():
             P, S = (exact(x, exact.style_layers) for x in (content, style))
@@ -82,10 +79,10 @@ def measure(methods: list[str], size: int, palette: float) -> tuple[dict[str, An
 
 
 def table(result: dict[str, Any]) -> str:
-    """Markdown: the matrix, then time, memory and the judge."""
+    """Returns Markdown: the matrix, then time and the judge's scores."""
     names = list(result)
     unit = result[names[0]]["seconds"]
-    lines = [f"| matched ↓, left of → | {' | '.join(names)} |", "| --- |" + " --- |" * len(names)]
+    lines = [f"| matched ↓, residual of → | {' | '.join(names)} |", "| --- |" + " --- |" * len(names)]
     for a in names:
         cells = [f"**{v:.2f}**" if a == b else f"{v:.2f}" for b, v in result[a]["left"].items()]
         lines.append(f"| {a} | {' | '.join(cells)} |")
@@ -104,14 +101,13 @@ def table(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="all figures")
-    parser.add_argument("--sheet", type=Path, help="a picture of every result")
-    parser.add_argument("--table", type=Path, help="the tables, as Markdown")
-    parser.add_argument("--size", type=int, default=256, help="longest side in pixels")
-    parser.add_argument("--palette", type=float, default=0.0, help="weight of the palette term (0: bare)")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS))
-    options = parser.parse_args()
+    arguments = parser(__doc__, size=256)
+    arguments.add_argument("--json", type=Path, help="file for all numbers")
+    arguments.add_argument("--sheet", type=Path, help="image file that shows every result")
+    arguments.add_argument("--table", type=Path, help="file for the tables, as Markdown")
+    arguments.add_argument("--palette", type=float, default=0.0, help="weight of the palette term")
+    arguments.add_argument("--methods", nargs="+", default=list(METHODS))
+    options = arguments.parse_args()
     result, sheets = measure(options.methods, options.size, options.palette)
     print(table(result))
     print(f"peak memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB")
@@ -120,14 +116,10 @@ def main() -> None:
     if options.table:
         options.table.write_text(table(result), encoding="utf-8")
     if options.sheet:
-        from nstlib import figures
-
-        figures.setup()
         half = (len(options.methods) + 1) // 2
         rows = [row[i : i + half] for row in sheets.values() for i in (0, half)]
         names = [" / ".join(options.methods[i::half]) for i in range(half)]
-        figure = figures.image_grid(rows, columns=names, width=2.2)
-        figure.savefig(options.sheet, dpi=110, pil_kwargs={"quality": 85})
+        sheet(rows, names, options.sheet)
 
 
 if __name__ == "__main__":

@@ -1,49 +1,47 @@
-"""One pass against the optimisation: time, memory, what is left of each discrepancy, colours, content.
+"""One pass against the optimisation: time, memory, the residual of each discrepancy, colours, content.
 
     python benchmarks/onepass.py [--part time left picture networks sheet] [--contents FILE…] [--styles FILE…]
 
-time      seconds of whole calls, also as shares of a plain VGG-19 step (forward and backward, float32)
-left      of each method's own discrepancy, the picture's over the photograph's, at relu1_1 … relu5_1
-picture   distance of colours to the style's, and the content's error, beside those of an optimised picture
-networks  the objective of a one-style network's picture over that of 300 steps
-sheet     a picture of every method's one pass on pairs of contents and styles, where asked for
+time      seconds of whole calls, also in units of a plain VGG-19 step (forward and backward, float32)
+left      residual of each method's own discrepancy, result over content, at relu1_1 … relu5_1
+picture   distance of colours to the style's, and the content error, beside those of a run
+networks  the objective of a one-style network's result over that of 300 steps
+sheet     an image of every method's one pass on pairs of contents and styles (only on request)
 """
 
-import argparse
 import resource
 import statistics
 from pathlib import Path
 
+import common
 import plain
 import torch
-from examples_square import square
+from common import EXAMPLES, fastest, square
 from judge import off_palette
-from speed import fastest
 
 import nstlib
 from nstlib.encoders import networks
 from nstlib.feedforward.networks import shipped
-from nstlib.synthesis.job import Job
 from nstlib.synthesis.objective import content_error
+from nstlib.synthesis.pixels import encode
+from nstlib.synthesis.regions import build_objective
 
 METHODS = ("linear", "bn", "poly", "wasserstein", "gaussian")
-EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def time_of_calls(size: int, rounds: int) -> None:
     content, style = square("contents/valley", size), square("styles/waves", size)
-    painter = nstlib.OnePass(nstlib.load_encoder())
-    network = nstlib.load_feedforward(shipped()[0]) if shipped() else None
+    model = nstlib.OnePass(nstlib.load_encoder())
+    network = nstlib.load_feedforward(shipped()[0])
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     rows = {}
     for method in METHODS:
         rows[f"onepass {method}"] = fastest(
             lambda method=method: nstlib.onepass(content, style, method, rounds=rounds)
         )
-    seen, summaries = painter.see(content), painter.remember(style, "poly")
-    rows["live poly (pictures encoded before)"] = fastest(lambda: painter(seen, [summaries]))
-    if network is not None:
-        rows[f"network {shipped()[0]}"] = fastest(lambda: network(content))
+    encoded, statistics = model.see(content), model.remember(style, "poly")
+    rows["poly, images encoded before"] = fastest(lambda: model(encoded, [statistics]))
+    rows[f"network {shipped()[0]}"] = fastest(lambda: network(content))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     vgg = plain.frozen(networks.random_vgg19("max"))
     layers = vgg.style_layers
@@ -62,7 +60,7 @@ def time_of_calls(size: int, rounds: int) -> None:
 def what_is_left(contents: list[Path], styles: list[Path], size: int, rounds: int) -> None:
     encoder = nstlib.load_encoder()
     layers = encoder.style_layers
-    print(f"left at {', '.join(layers)}; mean of the first four (median over pairs)")
+    print(f"residual at {', '.join(layers)}; mean of the first four (median over pairs)")
     for method in METHODS:
         d, rows = nstlib.method(method), []
         for c in contents:
@@ -117,43 +115,37 @@ def objective_of_networks(contents: list[Path], size: int) -> None:
                 palette=network.card.get("palette", 0.0),
                 size=size,
             )
-            job = Job(settings, nstlib.load_encoder(dtype="auto"), content, (style,))
-            objective = job.objective(content, style)
+            encoder = nstlib.load_encoder(dtype="auto")
+            objective = build_objective(settings, encoder, content, (style,))
             reached = [
-                sum(float(v) for v in objective(x, job.encode(x, objective.layers)).values())
+                sum(float(v) for v in objective(x, encode(encoder, x, objective.layers)).values())
                 for x in (network(content), nstlib.stylize(content, style, settings), content)
             ]
             print(
-                f"{name:24} {c.stem:12} network {reached[0]:.3f}, 300 steps {reached[1]:.3f}, photograph "
+                f"{name:24} {c.stem:12} network {reached[0]:.3f}, 300 steps {reached[1]:.3f}, content "
                 f"{reached[2]:.3f}: {reached[0] / reached[1]:.2f} times",
                 flush=True,
             )
 
 
-def sheet(contents: list[Path], styles: list[Path], size: int, path: Path) -> None:
-    from nstlib import figures
-
-    figures.setup()
+def sheet(contents: list[Path], styles: list[Path], size: int, file: Path) -> None:
     rows = []
     for c, s in zip(contents, styles, strict=False):
         content, style = nstlib.load_image(c, size), nstlib.load_image(s, size)
         rows.append([content, style, *(nstlib.onepass(content, style, method) for method in METHODS)])
-    figure = figures.image_grid(rows, columns=["photograph", "style", *METHODS], width=2.2)
-    figure.savefig(path, dpi=110, pil_kwargs={"quality": 85})
+    common.sheet(rows, ["content", "style", *METHODS], file)
 
 
 def main() -> None:
     parts = ("time", "left", "picture", "networks")
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--contents", nargs="+", type=Path, default=sorted((EXAMPLES / "contents").glob("*.jpg"))
-    )
-    parser.add_argument("--styles", nargs="+", type=Path, default=sorted((EXAMPLES / "styles").glob("*.jpg")))
-    parser.add_argument("--part", nargs="+", choices=(*parts, "sheet"), default=parts)
-    parser.add_argument("--sheet", type=Path, default=Path("onepass.jpg"), help="where the sheet goes")
-    parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--rounds", type=int, default=1, help="of one pass, for time and left")
-    args = parser.parse_args()
+    arguments = common.parser(__doc__, size=512)
+    for name in ("contents", "styles"):
+        files = sorted((EXAMPLES / name).glob("*.jpg"))
+        arguments.add_argument(f"--{name}", nargs="+", type=Path, default=files)
+    arguments.add_argument("--part", nargs="+", choices=(*parts, "sheet"), default=parts)
+    arguments.add_argument("--sheet", type=Path, default=Path("onepass.jpg"), help="file for the sheet")
+    arguments.add_argument("--rounds", type=int, default=1, help="of one pass, for time and left")
+    args = arguments.parse_args()
     if "time" in args.part:
         time_of_calls(args.size, args.rounds)
     with torch.no_grad():

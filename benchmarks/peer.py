@@ -1,9 +1,10 @@
-"""The baseline for pictures: the algorithm of the best peer we know, in our own words, on our encoder.
+"""The baseline for images: our reimplementation of crowsonkb/style-transfer-pytorch, on our encoder.
 
 Gaussian Wasserstein-2 of means and covariances, divided by N; layer weights 256 : 64 : 16 : 4 : 1, shallow to
 deep; content as a plain mean squared error, weight 0.015; total variation over eight neighbours, weight 2.
-Adam with lr 0.02, whose moments move up with the picture; sizes √2 apart from 128 px, 1000 steps at the first
-and 500 at each other; the result is an exponential average of the iterates. All figures are its defaults.
+Adam with lr 0.02, whose moments are resized with the image; sizes √2 apart from 128 px, 1000 steps at the
+first and 500 at each other; the result is an exponential average of the iterates. All numbers are its
+defaults.
 """
 
 import math
@@ -23,13 +24,13 @@ RATE, BETAS, AVERAGE = 0.02, (0.9, 0.99), 0.99
 
 
 def sizes(size: int) -> list[int]:
-    """[128, 181, 256] for 256: each √2 times the one before, the last as asked for."""
+    """Returns the sizes up to `size`, each √2 times the one before: [128, 181, 256] for 256."""
     smaller = math.ceil(2 * math.log2(size / FIRST) - 1e-9)
     return [round(size / 2 ** (k / 2)) for k in range(max(0, smaller), -1, -1)]
 
 
 def variation(x: Tensor) -> Tensor:
-    """Squared differences to the eight neighbours, diagonal ones counting a quarter."""
+    """Returns squared differences to the eight neighbours; diagonal ones count a quarter."""
     x = pad(x, [1] * 4, mode="replicate")
     straight = x.diff(dim=-1)[..., 1:-1, 1:].square().mean() + x.diff(dim=-2)[..., 1:, 1:-1].square().mean()
     falling = (x[..., 1:, 1:] - x[..., :-1, :-1]).square().mean()
@@ -38,7 +39,7 @@ def variation(x: Tensor) -> Tensor:
 
 
 class CarriedAdam:
-    """Adam for one picture that may grow."""
+    """Adam for one image that may grow."""
 
     def __init__(self, x: Tensor) -> None:
         self.mean = self.square = torch.zeros_like(x)
@@ -57,7 +58,7 @@ class CarriedAdam:
 
 
 def transfer(content: Tensor, style: Tensor, encoder: nstlib.Encoder) -> Iterator[Tensor]:
-    """The averaged picture after every step; the last one is the result."""
+    """Yields the averaged image after every step; the last one is the result."""
     d, layers = nstlib.Wasserstein(ridge=1e-4), encoder.style_layers
     full, x, advance = max(content.shape[2:]), None, None
     for index, side in enumerate(sizes(full)):

@@ -1,15 +1,14 @@
-"""Judges pictures: colours the style has not, grain, texture, what is kept of the content; and draws them.
+"""Scores images: out-of-palette colours, grain, texture, edges of the content; and shows them on a sheet.
 
     python benchmarks/pictures.py [--size 256] [--pairs FOLDER] [--peer] [--cache FOLDER] [--sheet FILE] …
 
-Eight pairs of the repository's own pictures, or NAME_content.* and NAME_style.* of a folder. Every method
-runs with its defaults and bare (palette=0); `--peer` adds the baseline of peer.py, minutes for a picture
-(`--cache` keeps its results). Then medians over the pairs. See judge.py for what is measured; with
-`--judge-weights` texture is seen by another trained network instead of a random one. content and style are
-the bare method's own terms: relative error of the content's features, and its style loss.
+Eight pairs of the repository's images, or NAME_content.* and NAME_style.* of a folder. Every method runs with
+its defaults and without the palette term; `--peer` adds the baseline of peer.py, which takes minutes for an
+image (`--cache` keeps its results). Medians over the pairs follow. judge.py defines the scores; with
+`--judge-weights` a trained network instead of a random one scores texture. content and style are the method's
+own terms without the palette: relative error of the content's features, and style loss.
 """
 
-import argparse
 import statistics
 import time
 from collections.abc import Iterator
@@ -18,14 +17,13 @@ from pathlib import Path
 import judge
 import peer
 import torch
+from common import EXAMPLES, parser, sheet
 from torch import Tensor
-from torch.nn.functional import pad
 
 import nstlib
 from nstlib.synthesis.allocator import keep_memory
-from nstlib.synthesis.job import Job
+from nstlib.synthesis.regions import build_objective
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
 METHODS = ("linear", "poly", "gaussian", "bn", "wasserstein")
 PAIRS = {
     "glass": "valley",
@@ -40,7 +38,7 @@ PAIRS = {
 
 
 def pairs(folder: Path | None, only: list[str] | None) -> Iterator[tuple[str, Path, Path]]:
-    """(name, content, style) files."""
+    """Yields the name, the content's file and the style's file of every pair."""
     if folder is None:
         found = [
             (style, EXAMPLES / "contents" / f"{content}.jpg", EXAMPLES / "styles" / f"{style}.jpg")
@@ -54,15 +52,15 @@ def pairs(folder: Path | None, only: list[str] | None) -> Iterator[tuple[str, Pa
 
 
 class Own:
-    """The bare method's own terms of any picture, at full size."""
+    """The method's own terms of any image at full size, without the palette."""
 
     def __init__(self, content: Tensor, style: Tensor, method: str, encoder: nstlib.Encoder) -> None:
         settings = nstlib.Settings(method=method, levels=1, palette=0)
         self.encoder = encoder
-        self.objective = Job(settings, encoder, content, style).objective(content, style)
+        self.objective = build_objective(settings, encoder, content, (style,))
 
     def __call__(self, image: Tensor) -> tuple[float, float]:
-        """Content error and style loss."""
+        """Returns content error and style loss."""
         with torch.no_grad():
             terms = self.objective(image, self.encoder(image, self.objective.layers))
         return tuple(  # type: ignore[return-value]
@@ -83,28 +81,17 @@ def from_peer(
     return image if file is None else nstlib.load_image(nstlib.save_image(image, file))
 
 
-def sheet(rows: list[list[Tensor]], file: Path) -> None:
-    """Pictures side by side, a row for each pair: content, style, then the results."""
-    height, width = (max(x.shape[d] for row in rows for x in row) for d in (2, 3))
-    padded = [
-        torch.cat([pad(x, (0, width + 4 - x.shape[3], 0, height + 4 - x.shape[2]), value=1) for x in row], 3)
-        for row in rows
-    ]
-    nstlib.save_image(torch.cat(padded, 2), file)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, default=256, help="longest side in pixels")
-    parser.add_argument("--pairs", type=Path, help="folder of NAME_content.* and NAME_style.*")
-    parser.add_argument("--only", nargs="+", help="names of the pairs to take")
-    parser.add_argument("--methods", nargs="+", default=METHODS)
-    parser.add_argument("--palette", type=float, nargs="+", default=[0.0, nstlib.Settings().palette])
-    parser.add_argument("--peer", action="store_true", help="the baseline, too: minutes a picture")
-    parser.add_argument("--cache", type=Path, help="folder where the baseline's results are kept")
-    parser.add_argument("--sheet", type=Path, help="contact sheet to draw")
-    parser.add_argument("--judge-weights", type=Path, help="VGG-19's plan, trained, as .safetensors")
-    options = parser.parse_args()
+    arguments = parser(__doc__, size=256)
+    arguments.add_argument("--pairs", type=Path, help="folder of NAME_content.* and NAME_style.*")
+    arguments.add_argument("--only", nargs="+", help="names of the pairs to take")
+    arguments.add_argument("--methods", nargs="+", default=METHODS)
+    arguments.add_argument("--palette", type=float, nargs="+", default=[0.0, nstlib.Settings().palette])
+    arguments.add_argument("--peer", action="store_true", help="the baseline, too: minutes per image")
+    arguments.add_argument("--cache", type=Path, help="folder for the baseline's results")
+    arguments.add_argument("--sheet", type=Path, help="file for a sheet: content, style, results by pair")
+    arguments.add_argument("--judge-weights", type=Path, help="weights of a trained VGG-19, as .safetensors")
+    options = arguments.parse_args()
     keep_memory(large=True)
     encoder, eye = nstlib.load_encoder(dtype="auto"), judge.judge_encoder(options.judge_weights)
     print(f"{options.size} px, {torch.get_num_threads()} threads, {encoder.dtype_name}")
@@ -144,7 +131,7 @@ def main() -> None:
         middle = [statistics.median(column) for column in zip(*found, strict=True)]
         show("median", method, palette, judge.Verdict(*middle[:7]), *middle[7:])
     if options.sheet:
-        sheet(rows, options.sheet)
+        sheet(rows, ["content", "style"], options.sheet)
 
 
 if __name__ == "__main__":

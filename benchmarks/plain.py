@@ -1,8 +1,8 @@
 """The baseline: a plain single-scale float32 loop in the style of the widely known PyTorch tutorial.
 
-Modules in sequence, features kept on the way, distances as their formulas say, gradients by autograd (of the
-image only); `torch.optim.LBFGS` as it comes, the image clamped to [0, 1] at the start of every closure. A
-closure call is a step.
+It calls modules in sequence, stores features on the way, computes distances by their formulas and gradients
+(of the image only) by autograd. `torch.optim.LBFGS` has its defaults; the image is clamped to [0, 1] at the
+start of every closure. A closure call is a step.
 """
 
 import math
@@ -20,14 +20,14 @@ STEPS = 300  # the tutorial's
 
 
 def frozen(network: Network) -> Network:
-    """The network without gradients for its weights."""
+    """Returns the network without gradients for its weights."""
     for stage in network.stages.values():
         stage.eval().requires_grad_(False)
     return network
 
 
 def features(network: Network, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-    """{layer: (1, N_l, M_l)} of an image (1, 3, H, W)."""
+    """Returns {layer: (1, N_l, M_l)} of an image (1, 3, H, W)."""
     x, found = (image - network.mean.view(3, 1, 1)) / network.std.view(3, 1, 1), {}
     if network.margin:
         x = nn.functional.pad(x, [network.margin] * 4, mode="reflect")
@@ -42,7 +42,7 @@ def features(network: Network, image: Tensor, layers: Sequence[str]) -> dict[str
 
 
 def distance(F: Tensor, kept: Summary) -> Tensor:
-    """The linear, Gram, BN or Gaussian discrepancy, whichever `kept` belongs to."""
+    """Returns the linear, Gram, BN or Gaussian discrepancy, whichever `kept` belongs to."""
     mean = F.mean(-1)
     if "embedding" in kept:
         z = math.sqrt(2 / kept["phases"].shape[0]) * torch.cos(kept["frequencies"] @ F + kept["phases"])
@@ -56,7 +56,7 @@ def distance(F: Tensor, kept: Summary) -> Tensor:
 
 
 def loss(objective: Objective, network: Network, image: Tensor) -> Tensor:
-    """The objective's value, for one content layer."""
+    """Returns the objective's value, for one content layer."""
     found = features(network, image, objective.layers)
     ((layer, P),) = objective.content.items()
     total = objective.alpha * content_error(found[layer], P)
@@ -69,7 +69,7 @@ def loss(objective: Objective, network: Network, image: Tensor) -> Tensor:
 def minimise(
     start: Tensor, loss_of: Callable[[Tensor], Tensor], steps: int = STEPS
 ) -> Iterator[tuple[float, float]]:
-    """(seconds since the start, loss) of every step."""
+    """Yields (seconds since the start, loss) of every step."""
     image, calls, total = start.clone().requires_grad_(True), [], 0
     optimizer, began = torch.optim.LBFGS([image]), time.perf_counter()
 

@@ -3,23 +3,21 @@
     python benchmarks/speed.py [--json FILE] [--quick] [--palette 0]
 
 The baseline, in the same run, is the plain loop of plain.py with VGG-19 and Gram matrices at the five style
-layers. VGG-19's plan runs with random weights: speed does not depend on their values. Exits with 1 where
-1024 px takes more than 4.3 times the time or the memory of 512 px. benchmarks/memory.py shows that the
-estimates of memory printed here are right.
+layers. VGG-19 has random weights: speed does not depend on their values. Exits with 1 where 1024 px takes
+more than 4.3 times the time or the memory of 512 px. benchmarks/memory.py tests the estimates of memory shown
+here.
 """
 
-import argparse
 import json
 import platform
 import time
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import plain
 import torch
-from examples_square import square
+from common import fastest, parser, square
 from torch import Tensor, nn
 
 import nstlib
@@ -31,19 +29,8 @@ from nstlib.synthesis.memory import estimate
 METHODS = ("linear", "poly", "gaussian", "bn")
 
 
-def fastest(action: Callable[[], object], repeats: int = 5) -> float:
-    """Seconds of the fastest of some repeats, after one to warm up."""
-    action()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 def peak_flops(dtype: torch.dtype) -> float:
-    """The best rate this machine shows for a large convolution or matrix product, in FLOP/s."""
+    """Returns this machine's best rate for a large convolution or matrix product, in FLOP/s."""
     a = torch.randn(2048, 2048).to(dtype)
     x = torch.randn(1, 128, 128, 128).to(dtype).contiguous(memory_format=torch.channels_last)
     conv = nn.Conv2d(128, 128, 3, padding=1).to(dtype).to(memory_format=torch.channels_last)
@@ -54,7 +41,7 @@ def peak_flops(dtype: torch.dtype) -> float:
 
 
 def flops(encoder: nstlib.Encoder, size: int) -> float:
-    """Of one step's convolutions: forward, and backward to the image (as many again)."""
+    """Returns the FLOPs of one step's convolutions: forward, and backward to the image (as many again)."""
     deepest = max(encoder.layers.index(layer) for layer in encoder.style_layers)
     side, total = size + 2 * encoder.network.margin, 0.0
     for layer in encoder.layers[: deepest + 1]:
@@ -65,24 +52,24 @@ def flops(encoder: nstlib.Encoder, size: int) -> float:
 
 
 def mean_step(marks: list[float]) -> float:
-    """Seconds between marks, the fastest third's mean."""
+    """Returns the seconds between marks, as the mean of the fastest third."""
     times = sorted(b - a for a, b in pairwise(marks))
     third = max(1, len(times) // 3)
     return sum(times[:third]) / third
 
 
 def step_seconds(encoder: nstlib.Encoder, size: int, method: str, steps: int, palette: float) -> float:
-    """Seconds of one L-BFGS step at one size."""
+    """Returns the seconds of one L-BFGS step at one size."""
     content, style = square("contents/harbour", size), square("styles/strokes", size)
     settings = nstlib.Settings(method=method, levels=1, iterations=steps + 3, palette=palette)
     marks = [time.perf_counter()]
-    for _ in run(Job(settings, encoder, content, style)):
+    for _ in run(Job(settings, encoder, content, (style,))):
         marks.append(time.perf_counter())
     return mean_step(marks[3:])
 
 
 def baseline_seconds(size: int, steps: int) -> float:
-    """One step of the plain loop with VGG-19 and the tutorial's Gram and mean squared errors."""
+    """Returns the seconds of a step of the plain loop with VGG-19, as in the tutorial: Gram matrices, MSE."""
     network = plain.frozen(networks.random_vgg19("max"))
     content, style = square("contents/harbour", size), square("styles/strokes", size)
     layers, content_layer = network.style_layers, network.content_layer
@@ -111,11 +98,11 @@ def processor() -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="save the table here, too")
-    parser.add_argument("--quick", action="store_true", help="no 1024 px, no VGG-19")
-    parser.add_argument("--palette", type=float, default=nstlib.Settings().palette, help="0: bare methods")
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--json", type=Path, help="save the table here, too")
+    arguments.add_argument("--quick", action="store_true", help="no 1024 px, no VGG-19")
+    arguments.add_argument("--palette", type=float, default=nstlib.Settings().palette, help="its weight")
+    options = arguments.parse_args()
     keep_memory(large=True)
     peaks = {name: peak_flops(getattr(torch, name)) for name in ("float32", "bfloat16")}
     print(f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}")

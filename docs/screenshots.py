@@ -1,6 +1,6 @@
-"""Pictures of the app: `python docs/screenshots.py` makes docs/app.png; with a folder, every room as well.
+"""Takes screenshots of the app: `python docs/screenshots.py` makes docs/app.png; with a folder, every tab.
 
-    python docs/screenshots.py shots      four rooms × four sizes × two themes, into shots/
+    python docs/screenshots.py shots      four tabs × four sizes × two themes, into shots/
 
 It starts the app itself, and drives the chromium (or Google Chrome) that is installed.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("Stylize", "Compare", "Look inside", "The idea")
+TABS = ("Stylize", "Compare", "Look inside", "The idea")
 SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1280, 900), "projector": (1920, 1080)}
 THEMES = ("light", "dark")
 WAIT = 300  # seconds for anything
@@ -28,12 +28,12 @@ WAIT = 300  # seconds for anything
 
 @contextmanager
 def app() -> Iterator[str]:
-    """The URL of an app of our own."""
+    """Starts an app and yields its URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    told = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=os.environ | told)
+    address = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
+    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=os.environ | address)
     url, deadline = f"http://127.0.0.1:{port}/", time.monotonic() + WAIT
     try:
         while True:
@@ -50,8 +50,8 @@ def app() -> Iterator[str]:
         process.wait()
 
 
-def opened(browser: Browser, url: str) -> Page:
-    """The page with its first result."""
+def open_page(browser: Browser, url: str) -> Page:
+    """Opens the page and waits for its first result."""
     width, height = SIZES["desktop"]
     page = browser.new_page(viewport={"width": width, "height": height}, reduced_motion="reduce")
     page.set_default_timeout(1000 * WAIT)
@@ -61,25 +61,25 @@ def opened(browser: Browser, url: str) -> Page:
     return page
 
 
-def enter(page: Page, room: str) -> None:
-    """A room, with something to see in it."""
-    page.get_by_role("tab", name=room, exact=True).click()
-    kind = {"Compare": "compare", "Look inside": "inside"}.get(room)
+def enter(page: Page, tab: str) -> None:
+    """Opens a tab and fills it with results."""
+    page.get_by_role("tab", name=tab, exact=True).click()
+    kind = {"Compare": "compare", "Look inside": "inside"}.get(tab)
     if kind:
         page.locator(f"#{kind}-start").click()
         page.wait_for_function(f"document.querySelector('#{kind}-status').innerText.includes('Done')")
     page.wait_for_timeout(1000)
 
 
-def everything(browser: Browser, url: str, folder: Path) -> None:
-    """Every room in every size and theme, from one page that changes its size."""
+def capture_tabs(browser: Browser, url: str, folder: Path) -> None:
+    """Captures every tab in every size and theme, from one page that changes its size."""
     folder.mkdir(parents=True, exist_ok=True)
-    page = opened(browser, url)
+    page = open_page(browser, url)
     field = page.locator("#size input[type=number]")
-    field.fill("96")  # small pictures: this is about the page
+    field.fill("96")  # small images: this is about the page
     field.press("Tab")
-    for room in ROOMS:
-        enter(page, room)
+    for tab in TABS:
+        enter(page, tab)
         for size, (width, height) in SIZES.items():
             page.set_viewport_size({"width": width, "height": height})
             if size == "projector":
@@ -87,7 +87,7 @@ def everything(browser: Browser, url: str, folder: Path) -> None:
             for theme in THEMES:
                 page.evaluate("theme => document.body.classList.toggle('dark', theme === 'dark')", theme)
                 page.wait_for_timeout(600)
-                path = folder / f"{room.replace(' ', '-').lower()}-{size}-{theme}.png"
+                path = folder / f"{tab.replace(' ', '-').lower()}-{size}-{theme}.png"
                 page.screenshot(path=path, full_page=True)
                 print(path, f"{width} × {height}", flush=True)
         page.locator("#projector").click()
@@ -95,9 +95,9 @@ def everything(browser: Browser, url: str, folder: Path) -> None:
     page.close()
 
 
-def cover(browser: Browser, url: str) -> None:
-    """docs/app.png: a finished picture and its curves."""
-    page = opened(browser, url)
+def capture_cover(browser: Browser, url: str) -> None:
+    """Captures docs/app.png: a finished image and its curves."""
+    page = open_page(browser, url)
     page.locator("#stylize-start").click()
     page.wait_for_function("document.querySelector('#status').innerText.includes('Done')")
     page.wait_for_timeout(2000)
@@ -107,17 +107,22 @@ def cover(browser: Browser, url: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, help="where every room goes; none: docs/app.png only")
-    parser.add_argument("--url", help="an app that is running already")
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        help="folder for the screenshots of every tab; without it, only docs/app.png is made",
+    )
+    parser.add_argument("--url", help="the address of an app that is already running")
     options = parser.parse_args()
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         with app() if not options.url else _given(options.url) as url:
             if options.folder:
-                everything(browser, url, options.folder)
+                capture_tabs(browser, url, options.folder)
             else:
-                cover(browser, url)
+                capture_cover(browser, url)
         browser.close()
 
 

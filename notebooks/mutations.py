@@ -147,8 +147,8 @@ MUTATIONS = tuple(
             "layers not calibrated (Z_l = 1)",
             "06",
             "synthesis/objective.py",
-            "style.append(replace(term, scale=_length(bare)))",
-            "style.append(replace(term, scale=1.0))",
+            "terms.append(replace(term, scale=_length(bare)))",
+            "terms.append(replace(term, scale=1.0))",
         ),
         ("β without its factor", "06", "synthesis/objective.py", "beta = PULL * _length", "beta = _length"),
     )

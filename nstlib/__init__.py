@@ -75,7 +75,6 @@ from nstlib.synthesis import (
     calibrate,
     p_values,
     synthesize,
-    until_indistinguishable,
     witnesses,
 )
 from nstlib.version import __version__
@@ -134,7 +133,6 @@ __all__ = [
     "train_feedforward",
     "transfer",
     "transport",
-    "until_indistinguishable",
     "witness",
     "witnesses",
 ]

@@ -88,7 +88,8 @@ def _transfer(options: argparse.Namespace) -> int:
     settings = chosen_by.chosen(recipe, options)
 
     def load(path: Path, name: str, k: int = 0) -> Tensor:
-        return load_image(path, options.size or longest_side(recipe, name, k, settings.size))
+        side = settings.size if options.size else longest_side(recipe, name, k, settings.size)
+        return load_image(path, side)
 
     steps = recipes.transfer(
         load(options.content, "content"),
@@ -110,8 +111,10 @@ def _reconstruct(options: argparse.Namespace) -> int:
     if isinstance(base, Settings):  # a recipe: its sizes are meant, and what it reconstructed
         changes = {"levels": base.levels, "palette": base.palette} | changes
         of_content |= options.layer is None and recipe.get("kind") == "reconstruct_content"
-    side = longest_side(recipe, "content" if of_content else "styles", 0, settings.size)
-    picture, encoder = load_image(options.picture, options.size or side), _encoder(settings, options)
+    side = settings.size
+    if not options.size:
+        side = longest_side(recipe, "content" if of_content else "styles", 0, side)
+    picture, encoder = load_image(options.picture, side), _encoder(settings, options)
     if of_content:
         steps = recipes.reconstruct_content(picture, options.layer, base, encoder=encoder, **changes)
     else:

@@ -128,7 +128,7 @@ def reconstruct_style(
     settings = settings.replace(style_layers=layers[:layer], layer_weights=weights, alpha=0.0, start="random")
     settings = _fit(settings, network, None, (style,))
     inputs = describe_inputs(styles=(style,))
-    return run(Job(settings, network, None, style, between=between, inputs=inputs))
+    return run(Job(settings, network, None, (style,), between=between, inputs=inputs))
 
 
 @use_torch_defaults(gradients=True)
@@ -150,7 +150,7 @@ def reconstruct_content(
     settings = settings.replace(content_layers=layers, start="random", alpha=settings.alpha or 1.0)
     settings = _fit(settings, network, content, ())
     inputs = describe_inputs(content=content)
-    return run(Job(settings, network, content, None, between=between, inputs=inputs))
+    return run(Job(settings, network, content, (), between=between, inputs=inputs))
 
 
 def last(steps: Iterator[Step]) -> Step:

@@ -32,8 +32,7 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"rearrangement"},
     ],
     "nstlib.encoders": [
-        {"torchvision_cpu", "precision"},
-        {"networks", "checkpoints"},
+        {"networks", "checkpoints", "precision"},
         {"taps"},
         {"encoder"},
     ],
@@ -45,11 +44,9 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"job"},
     ],
     "nstlib.feedforward": [
-        {"memory"},
-        {"decoders", "frames", "networks", "pictures", "distributed", "checkpoint"},
-        {"chain", "settings"},
-        {"onepass", "training"},
-        {"prepared"},
+        {"decoders", "networks", "pictures", "distributed"},
+        {"pipeline", "settings", "checkpoint"},
+        {"prepared", "training"},
     ],
     "nstlib.images": [{"opening"}, {"pixels"}, {"decoding"}, {"worker", "isolation"}, {"loading", "saving"}],
     "nstlib.figures": [{"drawing"}, {"motion"}],
@@ -59,7 +56,7 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"progress"},
         {"passes"},
     ],
-    "demo": [{"runs"}, {"door"}, {"parts"}, {"rooms"}, {"api"}, {"page"}, {"serve"}],
+    "demo": [{"runs"}, {"guard"}, {"parts"}, {"rooms"}, {"api"}, {"page"}, {"serve"}],
 }
 FLOOR = {f"nstlib.{room}": number for number, rooms in enumerate(FLOORS) for room in rooms}
 RANK = {f"{wing}.{m}": rank for wing, order in WINGS.items() for rank, ms in enumerate(order) for m in ms}
@@ -153,7 +150,7 @@ def test_each_library_has_its_room(path: Path) -> None:
     assert module.startswith("nstlib.figures.") or "matplotlib" not in outside
     assert module.startswith("nstlib.images.") or "PIL" not in outside
     assert module.startswith("nstlib.console.") or "tqdm" not in outside
-    assert "torchvision" not in outside  # torchvision_cpu imports it by name, on first use
+    assert "torchvision" not in outside  # encoders.networks imports it by name, on first use
 
 
 def test_the_app_s_own_process_opens_no_image() -> None:

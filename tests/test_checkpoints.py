@@ -15,6 +15,7 @@ from torch import Tensor
 import nstlib
 from nstlib import WeightsError
 from nstlib.encoders import checkpoints
+from nstlib.encoders.networks import torchvision_models
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -83,7 +84,7 @@ def official(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             url = f"{server}/{file}"
 
         digest = sha256 or hashlib.sha256(Handler.payload).hexdigest()
-        monkeypatch.setitem(checkpoints.SOURCES, "vgg19", Source("VGG19_Weights", digest))
+        monkeypatch.setitem(checkpoints.SOURCES, "vgg19", Source("vgg19", digest))
         return Source.url
 
     yield point
@@ -188,9 +189,10 @@ def test_local_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
 
 def test_official_urls_and_hashes_agree() -> None:
     """torchvision names its files with the first eight digits of their SHA-256."""
-    for source in checkpoints.SOURCES.values():
+    for name, source in checkpoints.SOURCES.items():
         assert len(source.sha256) == 64
-        assert source.url.endswith(f"/{source.file}") and f"-{source.sha256[:8]}." in source.file
+        weights = torchvision_models().get_model_weights(name).IMAGENET1K_V1
+        assert source.url == weights.url and source.url.endswith(f"/{source.file}")
 
 
 def test_the_embedded_file_is_small_and_half_precision() -> None:

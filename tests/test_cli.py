@@ -128,6 +128,8 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--method", "magic"], "unknown method 'magic'"),
         (["--gamma", "-1"], "gamma must lie in"),
+        (["--gamma", "much"], "gamma must be a number, got 'much'"),
+        (["--size", "96.5"], "size must be a whole number"),
         (["--layer-weights", "1"], "layer_weights must hold one weight"),
         (["--style-layers", "relu8_8"], "has no layer relu8_8"),
         (["--size", "5"], "size must lie in"),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 import nstlib
 from nstlib.encoders import networks
 from nstlib.encoders.encoder import Encoder, _load
-from nstlib.encoders.torchvision_cpu import torchvision_models
+from nstlib.encoders.networks import torchvision_models
 
 
 def state_of(name: str, seed: int = 0) -> dict[str, Tensor]:
@@ -165,5 +165,5 @@ def test_mistakes_are_named(picture: Tensor) -> None:
         encoder(picture, ["relu9_9"])
     with pytest.raises(ValueError, match=r"\(B, 3, H, W\)"):
         encoder(picture[0], ["relu1_1"])
-    with pytest.raises(ValueError, match="9 x 12 px is too small for relu5_1.*at least 16 px"):
+    with pytest.raises(ValueError, match="the image is 9 x 12 px.*at least 16 px for the layer relu5_1"):
         encoder(torch.zeros(1, 3, 12, 9), ["relu5_1"])

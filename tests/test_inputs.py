@@ -151,13 +151,14 @@ def test_masks_of_every_kind() -> None:
         ({"layer_weights": 1.0}, "layer_weights must be a tuple of numbers"),
         ({"style_weights": (float("inf"),)}, "style_weights must be finite numbers"),
         ({"iterations": 2.5}, "iterations must be a whole number"),
-        ({"seed": float("nan")}, "seed must lie in"),
+        ({"seed": float("nan")}, "seed must be a whole number"),
         ({"tv": "much"}, "tv must be a number"),
         *(
             ({name: float("nan")}, f"{name} must lie in")
             for name in ("gamma", "alpha", "palette", "tv", "lr")
         ),
-        *(({name: float("inf")}, f"{name} must lie in") for name in ("tolerance", "style_scale", "size")),
+        *(({name: float("inf")}, f"{name} must lie in") for name in ("tolerance", "style_scale")),
+        ({"size": float("inf")}, "size must be a whole number"),
     ],
     ids=str,
 )

@@ -150,8 +150,11 @@ def test_a_child_that_dies_is_named_and_replaced(tmp_path: Path, isolated: None)
     assert load_image(WAVES, 64).shape == (1, 3, 64, 64)
 
 
-def test_an_interrupted_question_leaves_no_answer_for_the_next(tmp_path: Path, isolated: None) -> None:
-    images.isolate(workers=1)
+def test_an_interrupted_question_leaves_no_answer_for_the_next(
+    tmp_path: Path, isolated: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolation, "TRY_SECONDS", 60.0)  # a busy machine must not reach the limit first
+    images.isolate(seconds=60, workers=1)
     load_image(WAVES, 64)
     (child,), path = children(), slow(tmp_path / "strips.tif")
     here = threading.get_ident()

@@ -131,7 +131,7 @@ def test_the_decoder_gives_a_picture_back() -> None:
     x = nstlib.load_image("examples/contents/harbour.jpg", size=160)[..., :96, :160]
     maps = encoder.maps(x, LEVELS)
     psnr = [
-        float(-10 * (decoder.picture(maps[layer], level).clamp(0, 1) - x).square().mean().log10())
+        float(-10 * (decoder.decode(maps[layer], level).clamp(0, 1) - x).square().mean().log10())
         for level, layer in enumerate(LEVELS, start=1)
     ]
     assert psnr == sorted(psnr, reverse=True) and psnr[0] > 28 and psnr[3] > 15

@@ -15,10 +15,11 @@ from nstlib.alignment import moments, pointwise
 from nstlib.alignment.gaussian import MeanCosine
 from nstlib.encoders import precision
 from nstlib.encoders.encoder import Encoder
-from nstlib.feedforward import memory as passes
+from nstlib.feedforward.pipeline import estimate_pass
 from nstlib.recipes import last
-from nstlib.synthesis import memory
+from nstlib.synthesis import memory, pixels
 from nstlib.synthesis.pyramid import enlarged, plan
+from nstlib.synthesis.regions import build_objective
 
 LAYERS = ("relu1_1", "conv2_2", "relu3_1", "relu4_2", "relu5_1")
 
@@ -146,12 +147,9 @@ def test_bfloat16_ends_at_as_good_a_loss(image: Tensor) -> None:
 
 
 def judged(encoder: Encoder, content: Tensor, style: Tensor, made: Tensor, method: str) -> float:
-    from nstlib.synthesis.job import Job
-
-    job = Job(nstlib.Settings(method=method), encoder, content, style)
-    objective = job.objective(content, style)
+    objective = build_objective(nstlib.Settings(method=method), encoder, content, (style,))
     with torch.no_grad():
-        return float(sum(objective(made, job.encode(made, objective.layers)).values()))
+        return float(sum(objective(made, pixels.encode(encoder, made, objective.layers)).values()))
 
 
 @pytest.mark.parametrize(
@@ -245,10 +243,21 @@ def test_one_pass_and_a_network_refuse_what_would_not_fit(
     encoder, network = nstlib.load_encoder(), nstlib.load_feedforward("strokes-gram")
     huge, poly = torch.zeros(1, 3, 1, 1).expand(1, 3, 4000, 3000), nstlib.Settings(method="poly")
     monkeypatch.setattr("nstlib.synthesis.memory.free", lambda _: 4e9)
+
+    def check_pass(content: tuple[int, int], style: tuple[int, int]) -> None:
+        memory.require(
+            lambda *shapes: estimate_pass(poly, encoder, *shapes),
+            encoder.device,
+            content,
+            style,
+            "one pass",
+            "",
+        )
+
     for device_work, who in (
-        (lambda x: passes.check_pass(poly, encoder, x, [(512, 512)], 0), "one pass"),
-        (lambda x: passes.check_pass(poly, encoder, (64, 64), [x], 0), "one pass"),
-        (lambda x: passes.check_network(16, torch.device("cpu"), x), "the network"),
+        (lambda x: check_pass(x, (512, 512)), "one pass"),
+        (lambda x: check_pass((64, 64), x), "one pass"),
+        (network.check_memory, "the network"),
     ):
         with pytest.raises(
             MemoryError, match=f"with {who} needs about .* GB .* 4.0 GB are free; size="
@@ -258,7 +267,7 @@ def test_one_pass_and_a_network_refuse_what_would_not_fit(
         assert 1000 < fitting < 4000
         device_work((fitting, fitting * 3 // 4))
     least, *more = (
-        passes.estimate_pass(nstlib.method(method), encoder, (999, 999), style, styles, masks)
+        estimate_pass(nstlib.Settings(method=method), encoder, (999, 999), style, styles, masks)
         for method, style, styles, masks in (
             ("bn+gaussian", (99, 99), 1, 0),
             ("bn+sliced", (99, 99), 1, 0),

@@ -10,7 +10,7 @@ from torch import Tensor
 import nstlib
 from nstlib import PRESETS, Settings
 from nstlib.recipes import last
-from nstlib.synthesis.job import Job
+from nstlib.synthesis import job
 from nstlib.synthesis.objective import (
     Objective,
     StyleTerm,
@@ -19,6 +19,7 @@ from nstlib.synthesis.objective import (
     style_terms,
     total_variation,
 )
+from nstlib.synthesis.pyramid import plan
 
 QUICK = {"iterations": 5, "levels": 1}
 
@@ -51,8 +52,8 @@ def test_a_step_makes_its_image_when_it_is_asked_for(
 ) -> None:
     """Once, if at all; late as at once, whatever was done to another step's."""
     asked = []
-    finished = Job.finished
-    monkeypatch.setattr(Job, "finished", lambda *arguments: asked.append(1) or finished(*arguments))
+    finished = job.finished
+    monkeypatch.setattr(job, "finished", lambda *arguments: asked.append(1) or finished(*arguments))
     options = {"iterations": 6, "levels": 2, "palette": palette}
     at_once = [step.image.clone() for step in nstlib.transfer(content, style, **options)]
     steps = list(nstlib.transfer(content, style, **options))
@@ -102,13 +103,18 @@ def test_coarse_to_fine_yields_full_size_and_every_index(style: Tensor) -> None:
     assert coarse < fine  # the first steps are enlarged small pictures
 
 
-def test_levels_stop_at_the_coarsest_size(content: Tensor, style: Tensor) -> None:
-    job = Job(
-        Settings(levels=6), nstlib.load_encoder(), torch.zeros(1, 3, 300, 1000), torch.zeros(1, 3, 520, 600)
-    )
-    assert [scale for scale, _ in job.plan()] == [0.25, 0.5, 1.0]  # 300 px allow 150 and 75
-    assert sum(steps for _, steps in job.plan()) == Settings().iterations
-    assert Job(Settings(levels=6), nstlib.load_encoder(), content, style).plan() == [(1.0, 80)]
+def test_levels_stop_at_the_coarsest_size(
+    content: Tensor, style: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = plan(Settings(levels=6), 300)
+    assert [scale for scale, _ in sizes] == [0.25, 0.5, 1.0]  # 300 px allow 150 and 75
+    assert sum(steps for _, steps in sizes) == Settings().iterations
+    assert plan(Settings(levels=6), 127) == [(1.0, 80)]
+    sides = []
+    monkeypatch.setattr(job, "plan", lambda _, side: sides.append(side) or [(1.0, 1)])
+    for scale in (0.5, 2.0):
+        next(nstlib.transfer(content, style, style_scale=scale, palette=0))
+    assert sides == [min(style.shape[2:]) // 2, min(content.shape[2:])]
 
 
 @pytest.mark.parametrize("layer", [1, 3, 5])
@@ -219,6 +225,47 @@ def test_presets_are_valid_and_named_after_their_sources() -> None:
         assert Settings.from_dict(settings.as_dict()) == settings
 
 
+def test_settings_are_read_from_text() -> None:
+    parsed = Settings().parse(
+        method="bn", gamma="0.5", size="96", iterations=" 7.0", seed=3.0, lr="0.02", colours="luminance",
+        style_layers="relu1_1, relu2_1", layer_weights=["1", 0.5], content_layers=None, style_weights="1;2",
+    )  # fmt: skip
+    assert parsed == Settings(
+        method="bn", gamma=0.5, size=96, iterations=7, seed=3, lr=0.02, colours="luminance",
+        style_layers=("relu1_1", "relu2_1"), layer_weights=(1.0, 0.5), style_weights=(1.0, 2.0),
+    )  # fmt: skip
+    assert parsed.parse(style_layers="", layer_weights=[], lr="").lr is None
+    for settings in PRESETS.values():
+        texts = {
+            name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            for name, value in settings.as_dict().items()
+        }
+        assert Settings().parse(**texts) == settings
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("gamma", "much", "gamma must be a number, got 'much'"),
+        ("gamma", "", "gamma is empty"),
+        ("gamma", None, "gamma is empty"),
+        ("gamma", "1e400", "gamma must lie in"),
+        ("size", "96.5", "size must be a whole number"),
+        ("size", "nan", "size must be a whole number"),
+        ("lr", "fast", "lr must be a number"),
+        ("layer_weights", "1, x", "layer_weights must be a number, got 'x'"),
+        ("layer_weights", 1.0, "layer_weights must be a tuple of numbers"),
+        ("colours", "sepia", "colours must be one of"),
+        ("method", "magic", "unknown method 'magic'"),
+    ],
+)
+def test_a_text_that_fits_no_setting_is_refused(name: str, text: object, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Settings().parse(**{name: text})
+    with pytest.raises(TypeError, match="no such setting: gama"):
+        Settings().parse(gama="1")
+
+
 def test_the_classic_presets_run_with_the_embedded_encoder(content: Tensor, style: Tensor) -> None:
     for name in ("paper", "gatys", "tutorial"):
         step = last(nstlib.transfer(content, style, name, encoder="vgg19-slim", iterations=8))
@@ -231,7 +278,7 @@ def test_a_failed_run_warns_and_gives_the_last_good_image(
     monkeypatch.setattr(
         StyleTerm, "__call__", lambda self, features: features[self.layer].sum() * float("nan")
     )
-    monkeypatch.setattr("nstlib.synthesis.job.calibrate", lambda objective, *_, **__: objective)
+    monkeypatch.setattr("nstlib.synthesis.regions.calibrate", lambda objective, *_, **__: objective)
     with pytest.warns(RuntimeWarning, match="last good image"):
         image = nstlib.stylize(content, style, palette=0, **QUICK)
     assert torch.equal(image, content)

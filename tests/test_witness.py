@@ -111,12 +111,9 @@ def test_apart_is_a_centred_lattice() -> None:
     assert apart(batch, 2).tolist() == [apart(maps, 2).tolist() for maps in batch]
 
 
-def test_a_texture_ends_when_it_cannot_be_told_from_its_style(style: Tensor) -> None:
+def test_a_texture_cannot_be_told_from_its_style(style: Tensor) -> None:
     encoder = nstlib.load_encoder(device="cpu")
-    steps = nstlib.reconstruct_style(style, 2, encoder=encoder, method="gaussian", iterations=120)
-    ended = nstlib.until_indistinguishable(steps, style, encoder, layers=("relu1_1", "relu2_1"), every=5)
-    *_, last = ended
-    assert last.index < 120 and "indistinguishable" in last.stopped
+    *_, last = nstlib.reconstruct_style(style, 2, encoder=encoder, method="gaussian", iterations=60)
     noise = torch.rand(style.shape, generator=torch.Generator().manual_seed(0))
     before = nstlib.p_values(noise, style, encoder, ("relu1_1", "relu2_1"))
     after = nstlib.p_values(last.image, style, encoder, ("relu1_1", "relu2_1"))

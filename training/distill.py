@@ -2,37 +2,31 @@
 
     python training/distill.py --teacher TEACHER --images FOLDER… --out runs/slim [--steps 10000]
 
-Run it again with the same --out to resume from the last checkpoint. The student's own channels are
-regressed, after the ReLU, onto a subset of the teacher's (greedy pivoted QR), each divided by its
-standard deviation, so that every channel *means* what one of VGG's channels means: that is what
-makes first-order statistics (linear MMD, BN) carry colour and stroke. 1×1 heads onto all of the
-teacher's channels add a smaller loss for what the subset leaves out; they are not shipped.
+The same command resumes from the last checkpoint. The student's own channels are regressed, after the ReLU,
+onto a subset of the teacher's (greedy pivoted QR), each divided by its standard deviation. Every channel then
+has the meaning of one of VGG's channels, so first-order statistics (linear MMD, BN) carry colour and stroke.
+1×1 heads onto all of the teacher's channels add a smaller loss for the others; they are not bundled.
 """
 
-import argparse
-import json
-import math
 import time
-from pathlib import Path
 
+import script
 import torch
-from checkpoint import save
 from data import Crops
-from safetensors.torch import save_file
 from student import Student, layer_names
 from teachers import LAYERS, Maps, Teacher, load_teacher, pivots
 from torch import Tensor, nn
 
 STRIDE = {f"relu{name}": stride for name, _, stride in layer_names()}
 WIDTH = {f"relu{name}": width for name, width, _ in layer_names()}
-MARGIN = 16  # pixels at the border that see the padding; dropped from every loss
+MARGIN = 16  # px at the border that depend on the padding; left out of every loss
 HEADS_WEIGHT = 0.3
 
 
 def interior(feature: Tensor, stride: int, spacing: int = 1) -> Tensor:
-    """The map without the ring of `MARGIN` px that padding has touched, positions `spacing` px apart."""
-    ring, step = MARGIN // stride, max(1, spacing // stride)
-    return feature[..., ring:-ring:step, ring:-ring:step]
+    """Returns the map without a margin of `MARGIN` px, positions `spacing` px apart."""
+    margin, step = MARGIN // stride, max(1, spacing // stride)
+    return feature[..., margin:-margin:step, margin:-margin:step]
 
 
 class Targets:
@@ -57,8 +51,8 @@ class Targets:
 def losses(
     student: Maps, teacher: Maps, targets: Targets, heads: nn.ModuleDict, spacing: int = 1
 ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
-    """Per layer: mean squared error of the student's own channels, of the heads, and the heads' target,
-    every channel in units of its standard deviation. The heads are compared `spacing` px apart."""
+    """Returns by layer: the mean squared error of the student's own channels, that of the heads, at positions
+    `spacing` px apart, and the heads' target. Every channel is in units of its standard deviation."""
     result = {}
     for layer in LAYERS:
         stride, std, chosen = STRIDE[layer], targets.std[layer], targets.chosen[layer]
@@ -74,8 +68,8 @@ def losses(
 def held_out(
     student: Student, heads: nn.ModuleDict, teacher: Teacher, targets: Targets, crops: Crops
 ) -> dict[str, tuple[float, float]]:
-    """(heads, own channels) per layer on held-out 256 px crops, in float32: mean squared error over
-    variance, both averaged over channels in units of the training set's standard deviation."""
+    """Returns by layer the errors (of heads, of own channels) on held-out 256 px crops: mean squared error
+    over variance, both averaged over channels in units of the training set's standard deviation."""
     student.eval()
     images = crops.held_out(256)
     errors = {layer: torch.zeros(2, dtype=torch.float64) for layer in LAYERS}
@@ -96,32 +90,13 @@ def held_out(
     return result
 
 
-def rate(step: int, steps: int, warmup: int = 200) -> float:
-    return min(1, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps))
-
-
-def export(student: Student, path: Path) -> None:
-    save_file({k: v.half().cpu().contiguous() for k, v in student.folded().items()}, path)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = script.options(__doc__.splitlines()[0], steps=10000, batch=8, crop=144, every=500)
     parser.add_argument("--teacher", required=True, help="compact VGG-19 .safetensors, or 'vgg19'")
-    parser.add_argument("--images", nargs="+", type=Path, required=True, help="folders of images")
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and the result")
-    parser.add_argument("--steps", type=int, default=10000)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--crop", type=int, default=144, help="pixels; a multiple of 16")
     parser.add_argument("--lr", type=float, default=0.04, help="of Muon: relative size of a step")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--every", type=int, default=500, help="steps between checkpoints")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--float32", action="store_true", help="no bfloat16 autocast")
     args = parser.parse_args()
 
-    args.out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(args.seed)
-    device = torch.device(args.device)
+    device = script.start(args)
     crops = Crops(args.images, args.crop, args.seed)
     teacher = load_teacher(args.teacher)
     if isinstance(teacher, nn.Module):
@@ -153,8 +128,9 @@ def main() -> None:
     start = time.monotonic()
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=not args.float32)
     while step < args.steps:
+        rate = script.rate(step / args.steps, step, warmup=200)
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-            group["lr"] = group.setdefault("peak", group["lr"]) * rate(step, args.steps)
+            group["lr"] = group.setdefault("peak", group["lr"]) * rate
         image = crops.batch(args.batch).to(device, memory_format=torch.channels_last)
         with autocast:
             with torch.no_grad():
@@ -171,16 +147,13 @@ def main() -> None:
         if step % 50 == 0:
             print(f"{step} {time.monotonic() - start:.0f}s loss {loss.item():.3f}", flush=True)
         if step % args.every == 0 or step == args.steps:
-            errors = held_out(student, heads, teacher, targets, crops)
-            print(json.dumps({"step": step, "heads, own": errors}), flush=True)
-            with (args.out / "log.jsonl").open("a") as log:
-                log.write(json.dumps({"step": step, **errors}) + "\n")
+            script.log(args.out, step=step, **held_out(student, heads, teacher, targets, crops))
             state = {"student": student.state_dict(), "heads": heads.state_dict()}
             state |= {"optimizers": [o.state_dict() for o in optimizers], "step": step}
             state |= {"std": targets.std, "chosen": targets.chosen}
             state |= {"generator": crops.generator.get_state()}
-            save(checkpoint, state)
-            export(student, args.out / "vgg19-slim.safetensors")
+            script.save(checkpoint, state)
+            script.export(student.folded(), args.out / "vgg19-slim.safetensors")
 
 
 if __name__ == "__main__":

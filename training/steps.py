@@ -1,34 +1,35 @@
-"""What the decoders learn from, one function a kind of step: dictionaries of terms, whose sum is the loss.
+"""The kinds of steps of the decoder's training, one function each: it returns terms whose sum is the loss.
 
-alone      each block by itself: the encoder's features one level up, from the encoder's own
-together   the whole chain, entered at some level: the picture, and its features looked at again
-moving     the chain as it is used: features moved towards another picture's on the way; the picture,
-           looked at again, should have the features that it was painted from
+alone      single blocks: from the encoder's features to those one level up
+together   the whole chain from some level: the image, and the encoder's features of the image
+moving     the chain with transports to the features of a different image; the encoder's features of the
+           result should be those that it was decoded from
 """
 
 import torch
 from torch import Tensor
 
-from nstlib.alignment.moments import covariance_mean, variance_mean
-from nstlib.alignment.transports import optimal
+from nstlib.alignment.methods import method
+from nstlib.alignment.moments import variance_mean
+from nstlib.alignment.transports import moved
 from nstlib.encoders.encoder import Encoder
 from nstlib.feedforward.decoders import LEVELS, Decoder
 
 PIXELS, FEATURES, CHAIN = 80.0, 0.15, 0.3  # weights of squared errors: of pixels, of features
-MOVED, STATISTICS = 0.3, 0.8  # of features that were moved, and of their means and deviations
+MOVED, STATISTICS = 0.3, 0.8  # of transported features, and of their means and standard deviations
 STARTS = (5, 5, 4, 4, 4, 3)  # the level at which each sixth of a batch enters the decoder
-MAPS = ("linear", "bn", "wasserstein")  # how features are moved, by turns
+MAPS = ("linear", "bn", "wasserstein")  # methods of the transports, in turn; all have affine maps
 
 
 def relative(found: Tensor, wanted: Tensor) -> Tensor:
-    """Squared error over variance, every channel in units of its own deviation over the batch's mean one."""
-    every = max(1, wanted.shape[-1] // 28)  # of the places, for the variance: enough, and far cheaper
+    """Returns the mean squared error over the mean variance of the channels."""
+    every = max(1, wanted.shape[-1] // 28)  # these positions suffice for the variance
     scale = wanted[..., ::every, ::every].var((0, 2, 3)).mean().clamp(min=1e-6)
     return (found.float() - wanted).square().mean() / scale
 
 
 def alone(decoder: Decoder, encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
-    """Each block by itself, from the encoder's own features to those one level up. x: (B, 3, H, W)."""
+    """Decodes by one block each, from the encoder's features to those one level up. x: (B, 3, H, W)."""
     with torch.no_grad():
         maps = encoder.maps(x, LEVELS)
     terms = {}
@@ -40,8 +41,8 @@ def alone(decoder: Decoder, encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
 
 
 def together(decoder: Decoder, encoder: Encoder, x: Tensor) -> dict[str, Tensor]:
-    """One way up for the whole batch: each picture enters at its own level (see `STARTS`) and is compared
-    with the encoder's features at every level that it reaches, and at the end with itself, seen again."""
+    """Decodes a batch whose images enter at different levels (see `STARTS`). Every level that one reaches is
+    compared with the encoder's features, and the decoded image with itself, by pixels and by features."""
     with torch.no_grad():
         maps = encoder.maps(x, LEVELS)
     starts = torch.tensor([STARTS[i * len(STARTS) // len(x)] for i in range(len(x))])  # falling
@@ -60,19 +61,19 @@ def together(decoder: Decoder, encoder: Encoder, x: Tensor) -> dict[str, Tensor]
 
 
 def moving(decoder: Decoder, encoder: Encoder, x: Tensor, style: Tensor, how: str) -> dict[str, Tensor]:
-    """x in the style of `style` (B, 3, H, W each), by the chain at full strength (feedforward/chain.py)."""
+    """Gives x the style of `style`, (B, 3, H, W) each, as `OnePass` does at full strength."""
     with torch.no_grad():
         P, S = encoder.maps(x, LEVELS), encoder.maps(style, LEVELS)
     terms, goals = {}, {}
-    below, here = P[LEVELS[4]], moved(P[LEVELS[4]], S[LEVELS[4]], how)
+    below, here = P[LEVELS[4]], transport(P[LEVELS[4]], S[LEVELS[4]], how)
     goals[LEVELS[4]] = here
     for level in range(5, 0, -1):
         own, up = decoder.up(torch.cat([below, here]), level).float().chunk(2)
         below = x if level == 1 else P[LEVELS[level - 2]]
-        here = up + (below - own)  # what the block cannot give back of the photograph
+        here = up + (below - own)  # the block's residual
         if level > 1:
             layer = LEVELS[level - 2]
-            goals[layer] = here = moved(here, S[layer], how)
+            goals[layer] = here = transport(here, S[layer], how)
     picture = here.clamp(0, 1)
     terms["beyond"] = PIXELS * (here - picture).square().mean()
     seen = here + (picture - here).detach()  # the gradient does not end where a colour is clipped
@@ -82,25 +83,23 @@ def moving(decoder: Decoder, encoder: Encoder, x: Tensor, style: Tensor, how: st
     return terms
 
 
-def moved(F: Tensor, S: Tensor, how: str) -> Tensor:
-    """The transport of nstlib/alignment/transports.py, its map a constant to the gradient."""
+def transport(F: Tensor, S: Tensor, how: str) -> Tensor:
+    """Transports F to S by the affine map of the method `how`, a constant to the gradient.
+
+    Zero and the unit vectors show the map. They take part in the transport as positions of weight 0.
+    """
     with torch.autocast(F.device.type, enabled=False):
-        f, s = F.flatten(2).float(), S.flatten(2).float()
+        f, s, d = F.flatten(2).float(), S.flatten(2).float(), method(how)
         with torch.no_grad():
-            variance, μ = variance_mean(f)
-            goal, μ_S = variance_mean(s)
-            if how == "wasserstein":
-                A = optimal(covariance_mean(f)[0], covariance_mean(s)[0])
-            elif how == "bn":
-                A = torch.diag_embed(((goal + 1e-3) / (variance + 1e-3)).sqrt())
-            else:
-                A = torch.eye(f.shape[1]).to(f).expand(len(f), -1, -1)
-            shift = μ_S[..., None] - A @ μ[..., None]
-        return (A @ f + shift).view_as(F)
+            (B, N, M), unit = f.shape, torch.eye(f.shape[1]).to(f)
+            points = torch.cat([f, torch.zeros_like(f[..., :1]), unit.expand(B, N, N)], -1)
+            weights = torch.arange(M + 1 + N).to(f) < M
+            shift, A = moved(d, points, d.summary(s), weights)[..., M:].split([1, N], -1)
+        return ((A - shift) @ f + shift).view_as(F)
 
 
 def statistics(F: Tensor, S: Tensor, how: str) -> Tensor:
-    """Squared distance of means and, unless `how` cannot see them, deviations, over the mean variance."""
+    """Returns the squared distance of means (and standard deviations, if not linear) over the variance."""
     (variance, μ), (goal, μ_S) = variance_mean(F), variance_mean(S)
     error = (μ - μ_S).square()
     if how != "linear":

@@ -17,7 +17,7 @@ def doctor(_: object = None) -> int:
     try:
         print(f"torchvision {version('torchvision')}")
     except PackageNotFoundError:
-        print("torchvision is missing: only vgg19-slim and vgg19-random work")
+        print("torchvision is missing: resnet50 does not work")
     dtype = load_encoder(dtype="auto").dtype_name
     print(f"device {pick_device()}, of those that work: {', '.join(working_devices())}")
     print(f"{torch.get_num_threads()} threads, dtype {dtype}{_why()}")

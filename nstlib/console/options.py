@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import typing
 from pathlib import Path
 from typing import Any
 
@@ -41,22 +40,14 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
     """One option per field of Settings, without a default: what is not given comes from the preset."""
     group = command.add_argument_group("settings", f"defaults of the preset 'balanced': {_defaults()}")
     for field in dataclasses.fields(Settings):
-        hint = typing.get_type_hints(Settings)[field.name]
-        options: dict[str, Any] = {"help": field.metadata["help"].replace("%", "%%"), "default": None}
-        if typing.get_origin(hint) is tuple:
-            options |= {"nargs": "+", "type": typing.get_args(hint)[0], "metavar": "X"}
+        options: dict[str, Any] = {"help": field.metadata["help"].replace("%", "%%")}
+        if isinstance(field.default, tuple):
+            options |= {"nargs": "+", "metavar": "X"}
         elif field.metadata["choices"]:
             options |= {"choices": field.metadata["choices"]}
-        elif field.name == "method":
-            options |= {"type": str}
-        else:
-            options |= {"type": _number(hint), "metavar": "N"}
+        elif field.metadata["low"] is not None:
+            options |= {"metavar": "N"}
         group.add_argument(f"--{field.name.replace('_', '-')}", **options)
-
-
-def _number(hint: Any) -> type:
-    """int for int, float for float and float | None."""
-    return int if int in (typing.get_args(hint) or (hint,)) else float
 
 
 def _defaults() -> str:
@@ -79,8 +70,10 @@ def base(recipe: dict[str, Any], options: argparse.Namespace) -> Settings | str:
 
 def given(options: argparse.Namespace) -> dict[str, Any]:
     """The settings given one by one."""
-    given = {f.name: getattr(options, f.name) for f in dataclasses.fields(Settings)}
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if v is not None}
+    texts = {f.name: getattr(options, f.name) for f in dataclasses.fields(Settings)}
+    texts = {name: text for name, text in texts.items() if text is not None}
+    settings = Settings().parse(**texts)
+    return {name: getattr(settings, name) for name in texts}
 
 
 def chosen(recipe: dict[str, Any], options: argparse.Namespace) -> Settings:

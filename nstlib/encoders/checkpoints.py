@@ -1,8 +1,8 @@
-"""Weight files: where they are looked for, downloaded from, and how they are checked and read.
+"""Weight files: how they are found, downloaded, checked and read.
 
-The embedded encoder ships with the package. The others are torchvision's official checkpoints, looked
-for in this order: the `weights=` argument; $NSTLIB_WEIGHTS (a file, or a folder of files); torch's hub
-cache, where a download goes too. A known file is checked against its full SHA-256 before use.
+The embedded encoder is bundled with the package. The others are torchvision's official checkpoints, which are
+looked for in this order: the `weights=` argument; $NSTLIB_WEIGHTS (a file, or a folder of files); torch's hub
+cache, where downloads are stored, too. A known file is checked against its full SHA-256 before use.
 """
 
 import contextlib
@@ -22,45 +22,40 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from nstlib.encoders.torchvision_cpu import torchvision_models
-
 EMBEDDED = Path(__file__).parent / "weights" / "vgg19-slim.safetensors"
 DAY = 86_400  # seconds
 TIMEOUT = 30  # seconds without a byte before a download is given up
 
 
 class WeightsError(RuntimeError):
-    """Weights that cannot be had or trusted; the message names the file, the URL and a remedy."""
+    """Weights cannot be obtained or trusted; the message names the file, the URL and a remedy."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """An official checkpoint: torchvision's name of it, and the SHA-256 of the whole file."""
+    """An official checkpoint of torchvision: the encoder's name, and the SHA-256 of the whole file."""
 
-    enum: str  # e.g. "VGG19_Weights"
+    name: str
     sha256: str
 
     @property
-    def url(self) -> str:
-        return str(getattr(torchvision_models(), self.enum).IMAGENET1K_V1.url)
+    def file(self) -> str:
+        return f"{self.name}-{self.sha256[:8]}.pth"
 
     @property
-    def file(self) -> str:
-        """As the address ends. Found without torchvision, whose import takes seconds."""
-        return f"{self.enum.removesuffix('_Weights').lower()}-{self.sha256[:8]}.pth"
+    def url(self) -> str:
+        return f"https://download.pytorch.org/models/{self.file}"
 
 
 SOURCES = {
-    "vgg19": Source("VGG19_Weights", "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44"),
-    "vgg16": Source("VGG16_Weights", "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0"),
-    "resnet50": Source(
-        "ResNet50_Weights", "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a"
-    ),
+    "vgg19": Source("vgg19", "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44"),
+    "vgg16": Source("vgg16", "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0"),
+    "resnet50": Source("resnet50", "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a"),
 }
 
 
 def places(name: str, weights: str | os.PathLike[str] | None = None) -> Iterator[tuple[str, Path]]:
-    """Where the weights of encoder `name` are looked for, best first, as (why there, path)."""
+    """Yield the places where the weights of an encoder are looked for, in order, as (reason, path)."""
     filename = EMBEDDED.name if name == "vgg19-slim" else SOURCES[name].file
     if weights is not None:
         yield "weights=", Path(weights)
@@ -75,7 +70,7 @@ def places(name: str, weights: str | os.PathLike[str] | None = None) -> Iterator
 
 
 def find(name: str, weights: str | os.PathLike[str] | None = None) -> Path:
-    """The weight file of encoder `name`, downloaded if it is nowhere. Raises WeightsError."""
+    """Return the weight file of an encoder, downloaded if it is nowhere. Raises WeightsError."""
     candidates = list(places(name, weights))
     for _, path in candidates:
         if path.is_file():
@@ -86,7 +81,7 @@ def find(name: str, weights: str | os.PathLike[str] | None = None) -> Path:
             raise WeightsError(f"no weight file at {path}; give the path of the file as weights=")
         download(SOURCES[name].url, path, SOURCES[name].sha256)
         return path
-    # A file the user names may be another training of the same network; a cached one may not.
+    # A file that the user names may be a different training of the same network; a cached one may not.
     if weights is None and name in SOURCES and path.name == SOURCES[name].file:
         expected, found = SOURCES[name].sha256, sha256(path)
         if found != expected:
@@ -99,15 +94,12 @@ def find(name: str, weights: str | os.PathLike[str] | None = None) -> Path:
 
 @cache
 def _sha256(path: Path, size: int, modified: int) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, remembered until the file changes."""
+    """Return the SHA-256 of a file, cached until the file changes."""
     stat = path.stat()
     return _sha256(path.resolve(), stat.st_size, stat.st_mtime_ns)
 
@@ -154,22 +146,24 @@ def download(url: str, path: Path, expected: str, timeout: float = TIMEOUT) -> N
 
 
 def check_finite(modules: Iterable[torch.nn.Module], path: Path) -> None:
-    """Raises WeightsError where a weight in use is NaN or infinite."""
+    """Raise WeightsError where a weight in use is NaN or infinite."""
     tensors = (values for module in modules for values in module.state_dict().values())
     if not all(bool(torch.isfinite(values).all()) for values in tensors):
-        raise WeightsError(f"{path} holds weights that are NaN or infinite: damaged? Take another file")
+        raise WeightsError(f"{path} holds weights that are NaN or infinite; take a different file")
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file or of a torch checkpoint (read with weights_only=True, and
-    mapped into memory, so that parts nobody asks for are never loaded). Raises WeightsError."""
+    """Return the tensors of a .safetensors file or of a torch checkpoint. Raises WeightsError.
+
+    A torch checkpoint is read with weights_only=True and mapped into memory: unused parts are not read.
+    """
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # pickle, zip and safetensors each raise their own kinds
         raise WeightsError(
-            f"cannot read {path} as weights: damaged, or another kind of file? ({error})"
+            f"cannot read {path} as weights: it is damaged, or a different kind of file ({error})"
         ) from error
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise WeightsError(f"{path} holds no state dict (a dictionary of tensors)")

@@ -1,9 +1,9 @@
 """Encoders: image → features, the F ∈ R^{N_l × M_l} of each layer l.
 
-An encoder is a convolutional network cut into named layers. It takes images (B, 3, H, W), RGB in [0, 1];
-normalisation lives inside. Layers are named after VGG: `relu4_2` is the second convolution of the fourth
-block after its ReLU, `conv4_2` the same before it. ResNet-50's are `relu1` and `block2_1` … `block5_3`.
-Only the layers up to the deepest one asked for are run.
+An encoder is a convolutional network cut into named layers. It takes images (B, 3, H, W), RGB in [0, 1], and
+normalises them itself. Layers are named after VGG: `relu4_2` is the second convolution of the fourth block
+after its ReLU, `conv4_2` the same before it. ResNet-50's are `relu1` and `block2_1` … `block5_3`. Only the
+layers up to the deepest requested one are run.
 """
 
 import os
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from nstlib.encoders import checkpoints, networks, precision, taps
 from nstlib.encoders.networks import Network
+from nstlib.inputs import check_side
 from nstlib.version import use_torch_defaults
 
 Pooling = Literal["max", "avg"]
@@ -25,9 +26,11 @@ ENCODERS = ("vgg19-slim", "vgg19", "vgg16", "resnet50", "vgg19-random")
 class Encoder:
     """Callable: `encoder(image, layers)` → {layer: (B, N_l, M_l)}, float32, differentiable in the image.
 
-    name: as given to `load_encoder`. layers: all layer names, shallow to deep. channels, strides: N_l and
-    the pixels between positions, by layer. style_layers, content_layer: the defaults of a run.
-    weights_hash: SHA-256 of the weight file ("" for random weights). dtype: of the network's arithmetic.
+    Attributes:
+        layers: All layer names, shallow to deep.
+        channels, strides: N_l, and the pixels between neighbouring positions, by layer.
+        style_layers, content_layer: The defaults of a run.
+        weights_hash: SHA-256 of the weight file ("" for random weights).
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class Encoder:
 
     @property
     def dtype_name(self) -> str:
-        """ "float32" or "bfloat16": the arithmetic as `Settings.dtype` spells it."""
+        """ "float32" or "bfloat16", as `Settings.dtype` spells it."""
         return str(self.dtype).removeprefix("torch.")
 
     @property
@@ -65,7 +68,7 @@ class Encoder:
         return "avg" if average else "max"
 
     def check_layers(self, layers: Iterable[str]) -> None:
-        """Raises ValueError that lists the layers where one is unknown."""
+        """Raise ValueError, which lists the layers, where one is unknown."""
         if unknown := [layer for layer in layers if layer not in self.channels]:
             raise ValueError(
                 f"{self.name} has no layer {', '.join(unknown)}; it has {', '.join(self.layers)}"
@@ -74,16 +77,20 @@ class Encoder:
     def __call__(
         self, image: Tensor, layers: Iterable[str], *, checkpoint: bool = False
     ) -> dict[str, Tensor]:
-        """{layer: F (B, N_l, M_l)} for an image (B, 3, H, W), with M_l = H_l · W_l positions.
+        """Return {layer: F (B, N_l, M_l)} for an image (B, 3, H, W), with M_l = H_l · W_l positions.
 
         In memory the N_l numbers of a position lie together (`reshape`, not `view`, flattens F).
-        checkpoint: needs about half the memory for a gradient and a third more time (see taps.py).
-        Raises ValueError for an unknown layer, or an image too small for the deepest one.
+
+        Args:
+            checkpoint: Half the memory for a gradient, in a third more time (see taps.py).
+
+        Raises:
+            ValueError: A layer is unknown, or the image is too small for the deepest one.
         """
         return {layer: F for layer, (F, _) in self._collect(image, layers, checkpoint).items()}
 
     def maps(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        """{layer: (B, N_l, H_l, W_l)}: the same with the positions in rows and columns."""
+        """Return {layer: (B, N_l, H_l, W_l)}: the same with the positions in rows and columns."""
         return {
             layer: F.view(*F.shape[:2], *size) for layer, (F, size) in self._collect(image, layers).items()
         }
@@ -96,15 +103,11 @@ class Encoder:
         self.check_layers(wanted)
         if image.dim() != 4 or image.shape[1] != 3:
             raise ValueError(f"an image tensor is (B, 3, H, W), got {tuple(image.shape)}")
-        side, stride = min(image.shape[2:]), max((self.strides[layer] for layer in wanted), default=1)
-        if side < stride:
-            raise ValueError(
-                f"an image of {image.shape[3]} x {image.shape[2]} px is too small for {wanted[-1]}: "
-                f"its shorter side must be at least {stride} px"
-            )
-        margin = self.network.margin
+        if wanted:
+            check_side(image.shape[2:], "the image", self.strides, wanted)
+        side, margin = min(image.shape[2:]), self.network.margin
         x = (image.float().to(self.device) - self._mean) / self._std  # not every device has float64
-        if margin:  # the network pads with zeros; a ring of mirrored picture keeps those off the border
+        if margin:  # the network pads with zeros; mirrored pixels keep them away from the image
             x = nn.functional.pad(x, [margin] * 4, mode="reflect" if side > margin else "replicate")
         x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
         return taps.collect(self.network, x, wanted, checkpoint)
@@ -118,15 +121,20 @@ def load_encoder(
     device: str | torch.device = "auto",
     dtype: precision.DType = "float32",
 ) -> Encoder:
-    """An encoder by name; the same arguments give the same object.
+    """Load an encoder by name; the same arguments give the same object.
 
-    name: "vgg19-slim" (embedded, quarter width), "vgg19", "vgg16", "resnet50" (torchvision's official
-    weights, downloaded once), "vgg19-random" (seeded random weights: a control). weights: a file to use
-    instead (.safetensors, or a torch state dict). pooling: "max", or "avg" rescaled. device: see
-    `pick_device`. dtype: of the network's arithmetic; "auto" takes bfloat16 where the device multiplies it in
-    hardware (see precision.py). Features are float32 in any case.
-    Raises ValueError for an unknown name or dtype or a device that does not work here, WeightsError (see
-    checkpoints.py).
+    Args:
+        name: "vgg19-slim" (embedded, quarter width), "vgg19", "vgg16", "resnet50" (torchvision's official
+            weights, downloaded once) or "vgg19-random" (seeded random weights, a control).
+        weights: File to use instead: .safetensors or a torch state dict.
+        pooling: "max", or "avg", which is rescaled.
+        device: See `pick_device`.
+        dtype: Of the network's arithmetic; "auto" is bfloat16 where the device multiplies it in hardware (see
+            precision.py). Features are always float32.
+
+    Raises:
+        ValueError: The name, pooling or dtype is unknown, or the device does not work.
+        WeightsError: The weights cannot be obtained, read or trusted (see checkpoints.py).
     """
     if name not in ENCODERS:
         raise ValueError(f"unknown encoder {name!r}; encoders are {', '.join(ENCODERS)}")
@@ -135,9 +143,8 @@ def load_encoder(
     if dtype not in precision.DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(precision.DTYPES)}, got {dtype!r}")
     path, where = None if weights is None else os.path.abspath(weights), pick_device(device)
-
-    chosen = precision.choose(where) if dtype == "auto" else dtype
-    return _load(name, path, pooling, str(where), getattr(torch, chosen))
+    kind = precision.choose(where) if dtype == "auto" else dtype
+    return _load(name, path, pooling, str(where), getattr(torch, kind))
 
 
 @lru_cache(maxsize=6)
@@ -149,15 +156,20 @@ def _load(name: str, weights: str | None, pooling: Pooling, device: str, dtype: 
     state = checkpoints.read(path)
     try:
         network = networks.build(name, state, pooling)
-    except Exception as error:  # a stranger's file: other names, shapes, numbers of dimensions or types
+    except Exception as error:  # an unknown file may have any names, shapes, dimensions and types
         raise checkpoints.WeightsError(f"{path} does not fit {name}: {error}") from error
     checkpoints.check_finite(network.stages.values(), path)
     return Encoder(name, network, checkpoints.sha256(path), torch.device(device), dtype)
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:
-    """The device to run on: "auto" is what $NSTLIB_DEVICE says, else the first of `working_devices`; anything
-    else is as torch reads it. Raises ValueError that lists the devices which work where this one does not.
+    """Return the device to run on.
+
+    Args:
+        device: As torch reads it, or "auto": $NSTLIB_DEVICE, else the first of `working_devices`.
+
+    Raises:
+        ValueError: The device does not work; the message lists those that do.
     """
     if device == "auto":
         device = os.environ.get("NSTLIB_DEVICE") or "auto"
@@ -172,14 +184,14 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
 
 
 def working_devices() -> list[str]:
-    """The types of device that work here, the fastest first: those of cuda and mps that do, then cpu."""
+    """Return the types of device that work, the fastest first: of cuda and mps those that do, then cpu."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     # a virtual machine may have a GPU that torch calls available and that cannot hold one number
     return [kind for kind, found in there.items() if found and not _failure(kind)] + ["cpu"]
 
 
 def _failure(device: str | torch.device) -> str:
-    """Why a device does not work: the start of torch's words; empty where it does."""
+    """Return the start of torch's message on why a device does not work, or "" where it does."""
     try:
         torch.zeros(1, device=device).item()
     except Exception as error:  # torch raises many kinds, from AssertionError to ImportError

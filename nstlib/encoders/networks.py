@@ -1,34 +1,38 @@
 """The networks behind the encoders, as ordered, named stages with their weights.
 
-VGG's plan is walked, not tabled: block b, convolution i gives the stages `conv{b}_{i}`, `relu{b}_{i}`,
-and each block but the first opens with `pool{b-1}`.
+Convolution i of VGG's block b gives the stages `conv{b}_{i}` and `relu{b}_{i}`, and each block but the first
+starts with `pool{b-1}`. This is the only module that imports torchvision, on first use.
 """
 
+import importlib
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nstlib.encoders.torchvision_cpu import torchvision_models
-
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 VGG_DEPTHS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3), "vgg19-slim": (2, 2, 4, 4, 1)}
 VGG_WIDTHS = (64, 128, 256, 512, 512)
-# A mean of 2×2 ReLU activations is smaller than their maximum. Average pooling is scaled up by the
-# ratio of the two (1.26 to 1.55 from the first pool to the last, on 15 photographs and paintings).
+_fragments: list[torch.library.Library] = []  # kept alive: schemas are removed with their Library
+# The mean of 2 × 2 ReLU activations is smaller than their maximum. Average pooling is scaled up by the ratio
+# of the two (1.26 to 1.55 from the first pool to the last, on 15 photographs and paintings).
 AVERAGE_POOLING_GAIN = 1.4
 
 
 @dataclass
 class Network:
-    """stages: name → module, run in order. margin: pixels of mirrored picture put round the image first
-    and cut off every map (a multiple of the deepest stride, or 0). mean, std: input normalisation (3,)."""
+    """Stages by name, in the order in which they run, with the channels and the stride of each.
 
-    mean: Tensor
-    std: Tensor
+    mean, std: Input normalisation (3,). margin: Mirrored pixels that are added around the image and cut off
+    every map; a multiple of the deepest stride, or 0.
+    """
+
     style_layers: tuple[str, ...]
     content_layer: str
+    mean: Tensor = field(default_factory=lambda: torch.tensor(IMAGENET_MEAN, dtype=torch.float32))
+    std: Tensor = field(default_factory=lambda: torch.tensor(IMAGENET_STD, dtype=torch.float32))
     margin: int = 0
     stages: dict[str, nn.Module] = field(default_factory=dict)
     channels: dict[str, int] = field(default_factory=dict)
@@ -43,10 +47,6 @@ class ScaledAvgPool(nn.AvgPool2d):
         return super().forward(x) * AVERAGE_POOLING_GAIN
 
 
-def numbers(values: tuple[float, ...]) -> Tensor:
-    return torch.tensor(values, dtype=torch.float32)
-
-
 def pool(kind: str, size: int = 2, stride: int = 2, padding: int = 0) -> nn.Module:
     return (nn.MaxPool2d if kind == "max" else ScaledAvgPool)(size, stride, padding)
 
@@ -54,7 +54,7 @@ def pool(kind: str, size: int = 2, stride: int = 2, padding: int = 0) -> nn.Modu
 def vgg(
     depths: tuple[int, ...], kernels: list[tuple[Tensor, Tensor]], pooling: str, **options: Any
 ) -> Network:
-    """VGG with `depths` convolutions per block and the given (weight, bias) of each, in order."""
+    """Return VGG with `depths` convolutions per block and the given (weight, bias) of each, in order."""
     network = Network(
         style_layers=tuple(f"relu{block}_1" for block in range(1, 6)), content_layer="relu4_2", **options
     )
@@ -73,7 +73,7 @@ def vgg(
 
 
 def build(name: str, state: dict[str, Tensor], pooling: str) -> Network:
-    """The network `name` with the weights `state`. Raises KeyError or RuntimeError where they do not fit."""
+    """Return a network with the weights `state`. Raises KeyError or RuntimeError where they do not fit."""
     if name == "resnet50":
         return resnet50(state, pooling)
     depths = VGG_DEPTHS[name]
@@ -86,14 +86,14 @@ def build(name: str, state: dict[str, Tensor], pooling: str) -> Network:
         indices += [index + 2 * i for i in range(depth)]
         index += 2 * depth + 1
     kernels = [(state[f"features.{i}.weight"].clone(), state[f"features.{i}.bias"].clone()) for i in indices]
-    return vgg(depths, kernels, pooling, mean=numbers(IMAGENET_MEAN), std=numbers(IMAGENET_STD))
+    return vgg(depths, kernels, pooling)
 
 
 def resnet50(state: dict[str, Tensor], pooling: str) -> Network:
-    """ResNet-50 up to its last residual block: `relu1`, then `block{b}_{i}` (b = 2 … 5) after their ReLU.
+    """Return ResNet-50 without its classifier: `relu1`, then `block{b}_{i}` (b = 2 … 5) after their ReLU.
 
-    Its residual sums drift in scale and few channels are selective, so styles come out weaker than with
-    VGG: see the notebook on encoders.
+    The scale of its residual sums drifts and few channels are selective, so styles are weaker than with VGG
+    (see the notebook on encoders).
     """
     with torch.device("meta"):
         model = torchvision_models().resnet50()
@@ -102,8 +102,6 @@ def resnet50(state: dict[str, Tensor], pooling: str) -> Network:
     if bad := [k for k in (*missing, *unexpected) if not k.startswith("fc.") and "num_batches" not in k]:
         raise KeyError(", ".join(bad[:3]))
     network = Network(
-        mean=numbers(IMAGENET_MEAN),
-        std=numbers(IMAGENET_STD),
         style_layers=("relu1", "block2_3", "block3_4", "block4_6", "block5_3"),
         content_layer="block4_1",
     )
@@ -116,11 +114,33 @@ def resnet50(state: dict[str, Tensor], pooling: str) -> Network:
     return network
 
 
-def random_vgg19(pooling: str, seed: int = 0) -> Network:
-    """VGG-19 with seeded random weights, scaled layer by layer: a control for what training adds.
+def torchvision_models() -> ModuleType:
+    """Return `torchvision.models`. Raises ImportError where torchvision is missing.
 
-    Each convolution is rescaled so that its activations on a fixed random picture have unit deviation:
-    they neither vanish nor explode with depth, and layers weigh alike.
+    torchvision registers fake kernels for its compiled operators at import. Beside a CPU build of torch these
+    operators fail to load, and the import fails with "operator torchvision::nms does not exist". It is enough
+    to declare the schemas of the two operators first: nothing here calls them.
+    """
+    try:
+        return importlib.import_module("torchvision.models")
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+    _fragments.append(torch.library.Library("torchvision", "FRAGMENT"))  # type: ignore[no-untyped-call]
+    for schema in (
+        "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+        "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    ):
+        if not hasattr(torch.ops.torchvision, schema.partition("(")[0]):
+            _fragments[-1].define(schema)  # type: ignore[no-untyped-call]
+    return importlib.import_module("torchvision.models")
+
+
+def random_vgg19(pooling: str, seed: int = 0) -> Network:
+    """Return VGG-19 with seeded random weights: a control for what training adds.
+
+    Each convolution is scaled so that its activations on a fixed random image have a standard deviation of 1.
+    They neither vanish nor explode with depth, and all layers count equally.
     """
     generator, kind = torch.Generator().manual_seed(seed), torch.float32
     coarse = torch.rand(1, 3, 6, 6, generator=generator, dtype=kind)
@@ -137,5 +157,4 @@ def random_vgg19(pooling: str, seed: int = 0) -> Network:
             scale = 1 / y.std().clamp(min=1e-6)
             kernels.append((weight * scale, torch.zeros(width, dtype=kind)))
             x = torch.relu(y * scale)
-    mean, std = numbers(IMAGENET_MEAN), numbers(IMAGENET_STD)
-    return vgg(VGG_DEPTHS["vgg19"], kernels, pooling, mean=mean, std=std)
+    return vgg(VGG_DEPTHS["vgg19"], kernels, pooling)

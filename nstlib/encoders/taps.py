@@ -1,11 +1,10 @@
-"""The pass through a network: which maps are read off, and how little memory and traffic that costs.
+"""One pass through a network, which reads the features off its maps with little memory and memory traffic.
 
-    x ─► stage ─► stage ─┬─► stage ─► …          a tap: F, the positions inside the ring, as (B, N, M)
+    x ─► stage ─► stage ─┬─► stage ─► …          a tap: F, the positions inside the padding, as (B, N, M)
                          └─► F
 
-With checkpointing only the maps between segments are kept for the backward pass, and each segment (the
-stages of one resolution) is run a second time when its gradient is due: about half the memory, a third
-more time.
+With checkpointing, only the maps between segments (the stages of one resolution) are stored for the backward
+pass, which runs each segment a second time: about half the memory for a third more time.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint as rerun_in_backward
 
 from nstlib.encoders.networks import Network
@@ -24,9 +22,9 @@ NOTHING = (torch.empty(0, dtype=torch.float32, device="cpu"), (0, 0))
 
 
 def collect(network: Network, x: Tensor, layers: Sequence[str], checkpoint: bool = False) -> Taps:
-    """{layer: (F (B, N_l, M_l) float32, (H_l, W_l))} for a normalised, padded picture x (B, 3, H, W).
+    """Return {layer: (F (B, N_l, M_l) float32, (H_l, W_l))} for a normalised, padded image x (B, 3, H, W).
 
-    Stages after the deepest of `layers` are not run. x must be channels last.
+    x must be channels last. Stages after the deepest of `layers` are not run.
     """
     found: Taps = {}
     for segment in segments(network, layers):
@@ -46,13 +44,13 @@ def collect(network: Network, x: Tensor, layers: Sequence[str], checkpoint: bool
 
 
 def segments(network: Network, layers: Sequence[str]) -> Iterator[list[str]]:
-    """The stages up to the deepest of `layers`, in runs of one resolution."""
+    """Yield the stages up to the deepest of `layers` in groups of one resolution."""
     names = list(network.stages)
     names = names[: 1 + max((names.index(layer) for layer in layers), default=-1)]
     for i in range(len(names) - 1):
         stage, after = (network.stages[name] for name in names[i : i + 2])
         if isinstance(stage, nn.ReLU) and isinstance(after, nn.MaxPool2d) and names[i] not in layers:
-            names[i : i + 2] = names[i + 1], names[i]  # they commute, and a quarter is left to rectify
+            names[i : i + 2] = names[i + 1], names[i]  # they commute, and the ReLU then has a quarter to do
     segment: list[str] = []
     for name in names:
         if segment and network.strides[name] > max(network.strides[before] for before in segment):
@@ -64,34 +62,33 @@ def segments(network: Network, layers: Sequence[str]) -> Iterator[list[str]]:
 
 
 def run(network: Network, x: Tensor, segment: Sequence[str], layers: Sequence[str], found: Taps) -> Tensor:
-    """x after the stages of one segment. What is tapped goes into `found`, if it is not there."""
-    shared = True  # someone else still needs x as it is
+    """Return x after the stages of one segment, and add the features to `found` that are not there yet."""
+    shared = True  # whether x is needed elsewhere, and must not change
     for name in segment:
         stage = network.stages[name]
-        in_place = isinstance(stage, nn.ReLU) and not shared
-        x = Rectify.apply(x) if in_place else stage(x)  # type: ignore[no-untyped-call]
+        x = x.relu_() if isinstance(stage, nn.ReLU) and not shared else stage(x)
         shared = name in layers
         if shared and name not in found:
-            ring = network.margin // network.strides[name]
-            size = (x.shape[2] - 2 * ring, x.shape[3] - 2 * ring)
-            x, F = Tap.apply(x, ring)  # type: ignore[no-untyped-call]
+            padding = network.margin // network.strides[name]
+            size = (x.shape[2] - 2 * padding, x.shape[3] - 2 * padding)
+            x, F = Tap.apply(x, padding)  # type: ignore[no-untyped-call]
             found[name] = (F, size)
     return x
 
 
 class Tap(torch.autograd.Function):
-    """Reads features off a map that the network goes on with: x → x, F.
+    """Read features off a map that the network goes on with: x → x, F.
 
-    x: (B, N, H, W), channels last. F: (B, N, M) float32, the positions of x without `ring` rows and columns
-    at each border. Backward adds F's gradient to x's own in place: at the first layers every pass over
-    a map counts, and autograd would make three (pad with zeros, copy, add).
+    x is (B, N, H, W), channels last, and F (B, N, M) float32: the positions of x without `padding` rows and
+    columns at each border. Backward adds F's gradient to x's own in place. At the first layers every pass
+    over a map counts, and autograd would make three (pad with zeros, copy, add).
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, ring: int) -> tuple[Tensor, Tensor]:
-        ctx.ring, ctx.shape, ctx.dtype = ring, x.shape, x.dtype
+    def forward(ctx: Any, x: Tensor, padding: int) -> tuple[Tensor, Tensor]:
+        ctx.padding, ctx.shape, ctx.dtype = padding, x.shape, x.dtype
         ctx.set_materialize_grads(False)
-        F = _inside(x, ring).permute(0, 2, 3, 1).float().flatten(1, 2)  # (B, M, N)
+        F = _inside(x, padding).permute(0, 2, 3, 1).float().flatten(1, 2)  # (B, M, N)
         return x, F.mT
 
     @staticmethod
@@ -101,31 +98,13 @@ class Tap(torch.autograd.Function):
         if gx is None:
             gx = torch.zeros(ctx.shape, dtype=ctx.dtype, device=gF.device)
         gx = gx.contiguous(memory_format=torch.channels_last)
-        inner = _inside(gx, ctx.ring).permute(0, 2, 3, 1)  # (B, H, W, N)
+        inner = _inside(gx, ctx.padding).permute(0, 2, 3, 1)  # (B, H, W, N)
         width, rows = inner.shape[2], inner.view(*inner.shape[:2], -1)
-        if gF.stride(2) == 0:  # a mean's: the same at all positions, so one row of them will do
+        if gF.stride(2) == 0:  # the gradient of a mean is the same at all positions: one row is enough
             gF = gF[..., :width]
         rows += gF.to(rows.dtype).mT.reshape(len(rows), -1, rows.shape[2])
         return gx, None
 
 
-class Rectify(torch.autograd.Function):
-    """ReLU in place, its gradient too: max(x, 0), and g where that is positive."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        x.relu_()
-        ctx.mark_dirty(x)
-        ctx.save_for_backward(x)
-        return x
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> Tensor:
-        (y,) = ctx.saved_tensors
-        masked: Tensor = torch.ops.aten.threshold_backward.grad_input(g, y, 0, grad_input=g)
-        return masked
-
-
-def _inside(x: Tensor, ring: int) -> Tensor:
-    return x[..., ring : x.shape[-2] - ring, ring : x.shape[-1] - ring]
+def _inside(x: Tensor, padding: int) -> Tensor:
+    return x[..., padding : x.shape[-2] - padding, padding : x.shape[-1] - padding]

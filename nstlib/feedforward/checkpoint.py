@@ -1,4 +1,4 @@
-"""The file that a training resumes from: written whole, read with care, and only for the same training."""
+"""The file that a training resumes from: complete or absent, and only for the same training."""
 
 import os
 from pathlib import Path
@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from nstlib.encoders.checkpoints import WeightsError
+from nstlib.feedforward.networks import is_finite
 from nstlib.images import unfinished
 
 REMEDY = "try a smaller lr, another seed or dtype float32"
@@ -26,78 +27,63 @@ def check_writable(path: str | os.PathLike[str], name: str) -> Path:
     return path
 
 
-def save_checkpoint(
-    path: Path,
-    network: nn.Module,
-    adam: torch.optim.Adam,
-    progress: dict[str, float],
-    training: dict[str, Any],
-) -> None:
-    """Writes what it takes to go on.
+def save_checkpoint(path: Path, network: nn.Module, adam: torch.optim.Adam, progress: dict[str, Any]) -> None:
+    """Writes a checkpoint.
 
     Args:
-        progress: the steps done and the seconds they took.
-        training: what a later run must agree with, as plain values; see `load_checkpoint`.
+        progress: the steps "done", their "seconds", and the "training" that a later run must match.
 
     Raises:
-        FloatingPointError: the weights are not finite; the file stays as it is.
+        FloatingPointError: the weights are not finite; an earlier file stays as it is.
     """
-    if not is_finite(network):
+    if not is_finite(network.state_dict().values()):
         raise FloatingPointError(f"the weights stopped being finite at step {progress['done']}; {REMEDY}")
-    state = {"network": network.state_dict(), "adam": adam.state_dict()}
     with unfinished(path) as part:
-        torch.save({**state, **progress, "training": training}, part)
+        torch.save({"network": network.state_dict(), "adam": adam.state_dict(), **progress}, part)
         part.replace(path)
 
 
 def load_checkpoint(
     path: Path, network: nn.Module, adam: torch.optim.Adam, training: dict[str, Any]
 ) -> tuple[int, float, int]:
-    """Fills the network and the optimiser from a checkpoint.
+    """Loads a checkpoint into the network and the optimiser.
 
     Returns:
         The steps done, the seconds they took, and the number of iterations that was planned.
 
     Raises:
         WeightsError: the file is no checkpoint, or damaged.
-        ValueError: it belongs to a training with other settings than `training`; iterations may differ.
+        ValueError: it belongs to a different `training`. The number of iterations may differ.
     """
-    device = next(network.parameters()).device
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = torch.load(path, map_location=next(network.parameters()).device, weights_only=True)
         there = dict(state["training"])
         done, seconds, planned = int(state["done"]), float(state["seconds"]), int(there["iterations"])
-        other = [_difference(name, there.get(name), training.get(name)) for name in {**training, **there}]
-        if not any(other):
+        different = [_difference(name, there.get(name), training.get(name)) for name in {**training, **there}]
+        if not any(different):
             network.load_state_dict(state["network"])
             adam.load_state_dict(state["adam"])
-            if not is_finite(network) or done < 0:
+            if not is_finite(network.state_dict().values()) or done < 0:
                 raise ValueError("it holds weights that are NaN or infinite")
             if any(moments["exp_avg"].shape != weight.shape for weight, moments in adam.state.items()):
-                raise ValueError("its optimiser is that of another network")
+                raise ValueError("its optimiser is that of a different network")
     except Exception as error:  # pickle, zip and torch each raise their own kinds
         words = error if type(error) is ValueError else type(error).__name__  # torch's propose unsafe loading
         raise WeightsError(
             f"cannot resume from {path}: it is no checkpoint of a training, or damaged ({words}); {DELETE}"
         ) from error
-    if any(other):
+    if any(different):
         raise ValueError(
             f"cannot resume from {path}: it belongs to a training with other settings "
-            f"({', '.join(filter(None, other))}); give the same ones, or {DELETE}"
+            f"({', '.join(filter(None, different))}); give the same ones, or {DELETE}"
         )
     return done, seconds, planned
 
 
 def _difference(name: str, there: Any, here: Any) -> str:
-    """What a checkpoint has otherwise than this training, in words; empty where nothing."""
-    if name == "style":
-        seen = [f"{s['name']}, {s['size'][1]} x {s['size'][0]} px" for s in (there, here)]
-        return "" if there["sha256"] == here["sha256"] else f"style {seen[0]} there, {seen[1]} here"
-    return (
-        "" if name in ("iterations", "nstlib") or there == here else f"{name} {there!r} there, {here!r} here"
-    )
-
-
-def is_finite(network: nn.Module) -> bool:
-    """Returns whether no weight is NaN or infinite."""
-    return all(bool(value.isfinite().all()) for value in network.state_dict().values())
+    """Describes what a checkpoint has there and this training has here; empty where they agree."""
+    if name == "style" and there["sha256"] != here["sha256"]:
+        there, here = (f"{s['name']}, {s['size'][1]} x {s['size'][0]} px" for s in (there, here))
+        return f"style {there} there, {here} here"
+    same = name in ("iterations", "nstlib", "style") or there == here
+    return "" if same else f"{name} {there!r} there, {here!r} here"

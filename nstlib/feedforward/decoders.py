@@ -1,10 +1,10 @@
-"""From features back to a picture: one block for each level, from relu5_1 up to the pixels.
+"""The decoder: features back to an image, one block for each level, from relu5_1 to the pixels.
 
-    relu5_1 ─► block 5 ─► relu4_1 ─► block 4 ─► … ─► relu1_1 ─► block 1 ─► picture
+    relu5_1 ─► block 5 ─► relu4_1 ─► block 4 ─► … ─► relu1_1 ─► block 1 ─► image
 
-Each block undoes what the embedded encoder does between two of its style layers, so that what leaves it can
-be compared with the encoder's own features, moved towards a style's, and handed on. Trained by
-`training/decode.py`; the weights are part of the package.
+Each block inverts what the embedded encoder computes between two of its style layers, so its output compares
+with the encoder's features: it can be transported towards a style and passed on. `training/decode.py` trained
+the bundled weights.
 """
 
 from functools import lru_cache
@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from nstlib.version import use_torch_defaults
 
-WIDTHS = (3, 16, 32, 64, 128, 128)  # channels of the picture and of relu1_1 … relu5_1
+WIDTHS = (3, 16, 32, 64, 128, 128)  # channels of the image and of relu1_1 … relu5_1
 LEVELS = tuple(f"relu{level}_1" for level in range(1, 6))
-# Convolutions of each block: channels at the size of its input, then, twice as large, at its output's.
-PLAN: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
+# Channels of each block's convolutions: those at the size of its input, then those at twice that size.
+BLOCKS: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
     1: ((16, 3), ()),
     2: ((32, 32), (16, 16)),
     3: ((64, 64), (32, 32)),
@@ -31,44 +31,43 @@ WEIGHTS = Path(__file__).parent / "weights" / "decoder.safetensors"
 
 
 class Decoder(nn.Module):
-    """The five blocks. Maps are (B, N_l, H_l, W_l); a picture is (B, 3, H, W), not yet clamped to [0, 1]."""
+    """The five blocks. Maps are (B, N_l, H_l, W_l); images are (B, 3, H, W), not clamped to [0, 1]."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.blocks = nn.ModuleDict({f"block{level}": Block(level) for level in PLAN})
+        self.blocks = nn.ModuleDict({f"block{level}": Block(level) for level in BLOCKS})
 
     def up(self, x: Tensor, level: int) -> Tensor:
-        """One level up: features of relu{level}_1 → features of the level above (1: → the picture)."""
+        """Decodes features of relu{level}_1 to those one level up (level 1: to the image)."""
         above: Tensor = self.blocks[f"block{level}"](x.to(next(self.parameters()).dtype))
         return above.to(x.dtype)
 
-    def picture(self, x: Tensor, level: int) -> Tensor:
-        """All the way: features of relu{level}_1 → the picture."""
+    def decode(self, x: Tensor, level: int) -> Tensor:
+        """Decodes features of relu{level}_1 to the image."""
         for current in range(level, 0, -1):
             x = self.up(x, current)
         return x
 
 
 class Block(nn.Module):
-    """3×3 convolutions with ReLU, as residual steps where the width stays; nearest ×2 in between."""
+    """3 × 3 convolutions with ReLU, residual where the width stays, and nearest-neighbour upsampling."""
 
     def __init__(self, level: int) -> None:
         super().__init__()
-        self.to_picture = level == 1
-        below, above = PLAN[level]
-        self.enlarge_before = len(below) if above else -1
+        self.to_image = level == 1
+        below, above = BLOCKS[level]
+        self.upsample_before = len(below) if above else -1
         widths = (WIDTHS[level], *below, *above)
-        convs = [nn.Conv2d(n, m, 3, padding=1) for n, m in pairwise(widths)]
-        self.convs = nn.ModuleList(convs)
+        self.convs = nn.ModuleList(nn.Conv2d(n, m, 3, padding=1) for n, m in pairwise(widths))
 
     def forward(self, x: Tensor) -> Tensor:
         final = len(self.convs) - 1
         for index, conv in enumerate(self.convs):
-            if index == self.enlarge_before:
+            if index == self.upsample_before:
                 x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
             y: Tensor = conv(x)
-            if index == final and self.to_picture:
-                return y + 0.5  # mid-grey where nothing is said
+            if index == final and self.to_image:
+                return y + 0.5  # an output of 0 is mid-grey
             y = torch.relu(y)
             x = x + y if y.shape[1] == x.shape[1] and index < final else y
         return x
@@ -77,7 +76,7 @@ class Block(nn.Module):
 @lru_cache(maxsize=4)
 @use_torch_defaults(gradients=False)
 def load_decoder(path: str | None = None, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Decoder:
-    """The shipped decoder, or one from a file that `training/decode.py` wrote."""
+    """Loads the bundled decoder, or one from a file that `training/decode.py` wrote."""
     state = {name: value.float() for name, value in load_file(path or WEIGHTS).items()}
     with torch.device("meta"):
         decoder = Decoder()

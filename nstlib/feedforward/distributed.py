@@ -1,4 +1,4 @@
-"""Several processes for one job, as `torchrun` starts them: which part is mine, and who joins.
+"""Several processes for one task, as `torchrun` starts them.
 
 torchrun --nproc-per-node 2 -m nstlib train STYLE --images FOLDER -o MODEL.safetensors --distributed
 """
@@ -16,17 +16,17 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Group:
-    """This process is number `rank` of `world`."""
+    """The processes of a task; this one is number `rank` of `world`."""
 
     rank: int = 0
     world: int = 1
 
     def share(self, items: Sequence[Item]) -> Sequence[Item]:
-        """Every `world`-th item."""
+        """Returns this process's items, every `world`-th."""
         return items[self.rank :: self.world]
 
     def slice(self, count: int) -> slice:
-        """My part of a batch. Raises ValueError where the parts would not be equal."""
+        """Returns this process's part of a batch. Raises ValueError where the parts would not be equal."""
         if count % self.world:
             raise ValueError(f"a batch of {count} cannot be shared equally by {self.world} processes")
         each = count // self.world
@@ -35,9 +35,10 @@ class Group:
 
 @contextlib.contextmanager
 def joined(distributed: bool = True) -> Iterator[Group]:
-    """The group that torchrun started this process in; a group of one where it did not.
+    """Joins the group in which torchrun started this process; not `distributed`, it is a group of one.
 
-    Raises ValueError where processes are asked for and the environment names none.
+    Raises:
+        ValueError: torchrun did not start this process.
     """
     if not distributed:
         yield Group()

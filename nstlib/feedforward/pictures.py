@@ -1,4 +1,4 @@
-"""Training pictures: a folder, read when needed, the same crops for a seed on one machine or many."""
+"""Training crops from a folder, read when needed; a seed gives the same crops in one process or in many."""
 
 import warnings
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,11 @@ from nstlib.synthesis.pyramid import resized
 
 
 def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The image files of a folder and everything else that is not hidden, both sorted by name.
+    """Returns the image files of a folder and everything else that is not hidden, both sorted by name.
 
-    Raises FileNotFoundError, or ImageError where there is no image.
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ImageError: it holds no image.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"no such folder: {folder}")
@@ -30,8 +32,8 @@ def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
     return files, others
 
 
-class Pictures:
-    """Random square crops. source: a folder, image files, or pictures (1, 3, H, W)."""
+class Crops:
+    """Random square crops of `size` px from a folder, image files, or images (1, 3, H, W)."""
 
     def __init__(self, source: str | Path | Iterable[str | Path | Tensor], size: int) -> None:
         self.items: Sequence[str | Path | Tensor] = (
@@ -43,38 +45,35 @@ class Pictures:
             if not isinstance(item, str | Path):
                 check_image(item, f"images {k}")
         self.size = size
-        self._bad: set[int] = set()
+        self._unreadable: set[int] = set()
 
     def batch(self, generator: torch.Generator, count: int, mine: slice) -> Tensor:
-        """Crops `mine` of a batch of `count`: (B, 3, size, size). The others are drawn, and not read."""
+        """Returns the crops `mine` of a batch of `count`, (B, 3, size, size). It does not read the others."""
         draws = torch.rand(count, 5, generator=generator, dtype=torch.float32).tolist()
         return torch.cat([self.crop(draw) for draw in draws[mine]])
 
-    def crop(self, draw: list[float]) -> Tensor:
-        """One crop, from five numbers in [0, 1): which picture, scale, place, mirrored or not."""
+    def crop(self, draw: Sequence[float]) -> Tensor:
+        """Returns a crop from five numbers in [0, 1): which image, its scale, top, left, mirrored or not."""
         which, scale, down, across, flip = draw
-        image = self.picture(int(which * len(self.items)))
-        short, least = min(image.shape[2:]), self.size
-        side = max(least, round(short * (1 - scale / 2)))  # of the shorter side after resizing
-        if side != short:
-            height, width = (max(least, round(length * side / short)) for length in image.shape[2:])
-            image = resized(image, height, width)
-        top, left = int(down * (image.shape[2] - least + 1)), int(across * (image.shape[3] - least + 1))
-        crop = image[..., top : top + least, left : left + least]
+        image, size = self.image(int(which * len(self.items))), self.size
+        short = min(image.shape[2:])
+        side = max(size, round(short * (1 - scale / 2)))  # of the shorter side after resizing
+        image = resized(image, *(max(size, round(n * side / short)) for n in image.shape[2:]))
+        top, left = int(down * (image.shape[2] - size + 1)), int(across * (image.shape[3] - size + 1))
+        crop = image[..., top : top + size, left : left + size]
         return crop.flip(-1) if flip < 0.5 else crop
 
-    def picture(self, index: int) -> Tensor:
-        """The picture at `index`, or the next one that can be read; one that cannot is warned about once."""
+    def image(self, index: int) -> Tensor:
+        """Returns the image at `index`, or the next one that is readable; warns once about each other."""
         for offset in range(len(self.items)):
             place = (index + offset) % len(self.items)
             item = self.items[place]
             if isinstance(item, Tensor):
                 return check_image(item, f"images {place + 1}")
-            if place in self._bad:
-                continue
-            try:
-                return load_image(item)
-            except (ImageError, OSError) as error:
-                self._bad.add(place)
-                warnings.warn(f"left out: {error}", RuntimeWarning, stacklevel=2)
-        raise ImageError("none of the training pictures can be read")
+            if place not in self._unreadable:
+                try:
+                    return load_image(item)
+                except (ImageError, OSError) as error:
+                    self._unreadable.add(place)
+                    warnings.warn(f"left out: {error}", RuntimeWarning, stacklevel=2)
+        raise ImageError("none of the training images can be read")

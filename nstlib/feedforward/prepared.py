@@ -1,8 +1,8 @@
-"""One pass from pictures of any size to a picture of the content's: sizes, regions, colours, clean-up.
+"""One forward pass for images of any size: several sizes, regions, colours and the palette projection.
 
-onepass(content, style, method, strength)        all at once
-ready = prepare(content, style, method)          what only the pictures and the method decide …
-ready(strength)                                  … and what a slider asks for again and again
+onepass(content, style, method, strength)        everything at once
+ready = prepare(content, style, method)          what depends on the images and the method only …
+ready(strength)                                  … and what depends on the strength
 """
 
 import math
@@ -12,82 +12,63 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
+from nstlib import inputs
 from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.encoders.encoder import Encoder
-from nstlib.feedforward.chain import Seen
 from nstlib.feedforward.decoders import LEVELS
-from nstlib.feedforward.frames import fitted, mirrored
-from nstlib.feedforward.memory import check_pass
-from nstlib.feedforward.onepass import DETAIL, OnePass, Style
-from nstlib.inputs import (
-    check_image,
-    check_images,
-    check_masks,
-    check_share,
-    check_side,
-    check_styles,
-    describe_inputs,
-)
+from nstlib.feedforward.pipeline import DETAIL, Encoded, OnePass, Style, estimate_pass
 from nstlib.synthesis.colours import Colours, prepared, with_chroma
+from nstlib.synthesis.memory import require
 from nstlib.synthesis.pixels import PALETTE, cleaned
 from nstlib.synthesis.pyramid import COARSEST, enlarged, resized
 from nstlib.synthesis.settings import Settings
 from nstlib.version import surroundings, use_torch_defaults
 
-LEVELS_OF_SIZE = 2
-REACH = 0.04  # of the clean-up (synthesis/pixels.py): half of a run's, whose terms saw the colours before
+N_SIZES = 2
+REACH = 0.04  # of the palette projection (synthesis/pixels.py); a run uses twice that after its palette term
 PALETTE_SIDE = 96  # px of a style at which its colours are read
 MOST_COUNT = 16  # of levels and rounds
-BALANCE = 1 / 3  # γ at which one pass is half photograph, half style
+BALANCE = 1 / 3  # γ at which one pass gives half of the style; see `strength_at`
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Pictures and a method, ready for any strength.
+    """Images and a method, ready for any strength; made by `prepare`."""
 
-    photograph: as given. sizes: the content (1, 3, H, W) and what is remembered of the styles, the smallest
-    first. seen: the smallest content, encoded. palette: the styles' colours, and the mask (1, 1, H, W) where
-    each applies (None: everywhere). recipe: the choices.
-    """
-
-    painter: OnePass
-    photograph: Tensor
-    sizes: tuple[tuple[Tensor, tuple[Style, ...]], ...]
-    seen: Seen
-    palette: tuple[tuple[Summary, Tensor | None], ...]
+    model: OnePass
+    content: Tensor  # (1, 3, H, W), as given
+    sizes: tuple[
+        tuple[Tensor, tuple[Style, ...]], ...
+    ]  # content and style statistics, the smallest size first
+    encoded: Encoded  # the smallest content
+    palette: tuple[tuple[Summary, Tensor | None], ...]  # colours and the mask (1, 1, H, W) where they apply
     recipe: dict[str, Any]
 
     @use_torch_defaults(gradients=False)
     def __call__(
         self, strength: float = 1.0, detail: float = DETAIL, palette: float = 1.0, rounds: int = 1
     ) -> Tensor:
-        """The picture (1, 3, H, W) in [0, 1]; see `onepass`. Raises ValueError for values out of range."""
-        check_share(strength, "strength")
-        check_share(detail, "detail")
+        """Returns the image (1, 3, H, W) in [0, 1]. Arguments and errors are those of `onepass`."""
+        inputs.check_share(strength, "strength")
+        inputs.check_share(detail, "detail")
         _check_count(rounds, "rounds")
         palette = Settings(palette=palette).palette
         (before, styles), *larger = self.sizes
-        x = self._painted(before, self.seen, styles, strength, detail)
+        x = self.model(self.encoded, styles, strength, detail)
         for content, styles in larger:
-            seen = self.painter.see(enlarged(x, before, content))
-            x, before = self._painted(content, seen, styles, strength, detail), content
+            x = self.model(self.model.see(enlarged(x, before, content)), styles, strength, detail)
+            before = content
         for _ in range(rounds - 1):
-            x = self._painted(before, self.painter.see(x), styles, strength, detail)
-        firm = palette * strength ** len(LEVELS)  # what is left of the photograph keeps its colours
-        if firm:
-            x = cleaned(x, list(self.palette), firm, REACH)
+            x = self.model(self.model.see(x), styles, strength, detail)
+        if projection := palette * strength ** len(LEVELS):  # the content's share keeps its colours
+            x = cleaned(x, list(self.palette), projection, REACH)
         if self.recipe["colours"] == "luminance":
-            x = with_chroma(x, self.photograph)
+            x = with_chroma(x, self.content)
         chosen = {"strength": strength, "detail": detail, "palette": palette, "rounds": rounds}
         x.recipe = self.recipe | chosen  # type: ignore[attr-defined]
         return x
-
-    def _painted(
-        self, content: Tensor, seen: Seen, styles: Sequence[Style], strength: float, detail: float
-    ) -> Tensor:
-        picture = self.painter(seen, styles, strength, detail)
-        return picture[..., : content.shape[2], : content.shape[3]].contiguous()
 
 
 def onepass(
@@ -99,7 +80,7 @@ def onepass(
     style_weights: Sequence[float] = (),
     masks: Sequence[Tensor] = (),
     detail: float = DETAIL,
-    levels: int = LEVELS_OF_SIZE,
+    levels: int = N_SIZES,
     palette: float = 1.0,
     colours: Colours = "style",
     style_scale: float = 1.0,
@@ -107,20 +88,31 @@ def onepass(
     seed: int | None = None,
     encoder: Encoder | str = "vgg19-slim",
 ) -> Tensor:
-    """`content` in the style of `style` in one pass: (1, 3, H, W) in [0, 1], the content's size.
+    """Gives `content` the style of `style` in one forward pass.
 
-    content, style: (1, 3, H, W) RGB in [0, 1], any sizes. strength: 0 (the photograph) … 1. Several styles:
-    mixed by `style_weights` >= 0 (none: all alike), or each in its own region by `masks`, one for each style,
-    (1, 1, H, W) or (H, W), >= 0, of any size; where no mask reaches the photograph stays. detail: how much
-    of the photograph's fine detail, which the decoder loses, is put back, 0 … 1: less is more painterly.
-    levels: sizes worked through, each twice the one before, as in a run: more than one paints wider strokes
-    (1: the full size only; a second one costs a quarter more). palette: how firmly stray colours are brought
-    to the style's at the end, as in a run (0: the bare method, and faster). rounds: how often the full size
-    is gone through: a second round sets right much of what the way back to pixels disturbed.
-    colours, style_scale: see `Settings`. seed: of the method's random draws (None: the method's own). The
-    image carries its recipe, as the images of a run do.
-    Raises ValueError for shapes, ranges and an unknown method, TypeError for what is no tensor, MemoryError
-    where the pass would not fit (see memory.py).
+    Args:
+        content: (1, 3, H, W) RGB in [0, 1], any size.
+        style: one image like it, or several: mixed, or each in its own region.
+        method: a method, or its name.
+        strength: 0 (the content) … 1.
+        style_weights: of the styles in their mixture, >= 0; empty: equal weights.
+        masks: one for each style, (1, 1, H, W) or (H, W), >= 0, of any size; elsewhere the content stays.
+        detail: share of the content's fine detail to put back, 0 … 1; less is more painterly.
+        levels: number of sizes, each twice the one before, 1 … 16. More than one gives wider strokes; a
+            second one costs a quarter more time.
+        palette: strength of the projection to the style's colours, 0 (none, and faster) … 100.
+        colours, style_scale: as in `Settings`.
+        rounds: passes at full size, 1 … 16. A second one corrects much of what decoding perturbed.
+        seed: of the method's random draws; None: the method's own.
+        encoder: the embedded encoder, by name or loaded.
+
+    Returns:
+        The image (1, 3, H, W) in [0, 1], of the content's size. Its attribute `recipe` holds the choices.
+
+    Raises:
+        TypeError: an image or a mask is no tensor.
+        ValueError: a shape or a value is out of range, or the method is unknown.
+        MemoryError: the pass would not fit.
     """
     choices: dict[str, Any] = {"style_weights": style_weights, "masks": masks, "levels": levels}
     choices |= {"colours": colours, "style_scale": style_scale, "seed": seed, "encoder": encoder}
@@ -128,13 +120,13 @@ def onepass(
 
 
 def strength_at(gamma: float) -> float:
-    """What the balance factor γ >= 0 is to one pass: its strength.
+    """Returns the strength of one pass that corresponds to a run's balance factor γ >= 0.
 
-    Two springs of stiffness 1 and γ/BALANCE, to the photograph and to the map's end, rest at the share
-    γ / (γ + BALANCE) of the way. One pass mixes the photograph in at each of its five levels, so its strength
-    is the fifth root of that share. BALANCE is a third because then the polynomial method moves the content
-    about as far as a run does (harbour + strokes, 192 px, content error at relu4_2 for γ = 0.1, 0.3, 1: 0.17,
-    0.27, 0.37; runs of 30 steps: 0.16, 0.29, 0.49). The maps of `linear` and `bn` move less than their runs.
+    Two springs of stiffness 1 (to the content) and γ/BALANCE (to the transported features) rest at the share
+    γ / (γ + BALANCE) of the way. One pass mixes the content in at five levels, so the strength is the fifth
+    root of that share. With BALANCE = 1/3 the polynomial method changes the content about as much as a run
+    does (harbour + strokes, 192 px, content error at relu4_2 for γ = 0.1, 0.3, 1: 0.17, 0.27, 0.37; runs of
+    30 steps: 0.16, 0.29, 0.49). The maps of `linear` and `bn` change it less than their runs.
     """
     return float((gamma / (gamma + BALANCE)) ** (1 / len(LEVELS)))
 
@@ -147,43 +139,58 @@ def prepare(
     *,
     style_weights: Sequence[float] = (),
     masks: Sequence[Tensor] = (),
-    levels: int = LEVELS_OF_SIZE,
+    levels: int = N_SIZES,
     colours: Colours = "style",
     style_scale: float = 1.0,
     seed: int | None = None,
     encoder: Encoder | str = "vgg19-slim",
 ) -> Prepared:
-    """What `onepass` does before it needs to know a strength. Raises as there."""
-    content, pictures = check_image(content, "content"), list(check_images(style, "style"))
-    regions, weights = check_masks(masks), tuple(style_weights)
+    """Does the part of `onepass` that does not depend on the strength; arguments and errors are the same."""
+    content, images = inputs.check_image(content, "content"), inputs.check_images(style, "style")
+    regions, weights = inputs.check_masks(masks), tuple(style_weights)
     _check_count(levels, "levels")
     settings = Settings(
         method=method, colours=colours, style_scale=style_scale, style_weights=weights, seed=seed or 0
     )
-    check_styles(len(pictures), len(regions), weights)
-    inputs = describe_inputs(content=content, styles=pictures, masks=regions)
-    painter = OnePass(encoder)
-    shapes = [picture.shape[2:] for picture in pictures]
+    inputs.check_styles(len(images), len(regions), weights)
+    described = inputs.describe_inputs(content=content, styles=images, masks=regions)
+    model = OnePass(encoder)
+    shapes = [image.shape[2:] for image in images]
     for shape in shapes:
-        check_side(shape, "style", painter.encoder.strides, LEVELS, settings.style_scale)
+        inputs.check_side(shape, "style", model.encoder.strides, LEVELS, style_scale)
     d = settings.discrepancy if seed is None else settings.discrepancy.seeded(seed)
-    check_pass(settings, painter.encoder, content.shape[2:], shapes, len(regions))
-    photograph = content.to(painter.encoder.device)
-    content, shown = prepared(colours, photograph, tuple(picture.to(photograph) for picture in pictures))
-    pictures = [_scaled(picture, style_scale) for picture in shown]
-    side = min(min(image.shape[2:]) for image in (content, *pictures))
+    require(
+        lambda c, s: estimate_pass(settings, model.encoder, c, s, len(images), len(regions)),
+        model.encoder.device,
+        content.shape[2:],
+        max(shapes, key=math.prod),
+        "one pass",
+        "take fewer styles",
+    )
+
+    given = content.to(model.encoder.device)
+    content, images = prepared(colours, given, tuple(image.to(given) for image in images))
+    images = tuple(_scaled(image, style_scale) for image in images)
+    side = min(min(image.shape[2:]) for image in (content, *images))
     coarse = min(levels - 1, max(0, math.floor(math.log2(side / COARSEST))))
+    # which styles apply where: all of them everywhere, or each in its mask
+    groups: list[tuple[list[int], Tensor | None]] = [([k], mask) for k, mask in enumerate(regions)]
+    groups = groups or [([*range(len(images))], None)]
     sizes = []
     for scale in (0.5**k for k in range(coarse, -1, -1)):
-        target, *painted = (_scaled(image, scale) for image in (content, *pictures))
-        if regions:
-            whole = mirrored(target).shape[2:]
-            placed = [fitted(mask, target.shape[2:], whole) for mask in regions]
-            styles = [painter.remember(s, d, mask=m) for s, m in zip(painted, placed, strict=True)]
-        else:
-            styles = [painter.remember(painted, d, weights)]
+        target, *painted = (_scaled(image, scale) for image in (content, *images))
+        styles = [
+            model.remember([painted[k] for k in which], d, weights, _resized_mask(mask, target))
+            for which, mask in groups
+        ]
         sizes.append((target, tuple(styles)))
-    used = [s for s, share in zip(pictures, weights or [1.0] * len(pictures), strict=True) if share]
+    palette = []
+    for which, mask in groups:
+        pixels = [_sampled(images[k]) for k in which if not weights or weights[k]]
+        region = _resized_mask(mask, content)
+        region = None if region is None else region.clamp(max=1).to(content)
+        palette.append((PALETTE.summary(torch.cat(pixels, -1)), region))
+
     seeds = {getattr(part, "seed", 0) for part, _ in d.parts()}
     recipe = {
         "kind": "onepass",
@@ -193,36 +200,32 @@ def prepare(
         "colours": colours,
         "style_scale": style_scale,
         "style_weights": list(weights),
-        "size": list(photograph.shape[2:]),
-        "inputs": inputs,
+        "size": list(given.shape[2:]),
+        "inputs": described,
         "unrecorded": settings.unrecorded + (["the seeds of the method's parts"] if len(seeds) > 1 else []),
-        "dtype": painter.encoder.dtype_name,
-        "weights_sha256": painter.encoder.weights_hash,
-        "device": str(painter.encoder.device),
+        "dtype": model.encoder.dtype_name,
+        "weights_sha256": model.encoder.weights_hash,
+        "device": str(model.encoder.device),
         **surroundings(),
     }
-    seen = painter.see(sizes[0][0])
-    return Prepared(painter, photograph, tuple(sizes), seen, _colours(used, regions, content), recipe)
-
-
-def _colours(
-    pictures: Sequence[Tensor], masks: Sequence[Tensor], content: Tensor
-) -> tuple[tuple[Summary, Tensor | None], ...]:
-    """Which colours the styles have, and where: all of them everywhere, or each in its mask."""
-    pixels = []
-    for picture in pictures:  # some of the pixels will do
-        step = max(1, max(picture.shape[2:]) // PALETTE_SIDE)
-        pixels.append(picture[..., ::step, ::step].flatten(2).to(content))
-    if not masks:
-        return ((PALETTE.summary(torch.cat(pixels, -1)), None),)
-    size = content.shape[2:]
-    regions = (fitted(mask, size, size).clamp(max=1).to(content) for mask in masks)
-    return tuple((PALETTE.summary(S), region) for S, region in zip(pixels, regions, strict=True))
+    return Prepared(model, given, tuple(sizes), model.see(sizes[0][0]), tuple(palette), recipe)
 
 
 def _scaled(image: Tensor, scale: float) -> Tensor:
-    height, width = (max(1, round(side * scale)) for side in image.shape[2:])
-    return resized(image, height, width)
+    return resized(image, *(max(1, round(side * scale)) for side in image.shape[2:]))
+
+
+def _resized_mask(mask: Tensor | None, image: Tensor) -> Tensor | None:
+    """The mask at the size of an image."""
+    if mask is None:
+        return None
+    return interpolate(mask, tuple(image.shape[2:]), mode="bilinear", antialias=True)
+
+
+def _sampled(image: Tensor) -> Tensor:
+    """Some of the image's pixels, (1, 3, M): enough to read its colours."""
+    step = max(1, max(image.shape[2:]) // PALETTE_SIDE)
+    return image[..., ::step, ::step].flatten(2)
 
 
 def _check_count(value: int, name: str) -> None:

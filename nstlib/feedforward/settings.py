@@ -12,11 +12,10 @@ from nstlib.synthesis.settings import Settings
 
 @dataclass(frozen=True)
 class Training:
-    """The choices of a training. Raises ValueError, naming the field, for a value out of range.
+    """The choices of a training; `train_feedforward` documents them.
 
-    method, gamma: what style is, and its balance, as in a transfer. plan: "light" or "full" (networks.py).
-    iterations: steps. batch: pictures a step, over all processes. size: side of the crops, px. lr: of Adam,
-    at its peak. tv, palette: as in a transfer. seed: of every random draw. dtype: of the encoder's numbers.
+    Raises:
+        ValueError: a value is out of range; the message names the field.
     """
 
     method: str | Discrepancy = "gram"
@@ -32,8 +31,8 @@ class Training:
     dtype: Any = "auto"
 
     def __post_init__(self) -> None:
-        Settings(method=self.method, tv=self.tv, palette=self.palette, seed=self.seed, dtype=self.dtype)
-        for name in ("gamma", "iterations", "batch", "lr"):
+        _ = self.objective  # checks what a run has, too
+        for name in ("iterations", "batch", "lr"):
             value = getattr(self, name)
             if not is_number(value) or not 0 < value < math.inf:
                 raise ValueError(f"{name} must be a finite number > 0, got {value!r}")
@@ -46,6 +45,7 @@ class Training:
             raise ValueError(f"unknown plan {self.plan!r}; plans are {', '.join(PLANS)}")
 
     @property
-    def discrepancy(self) -> Discrepancy:
-        """The method as an object, its random draws started from `seed`."""
-        return Settings(method=self.method).discrepancy.seeded(self.seed)
+    def objective(self) -> Settings:
+        """The settings of a run with the same objective."""
+        names = ("method", "gamma", "tv", "palette", "seed", "dtype")
+        return Settings(**{name: getattr(self, name) for name in names})

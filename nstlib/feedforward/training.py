@@ -1,10 +1,8 @@
-"""Training a network for one style: the library's own objective, at pictures that the network makes.
+"""Training a network for one style with the objective of a run (Johnson, Alahi, Fei-Fei 2016).
 
-    min over networks f of  mean over photographs P of  α content(f(P), P) + β γ style(f(P), S)
+    min over networks f of  mean over content images x of  α content(f(x), x) + β γ style(f(x), S)
 
-for any method: the terms, Z_l^k and β are those of an optimisation (synthesis/objective.py), calibrated at a
-few training photographs. `train_feedforward` is an iterator of Steps, like a run; it resumes, and several
-processes share a batch (distributed.py).
+for any method. The terms, Z_l^k and β are those of a run (synthesis/objective.py), calibrated at a few crops.
 """
 
 import dataclasses
@@ -22,7 +20,7 @@ from nstlib.encoders.encoder import Encoder, load_encoder
 from nstlib.feedforward.checkpoint import REMEDY, check_writable, load_checkpoint, save_checkpoint
 from nstlib.feedforward.distributed import Group
 from nstlib.feedforward.networks import FeedForward, load_feedforward, save_feedforward
-from nstlib.feedforward.pictures import Pictures
+from nstlib.feedforward.pictures import Crops
 from nstlib.feedforward.settings import Training
 from nstlib.inputs import check_image, describe_inputs
 from nstlib.synthesis import pixels
@@ -30,28 +28,45 @@ from nstlib.synthesis.loop import Step
 from nstlib.synthesis.objective import Features, Objective, StyleTerm, calibrate, style_terms
 from nstlib.version import __version__, use_torch_defaults
 
-CALIBRATION_PICTURES, CALIBRATION_NOISE = 4, 0.2
+CALIBRATION_CROPS, CALIBRATION_NOISE = 4, 0.2
 
 
-class train_feedforward(Iterator[Step]):  # it is called like a function, and read like one
-    """Trains a network on `images` to give photographs the style of `style`; yields a `Step` per iteration.
+class train_feedforward(Iterator[Step]):  # called like a function
+    """Trains a network to give images the style of `style`; an iterator that yields a `Step` per iteration.
 
         training = nstlib.train_feedforward(style, "photographs/", method="bn", output="mine.safetensors")
         for step in training:
             print(step.index, step.loss)
         training.network(content)
 
-    style: (1, 3, H, W) RGB in [0, 1]; its strokes are learnt at the size given. images: a folder, files, or
-    pictures (1, 3, H, W). changes: fields of `Training`. begin: a network to start from, shipped or a file,
-    of another style, say.
-    output: .safetensors file for the network, float16, written at the end. checkpoint: file to resume from
-    where it exists, written every `every` steps and at the end. Only the number of iterations may differ
-    from what it was written with; `resumed` says what happened. group: this process among others.
-    step.image is the batch's first picture, step.terms the batch's means.
-    Raises ValueError for settings that are out of range or not the checkpoint's, TypeError for what is no
-    tensor, ImageError for a folder without images, WeightsError for a file that is no checkpoint, OSError
-    where output or checkpoint cannot be written. A step raises FloatingPointError where the loss or the
-    weights stop being finite; the files keep what they held.
+    `step.image` is the first image of the batch; `step.terms` are the means over the batch.
+
+    Args:
+        style: (1, 3, H, W) RGB in [0, 1]. The network learns its strokes at this size.
+        images: the content images: a folder, files, or tensors (1, 3, H, W).
+        encoder: a name, or a loaded Encoder.
+        begin: a network to start from, bundled or a file, of a different style, say.
+        output: .safetensors file for the network, written in float16 at the end.
+        checkpoint: file to resume from where it exists, written every `every` steps and at the end. Only the
+            number of iterations may differ from those it was written with; `resumed` describes what happened.
+        group: this process and others that share the batches (distributed.py).
+        name: of the style, for the network's card.
+        method, gamma, tv, palette: the objective, as in `Settings` (default: "gram", 1, 0, 1).
+        plan: architecture, "light" (default) or "full" (networks.py).
+        iterations: number of steps (2000).
+        batch: images per step, over all processes (4).
+        size: side of the crops in px, a multiple of 4 (192).
+        lr: peak learning rate of Adam (0.003).
+        seed: of every random draw (0).
+        dtype: of the encoder's arithmetic, where `encoder` is a name ("auto").
+
+    Raises:
+        TypeError: an image is no tensor.
+        ValueError: an argument is out of range, or differs from the checkpoint's.
+        ImageError: the folder holds no image.
+        WeightsError: `begin` is no network, or `checkpoint` no checkpoint.
+        OSError: output or checkpoint cannot be written.
+        FloatingPointError: (a step) the loss or the weights are no longer finite. The files stay as they are.
     """
 
     @use_torch_defaults(gradients=True)
@@ -80,29 +95,31 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
             raise ValueError(f"output must end in .safetensors, got {self.output}")
         if self.output and self.checkpoint and self.output.resolve() == self.checkpoint.resolve():
             raise ValueError(f"output and checkpoint are one file, {self.output}: give different ones")
-        self.encoder = (
-            encoder if isinstance(encoder, Encoder) else load_encoder(encoder, dtype=settings.dtype)
-        )
-        self.pictures, self.mine = Pictures(images, settings.size), group.slice(settings.batch)
-        card = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
-        card |= {"method": str(settings.method), "style": name, "nstlib": __version__}
-        card |= {"encoder": self.encoder.name, "weights_sha256": self.encoder.weights_hash}
+        if not isinstance(encoder, Encoder):
+            encoder = load_encoder(encoder, dtype=settings.dtype)
+        self.encoder, self.crops = encoder, Crops(images, settings.size)
+        self.mine = group.slice(settings.batch)
+        card = vars(settings) | {"method": str(settings.method), "style": name, "nstlib": __version__}
+        card |= {"encoder": encoder.name, "weights_sha256": encoder.weights_hash}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.network = FeedForward(settings.plan, card)
         if begin is not None:
-            self.network.load_state_dict(self._known(begin).state_dict())
+            known = load_feedforward(begin, device="cpu")
+            if known.plan != settings.plan:
+                raise ValueError(f"begin: {begin} has the plan {known.plan!r}, not {settings.plan!r}")
+            self.network.load_state_dict(known.state_dict())
+            self.network.card["begin"] = Path(begin).stem
         self._identity = self.network.card | describe_inputs(style=style)  # what a checkpoint must agree with
-        self.network.to(self.encoder.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.eval().to(encoder.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._shared: nn.Module = self.network
         if group.world > 1:
             self._shared = nn.parallel.DistributedDataParallel(self.network)
         self.adam = torch.optim.Adam(self.network.parameters(), lr=settings.lr, betas=(0.9, 0.99))
-        self.network.eval()
         self.done, self.seconds, self.resumed, self._finished = 0, 0.0, "", False
         if self.checkpoint is not None and self.checkpoint.exists():
             self._resume(self.checkpoint)
-        self.objective = self._objective(style)
+        self.objective = self._calibrated(style)
 
     def __iter__(self) -> Self:
         return self
@@ -118,13 +135,13 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
         self.adam.param_groups[0]["lr"] = settings.lr * rate(self.done, settings.iterations)
         self.network.train()
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.encoder.dtype is torch.bfloat16):
-            picture = self._shared(x)
-        terms = self.terms(x, picture.float())
+            image = self._shared(x)
+        terms = self.terms(x, image.float())
         self.adam.zero_grad()
         torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
         length = float(nn.utils.clip_grad_norm_(self.network.parameters(), 1.0))
         self.network.eval()
-        means = self._means(terms)  # of all processes, which so agree on what follows
+        means = self._means(terms)  # of all processes, so all take the same branch below
         if not all(map(math.isfinite, (length, *means.values()))):
             raise FloatingPointError(
                 f"the loss stopped being a finite number at step {self.done + 1}; {REMEDY}"
@@ -136,10 +153,29 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
             self._finish()
         elif self.done % self.every == 0 and self.checkpoint is not None and self.group.rank == 0:
             self.save(self.checkpoint)
-        return Step(self.done, settings.iterations, picture[:1].detach().clone, means, self.seconds)
+        return Step(self.done, settings.iterations, image[:1].detach().clone, means, self.seconds)
+
+    def terms(self, x: Tensor, image: Tensor) -> dict[str, Tensor]:
+        """Returns the objective's terms for contents x and their results, (B, 3, H, W) each; batch means."""
+        objective, B = self.objective, len(x)
+        with torch.no_grad():
+            targets = self.encoder(x, objective.content)
+        features = self._encode(image, objective.layers)
+        sums: dict[str, Tensor] = {}
+        for i in range(B):  # one by one: the content error is relative to each image's own content
+            own = {layer: F[i : i + 1] for layer, F in features.items()}
+            content = {layer: P[i : i + 1] for layer, P in targets.items()}
+            for name, value in dataclasses.replace(objective, content=content)(image[i : i + 1], own).items():
+                sums[name] = sums.get(name, 0) + value / B
+        return sums
+
+    def save(self, path: Path) -> None:
+        """Writes a checkpoint. Raises FloatingPointError where the weights are not finite."""
+        progress = {"done": self.done, "seconds": self.seconds, "training": self._identity}
+        save_checkpoint(path, self.network, self.adam, progress)
 
     def _finish(self) -> None:
-        """Writes the output and the checkpoint, once: also where a resumed training has no step left."""
+        """Writes the output and the checkpoint once, also where a resumed training has no step left."""
         if self._finished or self.group.rank > 0:
             return
         self.network.card["iterations"] = self.done
@@ -149,95 +185,65 @@ class train_feedforward(Iterator[Step]):  # it is called like a function, and re
             self.save(self.checkpoint)
         self._finished = True
 
-    def terms(self, x: Tensor, picture: Tensor) -> dict[str, Tensor]:
-        """The objective's terms, each the mean over the pictures of a batch (B, 3, H, W)."""
-        objective, B = self.objective, len(x)
-        with torch.no_grad():
-            targets = self.encoder(x, objective.content)
-        features = self._features(picture, objective.layers)
-        sums: dict[str, Tensor] = {}
-        for i in range(B):  # one by one: the content's error is relative to its own photograph
-            own = {layer: F[i : i + 1] for layer, F in features.items()}
-            single = dataclasses.replace(
-                objective, content={layer: P[i : i + 1] for layer, P in targets.items()}
-            )
-            for name, value in single(picture[i : i + 1], own).items():
-                sums[name] = sums[name] + value / B if name in sums else value / B
-        return sums
+    def _resume(self, path: Path) -> None:
+        self.done, self.seconds, planned = load_checkpoint(path, self.network, self.adam, self._identity)
+        self.resumed = f"resumed at step {self.done} from {path}"
+        if planned != self.settings.iterations:
+            self.resumed += f", planned for {planned} iterations and now for {self.settings.iterations}"
 
-    def _features(self, image: Tensor, layers: Iterable[str]) -> Features:
-        """The encoder's layers, and the two below them (synthesis/pixels.py) where asked for."""
+    def _encode(self, image: Tensor, layers: Iterable[str]) -> Features:
+        """Returns the features at `layers`, which may include the two of synthesis/pixels.py."""
         own = pixels.features(image) if pixels.PIXELS in layers else {}
         return own | self.encoder(image, [layer for layer in layers if layer not in own])
 
     def _batch(self, step: int, mine: slice) -> Tensor:
-        """The crops of a step, the same whoever asks."""
+        """Returns the crops of a step, the same in every process."""
         generator = torch.Generator().manual_seed((self.settings.seed << 32) + step + 1)
-        count = max(self.settings.batch, CALIBRATION_PICTURES)
-        return self.pictures.batch(generator, count, mine).to(self.encoder.device)
+        count = max(self.settings.batch, CALIBRATION_CROPS)
+        return self.crops.batch(generator, count, mine).to(self.encoder.device)
 
-    def _objective(self, style: Tensor) -> Objective:
-        """Calibrated as for an optimisation, at a few crops; scales and β are their geometric means."""
-        encoder, settings = self.encoder, self.settings
+    def _calibrated(self, style: Tensor) -> Objective:
+        """Returns the objective of a run, with the geometric means of Z_l^k and β over a few crops."""
+        encoder, settings = self.encoder, self.settings.objective
         weights = dict.fromkeys(encoder.style_layers, 1.0)
         with torch.no_grad():
-            S = self._features(style.to(encoder.device), (*weights, pixels.PIXELS, pixels.GRAIN))
-            terms = style_terms(settings.discrepancy, S, weights)
+            S = self._encode(style.to(encoder.device), (*weights, pixels.PIXELS, pixels.GRAIN))
+            terms = style_terms(settings.discrepancy.seeded(settings.seed), S, weights)
             colours = pixels.PALETTE.summary(S[pixels.PIXELS]) if settings.palette else {}
             palette = pixels.terms(S, None, colours, settings.palette) if colours else ()
-        pictures = self._batch(-1, slice(0, CALIBRATION_PICTURES))
         found = []
-        for i, x in enumerate(pictures[:, None]):
+        for i, x in enumerate(self._batch(-1, slice(0, CALIBRATION_CROPS))[:, None]):
             generator = torch.Generator().manual_seed(settings.seed + i)
             noise = torch.randn(x.shape, generator=generator, dtype=torch.float32).to(x.device)
             with torch.no_grad():
                 P = encoder(x, (encoder.content_layer,))
             objective = Objective(P, terms, gamma=settings.gamma, tv=settings.tv, palette=palette)
             reference = (x + CALIBRATION_NOISE * noise).clamp(0, 1)
-            found.append(calibrate(objective, lambda x: self._features(x, objective.layers), reference))  # noqa: B023
+            found.append(calibrate(objective, lambda x: self._encode(x, objective.layers), reference))  # noqa: B023
         return dataclasses.replace(
             found[0],
-            style=tuple(map(_middle, *(o.style for o in found))),
-            palette=tuple(map(_middle, *(o.palette for o in found))),
-            beta=_geometric(o.beta for o in found),
+            style=tuple(map(_mean_term, *(o.style for o in found))),
+            palette=tuple(map(_mean_term, *(o.palette for o in found))),
+            beta=_geometric_mean(o.beta for o in found),
         )
 
     def _means(self, terms: dict[str, Tensor]) -> dict[str, float]:
-        """The terms as numbers, over all processes."""
+        """Returns the terms as numbers, averaged over all processes."""
         values = torch.stack([term.detach() for term in terms.values()])
         if self.group.world > 1:
             torch.distributed.all_reduce(values)
         return dict(zip(terms, (values / self.group.world).tolist(), strict=True))
 
-    def _known(self, begin: str | os.PathLike[str]) -> FeedForward:
-        known = load_feedforward(begin, device="cpu")
-        if known.plan != self.settings.plan:
-            raise ValueError(f"begin: {begin} has the plan {known.plan!r}, not {self.settings.plan!r}")
-        self.network.card["begin"] = Path(begin).stem
-        return known
-
-    def save(self, path: Path) -> None:
-        """Writes what it takes to go on. Raises FloatingPointError where the weights are not finite."""
-        progress = {"done": self.done, "seconds": self.seconds}
-        save_checkpoint(path, self.network, self.adam, progress, self._identity)
-
-    def _resume(self, path: Path) -> None:
-        """Goes on from a checkpoint. Raises as `load_checkpoint`."""
-        self.done, self.seconds, planned = load_checkpoint(path, self.network, self.adam, self._identity)
-        self.resumed = f"resumed at step {self.done} from {path}"
-        if planned != self.settings.iterations:
-            self.resumed += f", planned for {planned} iterations and now for {self.settings.iterations}"
-
 
 def rate(step: int, steps: int, warmup: int = 50) -> float:
-    """Of the learning rate's peak: a short rise, then a cosine to zero."""
+    """Returns the learning rate over its peak: a short linear rise, then a cosine to zero."""
     return min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
-def _middle(*terms: StyleTerm) -> StyleTerm:
-    return dataclasses.replace(terms[0], scale=_geometric(term.scale for term in terms))
+def _mean_term(*terms: StyleTerm) -> StyleTerm:
+    return dataclasses.replace(terms[0], scale=_geometric_mean(term.scale for term in terms))
 
 
-def _geometric(values: Iterable[float]) -> float:
+def _geometric_mean(values: Iterable[float]) -> float:
     logs = [math.log(value) for value in values]
     return math.exp(sum(logs) / len(logs))

@@ -1,22 +1,22 @@
-"""Pictures by optimisation: an objective made of discrepancies, and the loop that makes it small.
+"""Images by optimisation: an objective made of discrepancies, and the loop that minimises it.
 
-    settings     every choice of a run with its default; the presets
+    settings     all options of a run with their defaults, and the presets
     objective    α·content + βγ·style + tv as named terms; `calibrate`
-    loop         an image changed step by step, yielding `Step`s; knows no network
+    loop         changes an image step by step and yields a `Step` each; knows no network
     optimizers   L-BFGS and Adam
-    pixels       the palette term: the pixels and their grain as two layers more
+    pixels       the palette term: the pixels and their grain as two more layers
     colours      keeping the content's colours
-    regions      several styles, and masks
-    pyramid      the sizes a run works through
-    job          one run: encode, calibrate, synthesize, size by size
-    evidence     where a picture still differs from a style, whether a test can tell
-    memory       how much a run will need, told before it starts
-    allocator    freed memory kept by programs of our own
+    regions      several styles and masks: the objective of a run
+    pyramid      the sizes of a run
+    job          one run: at each size, build the objective and minimise it
+    evidence     where an image differs from a style, and whether a test can tell
+    memory       the memory that a run needs, estimated before it starts
+    allocator    settings of the C library's allocator for applications
 
 Read objective, loop, job; then settings.
 """
 
-from nstlib.synthesis.evidence import p_values, until_indistinguishable, witnesses
+from nstlib.synthesis.evidence import p_values, witnesses
 from nstlib.synthesis.loop import Step, synthesize
 from nstlib.synthesis.objective import Objective, calibrate
 from nstlib.synthesis.settings import PRESETS, Settings
@@ -29,6 +29,5 @@ __all__ = [
     "calibrate",
     "p_values",
     "synthesize",
-    "until_indistinguishable",
     "witnesses",
 ]

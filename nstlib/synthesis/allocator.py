@@ -1,15 +1,15 @@
-"""Memory that is freed stays with the process: a tenth of a run's time, on Linux.
+"""Settings of the GNU C library's allocator (Linux), for applications. No library should change them.
 
-Every step frees hundreds of megabytes and asks for them again. By default the C library hands such
-blocks back to the kernel, which clears each page anew. This keeps them: the process holds its peak until
-it ends. For programs of our own (the command line, the app, the benchmarks): no library should do this.
+Every step frees hundreds of megabytes and asks for them again. By default the C library returns such blocks
+to the kernel, which clears each page anew. `keep_memory` makes the process keep its peak until it ends, which
+saves a tenth of a run's time.
 
-Blocks over 32 MB (maps at 1024 px) are kept only where glibc may never map memory, with `large`. That saves
-another tenth there; but a checkpointed run, whose blocks come and go in another order, then leaves gaps: it
-took up to half as much memory again.
+Blocks over 32 MB (maps at 1024 px) are kept only with `large`, where glibc may never map memory. That saves a
+further tenth there, but a checkpointed run, whose blocks come and go in a different order, then leaves gaps
+and takes up to half as much memory again.
 
-All threads share what is kept. By default each has a pool of its own, and a server whose steps run now in
-one thread, now in another would keep its peak in every one of them.
+All threads share what is kept. By default each has a pool of its own, and a server whose steps run in
+changing threads would keep its peak in every one of them.
 """
 
 import ctypes
@@ -19,23 +19,22 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -3, -4, -8  # 
 
 
 def keep_memory(large: bool = False) -> bool:
-    """Whether it was done: only glibc knows how."""
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # another C library
-        return False
-    keep = (M_MMAP_MAX, 0) if large else (M_MMAP_THRESHOLD, 2**25)  # 32 MB: its bound
-    return bool(mallopt(M_TRIM_THRESHOLD, 2**31 - 1) and mallopt(*keep) and mallopt(M_ARENA_MAX, 1))
+    """Keep freed memory in the process. Return whether that worked, which needs glibc."""
+    keep = (M_MMAP_MAX, 0) if large else (M_MMAP_THRESHOLD, 2**25)  # 32 MB is its upper bound
+    options = ((M_TRIM_THRESHOLD, 2**31 - 1), keep, (M_ARENA_MAX, 1))
+    return all(_call("mallopt", *option) for option in options)
 
 
 def give_back() -> bool:
-    """Hands what is kept but not in use back to the kernel, where glibc can: for a server, between two runs.
-    Small things that live on lie scattered among the blocks of past runs; without this the process grows."""
-    if not sys.platform.startswith("linux"):
-        return False
+    """Return unused memory to the kernel, where glibc can: for a server, between two runs.
+
+    Small objects that stay lie scattered among the blocks of past runs; without this the process grows.
+    """
+    return _call("malloc_trim", 0)
+
+
+def _call(function: str, *arguments: int) -> bool:
     try:
-        return bool(ctypes.CDLL(None).malloc_trim(0))
-    except (OSError, AttributeError):
+        return sys.platform.startswith("linux") and bool(getattr(ctypes.CDLL(None), function)(*arguments))
+    except (OSError, AttributeError):  # a different C library
         return False

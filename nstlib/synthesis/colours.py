@@ -1,15 +1,18 @@
-"""Keeping the content's colours: Settings.colours = "style" (take the style's), "luminance" or "content".
+"""Keeping the content's colours: Settings.colours is "style" (no change), "luminance" or "content".
 
-luminance   both pictures in grey, the style's luminance with the content's mean and deviation; the
-            result's luminance gets the content's chroma back (Gatys et al. 2017, §5.2)
-content     the style repainted in the content's colours, mean and covariance, by the optimal linear map;
-            then a run like any other (the same, §5.1)
+luminance   Both images become grey, and the style's luminance gets the content's mean and standard
+            deviation. The result's luminance gets the content's chroma back (Gatys et al. 2017, §5.2).
+content     The style gets the content's mean and covariance of colour by the optimal linear map; the run
+            is then like any other (the same, §5.1).
 """
 
 from typing import Literal
 
 import torch
 from torch import Tensor
+
+from nstlib.alignment.moments import covariance_mean
+from nstlib.alignment.transports import optimal
 
 Colours = Literal["style", "luminance", "content"]
 LUMA = (0.299, 0.587, 0.114)  # of Rec. 601: luminance of RGB as displayed
@@ -24,7 +27,7 @@ def luminance(image: Tensor) -> Tensor:
 def prepared(
     colours: Colours, content: Tensor, styles: tuple[Tensor, ...]
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The pictures that a run sees."""
+    """Return the content and the styles that a run works with."""
     if colours == "luminance":
         Y = luminance(content)
         greys = []
@@ -39,26 +42,14 @@ def prepared(
 
 
 def with_chroma(image: Tensor, content: Tensor) -> Tensor:
-    """The luminance of `image`, the chroma of `content`; both (1, 3, H, W) of one size."""
+    """Return the luminance of `image` with the chroma of `content`; both (1, 3, H, W) of one size."""
     return (content + luminance(image) - luminance(content)).clamp(0, 1)
 
 
 def recoloured(style: Tensor, content: Tensor) -> Tensor:
-    """The style with the content's mean and covariance of colour: x ↦ A (x − μ_S) + μ_C with
-    A = C_S^{-1/2} (C_S^{1/2} C_C C_S^{1/2})^{1/2} C_S^{-1/2}, which moves colours least."""
-    (mean_S, C_S), (mean_C, C_C) = _statistics(style), _statistics(content)
-    root, inverse = _power(C_S, 0.5), _power(C_S, -0.5)
-    A = inverse @ _power(root @ C_C @ root, 0.5) @ inverse
-    pixels = style[0].flatten(1).cpu().double()
-    return (A @ (pixels - mean_S) + mean_C).view(style.shape).clamp(0, 1).to(style)
-
-
-def _statistics(image: Tensor) -> tuple[Tensor, Tensor]:
-    pixels = image[0].flatten(1).cpu().double()  # not every device has float64
-    return pixels.mean(1, keepdim=True), pixels.cov(correction=0) + 1e-6 * torch.eye(3, dtype=torch.float64)
-
-
-def _power(C: Tensor, exponent: float) -> Tensor:
-    values, vectors = torch.linalg.eigh(C)
-    power: Tensor = vectors * values.clamp(min=1e-12) ** exponent @ vectors.mT
-    return power
+    """Return the style with the content's mean and covariance of colour; the map changes colours least."""
+    S, C = (image.flatten(2).cpu().double() for image in (style, content))  # not every device has float64
+    (C_S, mean_S), (C_C, mean_C) = covariance_mean(S), covariance_mean(C)
+    noise = 1e-6 * torch.eye(3, dtype=torch.float64)  # so that the little chroma of a grey style stays little
+    A = optimal(C_S + noise, C_C + noise)
+    return (A @ (S - mean_S.unsqueeze(-1)) + mean_C.unsqueeze(-1)).view(style.shape).clamp(0, 1).to(style)

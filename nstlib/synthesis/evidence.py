@@ -1,7 +1,4 @@
-"""Evidence on a picture: where it still differs from a style, whether a test can tell, and when to stop."""
-
-import dataclasses
-from collections.abc import Iterator
+"""Diagnostics of an image: where it differs from a style, and whether a test can tell the two apart."""
 
 from torch import Tensor
 
@@ -9,7 +6,6 @@ from nstlib.alignment.discrepancy import Discrepancy
 from nstlib.alignment.methods import method as parse_method
 from nstlib.alignment.witness import apart, forgetting, permutation_test, witness
 from nstlib.encoders import Encoder
-from nstlib.synthesis.loop import Step
 
 
 def witnesses(
@@ -19,8 +15,15 @@ def witnesses(
     method: str | Discrepancy = "gaussian",
     layers: tuple[str, ...] = (),
 ) -> dict[str, Tensor]:
-    """{layer: witness (H_l, W_l)} of a method: where the picture has too much (> 0) or too little (< 0) of
-    what stands there. image, style: (1, 3, H, W). layers: the encoder's style layers where none are named."""
+    """Return {layer: witness (H_l, W_l)}: where the image has too much (> 0) or too little of a feature.
+
+    Args:
+        image, style: (1, 3, H, W) in [0, 1].
+        layers: By default the encoder's style layers.
+
+    Raises:
+        ValueError: The method or a layer is unknown, or the method is the paired Gaussian, which samples.
+    """
     layers = layers or encoder.style_layers
     d = parse_method(method) if isinstance(method, str) else method
     F, S = encoder.maps(image, layers), encoder(style, layers)
@@ -30,11 +33,18 @@ def witnesses(
 def p_values(
     image: Tensor, style: Tensor, encoder: Encoder, layers: tuple[str, ...] = (), seed: int = 0
 ) -> dict[str, float]:
-    """{layer: p-value} of the permutation test, on positions thinned out until they forget each other.
+    """Return {layer: p-value} of the permutation test of whether image and style differ.
 
-    image, style: (1, 3, H, W). layers: the encoder's style layers where none are named. The spacing of a
-    layer is the larger of both pictures'. With few positions left (deep layers, small pictures) the test
-    has little power: a large p-value then means "cannot tell", not "equal".
+    The positions of a layer are subsampled until they are roughly uncorrelated in both images. Where few are
+    left (deep layers, small images) the test has little power: a large p-value then means "cannot tell".
+
+    Args:
+        image, style: (1, 3, H, W) in [0, 1].
+        layers: By default the encoder's style layers.
+        seed: Of the permutations.
+
+    Raises:
+        ValueError: A layer is unknown.
     """
     layers = layers or encoder.style_layers
     F, S = encoder.maps(image, layers), encoder.maps(style, layers)
@@ -44,26 +54,3 @@ def p_values(
         spacing = max(forgetting(f), forgetting(s))
         found[layer] = permutation_test(apart(f, spacing), apart(s, spacing), seed=seed)
     return found
-
-
-def until_indistinguishable(
-    steps: Iterator[Step],
-    style: Tensor,
-    encoder: Encoder,
-    *,
-    layers: tuple[str, ...] = (),
-    level: float = 0.05,
-    every: int = 10,
-) -> Iterator[Step]:
-    """Passes on the steps of a run, and ends it when every layer's p-value is above `level`.
-
-    Looked at every `every` steps. `Step.stopped` says why.
-    """
-    for step in steps:
-        if step.index % every == 0 and not step.stopped:
-            least = min(p_values(step.image, style, encoder, layers).values())
-            if least > level:
-                reason = f"indistinguishable: the smallest p-value of a layer is {least:.2f}"
-                yield dataclasses.replace(step, stopped=reason)
-                return
-        yield step

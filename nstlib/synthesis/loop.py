@@ -1,9 +1,9 @@
-"""The loop: an image changed step by step until its terms are small. Knows optimisers, no network.
+"""The optimisation loop, which knows optimisers and no network.
 
-`synthesize` is a generator: every iteration yields a `Step` that can be shown, saved or ignored, and
-leaving the loop (`break`, `close()`) ends the run. One L-BFGS iteration is one step. The minimum is sought
-among pictures: pixels stay in [0, 1], and one at its bound that would leave is held (projected quasi-Newton).
-A minimum over all x, cut off afterwards, is a much worse picture.
+`synthesize` is a generator: every iteration yields a `Step` that can be shown, saved or ignored, and leaving
+the loop (`break`, `close()`) ends the run. One L-BFGS iteration is one step. Pixels stay in [0, 1], and one
+at its bound that would leave is held (projected quasi-Newton). A minimum over all x that is clamped
+afterwards is a much worse image.
 """
 
 import math
@@ -21,31 +21,26 @@ from nstlib.version import step_with_torch_defaults, use_torch_defaults
 
 RUNAWAY = 2.0  # a loss this many times the lowest seen is a failed step
 MAX_REJECTIONS = 8  # failed steps in a run before it is given up
-QUIET_STEPS = 5  # steps without progress that count as converged
+QUIET_STEPS = 5  # consecutive steps without progress that count as converged
 
 OptimizerName = Literal["lbfgs", "adam"]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One iteration's outcome.
+    """The result of one iteration; step 1 is the start image."""
 
-    index: 1 … total. picture: makes `image`. terms: the weighted terms at that image, which add up to the
-    loss (step 1 is the start image). seconds: since the start of the run. stopped: why this is the last
-    step, if it ended before `total`. failed: whether that was for lack of a usable next image.
-    """
-
-    index: int
+    index: int  #: 1 … total
     total: int
-    picture: Callable[[], Tensor] = field(repr=False)
-    terms: dict[str, float]
-    seconds: float
-    stopped: str = ""
-    failed: bool = False
+    picture: Callable[[], Tensor] = field(repr=False)  #: makes `image`
+    terms: dict[str, float]  #: the weighted terms at the image, whose sum is the loss
+    seconds: float  #: since the start of the run
+    stopped: str = ""  #: why the run ends before `total`
+    failed: bool = False  #: whether it ends because there is no usable next image
 
     @cached_property
     def image(self) -> Tensor:
-        """(1, 3, H, W) in [0, 1], detached, on the run's device. Made when first asked for: most are not."""
+        """(1, 3, H, W) in [0, 1], detached, on the run's device; made on first access."""
         with use_torch_defaults():
             return self.picture()
 
@@ -65,13 +60,21 @@ def synthesize(
     tolerance: float = 0.0,
     metric: Callable[[Tensor], Tensor] | None = None,
 ) -> Iterator[Step]:
-    """Minimises Σ terms_of(x) over images x in [0, 1], from x0 (1, 3, H, W), which is left unchanged.
+    """Minimise Σ terms_of(x) over images x in [0, 1], and yield a `Step` for each iteration.
 
-    iterations: at most. lr: of Adam in pixel values a step (default 0.02), of L-BFGS a factor (1).
-    tolerance: stop when the loss changed by less than this fraction over one iteration, five times in
-    a row (0: never). metric: of L-BFGS (optimizers.py). A step that made the loss run away or stop being
-    finite is taken back and a shorter one tried; when that does not help, the run ends with the last good
-    image and the reason in `Step.stopped`. Raises ValueError for settings out of range.
+    A step after which the loss grows too much or is not finite is undone, and a shorter one is tried. If that
+    does not help, the run ends with the last good image and the reason in `Step.stopped`.
+
+    Args:
+        x0: Start image (1, 3, H, W), which is left unchanged.
+        terms_of: Image → named terms, scalars differentiable in the image.
+        iterations: Maximum number of steps.
+        lr: For Adam the step in pixel values (default 0.02), for L-BFGS a factor (default 1).
+        tolerance: Stop when the loss changes by less than this fraction in five consecutive steps (0: never).
+        metric: Preconditioner of L-BFGS (see optimizers.py).
+
+    Raises:
+        ValueError: An option is out of range.
     """
     if iterations < 1 or (lr is not None and lr <= 0) or tolerance < 0:
         raise ValueError(
@@ -96,7 +99,7 @@ def synthesize(
         ).tolist()
         stopped, failed = "", False
         if math.isfinite(loss) and math.isfinite(size) and loss < RUNAWAY * lowest + slack:
-            free = (x - gradient.sign()).clamp(0, 1) != x  # pixels that can go where they should
+            free = (x - gradient.sign()).clamp(0, 1) != x  # pixels that may follow the gradient
             good, good_gradient, values = x, gradient * free, dict(zip(terms, numbers, strict=True))
             quiet = quiet + 1 if abs(previous - loss) < tolerance * abs(previous) else 0
             if index == 1:

@@ -1,8 +1,8 @@
-"""How much memory a run will need, told before it starts, and what to do where there is not enough.
+"""The memory that a run needs, estimated before it starts, and what to do where there is not enough.
 
-The network is walked once with a tiny picture, and what autograd keeps for the backward pass is counted and
-scaled up, not guessed. To that come the features and their gradients, the largest maps' gradients in
-flight, the optimiser's vectors and the pictures.
+One pass of the network over a small image counts what autograd stores for the backward pass, and the count is
+scaled up. To that come the features and their gradients, the largest maps' gradients in flight, the
+optimiser's vectors and the images.
 """
 
 import math
@@ -21,59 +21,68 @@ from nstlib.synthesis.settings import Settings
 from nstlib.version import use_torch_defaults
 
 BASE = 280e6  # bytes: Python and torch before any work
-PICTURES = 8  # pictures and gradients alive at once, float32, at full size
-BELOW = 11  # and more of them with a palette: its features, their gradients, the map to the style's colours
-VECTORS = {"lbfgs": 19, "adam": 6}  # of the optimiser, as large as the picture each
-SPARE = 0.75  # share of the free memory a run may plan to take: estimates fall short by up to a quarter
+IMAGES = 8  # images and gradients alive at once, float32, at full size
+PALETTE = 11  # more of them for the palette: its features, their gradients, the map to the style's colours
+VECTORS = {"lbfgs": 19, "adam": 6}  # of the optimiser, as large as the image each
+SPARE = 0.75  # fraction of the free memory that a run may use: estimates may be a quarter too low
+
+Size = Sequence[int]  # (height, width) of an image
+Need = Callable[[Size, Size], float]  # bytes for the sizes of content and style
 
 
-def estimate(settings: Settings, encoder: Encoder, content: Sequence[int], style: Sequence[int]) -> float:
-    """Bytes of the process at a run's peak, its 300 MB of Python and torch included.
+def estimate(settings: Settings, encoder: Encoder, content: Size, style: Size) -> float:
+    """Return the bytes of the process at a run's peak (on a GPU: the bytes there).
 
-    content, style: (height, width) of the images; settings.style_scale resizes the style. On a GPU, bytes
-    on it. Measured peaks lie within 25 % of it (benchmarks/memory.py). memory="auto" is taken as "fast".
-    Raises ValueError for a layer that the encoder has not.
+    Measured peaks lie within 25 % of it (benchmarks/memory.py).
+
+    Args:
+        settings: memory "auto" counts as "fast"; style_scale resizes the style.
+        content, style: (height, width) of the images.
+
+    Raises:
+        ValueError: The encoder has no such layer.
     """
     layers = settings.style_layers or encoder.style_layers
     layers += settings.content_layers or (encoder.content_layer,)
     encoder.check_layers(layers)
-    walked, small = _walk(encoder, layers), settings.memory == "small"
-    maps, positions = walked.scales(content)
-    features = positions * walked.features
+    walk, small = _walk(encoder, layers), settings.memory == "small"
+    maps, positions = walk.scales(content)
+    features = positions * walk.features
     linear = all(isinstance(part, LinearMMD) for part, _ in settings.discrepancy.parts())
     gradients = 0 if linear else features
-    in_flight = (1 if small else 2) * maps * walked.largest  # gradients on their way back
-    # checkpointed, the features are gone when the largest segment is run again
+    in_flight = (1 if small else 2) * maps * walk.largest  # gradients on their way back
+    # with checkpointing the features are gone when the largest segment is run again
     held = max(features, gradients) if small else features + gradients
-    step = maps * walked.saved(small) + held + in_flight
-    maps, positions = walked.scales([side * settings.style_scale for side in style])
-    encoding = positions * walked.features + 2 * maps * walked.largest
-    pixels = 4 * 3 * math.prod(content)
-    pictures = pixels * (PICTURES + VECTORS[settings.optimizer] + (BELOW if settings.palette else 0))
+    step = maps * walk.saved(small) + held + in_flight
+    maps, positions = walk.scales([side * settings.style_scale for side in style])
+    encoding = positions * walk.features + 2 * maps * walk.largest
+    images = IMAGES + VECTORS[settings.optimizer] + (PALETTE if settings.palette else 0)
     weights = sum(p.nbytes for stage in encoder.network.stages.values() for p in stage.parameters())
-    return base(encoder.device) + weights + max(step, encoding) + pictures
+    return base(encoder.device) + weights + max(step, encoding) + images * 4 * 3 * math.prod(content)
 
 
 def base(device: torch.device) -> float:
-    """Bytes of the process before any work; none of them are on a GPU."""
+    """Return the bytes of the process before any work; none of them are on a GPU."""
     return BASE if device.type == "cpu" else 0.0
 
 
 class Walk:
-    """One pass through an encoder, on a small picture; `scales` says how many times a picture is larger.
+    """One pass through an encoder, over a small image.
 
-    features: bytes of all F. largest: of the largest map. saved(): of what autograd keeps."""
+    features: Bytes of all F. largest: Of the largest map. segments: Of what autograd stores in each. ends: Of
+    the map that each passes on.
+    """
 
-    SIDE = 64  # px of the small picture
+    SIDE = 64  # px of the small image
 
     def __init__(self, encoder: Encoder, layers: Sequence[str]) -> None:
-        network, ring = encoder.network, 2 * encoder.network.margin
-        self.ring = ring
-        x = torch.zeros(1, 3, self.SIDE + ring, self.SIDE + ring, dtype=encoder.dtype, device=encoder.device)
+        network, self.padding = encoder.network, 2 * encoder.network.margin
+        side = self.SIDE + self.padding
+        x = torch.zeros(1, 3, side, side, dtype=encoder.dtype, device=encoder.device)
         x = x.contiguous(memory_format=torch.channels_last).requires_grad_(True)
         found: taps.Taps = {}
-        self.segments: list[float] = []  # bytes saved in each
-        self.ends: list[float] = []  # bytes of the map each hands to the next
+        self.segments: list[float] = []
+        self.ends: list[float] = []
         self.largest = 0.0
         own = {p.data_ptr() for s in network.stages.values() for p in (*s.parameters(), *s.buffers())}
         for segment in taps.segments(network, layers):
@@ -92,11 +101,12 @@ class Walk:
         self.features = float(sum(F.nbytes for F, _ in found.values()))
 
     def scales(self, size: Sequence[float]) -> tuple[float, float]:
-        """By what factors the maps, ring included, and the features of a picture of `size` are larger."""
-        padded = (size[0] + self.ring) * (size[1] + self.ring) / (self.SIDE + self.ring) ** 2
+        """Return how many times larger the padded maps, and the features, of an image of `size` are."""
+        padded = (size[0] + self.padding) * (size[1] + self.padding) / (self.SIDE + self.padding) ** 2
         return padded, math.prod(size) / self.SIDE**2
 
     def saved(self, small: bool) -> float:
+        """Return the bytes that autograd stores at the peak."""
         if not small:
             return sum(self.segments)
         return max(sum(self.ends[:k]) + saved for k, saved in enumerate(self.segments))
@@ -109,7 +119,7 @@ def _walk(encoder: Encoder, layers: tuple[str, ...]) -> Walk:
 
 
 def free(device: torch.device) -> float | None:
-    """Bytes this process may use in all: what is free and what it already holds. None where unknown."""
+    """Return the bytes that this process may use in all, those that it holds included; None where unknown."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device))
     try:
@@ -122,7 +132,7 @@ def free(device: torch.device) -> float | None:
 
 
 def _container() -> float | None:
-    """The limit of a container (cgroup v2 or v1), where there is one."""
+    """Return the limit of a container (cgroup v2 or v1), where there is one."""
     for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
             return float(Path(file).read_text())
@@ -131,62 +141,47 @@ def _container() -> float | None:
     return None
 
 
-def settle(settings: Settings, encoder: Encoder, content: Sequence[int], style: Sequence[int]) -> Settings:
-    """The settings with memory "auto" decided: "fast" where it fits, else "small".
+def settle(settings: Settings, encoder: Encoder, content: Size, style: Size) -> Settings:
+    """Return the settings with memory "auto" decided: "fast" where it fits, else "small".
 
-    Raises MemoryError, naming what is needed, what is free and the size that would fit, where neither does.
-    Asking for "fast" or "small" by name overrules it.
+    Raises:
+        MemoryError: Neither fits; see `require`.
     """
     if settings.memory != "auto":
         return settings
-    room = free(encoder.device)
     fast, small = (settings.replace(memory=kind) for kind in ("fast", "small"))
-    if room is None or estimate(fast, encoder, content, style) < SPARE * room:
+    available = free(encoder.device)
+    if available is None or estimate(fast, encoder, content, style) < SPARE * available:
         return fast
-    need = estimate(small, encoder, content, style)
-    if need < SPARE * room:
-        return small
-    fitting = largest(lambda *sizes: estimate(small, encoder, *sizes), content, style, SPARE * room)
-    raise _refusal(content, encoder.name, need, room, fitting, "take encoder vgg19-slim")
+
+    def need(content: Size, style: Size) -> float:
+        return estimate(small, encoder, content, style)
+
+    require(need, encoder.device, content, style, encoder.name, "take encoder vgg19-slim")
+    return small
 
 
-def require(
-    need: Callable[[Sequence[int], Sequence[int]], float],
-    device: torch.device,
-    content: Sequence[int],
-    style: Sequence[int],
-    who: str,
-    remedy: str,
-) -> None:
-    """Raises MemoryError, as `settle` does, where what `need` says of two (height, width) would not fit.
+def require(need: Need, device: torch.device, content: Size, style: Size, who: str, remedy: str) -> None:
+    """Raise MemoryError, with the bytes needed and free and the size that would fit, where too few are free.
 
-    who: needs it. remedy: where no smaller size would fit.
+    Args:
+        need: The bytes for a content and a style of some sizes.
+        content, style: (height, width) of the images.
+        who: Name of what needs the memory.
+        remedy: What to do where no smaller size would fit.
     """
-    room = free(device)
-    if room is not None and (wanted := need(content, style)) >= SPARE * room:
-        raise _refusal(content, who, wanted, room, largest(need, content, style, SPARE * room), remedy)
-
-
-def _refusal(
-    content: Sequence[int], who: str, need: float, room: float, fitting: int, remedy: str
-) -> MemoryError:
-    return MemoryError(
-        f"{content[1]} x {content[0]} px with {who} needs about {need / 1e9:.1f} GB of memory and "
-        f"{room / 1e9:.1f} GB are free; "
-        + (f"size={fitting} would fit" if fitting else f"close other programs, or {remedy}")
-    )
-
-
-def largest(
-    need: Callable[[Sequence[int], Sequence[int]], float],
-    content: Sequence[int],
-    style: Sequence[int],
-    room: float,
-) -> int:
-    """The longest side in pixels, a multiple of 32, at which the same pictures fit in `room` bytes; or 0."""
+    available = free(device)
+    if available is None or (needed := need(content, style)) < SPARE * available:
+        return
     longest = max(*content, *style)
     for side in range(longest // 32 * 32, 32, -32):
         shapes = [[max(16, round(n * side / longest)) for n in size] for size in (content, style)]
-        if need(*shapes) < room:
-            return side
-    return 0
+        if need(*shapes) < SPARE * available:
+            remedy = f"size={side} would fit"
+            break
+    else:
+        remedy = f"close other programs, or {remedy}"
+    raise MemoryError(
+        f"{content[1]} x {content[0]} px with {who} needs about {needed / 1e9:.1f} GB of memory and "
+        f"{available / 1e9:.1f} GB are free; {remedy}"
+    )

@@ -1,11 +1,10 @@
-"""Optimisers for one tensor, one gradient an iteration: what `synthesize` steps with.
+"""Optimisers for one tensor with one gradient per iteration, as `synthesize` uses them.
 
-Each is a callable: x and the gradient there → the change to make to x. The next x is what the caller made of
-it: the loop keeps pictures in [0, 1], so a change may arrive in part only. L-BFGS follows Nocedal and Wright,
-*Numerical Optimization*, Algorithm 7.4, without a line search: a picture's loss is smooth enough that the
-full quasi-Newton step nearly always goes down, and a search would double the cost of every iteration.
-What a search would guard against, the loop guards against: steps are capped in length, and a step that
-made the loss much worse is taken back (see `synthesize`).
+Each is a callable: x and the gradient there → the change to x. The caller may apply only a part of it,
+because the loop keeps images in [0, 1]. L-BFGS follows Nocedal and Wright, *Numerical Optimization*,
+Algorithm 7.4, without a line search: the loss of an image is smooth enough that the full quasi-Newton step
+nearly always decreases it, and a search would double the cost of every iteration. Instead the length of steps
+is limited, and the loop undoes a step that increases the loss much.
 """
 
 from collections import deque
@@ -18,22 +17,27 @@ from torch import Tensor
 
 class Optimizer(Protocol):
     def __call__(self, x: Tensor, gradient: Tensor) -> Tensor:
-        """The change to add to x, given the gradient there."""
+        """Return the change to add to x, given the gradient there."""
         ...
 
     def rejected(self) -> None:
-        """The last change was taken back: forget what it taught."""
+        """Discard what the last change taught, because it was undone."""
         ...
 
 
 class LBFGS:
-    """Limited-memory BFGS. memory: curvature pairs kept. cap: longest step, root mean square
-    over x; the first is 0.01 long. lr: factor on a full quasi-Newton step. metric: a symmetric P > 0, tensor
-    like x → the same; then the recursion starts from P in place of 1, so that steps prefer what P enlarges.
+    """Limited-memory BFGS.
 
-    A direction is a sum of the pairs (s, y) and the gradient g, so the recursion can work on its
-    coefficients and the vectors' inner products alone (Chen, Wang and Zhou 2014): it touches the vectors
-    twice an iteration, however many pairs there are.
+    A direction is a sum of the pairs (s, y) and the gradient g, so the recursion needs only its coefficients
+    and the inner products of the vectors (Chen, Wang and Zhou 2014). It reads the vectors twice per
+    iteration, however many pairs there are.
+
+    Args:
+        memory: Number of curvature pairs.
+        cap: Largest step, root mean square over x; the first is at most 0.01.
+        lr: Factor on a full quasi-Newton step.
+        metric: Preconditioner, a symmetric P > 0 (tensor like x → the same), from which the recursion starts
+            instead of the identity.
     """
 
     def __init__(

@@ -1,13 +1,12 @@
-"""Which styles go where: mixtures of several styles, and masks.
+"""The objective of a run: which styles apply where, by mixtures and masks, and the terms for them.
 
-A style is a distribution of features, so several styles are their mixture: the features of all, side by side,
-each style's positions sharing its weight. A mask weighs the positions of the picture instead: its term
+A style is a distribution of features, so several styles are their mixture: the features of all side by side,
+where the positions of a style share its weight. A mask weighs the positions of the image instead: its term
 compares the distribution inside the mask with a style. Both are the discrepancies' weights of positions.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -15,64 +14,99 @@ from torch.nn.functional import interpolate
 
 from nstlib.alignment.discrepancy import Summary
 from nstlib.alignment.moments import mixture
+from nstlib.encoders.encoder import Encoder
 from nstlib.synthesis import pixels
-from nstlib.synthesis.objective import Features, StyleTerm
-
-
-def several(style: Tensor | tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
-    """A style or several as a tuple."""
-    if style is None:
-        return ()
-    return (style,) if isinstance(style, Tensor) else tuple(style)
+from nstlib.synthesis.objective import Features, Objective, StyleTerm, add_noise, calibrate, style_terms
+from nstlib.synthesis.settings import Settings
 
 
 @dataclass(frozen=True)
 class Region:
-    """Styles `which`, with their weights, where `mask` (1, 1, H, W) is (None: everywhere).
+    """Styles, and where they apply."""
 
-    pictures: those styles at full size, for the palette."""
-
-    which: tuple[int, ...]
+    which: tuple[int, ...]  # indices of the styles
     weights: tuple[float, ...]
-    mask: Tensor | None
-    pictures: tuple[Tensor, ...]
+    mask: Tensor | None  # (1, 1, H, W); None: everywhere
+    palette: Summary  # of the styles' pixels, like the covariances (see pixels.py)
+    covariances: list[Tensor]
 
-    def mixture(self, known: Sequence[Features]) -> tuple[Features, Features | None]:
-        """The features of the region's styles, out of those of all, and what each position counts."""
+    def mixed(self, encoded: Sequence[Features]) -> tuple[Features, Features | None]:
+        """Return the features of the region's styles, out of those of all, and the weights of positions."""
         if len(self.which) == 1:
-            return known[self.which[0]], None
-        features, shares = {}, {}
-        for layer in known[0]:
-            features[layer], shares[layer] = mixture([known[k][layer] for k in self.which], self.weights)
-        return features, shares
+            return encoded[self.which[0]], None
+        found = {name: mixture([encoded[k][name] for k in self.which], self.weights) for name in encoded[0]}
+        return {name: F for name, (F, _) in found.items()}, {name: w for name, (_, w) in found.items()}
 
     def placed(self, terms: Iterable[StyleTerm], sizes: Mapping[str, Sequence[int]]) -> list[StyleTerm]:
-        """The terms for the region's positions. Gradients are calibrated to one length; that of a part of
-        the picture, a, is √a as long where every pixel is pulled alike, so that is its weight."""
+        """Return the terms for the region's positions; sizes: (H_l, W_l) of each layer.
+
+        Calibrated gradients have one length. That of a share a of the image is √a as long where every pixel
+        is moved alike, so √a is its weight.
+        """
         if self.mask is None:
             return list(terms)
-        mask, area = self.mask, float(self.mask.clamp(max=1).mean())
+        mask, area = self.mask.cpu(), float(self.mask.clamp(max=1).mean())  # MPS pools by whole factors only
         return [
             replace(
                 term,
                 weight=term.weight * area**0.5,
-                positions=_resize(mask, sizes[term.layer]).flatten(1),
+                positions=interpolate(mask, tuple(sizes[term.layer]), mode="area").to(self.mask).flatten(1),
             )
             for term in terms
         ]
 
-    @cached_property
-    def colours(self) -> Summary:
-        """What the palette remembers of these styles; a style of weight 0 lends no colour."""
-        parts = [style.flatten(2) for style, w in zip(self.pictures, self.weights, strict=True) if w]
-        return pixels.PALETTE.summary(torch.cat(parts, -1))
 
-    @cached_property
-    def spreads(self) -> list[Tensor]:
-        """How far these styles' colours and their grain vary, mixed."""
-        return pixels.spreads(self.pictures, self.weights)
+def make_regions(settings: Settings, styles: Sequence[Tensor], masks: Sequence[Tensor] = ()) -> list[Region]:
+    """Return a region for each mask (1, 1, H, W) that is not empty, or one for the mixture of all styles."""
+    weights = tuple(settings.style_weights) or (1.0,) * len(styles)
+    places = [((k,), (1.0,), mask) for k, mask in enumerate(masks) if bool((mask > 0).any())]
+    regions = []
+    for which, shares, mask in places if masks else [(tuple(range(len(styles))), weights, None)]:
+        own = [styles[k] for k in which]
+        seen = (pixels.palette_of(own, shares), pixels.spreads(own, shares)) if settings.palette else ({}, [])
+        regions.append(Region(which, shares, mask, *seen))
+    return regions if styles else []
 
 
-def _resize(mask: Tensor, size: Sequence[int]) -> Tensor:
-    """The mask's means over the positions of a map; on the CPU, for MPS pools by whole factors only."""
-    return interpolate(mask.cpu(), tuple(size), mode="area").to(mask.device)
+def build_objective(
+    settings: Settings,
+    encoder: Encoder,
+    content: Tensor | None,
+    styles: Sequence[Tensor],
+    regions: Sequence[Region] | None = None,
+    between: Callable[[], None] = lambda: None,
+) -> Objective:
+    """Return the calibrated objective for images (1, 3, H, W) of one size.
+
+    content: None for a texture. styles: Empty for a reconstruction of the content. regions: By default the
+    mixture of all styles everywhere. between: See `calibrate`.
+    """
+    regions = make_regions(settings, styles) if regions is None else regions
+    image = styles[0] if content is None else content
+    layers = settings.style_layers or encoder.style_layers
+    weights = dict(zip(layers, settings.layer_weights or [1.0] * len(layers), strict=True))
+    below = (pixels.PIXELS, pixels.GRAIN) if settings.palette else ()
+    method, small = settings.discrepancy.seeded(settings.seed), settings.memory == "small"
+    P: Features = {}
+    terms: list[StyleTerm] = []
+    palette: list[StyleTerm] = []
+    with torch.no_grad():
+        if content is not None and settings.alpha:
+            P = encoder(content, settings.content_layers or (encoder.content_layer,))
+        encoded = [pixels.encode(encoder, style, (*layers, *below)) for style in styles]
+        sizes = {}
+        if any(region.mask is not None for region in regions):
+            sizes = {layer: F.shape[2:] for layer, F in encoder.maps(image, layers).items()}
+            sizes |= dict.fromkeys(below, image.shape[2:])
+        for region in regions:
+            S, shares = region.mixed(encoded)
+            terms += region.placed(style_terms(method, S, weights, shares), sizes)
+            if settings.palette:
+                palette += region.placed(pixels.terms(S, shares, region.palette, settings.palette), sizes)
+    objective = Objective(P, tuple(terms), settings.alpha, 1.0, settings.gamma, settings.tv, tuple(palette))
+
+    def encode(x: Tensor) -> Features:
+        return pixels.encode(encoder, x, objective.layers, checkpoint=small)
+
+    reference = add_noise(image, settings.seed)
+    return calibrate(objective, encode, reference, keep_graph=not small, between=between)

@@ -1,13 +1,13 @@
-"""`Settings`: every choice of a run, with its unit, range and default. And the named presets.
+"""`Settings`: all options of a run with their units, ranges and defaults, and the named presets.
 
-The command line and the app build their controls from these fields: this is the only place with
-defaults. A preset is a Settings; `replace` makes a variant.
+The command line and the app build their controls from these fields, so defaults stand only here.
 """
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from nstlib.alignment.discrepancy import Discrepancy
 from nstlib.alignment.methods import BUILT_IN
@@ -25,81 +25,129 @@ Memory = Literal["auto", "fast", "small"]
 def knob(
     default: Any, help: str, low: float | None = None, high: float | None = None, choices: Any = None
 ) -> Any:
-    """A field with what a front end needs to draw its control: help text, bounds or choices."""
+    """A dataclass field with what a control needs: help text, bounds or choices."""
     return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": choices})
+
+
+def check_fields(options: Any) -> None:
+    """Check the fields of a dataclass against their `knob`, and make the values plain numbers and tuples.
+
+    Raises ValueError, naming the field, for a value that does not fit.
+    """
+    for f in dataclasses.fields(options):
+        value = getattr(options, f.name)
+        low, high, choices = (f.metadata[key] for key in ("low", "high", "choices"))
+        if choices and value not in choices:
+            raise ValueError(f"{f.name} must be one of {', '.join(choices)}, got {value!r}")
+        if isinstance(f.default, tuple):
+            value = _check_tuple(f.name, value)
+        elif low is not None and not (value is None and f.default is None):
+            if not is_number(value):
+                raise ValueError(f"{f.name} must be a number, got {value!r}")
+            if f.type is int and value % 1 != 0:  # true for NaN and infinity, too
+                raise ValueError(f"{f.name} must be a whole number, got {value!r}")
+            if not low <= value <= high:
+                raise ValueError(f"{f.name} must lie in {low:g} … {high:g}, got {value}")
+            value = int(value) if f.type is int else _plain(value)
+        object.__setattr__(options, f.name, value)
+
+
+def _check_tuple(name: str, values: Any) -> tuple[Any, ...]:
+    """Return the values of a field of layers or weights as a tuple. Raises ValueError for other values."""
+    layers = name.endswith("layers")
+    if not isinstance(values, tuple | list):
+        raise ValueError(f"{name} must be a tuple of {'names' if layers else 'numbers'}, got {values!r}")
+    if layers:
+        if not all(isinstance(value, str) for value in values):
+            raise ValueError(f"{name} must hold the names of layers, got {values!r}")
+        return tuple(values)
+    numbers = all(is_number(v) and 0 <= v < math.inf for v in values)
+    if values and not (numbers and 0 < sum(values) < math.inf):
+        raise ValueError(f"{name} must be finite numbers >= 0 and not all zero, got {values!r}")
+    return tuple(map(_plain, values))
+
+
+def _plain(value: float) -> float:
+    """Return a number of any type, such as numpy's, as Python's int or float."""
+    return value if isinstance(value, int | float) else float(value)
+
+
+def _parse(f: dataclasses.Field[Any], value: Any) -> Any:
+    """Return what a text, or a list of texts, stands for in a field."""
+    if isinstance(f.default, tuple):
+        items = re.split(r"[\s,;]+", value) if isinstance(value, str) else () if value is None else value
+        if not isinstance(items, list | tuple):
+            return value  # `check_fields` refuses it
+        return [_number(f, item) if "float" in str(f.type) else item for item in items if item != ""]
+    if f.default is None and (value is None or str(value).strip() in ("", "None")):
+        return None
+    return value if f.metadata["low"] is None else _number(f, value)
+
+
+def _number(f: dataclasses.Field[Any], value: Any) -> Any:
+    if value is None or value == "":
+        raise ValueError(f"{f.name} is empty: give it a number")
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError(f"{f.name} must be a number, got {value!r}") from None
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The choices of a run. Raises ValueError, naming the field, for a value out of range."""
+    """The options of a run. Raises ValueError, naming the field, for a value out of range."""
 
     method: str | Discrepancy = knob(
-        "linear", "what style is: linear, poly, gaussian, bn, wasserstein, or a sum like bn:0.7+poly:0.3"
+        "linear", "style statistics: linear, poly, gaussian, bn, wasserstein, … or a sum: bn:0.7+poly:0.3"
     )
     gamma: float = knob(1.0, "balance γ: 0.1 keeps the content, 20 is nearly all style", 1e-3, 1e4)
-    size: int = knob(512, "longest side of the pictures, in pixels", 32, 4096)
-    iterations: int = knob(80, "optimisation steps at most, over all sizes", 1, 100_000)
-    levels: int = knob(3, "sizes worked through, each twice the one before (1: full size only)", 1, 6)
-    encoder: str = knob("vgg19-slim", "network that sees the pictures", choices=ENCODERS)
-    style_layers: tuple[str, ...] = knob((), "layers whose features are the style (none: the encoder's own)")
-    layer_weights: tuple[float, ...] = knob((), "w_l of each style layer (none: all equal)")
+    size: int = knob(512, "longest side of the images, in pixels", 32, 4096)
+    iterations: int = knob(80, "maximum number of optimisation steps, over all sizes", 1, 100_000)
+    levels: int = knob(3, "number of sizes, each twice the previous one (1: full size only)", 1, 6)
+    encoder: str = knob("vgg19-slim", "network that extracts the features", choices=ENCODERS)
+    style_layers: tuple[str, ...] = knob((), "layers that define the style (empty: the encoder's default)")
+    layer_weights: tuple[float, ...] = knob((), "weight w_l of each style layer (empty: equal weights)")
     content_layers: tuple[str, ...] = knob(
-        (), "layers whose features are the content (none: the encoder's own)"
+        (), "layers that define the content (empty: the encoder's default)"
     )
     alpha: float = knob(1.0, "content weight α (0: texture only)", 0, 1e4)
-    palette: float = knob(1.0, "pull to the style's own colours and grain (0: the bare method)", 0, 100)
+    palette: float = knob(
+        1.0, "weight of the palette term, which keeps to the style's colours and grain (0: off)", 0, 100
+    )
     colours: Colours = knob(
         "style",
-        "whose colours: the style's; or the content's, by luminance only or by mean and covariance",
-        choices=("style", "luminance", "content"),
+        "colours of the result: the style's; or the content's, by luminance only or by mean and covariance",
+        choices=get_args(Colours),
     )
-    style_scale: float = knob(1.0, "size of the style picture against its own: larger strokes", 0.1, 8)
-    style_weights: tuple[float, ...] = knob((), "how much each of several styles counts (none: all alike)")
-    tv: float = knob(0.0, "total variation weight, against fine grain", 0, 1e4)
+    style_scale: float = knob(
+        1.0, "size of the style image relative to its own; above 1 enlarges strokes", 0.1, 8
+    )
+    style_weights: tuple[float, ...] = knob((), "weight of each of several styles (empty: equal weights)")
+    tv: float = knob(0.0, "weight of the total variation, which reduces fine grain", 0, 1e4)
     start: Start = knob(
-        "content",
-        "first image: the content, noise, or the picture of one pass",
-        choices=("content", "random", "onepass"),
+        "content", "first image: the content, noise, or the result of one pass", choices=get_args(Start)
     )
-    optimizer: OptimizerName = knob("lbfgs", "optimiser", choices=("lbfgs", "adam"))
+    optimizer: OptimizerName = knob("lbfgs", "optimisation algorithm", choices=get_args(OptimizerName))
     lr: float | None = knob(
-        None, "step size: pixel values for Adam (0.02), a factor for L-BFGS (1)", 1e-6, 10
+        None, "step size: pixel values for Adam (default 0.02), a factor for L-BFGS (default 1)", 1e-6, 10
     )
     tolerance: float = knob(
-        0.0, "stop when the loss changes by less than this fraction a step (0: never)", 0, 1
+        0.0, "stop when the loss changes by less than this fraction per step (0: never)", 0, 1
     )
     dtype: DType = knob(
-        "auto",
-        "arithmetic inside the encoder (auto: bfloat16 where the hardware has it)",
-        choices=DTYPES,
+        "auto", "numbers inside the encoder (auto: bfloat16 where the hardware has it)", choices=DTYPES
     )
     memory: Memory = knob(
         "auto",
         "fast, or small: less than half the memory in a third more time (auto: fast where it fits)",
-        choices=("auto", "fast", "small"),
+        choices=get_args(Memory),
     )
-    pooling: Pooling = knob("max", "pooling inside the encoder", choices=("max", "avg"))
-    seed: int = knob(0, "seed of every random draw", 0, 2**31 - 1)
+    pooling: Pooling = knob("max", "pooling inside the encoder", choices=get_args(Pooling))
+    seed: int = knob(0, "seed of all random numbers", 0, 2**31 - 1)
 
     def __post_init__(self) -> None:
         parse_method(str(self.method))
-        for f in dataclasses.fields(self):
-            value, meta = getattr(self, f.name), f.metadata
-            if meta["choices"] and value not in meta["choices"]:
-                raise ValueError(f"{f.name} must be one of {', '.join(meta['choices'])}, got {value!r}")
-            if meta["low"] is not None and value is not None:
-                if not is_number(value):
-                    raise ValueError(f"{f.name} must be a number, got {value!r}")
-                if not meta["low"] <= value <= meta["high"]:
-                    raise ValueError(f"{f.name} must lie in {meta['low']:g} … {meta['high']:g}, got {value}")
-                if f.type is int and int(value) != value:
-                    raise ValueError(f"{f.name} must be a whole number, got {value!r}")
-                plain = (
-                    int(value) if f.type is int else value if isinstance(value, int | float) else float(value)
-                )
-                object.__setattr__(self, f.name, plain)
-            if isinstance(f.default, tuple):
-                object.__setattr__(self, f.name, _listed(f.name, value))
+        check_fields(self)
         if self.layer_weights and self.style_layers and len(self.layer_weights) != len(self.style_layers):
             raise ValueError(
                 f"layer_weights must hold one weight for each of the style_layers: "
@@ -113,7 +161,7 @@ class Settings:
 
     @property
     def unrecorded(self) -> list[str]:
-        """What `as_dict` does not hold, in words: parts of the method that their name does not give back."""
+        """Sentences on the parts of the method that `as_dict` cannot store: code of the user's own."""
         return [
             f"the method {part} is code of your own: give or register it again for a repeat"
             for part, _ in self.discrepancy.parts()
@@ -122,79 +170,61 @@ class Settings:
         ]
 
     def replace(self, **changes: Any) -> "Settings":
-        """A copy with some fields changed. Raises TypeError naming the fields for an unknown one."""
+        """Return a copy with some fields changed. Raises TypeError for an unknown field."""
         names = [f.name for f in dataclasses.fields(self)]
         if unknown := [name for name in changes if name not in names]:
             raise TypeError(f"no such setting: {', '.join(unknown)}; settings are {', '.join(names)}")
         return dataclasses.replace(self, **changes)
 
+    def parse(self, **values: Any) -> "Settings":
+        """Return a copy with fields read from text, as the command line, links and forms supply them.
+
+        Args:
+            **values: A text for each field to change, like gamma="0.5", style_layers="relu1_1, relu2_1" or
+                lr="" (none). Lists of texts and values of the field's own type are accepted, too.
+
+        Raises:
+            ValueError: A text does not fit its field, which the message names.
+            TypeError: There is no such field.
+        """
+        fields = {f.name: f for f in dataclasses.fields(self)}
+        return self.replace(**{k: _parse(fields[k], v) if k in fields else v for k, v in values.items()})
+
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; `Settings(**d)` reads them back (lists become tuples)."""
+        """Return plain values for JSON; `from_dict` reads them back."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return values | {"method": str(self.method)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Settings":
-        """The inverse of `as_dict`, also after a trip through JSON. Recipes from before the palette term
-        were bare methods."""
-        values = {"palette": 0.0} | values
-        return cls().replace(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        """Return the settings that `as_dict` gave, also after a trip through JSON.
+
+        Recipes without `palette` are older than the palette term, so it is 0 there.
+        """
+        return cls().replace(**({"palette": 0.0} | values))
 
 
-def _listed(name: str, values: Any) -> tuple[Any, ...]:
-    """A field of several layers or weights as a tuple. Raises ValueError for other values."""
-    layers = name.endswith("layers")
-    if not isinstance(values, tuple | list):
-        raise ValueError(f"{name} must be a tuple of {'names' if layers else 'numbers'}, got {values!r}")
-    if layers:
-        if not all(isinstance(value, str) for value in values):
-            raise ValueError(f"{name} must hold the names of layers, got {values!r}")
-        return tuple(values)
-    numbers = all(is_number(v) and 0 <= v < math.inf for v in values)
-    if values and not (numbers and 0 < sum(values) < math.inf):
-        raise ValueError(f"{name} must be finite numbers >= 0 and not all zero, got {values!r}")
-    return tuple(v if isinstance(v, int | float) else float(v) for v in values)
-
-
+BASELINE = Settings(palette=0.0, encoder="vgg19", levels=1, iterations=1000)  # of the presets after papers
 PRESETS: dict[str, Settings] = {
-    # Ours: coarse to fine from the photograph, so that strokes form at every scale in few steps.
+    # Ours: from the content, coarse to fine, so that strokes form at every scale in few steps.
     "balanced": Settings(),
-    # A first recognisable picture, soon.
+    # A first recognisable image.
     "draft": Settings(iterations=32, size=256),
-    # The loss has nearly settled: four times the time.
+    # The loss has nearly converged, in four times the time.
     "fine": Settings(iterations=320),
-    # One pass for the strokes and colours, a few steps for the rest.
+    # One pass for strokes and colours, and a few steps for the rest.
     "polish": Settings(start="onepass", iterations=12, levels=1),
     # Li et al. 2017, §4: VGG-19, relu4_2 and reluL_1 with w_l = 1, random start, at most 1000 iterations,
-    # until the relative change is under 0.5 %. Their four methods are one `method=` away.
-    "paper": Settings(
-        method="linear",
-        palette=0.0,
-        encoder="vgg19",
-        start="random",
-        levels=1,
-        iterations=1000,
-        tolerance=0.005,
-    ),
+    # until the relative change is under 0.5 %. Their four methods need only a different `method`.
+    "paper": BASELINE.replace(method="linear", start="random", tolerance=0.005),
     # Gatys et al. 2016: Gram matrices, average pooling, random start.
-    "gatys": Settings(
+    "gatys": BASELINE.replace(method="gram", pooling="avg", start="random"),
+    # The widely used PyTorch tutorial: Gram matrices before the ReLU at the first five convolutions, content
+    # at the fourth, start from the content, 300 steps of L-BFGS.
+    "tutorial": BASELINE.replace(
         method="gram",
-        palette=0.0,
-        encoder="vgg19",
-        pooling="avg",
-        start="random",
-        levels=1,
-        iterations=1000,
-    ),
-    # The widely used PyTorch tutorial: Gram matrices before the ReLU at the first five convolutions,
-    # content at the fourth, from the photograph, 300 steps of L-BFGS.
-    "tutorial": Settings(
-        method="gram",
-        palette=0.0,
-        encoder="vgg19",
         style_layers=("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"),
         content_layers=("conv2_2",),
-        levels=1,
         iterations=300,
     ),
 }

@@ -76,7 +76,7 @@ def test_a_full_disk_leaves_the_old_file(capsys) -> None:
     assert code == 2 and "cannot save" in error
 
 
-def test_every_broken_picture_takes_one_line(tmp_path: Path, capsys) -> None:
+def test_every_broken_image_takes_one_line(tmp_path: Path, capsys) -> None:
     for path in corpus.small(tmp_path)[::20]:
         code, error = told(capsys, ["transfer", path, MOSAIC, "-o", tmp_path / "out.png", *QUICK])
         assert code in (0, 2), (path.name, error)
@@ -340,8 +340,8 @@ def test_a_reader_that_goes_away_is_no_error_of_ours(tmp_path: Path) -> None:
     assert b"Traceback" not in error
 
 
-def test_the_same_command_the_recipe_and_other_threads_give_the_same_picture(tmp_path: Path) -> None:
-    pictures = []
+def test_the_same_command_the_recipe_and_other_threads_give_the_same_image(tmp_path: Path) -> None:
+    images = []
     base = ["--size", 128, "--iterations", 12, "--quiet", "--dtype", "float32"]
     runs = (("a", 1, base), ("b", 1, base), ("c", 1, None), ("d", 2, base), ("e", 2, None))
     for name, threads, options in runs:
@@ -350,8 +350,8 @@ def test_the_same_command_the_recipe_and_other_threads_give_the_same_picture(tmp
         environment = ONE_THREAD | {"OMP_NUM_THREADS": str(threads)}
         result = nst("transfer", HARBOUR, MOSAIC, "-o", out, *more, environment=environment)
         assert result.returncode == 0, result.stderr
-        pictures.append(nstlib.load_image(out))
-    a, b, c, d, e = pictures
+        images.append(nstlib.load_image(out))
+    a, b, c, d, e = images
     assert a.equal(b) and a.equal(c)
     assert a.equal(e)  # a recipe brings its number of threads
     assert -10 * (a - d).square().mean().clamp(min=1e-12).log10() >= 35  # dB

@@ -94,6 +94,17 @@ def test_settings_of_any_shape_are_taken_or_refused_by_name(values: dict) -> Non
     assert nstlib.Settings.from_dict(json.loads(json.dumps(chosen.as_dict()))) == chosen
 
 
+@given(FIELDS, VALUES)
+@settings(max_examples=200, deadline=None)
+def test_a_text_is_read_as_a_setting_or_refused_by_name(name: str, value: object) -> None:
+    try:
+        chosen = nstlib.Settings().parse(**{name: value})
+    except (ValueError, TypeError) as error:
+        assert name in str(error) or name == "method"
+    else:
+        assert nstlib.Settings.from_dict(chosen.as_dict()) == chosen
+
+
 @pytest.mark.parametrize(
     "weights", [(1e308, 1e308, 0, 0, 0), (float("nan"), 1, 1, 1, 1), (0, 0, 0, 0, 0), (-1, 1, 1, 1, 1)]
 )

@@ -1,0 +1,196 @@
+"""One forward pass for any style and any method: encode, transport the features, decode.
+
+    P_5 ─► T_5 ─► block 5 ─► T_4 ─► block 4 ─► … ─► block 2 ─► T_1 ─► block 1 ─► image
+
+T_l is the method's transport (alignment/transports.py) to the style statistics at relu{l}_1. The decoder
+loses fine detail of the content; the residual of each block puts it back. A strength t < 1 mixes the own
+features of the content in at every level: t = 0 gives the content.
+
+After *universal style transfer* (Li, Fang, Yang, Wang, Lu and Yang 2017), whose map whitens and colours; here
+the method provides the map. This module works at one size; prepared.py adds sizes, regions and colours.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, pad
+
+from nstlib.alignment.central import Coral
+from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, LinearMMD, PolynomialMMD, Summary
+from nstlib.alignment.gaussian import GaussianMMD
+from nstlib.alignment.methods import method as parse_method
+from nstlib.alignment.moments import covariance_mean, mixture
+from nstlib.alignment.transports import moved, remembered
+from nstlib.alignment.wasserstein import Wasserstein
+from nstlib.encoders.encoder import Encoder, load_encoder
+from nstlib.feedforward.decoders import LEVELS, Decoder, load_decoder
+from nstlib.inputs import check_image, check_images, check_styles
+from nstlib.synthesis.memory import base
+from nstlib.synthesis.settings import Settings
+from nstlib.version import use_torch_defaults
+
+DETAIL = 1.0
+STRIDE = 16  # px between positions of relu5_1
+# The Gaussian matches only moments at these layers: with their many positions its Newton flow takes long, and
+# decoding loses what it gains (residual discrepancy: 0.210 with it, 0.208 without).
+SHALLOW = ("relu1_1", "relu2_1")
+TINY = 1e-12
+
+# Bytes, as benchmarks/memory.py measures them: per pixel of the content, per pixel of the largest style, and
+# per pixel of each further style of a mixture, since all of them are held at once; and per mask and pixel.
+BY_MOMENTS, BY_POSITIONS = (850, 330, 400), (1750, 1150, 1650)  # methods that map moments, or every position
+MASK = 60
+MOMENTS = (LinearMMD, BNStatistics, PolynomialMMD, Wasserstein, Coral, GaussianMMD)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A content image as the decoder needs it."""
+
+    size: Sequence[int]  # (height, width) of the image
+    maps: tuple[Tensor, ...]  # the image, padded to multiples of 16, and P_1 … P_5: (1, N_l, H_l, W_l)
+    residuals: tuple[Tensor, ...]  # P_l − block(P_{l+1}) for levels 0 (pixels) … 4
+
+
+@dataclass(frozen=True)
+class Style:
+    """The statistics of a style."""
+
+    method: Discrepancy
+    summaries: dict[str, Summary]  # by layer
+    mask: Tensor | None = None  # (1, 1, H, W) of the content's size: where it applies
+
+
+class OnePass:
+    """The embedded encoder and its decoder: encode content and style once, decode with any strength.
+
+        model = OnePass()
+        encoded, statistics = model.see(content), model.remember(style, "poly")
+        image = model(encoded, [statistics], strength=0.7)
+
+    Args:
+        encoder: the embedded one, by name or loaded.
+        decoder: a decoder for it; None: the bundled one.
+
+    Raises:
+        ValueError: the encoder is a different one, which the decoder does not fit.
+    """
+
+    def __init__(self, encoder: Encoder | str = "vgg19-slim", decoder: Decoder | None = None) -> None:
+        self.encoder = encoder if isinstance(encoder, Encoder) else load_encoder(encoder, dtype="auto")
+        if self.encoder.name != "vgg19-slim":
+            raise ValueError(f"one pass needs the embedded encoder 'vgg19-slim', got {self.encoder.name!r}")
+        self.decoder = decoder or load_decoder(device=str(self.encoder.device), dtype=self.encoder.dtype)
+
+    @use_torch_defaults(gradients=False)
+    def see(self, content: Tensor) -> Encoded:
+        """Encodes a content image (1, 3, H, W) in [0, 1]. Raises TypeError, ValueError for anything else."""
+        x = check_image(content, "content").to(self.encoder.device)
+        x = pad_to_multiple(x.contiguous(memory_format=torch.channels_last))
+        features = self.encoder.maps(x, LEVELS)
+        maps = (x, *(features[layer] for layer in LEVELS))
+        residuals = tuple(maps[level - 1] - self.decoder.up(maps[level], level) for level in range(1, 6))
+        return Encoded(content.shape[2:], maps, residuals)
+
+    @use_torch_defaults(gradients=False)
+    def remember(
+        self,
+        styles: Tensor | Sequence[Tensor],
+        method: str | Discrepancy = "poly",
+        weights: Sequence[float] = (),
+        mask: Tensor | None = None,
+    ) -> Style:
+        """Computes the statistics of a style, or of a mixture of several.
+
+        Args:
+            styles: one image (1, 3, H, W) in [0, 1], or several.
+            method: a method, or its name.
+            weights: of the styles in the mixture, >= 0; empty: equal weights.
+            mask: where the style applies, (1, 1, H, W) >= 0 of the content's size; None: everywhere.
+
+        Raises:
+            TypeError, ValueError: a style is no image, the method is unknown, or the weights do not fit.
+        """
+        images = check_images(styles, "styles")
+        check_styles(len(images), 0, weights)
+        d = parse_method(method) if isinstance(method, str) else method
+        features = [self.encoder(image, LEVELS) for image in images]
+        summaries: dict[str, Summary] = {}
+        for layer in LEVELS:
+            S, shares = features[0][layer], None
+            if len(images) > 1:
+                S, shares = mixture([F[layer] for F in features], weights or [1.0] * len(images))
+            if isinstance(d, GaussianMMD) and layer in SHALLOW:
+                C, μ = covariance_mean(S, shares)
+                summaries[layer] = {"covariance": C, "mean": μ}
+            else:
+                summaries[layer] = remembered(d, S, shares)
+        return Style(d, summaries, mask)
+
+    @use_torch_defaults(gradients=False)
+    def __call__(
+        self, encoded: Encoded, styles: Sequence[Style], strength: float = 1.0, detail: float = DETAIL
+    ) -> Tensor:
+        """Decodes the content in a style, or in one with a mask for each region; elsewhere the content stays.
+
+        Args:
+            strength: 0 (the content) … 1.
+            detail: share of the content's fine detail to put back, 0 … 1.
+
+        Returns:
+            The image (1, 3, H, W) in [0, 1], of the content's size.
+        """
+        masks = [pad_to_multiple(s.mask, "replicate") for s in styles if s.mask is not None]
+
+        def transport(x: Tensor, layer: str) -> Tensor:
+            F = x.flatten(2)
+            if not masks:
+                return moved(styles[0].method, F, styles[0].summaries[layer]).view_as(x)
+            regions = [interpolate(mask.cpu(), x.shape[2:], mode="area").flatten().to(F) for mask in masks]
+            total, result = torch.stack(regions).sum(0).clamp(min=TINY), torch.zeros_like(F)
+            for style, region in zip(styles, regions, strict=True):
+                if bool(region.any()):
+                    result += region / total * moved(style.method, F, style.summaries[layer], region)
+            return result.view_as(x)
+
+        x = encoded.maps[5]
+        for level in range(5, -1, -1):
+            if level < 5:
+                x = self.decoder.up(x, level + 1)
+                x = x.add(encoded.residuals[level], alpha=detail) if detail else x
+            x = transport(x, LEVELS[level - 1]) if level else x
+            x = torch.lerp(encoded.maps[level], x, strength) if strength != 1 else x
+        if masks:
+            x = torch.lerp(encoded.maps[0], x, torch.stack(masks).sum(0).clamp(max=1).to(x))
+        return x[..., : encoded.size[0], : encoded.size[1]].clamp(0, 1).contiguous()
+
+
+def pad_to_multiple(image: Tensor, mode: str = "reflect") -> Tensor:
+    """Pads an image (1, C, H, W) below and on the right to sides that are multiples of `STRIDE`."""
+    below, right = (-side % STRIDE for side in image.shape[2:])
+    small = below >= image.shape[2] or right >= image.shape[3]  # too small to be reflected
+    return pad(image, (0, right, 0, below), mode="replicate" if small else mode)
+
+
+def estimate_pass(
+    settings: Settings,
+    encoder: Encoder,
+    content: Sequence[int],
+    style: Sequence[int],
+    styles: int = 1,
+    masks: int = 0,
+) -> float:
+    """Returns the bytes of the process at the peak of one pass by the settings' method.
+
+    Args:
+        content: its (height, width). style: that of the largest style, before `settings.style_scale`.
+        styles, masks: their numbers.
+    """
+    by_moments = all(isinstance(part, MOMENTS) for part, _ in settings.discrepancy.parts())
+    decoding, encoding, mixing = BY_MOMENTS if by_moments else BY_POSITIONS
+    of_content = (decoding + masks * MASK) * math.prod(content)
+    of_styles = (encoding + (0 if masks else styles - 1) * mixing) * math.prod(style)
+    return base(encoder.device) + max(of_content, of_styles * settings.style_scale**2)
