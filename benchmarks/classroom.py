@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "attack")]
 
 from app_server import running  # noqa: E402
+from client import memory  # noqa: E402
 from lesson import lesson  # noqa: E402
-from visitor import memory  # noqa: E402
 
 
 def main() -> int:
@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--pause", type=float, default=5.0)
     options = parser.parse_args()
-    app = running("class", SPACE_ID="class/room")
+    app = running("class", SPACE_ID="class/app")
     happened = lesson(app.url, options.pages, options.size, options.pause)
     waits = happened.seconds
     print(

@@ -1,6 +1,6 @@
 """The rooms of the app: `app.py` puts them together.
 
-runs/ (a run as a stream of frames, limits, files; no Gradio) → door/ (who may come in) → parts/ (controls,
+runs/ (a run as a stream of frames, limits, files; no Gradio) → guard/ (what is let in) → parts/ (controls,
 pictures, words) → rooms/ (stylize, compare, inside, idea) → page and api. Read in this order, or from
 page.py down; serve starts the server. Everything about images and methods is nstlib's; the app only shows it.
 """

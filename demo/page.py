@@ -3,7 +3,7 @@
 import gradio as gr
 
 from demo import api
-from demo.door.blocks import GuardedBlocks
+from demo.guard.blocks import GuardedBlocks
 from demo.parts import controls, pictures, second, theme
 from demo.rooms import canvas, compare, idea, inside, stylize, visit
 from demo.rooms.room import QUIET

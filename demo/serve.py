@@ -7,13 +7,13 @@ import threading
 from starlette.middleware import Middleware
 
 from demo import page
-from demo.door.door import Door
+from demo.guard.middleware import Guard
 from demo.parts import theme
 from demo.runs import engine
 from demo.runs.limits import LIMITS
 from nstlib.synthesis.allocator import keep_memory
 
-SESSIONS = 64  # whose last values Gradio remembers, grids of pictures included; it would keep 10 000
+SESSIONS = 128  # whose values Gradio stores: 0.2 MB each, 0.9 MB with a live image (its default is 10 000)
 
 demo = page.build()
 demo.queue(max_size=LIMITS.queue, default_concurrency_limit=1, api_open=False)
@@ -41,7 +41,7 @@ def serve() -> None:
         max_file_size=LIMITS.upload,
         enable_monitoring=False,
         state_session_capacity=SESSIONS,
-        app_kwargs={"middleware": [Middleware(Door, house=demo)], "docs_url": None, "redoc_url": None},
+        app_kwargs={"middleware": [Middleware(Guard, blocks=demo)], "docs_url": None, "redoc_url": None},
         ssr_mode=False,
         run_history=False,
         footer_links=["api", "settings"],

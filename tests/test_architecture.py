@@ -56,7 +56,7 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"progress"},
         {"passes"},
     ],
-    "demo": [{"runs"}, {"door"}, {"parts"}, {"rooms"}, {"api"}, {"page"}, {"serve"}],
+    "demo": [{"runs"}, {"guard"}, {"parts"}, {"rooms"}, {"api"}, {"page"}, {"serve"}],
 }
 FLOOR = {f"nstlib.{room}": number for number, rooms in enumerate(FLOORS) for room in rooms}
 RANK = {f"{wing}.{m}": rank for wing, order in WINGS.items() for rank, ms in enumerate(order) for m in ms}

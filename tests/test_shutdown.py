@@ -15,7 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "attack"))
 
 from app_server import CONTENT, ROOT, STYLE, App, running
-from visitor import Visitor
+from client import Client
 
 PATIENCE = 60.0  # seconds until a state is reached on a busy machine
 
@@ -70,7 +70,7 @@ def test_ctrl_c_during_the_warm_up(tmp_path: Path) -> None:
 
 def test_a_stop_during_a_run_a_comparison_and_a_pass(tmp_path: Path) -> None:
     app = start("working", tmp_path)
-    users = [Visitor(app.url) for _ in range(3)]
+    users = [Client(app.url) for _ in range(3)]
     pair = users[0].upload(*((path.name, path.read_bytes()) for path in (CONTENT, STYLE)))
     run = users[0].stylize(*pair, iterations=3000, size=256)
     for _ in range(4):  # until it shows images

@@ -27,7 +27,7 @@ def example(kind: str, stem: str) -> str | None:
 
 def picture(label: str, **options: Any) -> gr.Image:
     """An input picture as the untouched file: nstlib does rotation, transparency and the rest, and has
-    better words than Gradio for what cannot be read (see door/house.py)."""
+    better words than Gradio for what cannot be read (see guard/files.py)."""
     return gr.Image(
         type="filepath",
         image_mode=None,
@@ -47,7 +47,9 @@ def check(path: str | None) -> tuple[Any, Any]:
     try:  # a panorama may be too narrow for one size and not for another: the run says so
         read_picture(path, LIMITS.size)
         if not browser_shows(path):
-            return nstlib.to_pil(read_picture(path, max(SHOWN, LIMITS.size))), gr.skip()
+            # not larger than needed: a PNG of 2048 px takes seconds to write
+            size = min(max(*picture_info(path)[:2], LIMITS.size), max(SHOWN, LIMITS.size))
+            return nstlib.to_pil(read_picture(path, size)), gr.skip()
     except Exception as error:
         return None, messages.alert(messages.explain(error, path))
     width, height, _ = picture_info(path)

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from demo.door.blocks import keep
+from demo.guard.blocks import keep
 from demo.parts import reproduce
 from demo.rooms.room import QUIET, Update
 from demo.runs import files

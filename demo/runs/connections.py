@@ -1,6 +1,6 @@
-"""Who is connected: the open requests by address, and the open streams by session. Knows no Gradio.
+"""Open requests by address, and open streams by session. No Gradio.
 
-Everything is counted in the server's event loop, and so needs no lock. It is bounded by what is open.
+Everything is counted in the server's event loop and so needs no lock. Only what is open is stored.
 """
 
 import ipaddress
@@ -14,13 +14,13 @@ from starlette.exceptions import HTTPException
 
 from demo.runs.limits import LIMITS
 
-OPEN, OPEN_IN_ALL = 200, 1000  # requests of one address and of all, with streams; a class of forty needs 120
+OPEN, OPEN_IN_ALL = 200, 1000  # requests of one address and of all, streams included; 40 pages need 120
 STREAMS = 4  # of one session
 
 
 def address(scope: Any) -> str:
-    """Whom a request counts for: an IPv4 address, or the /64 network that one customer has of IPv6. On a
-    public host the proxy in front says it, last in X-Forwarded-For."""
+    """The address that a request counts for: an IPv4 address, or the /64 network of an IPv6 address, because
+    one customer has all of it. On a public host, the proxy in front writes it last in X-Forwarded-For."""
     forwarded = Headers(scope=scope).getlist("x-forwarded-for") if LIMITS.public else []
     text = ",".join(forwarded).rpartition(",")[2].strip() or (scope.get("client") or ("?",))[0]
     try:
@@ -41,7 +41,7 @@ class Connections:
 
     @contextmanager
     def request(self, address: str) -> Iterator[None]:
-        """Counts a request. Raises HTTPException where an address, or all of them, have too many open."""
+        """Counts a request. Raises HTTPException where one address or all addresses have too many open."""
         if self._requests[address] >= OPEN or self._requests.total() >= OPEN_IN_ALL:
             raise HTTPException(429, "Too many requests are open. Wait a moment, then try again.")
         with _counted(self._requests, address):
@@ -49,10 +49,10 @@ class Connections:
 
     @contextmanager
     def stream(self, session: str, address: str, answers: bool) -> Iterator[None]:
-        """Counts a stream: while it is open, its session is connected. answers: whether it brings the
+        """Counts a stream: its session is connected while it is open. answers: whether it carries the
         answers of runs. Raises HTTPException."""
         if self._streams[session] >= STREAMS:
-            raise HTTPException(429, "This session has too many streams open. Reload the page.")
+            raise HTTPException(429, "This session has too many open streams. Reload the page.")
         self.addresses[session] = address
         try:
             with _counted(self._streams, session), _counted(self._listening, session if answers else ""):
@@ -61,17 +61,15 @@ class Connections:
             if not self._streams[session]:
                 del self.addresses[session]
 
-    def dispensable(self, sessions: list[str]) -> str:
-        """Which of these sessions can best be forgotten: the first that is not connected, else the first of
-        the address that has most of them."""
-        crowd = Counter(self.addresses[session] for session in sessions if session in self.addresses)
-        greedy = max(crowd, key=crowd.__getitem__, default="")
-        return min(
-            sessions, key=lambda session: (session in self.addresses, self.addresses.get(session) != greedy)
-        )
+    def evictable(self, sessions: list[str]) -> str:
+        """The session to evict: the first that is not connected, else the first of the address that has most
+        of these sessions."""
+        known = [self.addresses.get(session) for session in sessions]  # None: not connected
+        largest = None if None in known else Counter(known).most_common(1)[0][0]
+        return sessions[known.index(largest)]
 
     def listening(self, session: str) -> bool:
-        """Whether answers would reach this session."""
+        """Whether this session has a stream open for the answers of runs."""
         return bool(session) and self._listening[session] > 0
 
 

@@ -28,13 +28,15 @@ from nstlib.images import ImageInfo, image_info, isolate
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]  # (H, W, 3)
 
 PREFIX = "nstlib-app-"  # then the process's number
+_folders: list[Path] = []  # of this process
 
 
 def clear_stale(folder: Path) -> None:
-    """Removes the folders of apps that were killed: those whose process is no more."""
+    """Removes the folders of apps that were killed: their process does not exist, or is this one."""
     for old in folder.glob(f"{PREFIX}*"):
         number = old.name.removeprefix(PREFIX).partition("-")[0]
-        if number.isdigit() and not _runs(int(number)):
+        ours = old.name in {own.name for own in _folders}  # in a container, the number of every app is 1
+        if number.isdigit() and not ours and (int(number) == os.getpid() or not _runs(int(number))):
             shutil.rmtree(old, ignore_errors=True)
 
 
@@ -73,7 +75,6 @@ def remove_folder() -> None:
             time.sleep(0.05)
 
 
-_folders: list[Path] = []
 _OWNER = os.getpid()
 atexit.register(remove_folder)
 _FOLDER = _folder(Path(tempfile.gettempdir()))  # Gradio takes files from the system's folder alone
@@ -87,11 +88,26 @@ isolate(seconds=LIMITS.decode)  # no file of a client is decoded in this process
 warnings.filterwarnings("ignore", message="the colour profile of ")  # the log is not for clients to fill
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64 if LIMITS.public else 16)
+def _decode(path: str, size: int) -> torch.Tensor | str:
+    """The 8-bit pixels of an image, or why it is refused: a slow file costs its time once."""
+    try:
+        return (nstlib.load_image(path, size=size, max_pixels=LIMITS.pixels) * 255).round().to(torch.uint8)
+    except nstlib.ImageError as error:
+        if "try again in a moment" in str(error):  # the decoder's fault, not the file's
+            raise
+        return str(error)
+
+
 def read_picture(path: str, size: int) -> torch.Tensor:
-    """A client's image (1, 3, H, W), its longest side `size` px; not to be written to. The last few are
-    kept, because a slider asks for the same two at every move. Raises as nstlib.load_image."""
-    return nstlib.load_image(path, size=size, max_pixels=LIMITS.pixels)
+    """A client's image (1, 3, H, W), its longest side `size` px. The pixels of the last images are stored,
+    because a slider asks for the same two at every move. Raises as nstlib.load_image."""
+    decoded = _decode(path, size)
+    if isinstance(decoded, str):
+        raise nstlib.ImageError(decoded)
+    image = decoded.float() / 255
+    image.source = os.path.basename(path)  # type: ignore[attr-defined]  # a recipe records it
+    return image
 
 
 @lru_cache(maxsize=64)

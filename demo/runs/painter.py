@@ -61,6 +61,8 @@ def live(job: Job) -> Job:
 def one_pass(job: Job, detail: float = DETAIL) -> tuple[Pixels, dict[str, Any]]:
     """The picture (H, W, 3) of a transfer's one pass, and nstlib's recipe. Raises what nstlib raises, and
     ValueError where it takes too long."""
+    for path in filter(None, (job.content, *job.styles)):
+        read_picture(path, job.settings.size)  # in this thread: a slow file holds no painter up
     waiting = hand(job.settings.size <= SMALL).submit(_painted, job, detail)
     try:
         return waiting.result(timeout=SECONDS)

@@ -1,5 +1,4 @@
-"""Uploads and results on disk: how much each address holds, what is too old, and what makes way for new
-files."""
+"""Uploads and results on disk: the space that each address takes, and which files make way for new ones."""
 
 import logging
 import os
@@ -7,7 +6,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -18,15 +16,12 @@ from demo.runs.limits import LIMITS
 log = logging.getLogger("nstlib.app")
 
 OWNER = ContextVar("OWNER", default="")  # the address for which this thread or task works
-KEPT = 7200.0  # seconds: older files go
-YOUNG = 600.0  # seconds: a file that is younger never makes way for others
+KEPT = 7200.0  # seconds: older files are removed
+YOUNG = 600.0  # seconds: younger files never make way for others
 SWEEP_EVERY = 60.0  # seconds
-BLOCK = 4096  # bytes: the smallest piece of disk space; a file's folder takes one too
-NO_ROOM = "There is no room for more files just now. Try again in a few minutes."
-
-
-class NoRoom(Exception):
-    """Raised where a file finds no room."""
+BLOCK = 4096  # bytes: the smallest unit of disk space; the folder of a file takes one, too
+DEEPEST = 12  # levels of lists and dictionaries in a value
+NO_SPACE = "There is no disk space for more files at the moment. Try again in a few minutes."
 
 
 def occupied(size: int) -> int:
@@ -34,22 +29,25 @@ def occupied(size: int) -> int:
     return (-(-size // BLOCK) + 1) * BLOCK
 
 
-def paths(value: Any) -> Iterator[str]:
-    """Every path of a file in an answer."""
-    if isinstance(value, dict) and isinstance(value.get("path"), str):
-        yield value["path"]
+def files_in(value: Any, level: int = 0) -> Iterator[dict[str, Any]]:
+    """Every dictionary in a value that names a file, by path or URL. Raises ValueError for a value that is
+    nested too deeply."""
+    if level > DEEPEST:
+        raise ValueError("the value is nested too deeply")
+    if isinstance(value, dict) and value.keys() & {"path", "url"}:
+        yield value
     elif isinstance(value, dict | list | tuple):
         for item in value.values() if isinstance(value, dict) else value:
-            yield from paths(item)
+            yield from files_in(item, level + 1)
 
 
 class Store:
-    """The files below a folder, with their owners (addresses). It is safe to call from any thread.
+    """The files below a folder, with their owners (addresses). Any thread may call it.
 
     Args:
-        folder: The folder; every file in it lies in a folder of its own.
-        limit: How many bytes all files may take.
-        share: How many bytes the files of one owner may take.
+        folder: The folder; every file has a folder of its own in it.
+        limit: The bytes that all files may take.
+        share: The bytes that the files of one owner may take.
     """
 
     def __init__(self, folder: Path, limit: float, share: float) -> None:
@@ -58,60 +56,52 @@ class Store:
         self._files: dict[str, tuple[str, int, float]] = {}  # path → owner, bytes, time; the oldest first
         self._held: Counter[str] = Counter()  # owner → bytes, those reserved included
         self._gone: list[str] = []  # since the last sweep
-        self._fixed: frozenset[str] = frozenset()
+        self._protected: frozenset[str] = frozenset()
 
-    def fix(self) -> None:
-        """Keeps the files that are there now for ever, and counts them for nobody: those of the page
-        itself."""
-        self._fixed = frozenset(
+    def protect_present(self) -> None:
+        """Never removes the files that exist now, and counts them for nobody: they belong to the page."""
+        self._protected = frozenset(
             os.path.join(base, name) for base, _, names in os.walk(self.folder) for name in names
         )
 
     def held(self, owner: str | None = None) -> int:
-        """The bytes that an owner's files take, or all files."""
+        """The bytes that the files of an owner take, or all files."""
         with self._lock:
             return self._held.total() if owner is None else self._held[owner]
 
-    def room(self, owner: str, size: int = 0) -> bool:
-        """Whether `size` more bytes of an owner fit. Where they do not, the oldest files make way: the
-        owner's own where the share is used up, else those of the owner who holds most."""
+    def reserve(self, owner: str, size: int = 0) -> bool:
+        """Whether `size` more bytes of an owner fit; they are then reserved until `release`. Where they do
+        not fit, the oldest files make way: the owner's own where its share is used up, else those of the
+        owner who holds most."""
         with self._lock:
-            if self._crowding(owner, size) is None:
-                return True
             for path, (whose, _, since) in list(self._files.items()):
                 crowding = self._crowding(owner, size)
                 if crowding is None or since > time.time() - YOUNG:
                     break
                 if whose == crowding:
                     self._remove(path)
-            return self._crowding(owner, size) is None
+            fits = self._crowding(owner, size) is None
+            self._held[owner] += size if fits else 0
+            return fits
+
+    def release(self, owner: str, size: int) -> None:
+        """Ends a reservation."""
+        with self._lock:
+            self._held[owner] -= size
 
     def _crowding(self, owner: str, size: int) -> str | None:
-        """Whose files must make way before `size` more bytes of `owner` fit; None if they fit."""
+        """The owner whose files must make way before `size` more bytes of `owner` fit; None if they fit."""
         if self._held[owner] + size > self.share:
             return owner
         if self._held.total() + size > self.limit:
             return max(self._held, key=self._held.__getitem__, default=owner)
         return None
 
-    @contextmanager
-    def reserved(self, owner: str, size: int) -> Iterator[None]:
-        """Holds room for files that are on their way. Raises NoRoom."""
-        with self._lock:
-            if not self.room(owner, size):
-                raise NoRoom(NO_ROOM)
-            self._held[owner] += size
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._held[owner] -= size
-
     def add(self, path: str, owner: str) -> None:
-        """Counts a new file. A file that is there already keeps its owner and becomes the youngest. A file
-        of the page itself, and one that does not lie below the folder, is left alone."""
+        """Counts a new file. A known file keeps its owner and becomes the youngest. Ignores protected files
+        and files outside the folder."""
         path = os.path.abspath(path)
-        if path in self._fixed or not path.startswith(os.path.join(self.folder, "")):
+        if path in self._protected or not path.startswith(os.path.join(self.folder, "")):
             return
         with self._lock:
             if path in self._files:
@@ -119,14 +109,14 @@ class Store:
             else:
                 try:
                     whose, taken = owner, occupied(os.path.getsize(path))
-                except OSError:  # it is gone already
+                except OSError:  # it was removed
                     return
                 self._held[whose] += taken
             self._files[path] = (whose, taken, time.time())
 
     def sweep(self) -> list[str]:
-        """Removes files that are too old, and empty folders; finds files that nobody counted. Returns the
-        paths of the files that are gone."""
+        """Removes old files and empty folders, and counts files that nobody added. Returns the paths of all
+        files that were removed since the last sweep."""
         found: dict[str, os.stat_result] = {}
         for base, _, names in os.walk(self.folder, topdown=False):
             for path in (os.path.join(base, name) for name in names):
@@ -140,13 +130,13 @@ class Store:
             for path in [path for path in self._files if path not in found and not os.path.lexists(path)]:
                 self._forget(path)
             for path, status in found.items():
-                if path not in self._files and path not in self._fixed:
+                if path not in self._files and path not in self._protected:
                     self._files[path] = ("", occupied(status.st_size), status.st_mtime)
                     self._held[""] += self._files[path][1]
             for path, (_, _, since) in list(self._files.items()):
                 if since < time.time() - KEPT:
                     self._remove(path)
-            self._held = +self._held  # without the owners who hold nothing
+            self._held = +self._held  # without owners that hold nothing
             gone, self._gone = self._gone, []
             return gone
 
@@ -155,7 +145,7 @@ class Store:
             os.remove(path)
         except FileNotFoundError:
             pass
-        except OSError as error:  # it stays, and stays counted
+        except OSError as error:  # it still takes space, and still counts
             log.error("a file could not be removed: %s", error)
             return
         _remove_folder(os.path.dirname(path))
@@ -166,10 +156,10 @@ class Store:
         self._held[whose] -= taken
         self._gone.append(path)
 
-    def keep_clean(self, gone: Callable[[list[str]], None], stop: threading.Event) -> None:
-        """Sweeps again and again, whatever goes wrong, until `stop` is set. gone: is told of removed
-        files."""
-        while not stop.wait(SWEEP_EVERY):
+    def keep_clean(self, gone: Callable[[list[str]], None]) -> None:
+        """Sweeps for ever, also after errors. gone: gets the paths of removed files."""
+        while True:
+            time.sleep(SWEEP_EVERY)
             try:
                 gone(self.sweep())
             except Exception as error:

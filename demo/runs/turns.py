@@ -1,6 +1,6 @@
-"""Whose turn it is: addresses take turns, and so do the sessions of one address. Knows no Gradio.
+"""Fair turns: addresses take turns, and so do the sessions of one address. No Gradio.
 
-A lane runs in one event loop, and so needs no lock. What it keeps is bounded by the requests that are open.
+A lane runs in one event loop and so needs no lock. It stores open requests only.
 """
 
 import asyncio
@@ -13,48 +13,45 @@ from typing import Any, TypeVar
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-PATIENCE = 30.0  # seconds for which a request waits for its turn
+PATIENCE = 60.0  # seconds that a request waits for its turn
 MOST = 2000  # addresses and sessions whose last turn is stored
 BUSY = "Many people use this page at the moment. Try again in a minute."
 REPLACED = "A newer change of yours has replaced this one."
 T = TypeVar("T")
-Who = tuple[str, str]  # address, session
+Who = tuple[str, ...]  # address, session
 
 
 class Turns:
-    """Remembers who had a turn when, and sorts those who wait."""
+    """Stores the order of past turns, and sorts waiting requests by it."""
 
     def __init__(self) -> None:
         self._count = 0
-        self._last: dict[Any, int] = {}  # of an address, or of an address and a session
+        self._last: dict[Who, int] = {}  # the number of the last turn
 
     def sort(self, waiting: list[T], who: Callable[[T], Who]) -> None:
-        """Sorts by turns. Of two addresses that wait, the one served longest ago comes first; then its
-        sessions."""
-        for owner in (who, lambda one: who(one)[0]):
-            seen: Counter[Any] = Counter()
-
-            def place(
-                one: T, owner: Callable[[T], Any] = owner, seen: Counter[Any] = seen
-            ) -> tuple[int, int]:
-                seen[owner(one)] += 1
-                return seen[owner(one)], self._last.get(owner(one), 0)
-
-            waiting.sort(key=place)
+        """Sorts by turns of addresses, and within an address by turns of its sessions. Of two that wait, the
+        one whose last turn is longest ago comes first."""
+        for length in (2, 1):  # of (address, session), then of (address,)
+            seen, places = Counter[Who](), dict[int, tuple[int, int]]()
+            for one in waiting:
+                owner = who(one)[:length]
+                seen[owner] += 1
+                places[id(one)] = (seen[owner], self._last.get(owner, 0))
+            waiting.sort(key=lambda one: places[id(one)])
 
     def took(self, who: Who) -> None:
+        """Stores that this address and session have had a turn."""
         self._count += 1
-        for owner in (who, who[0]):
+        for owner in (who, who[:1]):
             self._last.pop(owner, None)
             self._last[owner] = self._count
-        while len(self._last) > MOST:  # those served longest ago may count as never served
+        while len(self._last) > MOST:  # the oldest are removed
             del self._last[next(iter(self._last))]
 
 
 @dataclass(eq=False)
 class Ticket:
-    """A request in a lane. replaces: the older requests of its session with the same number give way to
-    it."""
+    """A request in a lane. replaces: waiting requests of its session with the same number give way to it."""
 
     who: Who
     replaces: int | None = None
@@ -62,16 +59,16 @@ class Ticket:
 
 
 class Lane:
-    """Lets `places` requests work at a time. The others wait for their turn."""
+    """Lets `places` requests work at a time, at most `each` of one address. The others wait."""
 
-    def __init__(self, places: int) -> None:
-        self.places = places
+    def __init__(self, places: int, each: int | None = None) -> None:
+        self.places, self.each = places, each or places
         self._turns, self._waiting, self._working = Turns(), list[Ticket](), set[Ticket]()
 
     @asynccontextmanager
     async def turn(self, ticket: Ticket, gone: Callable[[], Awaitable[Any]]) -> AsyncIterator[None]:
-        """Waits for a turn. gone: returns when the client has left. Raises HTTPException for a request that
-        waited too long, was replaced by a newer one, or whose client left."""
+        """Waits for a turn. gone: returns when the client has left. Raises HTTPException where the request
+        waited too long or was replaced by a newer one, or its client has left."""
         for old in self._waiting:
             if ticket.replaces is not None and (old.who, old.replaces) == (ticket.who, ticket.replaces):
                 old.ready.set_exception(HTTPException(409, REPLACED))
@@ -94,8 +91,8 @@ class Lane:
             self._admit()
 
     async def serve(self, ticket: Ticket, app: Any, request: Request, receive: Any, send: Any) -> None:
-        """Hands a request on to an ASGI application when it is its turn. The turn ends with the first word
-        of the answer: a client that reads slowly holds nobody up."""
+        """Passes a request to an ASGI application when it is its turn. The turn ends with the start of the
+        answer: a client that reads slowly holds no place."""
 
         async def gone() -> None:
             while (await request.receive())["type"] != "http.disconnect":
@@ -111,9 +108,14 @@ class Lane:
             await app(request.scope, receive, leave)
 
     def _admit(self) -> None:
-        while self._waiting and len(self._working) < self.places:
-            self._turns.sort(self._waiting, lambda ticket: ticket.who)
-            ticket = self._waiting.pop(0)
+        while len(self._working) < self.places:
+            busy = Counter(ticket.who[0] for ticket in self._working)
+            admissible = [ticket for ticket in self._waiting if busy[ticket.who[0]] < self.each]
+            if not admissible:
+                break
+            self._turns.sort(admissible, lambda ticket: ticket.who)
+            ticket = admissible[0]
+            self._waiting.remove(ticket)
             self._working.add(ticket)
             self._turns.took(ticket.who)
             ticket.ready.set_result(None)

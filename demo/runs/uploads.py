@@ -1,6 +1,7 @@
-"""Uploads: they arrive within bounds of size and time, and leave nothing behind that nobody owns. Knows no
-Gradio, whose own route keeps unfinished parts and parts of other names, and the names of all uploads for
-ever."""
+"""Uploads within limits of size and time; every file that stays has an owner. No Gradio.
+
+Gradio's own route keeps unfinished parts, parts with other names, and the names of all uploads.
+"""
 
 import asyncio
 import json
@@ -8,7 +9,6 @@ import re
 import secrets
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,18 @@ from starlette.responses import StreamingResponse
 
 from demo.runs.files import CACHE
 from demo.runs.limits import LIMITS, size_in_bytes
-from demo.runs.store import NO_ROOM, STORE, occupied
+from demo.runs.store import NO_SPACE, STORE, occupied
 from demo.runs.turns import PATIENCE
 
-UPLOAD = size_in_bytes(LIMITS.upload) + 100_000  # bytes: the files, and what stands around them
+UPLOAD = size_in_bytes(LIMITS.upload) + 100_000  # bytes: the files, and the lines between them
 TOO_LARGE = f"An upload may have at most {LIMITS.upload}."
 FILES = 8  # of an upload
-SECONDS, SILENCE = 600.0, 60.0  # for which an upload may be on its way, and send nothing
+SECONDS, SILENCE = 600.0, 60.0  # that an upload may take in all, and without a byte
 FILE_NAME = re.compile(rb'filename="([^"]+)"')
 
 
 class Uploads:
-    """Takes uploads, and says how far they are."""
+    """Takes uploads and reports their progress."""
 
     def __init__(self) -> None:
         self._under_way: dict[str, tuple[str, int]] = {}  # name of an upload → name of its first file, bytes
@@ -48,29 +48,25 @@ class Uploads:
                     async for _ in request.stream():
                         pass
                 raise HTTPException(413, TOO_LARGE)
-            with await self._room(owner, length + FILES * occupied(0)):
-                try:
-                    receive = self._bounded(request, name)
-                    async with Request(request.scope, receive).form(max_files=FILES, max_fields=0) as form:
-                        files = [part for part in form.getlist("files") if isinstance(part, UploadFile)]
-                        if not files:
-                            raise HTTPException(400, "This upload holds no file.")
-                        return [await asyncio.to_thread(_keep, file, owner) for file in files]
-                finally:
-                    self._under_way.pop(name, None)
-
-    async def _room(self, owner: str, size: int) -> AbstractContextManager[None]:
-        """Holds room for an upload, if need be after others have ended. Raises HTTPException."""
-        for _ in range(int(PATIENCE)):
-            if STORE.room(owner, size):
-                return STORE.reserved(owner, size)
-            if not self._under_way:
-                break
-            await asyncio.sleep(1)
-        raise HTTPException(503, NO_ROOM)
+            size, waited = length + FILES * occupied(0), 0
+            while not STORE.reserve(owner, size):  # until other uploads have ended
+                if waited >= PATIENCE or not self._under_way:
+                    raise HTTPException(503, NO_SPACE)
+                await asyncio.sleep(1)
+                waited += 1
+            try:
+                receive = self._bounded(request, name)
+                async with Request(request.scope, receive).form(max_files=FILES, max_fields=0) as form:
+                    files = [part for part in form.getlist("files") if isinstance(part, UploadFile)]
+                    if not files:
+                        raise HTTPException(400, "This upload holds no file.")
+                    return [await asyncio.to_thread(_keep, file, owner) for file in files]
+            finally:
+                STORE.release(owner, size)
+                self._under_way.pop(name, None)
 
     def _bounded(self, request: Request, name: str) -> Any:
-        """`receive` of a request, which counts what comes in, and refuses what does not come to its end."""
+        """`receive` of a request that counts the bytes and refuses an upload without its last boundary."""
         tail, taken, file = b"", 0, ""
         self._under_way[name] = ("", 0)
 
@@ -83,7 +79,7 @@ class Uploads:
             if taken > UPLOAD:
                 raise HTTPException(413, TOO_LARGE)
             if message["type"] == "http.request" and not message.get("more_body") and b"--" not in tail[-4:]:
-                raise HTTPException(400, "This upload is not complete. Send it again.")
+                raise HTTPException(400, "This upload is not complete. Upload it again.")
             if found := None if file else FILE_NAME.search(part[:2000]):
                 file = found[1].decode(errors="replace")
             self._under_way[name] = (file, taken)
@@ -97,22 +93,22 @@ class Uploads:
         return StreamingResponse(lines, media_type="text/event-stream")
 
     async def _progress(self, name: str) -> AsyncIterator[str]:
-        told = 0
+        reported = 0
         for _ in range(30):  # the page may ask before its upload is here
             if name in self._under_way:
                 break
             await asyncio.sleep(0.1)
         while name in self._under_way:
             file, taken = self._under_way[name]
-            message = {"msg": "update", "orig_name": file, "chunk_size": taken - told}
-            told = taken
+            message = {"msg": "update", "orig_name": file, "chunk_size": taken - reported}
+            reported = taken
             yield f"data: {json.dumps(message)}\n\n"
             await asyncio.sleep(0.2)
         yield 'data: {"msg": "done"}\n\n'
 
 
 def _keep(file: UploadFile, owner: str) -> str:
-    """Puts a file into a new folder, whose name is drawn by lot, and returns its path."""
+    """Puts a file into a new folder with a random name, and returns its path."""
     name = re.sub(r"[^\w.\- ]", "_", Path(file.filename or "").name).lstrip(".").encode()[-200:]
     path = CACHE / secrets.token_hex(16) / (name.decode(errors="ignore") or "file")
     path.parent.mkdir(parents=True)

@@ -33,7 +33,7 @@ ENCODINGS = [  # format, mode, options
 ]
 
 
-def picture(mode: str, width: int = SIDE[0], height: int = SIDE[1]) -> Image.Image:
+def gradient(mode: str, width: int = SIDE[0], height: int = SIDE[1]) -> Image.Image:
     """A gradient with some noise, in any mode."""
     y, x = np.mgrid[:height, :width]
     noise = np.random.default_rng(0).integers(0, 40, (height, width))
@@ -54,7 +54,7 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
 def small(folder: Path) -> list[Path]:
     """Writes the small ones; returns their paths."""
     paths = []
-    for number, (name, data) in enumerate([*_damaged(), *_lying(), *_strangers()]):
+    for number, (name, data) in enumerate([*_damaged(), *_lying(), *_foreign()]):
         path = folder / f"{number:03}-{name}"
         path.write_bytes(data)
         paths.append(path)
@@ -65,7 +65,7 @@ def _damaged() -> Iterator[tuple[str, bytes]]:
     """Every encoding whole, cut off, with bytes changed, and with another's name."""
     chance = random.Random(0)
     for kind, mode, options in ENCODINGS:
-        data = encoded(picture(mode), kind, **options)
+        data = encoded(gradient(mode), kind, **options)
         name = f"{kind}-{mode}".replace(";", "").lower()
         yield f"{name}.png", data
         for share in (0.02, 0.3, 0.7, 0.99):
@@ -107,18 +107,18 @@ def _lying() -> Iterator[tuple[str, bytes]]:
     yield "pixels-bomb.png", png(40, 40, 8, 2, pixels=bytes(50_000_000))
     deep = PngImagePlugin.PngInfo()
     deep.add_itxt("nstlib", "[" * 100_000)
-    yield "deep-recipe.png", encoded(picture("RGB"), "PNG", pnginfo=deep)
+    yield "deep-recipe.png", encoded(gradient("RGB"), "PNG", pnginfo=deep)
     empty = PngImagePlugin.PngInfo()
     empty.add_itxt("nstlib", '{"kind": "transfer"}')
-    yield "empty-recipe.png", encoded(picture("RGB"), "PNG", pnginfo=empty)
+    yield "empty-recipe.png", encoded(gradient("RGB"), "PNG", pnginfo=empty)
     strange = PngImagePlugin.PngInfo()
     strange.add_itxt("nstlib", '{"settings": {"size": "large", "gamma": null, "levels": [3]}}')
-    yield "strange-recipe.png", encoded(picture("RGB"), "PNG", pnginfo=strange)
+    yield "strange-recipe.png", encoded(gradient("RGB"), "PNG", pnginfo=strange)
     for turn in (0, 2, 5, 6, 8, 9, 255, 65535):
         exif = Image.Exif()
         exif[0x0112] = turn
-        yield f"turned-{turn}.jpg", encoded(picture("RGB"), "JPEG", exif=exif)
-    frames = [picture("P") for _ in range(60)]
+        yield f"turned-{turn}.jpg", encoded(gradient("RGB"), "JPEG", exif=exif)
+    frames = [gradient("P") for _ in range(60)]
     yield "many.gif", encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     yield "many.webp", encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:])
     yield "many.png", encoded(frames[0], "PNG", save_all=True, append_images=frames[1:])
@@ -134,7 +134,7 @@ def _lying() -> Iterator[tuple[str, bytes]]:
     yield "huge.tga", bytes([0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0]) + struct.pack("<HHBB", 65535, 65535, 32, 0)
     yield "thin.png", encoded(Image.new("L", (30_000, 1)), "PNG")
     yield "dot.png", encoded(Image.new("L", (1, 1)), "PNG")
-    yield "scans.jpg", scans(encoded(picture("L", 400, 400), "JPEG", progressive=True), 3000)
+    yield "scans.jpg", scans(encoded(gradient("L", 400, 400), "JPEG", progressive=True), 3000)
 
 
 def scans(progressive: bytes, times: int) -> bytes:
@@ -143,8 +143,8 @@ def scans(progressive: bytes, times: int) -> bytes:
     return progressive[:start] + times * progressive[start:-2] + progressive[-2:]
 
 
-def _strangers() -> Iterator[tuple[str, bytes]]:
-    """Other kinds of files under the names of pictures, some of which would run programs."""
+def _foreign() -> Iterator[tuple[str, bytes]]:
+    """Other kinds of files under the names of images, some of which would run programs."""
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\n(%pipe%id) (r) file\n"
     entity = b'<?xml version="1.0"?><!DOCTYPE s [<!ENTITY a "aaaaaaaaaa">' + b"".join(
         b'<!ENTITY %c "&%c;&%c;&%c;&%c;">' % (98 + i, 97 + i, 97 + i, 97 + i, 97 + i) for i in range(20)
@@ -154,9 +154,9 @@ def _strangers() -> Iterator[tuple[str, bytes]]:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return os.system, ("touch /tmp/nstlib-attack-pickle",)
 
-    strangers = {
+    foreign = {
         "empty": b"",
-        "text": b"this is no picture",
+        "text": b"this is no image",
         "zeros": bytes(3000),
         "html": b"<script>alert(1)</script>",
         "eps": eps,
@@ -181,10 +181,10 @@ def _strangers() -> Iterator[tuple[str, bytes]]:
         "avif": b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf" + bytes(200),
         "hdf5": b"\x89HDF\r\n\x1a\n" + bytes(100),
     }
-    for name, data in strangers.items():
+    for name, data in foreign.items():
         for suffix in (".png", ".jpg", "." + name.split("-")[0]):
             yield name + suffix, data
-    yield "picture" + encoded(picture("RGB"), "PNG").hex()[:40] + ".png", encoded(picture("RGB"), "PNG") + eps
+    yield "image" + encoded(gradient("RGB"), "PNG").hex()[:40] + ".png", encoded(gradient("RGB"), "PNG") + eps
 
 
 def _places(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""A lesson: many pages behind one address upload, change settings and run, all at the same time."""
+"""A lesson: many pages behind one address upload, change settings and run at the same time."""
 
 import json
 import random
@@ -8,30 +8,30 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from visitor import DIRECT, Visitor, file, noise, together
+from client import DIRECT, Client, file, noise, together
 
 CHANGES: tuple[dict[str, Any], ...] = ({"detail": 0.1}, {"gamma": 2.0}, {"method": "bn"}, {"detail": 0.9})
 
 
 @dataclass
 class Lesson:
-    """What happened. refused: the answers other than 200. seconds: how long each live image took."""
+    """The outcome. refused: the answers other than 200. seconds: the time that each live image took."""
 
     refused: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     ends: Counter[str] = field(default_factory=Counter)
 
 
-def page_values(visitor: Visitor, event: dict[str, Any], changed: dict[str, Any]) -> list[Any]:
+def page_values(client: Client, event: dict[str, Any], changed: dict[str, Any]) -> list[Any]:
     """The values of an event's inputs as the page has them, with some changed by their element's name."""
-    values = visitor.usual(event)
+    values = client.usual(event)
     for place, component in enumerate(event["inputs"]):
-        name = visitor.components[component]["props"].get("elem_id")
+        name = client.components[component]["props"].get("elem_id")
         values[place] = changed.get(name, values[place])
     return values
 
 
-def pupil(lesson: Lesson, page: Visitor, number: int, size: int, pause: float, steps: int) -> None:
+def pupil(lesson: Lesson, page: Client, number: int, size: int, pause: float, steps: int) -> None:
     """One page: two uploads, four changes (each sent when the one before is answered), then a run."""
     chance = random.Random(number)
     paths = []
@@ -71,7 +71,7 @@ def lesson(
     timeout: float = 300.0,
 ) -> Lesson:
     """A lesson of many pages behind one address."""
-    happened, pages = Lesson(), [Visitor(url, address, timeout=timeout) for _ in range(pupils)]
+    happened, pages = Lesson(), [Client(url, address, timeout=timeout) for _ in range(pupils)]
     for page in pages:  # all pages are alike: it is read once
         page.__dict__["config"] = pages[0].config
     leave = threading.Event()
@@ -83,7 +83,7 @@ def lesson(
     return happened
 
 
-def heartbeat(page: Visitor, leave: threading.Event) -> None:
+def heartbeat(page: Client, leave: threading.Event) -> None:
     """Holds the stream that every page keeps open."""
     import urllib.request
 

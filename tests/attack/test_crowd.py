@@ -1,5 +1,5 @@
-"""Many at once: a class behind one address, and floods that must not hold others up. No test measures time:
-where somebody must not wait for a flood, the order of the answers shows it."""
+"""Many requests at once: a class behind one address, and floods that must not hold up other addresses. No
+test measures time: the order of the answers shows whether somebody waited for a flood."""
 
 import http.client
 import json
@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from attacked import Host
+from client import DIRECT, Client, file, noise, together
 from lesson import heartbeat, lesson, page_values
-from visitor import DIRECT, Visitor, file, noise, together
 
 import nstlib
 from demo.runs import limits, painter
@@ -27,7 +27,7 @@ def test_a_class_behind_one_address_is_not_refused(host: Host) -> None:
 
 
 @contextmanager
-def connected(page: Visitor):
+def connected(page: Client):
     """Keeps the stream open that a page keeps open."""
     leave = threading.Event()
     heart = threading.Thread(target=heartbeat, args=(page, leave), daemon=True)
@@ -49,8 +49,9 @@ def unsent(host: Host, path: str, body: bytes, address: str) -> http.client.HTTP
     return connection
 
 
+@pytest.mark.usefixtures("bounded")
 def test_limits_hold_when_the_last_bytes_of_many_requests_come_together(host: Host, pair: list[str]) -> None:
-    page = Visitor(host.app.url, "198.51.100.7")
+    page = Client(host.app.url, "198.51.100.7")
     data = [file(pair[0]), file(pair[1]), None, None, 64, 3, 0, None, "balanced"]
     body = json.dumps({"data": data, "fn_index": page.event("stylize")["id"], "session_hash": page.session})
     waiting = [unsent(host, "gradio_api/queue/join", body.encode(), page.address) for _ in range(8)]
@@ -62,10 +63,11 @@ def test_limits_hold_when_the_last_bytes_of_many_requests_come_together(host: Ho
     assert sum('"msg":"process_completed"' in line for line in page.messages()) == 2
 
 
+@pytest.mark.usefixtures("bounded")
 def test_streams_of_a_session_are_bounded_and_a_second_name_in_the_query_is_ignored(
     host: Host, pair: list[str]
 ) -> None:
-    page, other = host.visitor(), host.visitor()
+    page, other = host.client(), host.client()
     with ExitStack() as streams:
         beat = urllib.request.Request(f"{host.app.url}gradio_api/heartbeat/{page.session}")
         for _ in range(4):
@@ -79,6 +81,7 @@ def test_streams_of_a_session_are_bounded_and_a_second_name_in_the_query_is_igno
     assert other.get(f"gradio_api/queue/data?session_hash={other.session}&session_hash=x")[0] == 404
 
 
+@pytest.mark.usefixtures("bounded")
 def test_who_reads_nothing_or_sends_half_holds_nobody_of_its_address_up(host: Host) -> None:
     place, address = urlsplit(host.app.url), "198.51.100.40"
     head = f"Host: x\r\nX-Forwarded-For: {address}\r\n"
@@ -95,16 +98,17 @@ def test_who_reads_nothing_or_sends_half_holds_nobody_of_its_address_up(host: Ho
             half = sockets.enter_context(socket.create_connection((place.hostname or "", place.port or 0)))
             half.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2000)
             half.sendall(halves[number % 4].encode())
-        classmate = Visitor(host.app.url, address)
+        classmate = Client(host.app.url, address)
         assert classmate.upload(("a.ppm", noise(40, 40))) and classmate.get("")[0] == 200
         assert classmate.call(classmate.event("check"), [None])[0] == 200
 
 
+@pytest.mark.usefixtures("bounded")
 def test_a_flood_of_live_images_does_not_hold_another_address_up(host: Host, pair: list[str]) -> None:
     order: list[str] = []
     started = threading.Barrier(9)
 
-    def one(page: Visitor, name: str, detail: float) -> None:
+    def one(page: Client, name: str, detail: float) -> None:
         event = page.event("follow")
         chosen = {"contents": file(pair[0]), "styles": file(pair[1]), "size": 320, "detail": detail}
         values = page_values(page, event, chosen | {"method": "other", "other": "energy"})
@@ -115,8 +119,8 @@ def test_a_flood_of_live_images_does_not_hold_another_address_up(host: Host, pai
         assert status == 200 and ".webp" in text, text
         order.append(name)
 
-    flood = [Visitor(host.app.url, "198.51.100.50") for _ in range(8)]
-    other = Visitor(host.app.url, "203.0.113.50")
+    flood = [Client(host.app.url, "198.51.100.50") for _ in range(8)]
+    other = Client(host.app.url, "203.0.113.50")
     jobs = [lambda p=p, n=n: one(p, "flood", 0.1 * n) for n, p in enumerate(flood)]
     together(*jobs, lambda: one(other, "other", 0.9))
     assert order.count("flood") == 8 and order.index("other") < 6, order
@@ -136,22 +140,23 @@ def test_a_live_image_costs_little_on_a_public_host(monkeypatch: pytest.MonkeyPa
         painter.live(features)
 
 
-def followed(page: Visitor, pair: list[str], **chosen: object) -> str:
+def followed(page: Client, pair: list[str], **chosen: object) -> str:
     event = page.event("follow")
     values = {"contents": file(pair[0]), "styles": file(pair[1]), "size": 64}
     return page.call(event, page_values(page, event, values | chosen))[1]
 
 
+@pytest.mark.usefixtures("bounded")
 def test_strange_sessions_evict_no_page_and_a_lost_page_does_not_save_another_image(
     host: Host, pair: list[str], tmp_path: Path
 ) -> None:
-    mine, lost = host.visitor(), host.visitor()
+    mine, lost = host.client(), host.client()
     with connected(mine):
         for page in (mine, lost):
             assert ".webp" in followed(page, pair, method="linear")
         stop = mine.event("stop")
-        for number in range(70):
-            assert Visitor(host.app.url, f"198.51.100.{number % 9}").call(stop, mine.usual(stop))[0] == 200
+        for number in range(134):
+            assert Client(host.app.url, f"198.51.100.{number % 9}").call(stop, mine.usual(stop))[0] == 200
         save = mine.event("save")
         status, text = mine.call(save, page_values(mine, save, {}))
         assert status == 200, text
@@ -160,7 +165,7 @@ def test_strange_sessions_evict_no_page_and_a_lost_page_does_not_save_another_im
         with DIRECT.open(f"{host.app.url}gradio_api/file={path}", timeout=30) as answer:
             target.write_bytes(answer.read())
         assert nstlib.read_recipe(target)["settings"]["method"] == "linear"
-    for page in (lost, host.visitor()):
+    for page in (lost, host.client()):
         status, text = page.call(save, page_values(page, save, {}))
         assert status == 500 and "not here any more" in text and ".png" not in text
 
@@ -214,7 +219,7 @@ def test_an_upload_that_is_not_right_leaves_nothing_behind(host: Host, body: byt
     "name", ["../../x.png", "..", ".hidden", "", "a" * 400 + ".png", "ü" * 300, "C:\\x\\y.png", "a/b"]
 )
 def test_an_upload_s_name_stays_inside_its_own_folder(host: Host, name: str) -> None:
-    status, text = host.visitor().try_upload((name, noise(40, 40)))
+    status, text = host.client().try_upload((name, noise(40, 40)))
     if status == 200:
         (path,) = json.loads(text)
         assert Path(path).is_file() and not Path(path).name.startswith(".")
@@ -226,7 +231,7 @@ def test_an_upload_s_name_stays_inside_its_own_folder(host: Host, name: str) -> 
 def test_the_page_reads_how_far_an_upload_is(host: Host) -> None:
     said: list[str] = []
     watcher = threading.Thread(
-        target=lambda: said.append(host.visitor().get("gradio_api/upload_progress?upload_id=slow-one")[1])
+        target=lambda: said.append(host.client().get("gradio_api/upload_progress?upload_id=slow-one")[1])
     )
     part = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.ppm"\r\n\r\n'
 
@@ -244,8 +249,9 @@ def test_the_page_reads_how_far_an_upload_is(host: Host) -> None:
     assert '"orig_name": "a.ppm"' in said[0] and '"msg": "done"' in said[0]
 
 
+@pytest.mark.usefixtures("bounded")
 def test_two_uploads_of_one_name_are_bounded_each(host: Host) -> None:
-    """What one has sent is not forgotten when another of the same name ends."""
+    """The bytes of one still count when another of the same name ends."""
     head = part(b'name="files"; filename="a.ppm"').removesuffix(b"abc\r\n")
     url = f"{host.app.url}gradio_api/upload?upload_id=same"
     kind = {"Content-Type": "multipart/form-data; boundary=x"}

@@ -1,5 +1,7 @@
-"""Files that cost much to decode, though they are small: a child process pays, up to its limit."""
+"""Small files that cost much to decode: a child process decodes them, up to its limits."""
 
+import inspect
+import json
 import resource
 import threading
 from collections.abc import Iterator
@@ -8,9 +10,11 @@ from pathlib import Path
 import corpus
 import pytest
 from attacked import Host
-from visitor import Visitor, file, memory
+from client import Client, file, memory, noise
 
-from nstlib import ImageError, images, load_image
+from demo.runs import files, painter
+from demo.runs.engine import Job
+from nstlib import ImageError, Settings, images, load_image
 from nstlib.images import isolation
 
 
@@ -69,17 +73,11 @@ def test_a_long_recipe_is_not_parsed(tmp_path: Path, isolated: None) -> None:
     assert load_image(path).shape == (1, 3, 64, 64)
 
 
-def used(host: Host) -> float:
-    """Seconds of a core that the app's own process has used."""
-    fields = Path(f"/proc/{host.app.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
 def check(host: Host, name: str, data: bytes) -> str:
     """What the page says after this upload."""
-    visitor = host.visitor()
-    (path,) = visitor.upload((name, data))
-    status, text = visitor.call(visitor.event("check"), [file(path)])
+    client = host.client()
+    (path,) = client.upload((name, data))
+    status, text = client.call(client.event("check"), [file(path)])
     assert status == 200
     return text
 
@@ -88,35 +86,86 @@ def check(host: Host, name: str, data: bytes) -> str:
 def test_overlapping_tags_cost_the_app_nothing(host: Host, name: str) -> None:
     tags = corpus.overlapping(1000, 1_000_000)
     data = tags if name == "tags.tif" else with_exif(tags)
-    before, held = used(host), memory(host.app.process.pid, "VmHWM")
-    assert f"{name} takes more than 400 MB" in check(host, name, data)
-    assert used(host) - before < 1.5 and memory(host.app.process.pid, "VmHWM") - held < 100
+    with host.bounded(seconds=1.5, megabytes=100):
+        assert f"{name} takes more than 400 MB" in check(host, name, data)
 
 
 def test_a_slow_file_costs_the_app_nothing_and_nobody_else_waits(host: Host) -> None:
-    before, answers = used(host), []
+    answers: list[str] = []
     data = corpus.strips(900_000)
     slow = threading.Thread(target=lambda: answers.append(check(host, "strips.tif", data)))
-    slow.start()
-    for number in range(3):
-        assert "alert" not in check(host, f"{number}.png", corpus.encoded(corpus.picture("RGB"), "PNG"))
-    slow.join()
+    with host.bounded(seconds=2, megabytes=100):
+        slow.start()
+        for number in range(3):
+            assert "alert" not in check(host, f"{number}.png", corpus.encoded(corpus.gradient("RGB"), "PNG"))
+        slow.join()
     assert "strips.tif takes more than 2 s to decode" in answers[0]
-    assert used(host) - before < 2
+
+
+def test_slow_files_of_live_images_hold_up_no_other_live_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are decoded before their image takes one of the threads that compute."""
+    decoding, end = threading.Semaphore(0), threading.Event()
+
+    def read(path: str, size: int) -> None:
+        if path == "slow":
+            decoding.release()
+            end.wait()
+
+    monkeypatch.setattr(painter, "read_picture", read)
+    monkeypatch.setattr(painter, "_painted", lambda job, detail: job.content)
+    slow = [
+        threading.Thread(target=painter.one_pass, args=(Job(Settings(size=64), "slow", "a"),))
+        for _ in range(4)
+    ]
+    for thread in slow:
+        thread.start()
+        assert decoding.acquire(timeout=60)
+    assert painter.one_pass(Job(Settings(size=64), "quick", "a")) == "quick"
+    assert all(thread.is_alive() for thread in slow)
+    end.set()
+    for thread in slow:
+        thread.join()
+
+
+def test_a_refused_file_costs_its_time_once_and_a_busy_decoder_refuses_no_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def refuse(path: str, **options: object) -> None:
+        asked.append(path)
+        busy = "too many images are being decoded now; try again in a moment"
+        raise ImageError(busy if path == "busy.png" else "bad.png takes more than 6 s to decode")
+
+    monkeypatch.setattr(files.nstlib, "load_image", refuse)
+    for path in ("bad.png", "busy.png"):
+        for _ in range(2):
+            with pytest.raises(ImageError, match="more than 6 s" if path == "bad.png" else "too many"):
+                files.read_picture(path, 63)
+    assert asked == ["bad.png", "busy.png", "busy.png"]
+    source = inspect.getsource(isolation)
+    assert source.count("try again in a moment") == 1, "read_picture knows these words"
+
+
+def test_the_check_of_a_small_image_writes_no_large_one(host: Host) -> None:
+    """Browsers show no PPM, so the check answers with a PNG."""
+    with host.bounded(seconds=2, megabytes=100):
+        shown = json.loads(check(host, "small.ppm", noise(90, 70)))["data"][0]["path"]
+    assert max(images.image_size(shown)) == 320, "as large as the largest run of this host"
 
 
 @pytest.mark.parametrize("key", ["x", "versions"])
 @pytest.mark.parametrize("size", [3_500_000, 60_000])
 def test_a_session_keeps_no_long_recipe(host: Host, key: str, size: int) -> None:
-    visitor = host.visitor()
-    (path,) = visitor.upload(("bomb.png", corpus.bomb(size, key)))
-    event = visitor.event("dropped")
-    drop = [visitor.components[i]["props"].get("elem_id") for i in event["inputs"]].index("drop")
-    data = visitor.usual(event)
+    client = host.client()
+    (path,) = client.upload(("bomb.png", corpus.bomb(size, key)))
+    event = client.event("dropped")
+    drop = [client.components[i]["props"].get("elem_id") for i in event["inputs"]].index("drop")
+    data = client.usual(event)
     data[drop] = file(path)
     held = memory(host.app.process.pid)
     for _ in range(3):
-        status, text = Visitor(host.app.url).call(event, data)
+        status, text = Client(host.app.url).call(event, data)
         assert status == 200
         assert (
             "more than 100,000 characters" if size > 10**5 else "recipe is too long" if key != "x" else ""

@@ -1,4 +1,4 @@
-"""No event of the app, listed or not, reads a file for a visitor that is not the visitor's own."""
+"""No event of the app, listed or not, reads a file that is not the client's own."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from app_server import ROOT
 from attacked import CANARY, Host
-from visitor import DIRECT, Visitor, file, noise
+from client import DIRECT, Client, file, noise
 
 MARKS = (CANARY, "See four notions of style", "[core]", "root:")
 OWN = ROOT / "app.py", ROOT / ".git" / "config", ROOT / ".git", Path("/etc/passwd"), Path("/no/such/file.png")
@@ -39,20 +39,20 @@ def claims(path: str, uploads: Path) -> list[object]:
 
 
 def test_every_event_of_every_kind_is_attacked_and_none_gives_a_file(host: Host) -> None:
-    visitor, tried = host.visitor(), 0
-    events = visitor.config["dependencies"]
+    client, tried = host.client(), 0
+    events = client.config["dependencies"]
     assert len(events) > 20 and {e["api_visibility"] for e in events} >= {"private", "public"}
     targets = [*map(str, host.secrets[:1]), *map(str, OWN[:1])]
     for event in events:
-        usual = visitor.usual(event)
+        usual = client.usual(event)
         for place, component in enumerate(event["inputs"]):
-            pictures = visitor.components[component]["type"] == "image"
-            if event["queue"] and not pictures:
+            images = client.components[component]["type"] == "image"
+            if event["queue"] and not images:
                 continue  # runs of a second each: their other inputs are tried in test_values
-            for path in targets[: 2 if pictures and not event["queue"] else 1]:
-                for claim in claims(path, host.app.files)[:: 1 if pictures else 4]:
+            for path in targets[: 2 if images and not event["queue"] else 1]:
+                for claim in claims(path, host.app.files)[:: 1 if images else 4]:
                     data = [*usual[:place], claim, *usual[place + 1 :]]
-                    status, text = Visitor(host.app.url).call(event, data)
+                    status, text = Client(host.app.url).call(event, data)
                     tried += 1
                     _is_silent(host, text, f"event {event['api_name']} ({status}) with {claim}")
     assert tried > 400
@@ -60,10 +60,10 @@ def test_every_event_of_every_kind_is_attacked_and_none_gives_a_file(host: Host)
 
 def _is_silent(host: Host, text: str, what: str) -> None:
     """No answer holds what the file holds, nor where it could be fetched."""
-    claimed = text.replace(f"%3Csvg%3E{CANARY}", "")  # what the visitor sent itself
+    claimed = text.replace(f"%3Csvg%3E{CANARY}", "")  # what the client sent itself
     assert not [mark for mark in MARKS if mark in claimed], f"{what}: {text[:500]}"
     for found in _paths(text):
-        status, body = host.visitor().get(f"gradio_api/file={found}")
+        status, body = host.client().get(f"gradio_api/file={found}")
         assert not [mark for mark in MARKS if mark in body], f"{what} → {found} ({status})"
 
 
@@ -89,24 +89,24 @@ def _paths(text: str) -> set[str]:
 
 @pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
 def test_files_that_exist_and_files_that_do_not_get_the_same_answer(host: Host, path: Path) -> None:
-    visitor = host.visitor()
-    check = visitor.event("check")
-    absent = visitor.call(check, [{"path": "/surely/not/there.png"}])
-    assert visitor.call(check, [{"path": str(path)}]) == absent and "not uploaded here" in absent[1]
+    client = host.client()
+    check = client.event("check")
+    absent = client.call(check, [{"path": "/surely/not/there.png"}])
+    assert client.call(check, [{"path": str(path)}]) == absent and "not uploaded here" in absent[1]
 
 
 @pytest.mark.parametrize("route", ["run/predict", "run/lambda_3", "api/check", "call/stylize", "queue/join"])
 def test_the_published_attack_by_every_route(host: Host, route: str) -> None:
-    visitor = host.visitor()
+    client = host.client()
     claim = {"path": str(ROOT / "app.py"), "orig_name": "x.svg"}
     data = [claim] if "stylize" not in route else [claim, claim, None, None, None, None, 0, None, "balanced"]
     for number in [None, *range(60)] if route == "run/predict" else [None]:
-        body = {"data": data, "session_hash": visitor.session}
-        _, text = visitor.post(
+        body = {"data": data, "session_hash": client.session}
+        _, text = client.post(
             f"gradio_api/{route}", body | ({"fn_index": number} if number is not None else {})
         )
         _is_silent(host, text, route)
-    status, text = visitor.get(f"gradio_api/file={ROOT / 'app.py'}")
+    status, text = client.get(f"gradio_api/file={ROOT / 'app.py'}")
     assert status == 404 and "import" not in text
 
 
@@ -137,49 +137,49 @@ def test_the_route_of_files_serves_the_app_s_own_only(host: Host, path: str) -> 
         f"gradio_api/proxy={path}",
     ):
         try:
-            status, text = host.visitor().get(route)
+            status, text = host.client().get(route)
         except ValueError:  # a control character: no request leaves
             continue
         assert status in (400, 404) and "root:" not in text, route
 
 
 def test_links_out_of_the_folder_lead_nowhere(host: Host) -> None:
-    (path,) = host.visitor().upload(("a.ppm", noise(40, 40)))
+    (path,) = host.client().upload(("a.ppm", noise(40, 40)))
     link = Path(path).parent / "link.png"
     link.symlink_to(host.secrets[1])
     try:
-        assert host.visitor().get(f"gradio_api/file={link}")[0] == 404
-        status, _ = host.visitor().call(host.visitor().event("check"), [file(str(link))])
+        assert host.client().get(f"gradio_api/file={link}")[0] == 404
+        status, _ = host.client().call(host.client().event("check"), [file(str(link))])
         assert status == 500
     finally:
         link.unlink()
 
 
-def test_uploads_and_results_are_served_with_headers_that_keep_them_pictures(host: Host) -> None:
-    visitor = host.visitor()
-    (path,) = visitor.upload(("x.html", b"<script>alert(1)</script>"))
-    headers = visitor.headers(f"gradio_api/file={path}")
+def test_uploads_and_results_are_served_with_headers_that_keep_them_images(host: Host) -> None:
+    client = host.client()
+    (path,) = client.upload(("x.html", b"<script>alert(1)</script>"))
+    headers = client.headers(f"gradio_api/file={path}")
     assert "attachment" in headers["content-disposition"] and headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in headers["content-security-policy"]
-    page = visitor.headers("")
+    page = client.headers("")
     assert page["x-content-type-options"] == "nosniff"
     assert "frame-ancestors 'self' https://huggingface.co" in page["content-security-policy"]
 
 
 @pytest.mark.parametrize("depth", [13, 500, 100_000])
 def test_deep_values_are_refused(host: Host, depth: int) -> None:
-    visitor = host.visitor()
-    number = visitor.event("check")["id"]
+    client = host.client()
+    number = client.event("check")["id"]
     body = b'{"fn_index": %d, "data": [%s%s]}' % (number, b"[" * depth, b"]" * depth)
-    status, _ = visitor.post("gradio_api/run/predict", body)
+    status, _ = client.post("gradio_api/run/predict", body)
     assert 400 <= status <= 500
-    assert visitor.get("config")[0] == 200
+    assert client.get("config")[0] == 200
 
 
 def test_an_upload_is_bounded_as_a_whole(host: Host) -> None:
-    visitor = host.visitor()
-    assert visitor.try_upload(("a.ppm", noise(1000, 1000)))[0] == 200
-    status, text = visitor.try_upload(*((f"{n}.ppm", noise(800, 800, n)) for n in range(3)))
+    client = host.client()
+    assert client.try_upload(("a.ppm", noise(1000, 1000)))[0] == 200
+    status, text = client.try_upload(*((f"{n}.ppm", noise(800, 800, n)) for n in range(3)))
     assert status == 413 and "4mb" in text
 
 

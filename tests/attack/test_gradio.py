@@ -1,5 +1,4 @@
-"""The parts of Gradio that the guard leans on, and that are not its public interface: all in
-demo/door/blocks.py."""
+"""The private parts of Gradio that the guard uses, all of them in demo/guard/blocks.py."""
 
 import ast
 import inspect
@@ -13,9 +12,9 @@ from app_server import ROOT
 from gradio import queueing, route_utils, routes, state_holder
 from gradio.block_function import BlockFunction
 
-from demo.door import blocks
+from demo.guard import blocks
 
-WHY = "Gradio has changed here: read demo/door/blocks.py again before you add its version to TESTED"
+WHY = "Gradio has changed here: read demo/guard/blocks.py again before you add its version to TESTED"
 
 
 @pytest.mark.parametrize(
@@ -105,10 +104,10 @@ def test_the_files_of_the_page_itself_are_marked_before_the_first_sweep() -> Non
     from demo.runs.store import Store
 
     built, place = page.build(), Store(blocks.CACHE, 1e9, 1e9)
-    place.fix()
+    place.protect_present()
     config = str(built.get_config_file())
     own = [path for path in re.findall(r"'path': '([^']+)'", config) if path.startswith(str(blocks.CACHE))]
-    assert len(own) >= 3 and set(own) <= place._fixed
+    assert len(own) >= 3 and set(own) <= place._protected
 
 
 def test_private_attributes_of_gradio_are_used_in_one_file() -> None:

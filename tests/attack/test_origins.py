@@ -1,4 +1,4 @@
-"""Pages of other sites, and names that a stranger can point at this machine: neither may use the app."""
+"""Pages of other sites, and names that an attacker can point at this machine: neither may use the app."""
 
 import dataclasses
 import json
@@ -7,23 +7,19 @@ import urllib.request
 import pytest
 from app_server import address
 from attacked import Host
+from client import DIRECT, Client, noise
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from visitor import DIRECT, Visitor, noise
 
-from demo.door import origins
+from demo.guard import origins
 from demo.runs import connections
 from demo.runs.limits import LIMITS
 
+OWN = ["localhost", "[::1]", "192.168.178.20", "teacher-laptop", "teacher-laptop.local"]
+OWN += ["0123456789.gradio.live", "art.example.org"]  # the last one by NSTLIB_HOSTS
 HOME = [  # Host, Origin, whether it may
+    *((f"{name}:7860", f"http://{name}:7860", True) for name in OWN),
     ("127.0.0.1:7860", None, True),
-    ("localhost:7860", "http://localhost:7860", True),
-    ("[::1]:7860", "http://[::1]:7860", True),
-    ("192.168.178.20:7860", "http://192.168.178.20:7860", True),
-    ("teacher-laptop:7860", "http://teacher-laptop:7860", True),
-    ("teacher-laptop.local:7860", "http://teacher-laptop.local:7860", True),
-    ("0123456789.gradio.live", "https://0123456789.gradio.live", True),
-    ("art.example.org", "https://art.example.org", True),  # by NSTLIB_HOSTS
     ("127.0.0.1:7860", "https://art.example.org", True),  # of a proxy that does not pass the name on
     ("evil.example:7860", "http://evil.example:7860", False),
     ("evil.example:7860", None, False),
@@ -77,7 +73,7 @@ def test_a_proxy_may_say_under_which_name_it_was_asked() -> None:
 @pytest.mark.parametrize(
     ("public", "client", "forwarded", "counts_for"),
     [
-        (False, "192.168.1.7", ["198.51.100.1"], "192.168.1.7"),  # at home nobody is believed
+        (False, "192.168.1.7", ["198.51.100.1"], "192.168.1.7"),  # at home, no header is believed
         (True, "10.0.0.1", [], "10.0.0.1"),
         (True, "10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
         (True, "10.0.0.1", ["1.1.1.1, 198.51.100.1"], "198.51.100.1"),  # the first is the client's own word
@@ -116,8 +112,8 @@ def test_a_foreign_page_gets_nothing_done_and_reads_nothing(
     request: pytest.FixtureRequest, where: str
 ) -> None:
     url = address() if where == "home" else request.getfixturevalue("host").app.url
-    visitor = Visitor(url)
-    number = visitor.event("check")["id"]
+    client = Client(url)
+    number = client.event("check")["id"]
     body = json.dumps({"data": [None], "fn_index": number}).encode()
     run = f"{url}gradio_api/run/predict"
     assert ask(run, body, Content_Type="application/json")[0] == 200, "no page: a program"
@@ -138,7 +134,7 @@ def test_a_foreign_page_gets_nothing_done_and_reads_nothing(
     assert ask(run, body, Content_Type="application/x-www-form-urlencoded")[0] == 415
 
 
-def test_a_name_that_a_stranger_points_here_is_refused_at_home() -> None:
+def test_a_name_that_an_attacker_points_here_is_refused_at_home() -> None:
     for path in ("", "config", "gradio_api/info", "gradio_api/queue/status"):
         status, headers, text = ask(address() + path, Host="evil.example:7860")
         assert status == 403 and "NSTLIB_HOSTS" in text and "evil.example" in text
@@ -157,14 +153,14 @@ def test_a_name_that_a_stranger_points_here_is_refused_at_home() -> None:
     ],
 )
 def test_query_parameters_that_are_not_needed_are_dropped(host: Host, path: str, status: int) -> None:
-    assert host.visitor().get(path)[0] == status
+    assert host.client().get(path)[0] == status
 
 
 @pytest.mark.parametrize(
     "asked", ["bytes=0-1,3-4", "bytes=9-2", "bytes=-", "bytes=a-b", "bytes=99999999-999999999"]
 )
-def test_strange_ranges_of_a_file_give_the_file(visitor: Visitor, asked: str) -> None:
+def test_strange_ranges_of_a_file_give_the_file(client: Client, asked: str) -> None:
     data = noise(40, 40)
-    (path,) = visitor.upload(("a.ppm", data))
-    status, text = visitor.get(f"gradio_api/file={path}", {"Range": asked})
+    (path,) = client.upload(("a.ppm", data))
+    status, text = client.get(f"gradio_api/file={path}", {"Range": asked})
     assert status == 200 and text == data.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Turns and the store, without an app: who comes next, who makes way, and that what is stored stays small."""
+"""Turns and the store without an app: the order, the files that make way, and the size of what is stored."""
 
 import asyncio
 import os
@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
-from demo.runs import connections, store, turns
+from demo.guard import middleware
+from demo.runs import connections, store, turns, uploads
 from demo.runs.connections import Connections
-from demo.runs.store import NoRoom, Store, occupied
+from demo.runs.store import Store, occupied
 from demo.runs.turns import Lane, Ticket, Turns
 
 
@@ -59,6 +61,27 @@ def test_an_address_that_always_has_more_in_line_does_not_come_first_each_time()
         line.took((order[-1], ""))
         waiting += [("school", "bob")] if order[-1] == "school" else []
     assert order == ["school", "flood", "school", "flood"]
+
+
+def test_an_address_that_waits_for_slow_files_leaves_places_for_others() -> None:
+    """Two slow files of one address, several of another: a third address works at once."""
+
+    async def slow(lane: Lane, who: tuple[str, str], end: asyncio.Event) -> None:
+        async with lane.turn(Ticket(who), never):
+            await end.wait()
+
+    async def all_of_them() -> None:
+        lane, end = Lane(middleware.IMAGES, middleware.IMAGES_EACH), asyncio.Event()
+        tasks = [asyncio.create_task(slow(lane, ("a", str(number)), end)) for number in range(9)]
+        tasks += [asyncio.create_task(slow(lane, ("b", str(number)), end)) for number in range(2)]
+        await asyncio.sleep(0)
+        assert [ticket.who[0] for ticket in lane._working].count("a") == middleware.IMAGES_EACH
+        async with lane.turn(Ticket(("c", "")), never):
+            assert not any(task.done() for task in tasks)
+        end.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(all_of_them())
 
 
 def test_what_is_stored_of_past_turns_is_bounded() -> None:
@@ -173,16 +196,14 @@ def test_the_store_counts_the_disk_space_of_tiny_files(tmp_path: Path) -> None:
     assert place.held() == 20 * occupied(1) and place.held("school") == 0
 
 
-def test_a_share_of_an_address_leaves_room_for_others(tmp_path: Path) -> None:
+def test_a_share_of_an_address_leaves_space_for_others(tmp_path: Path) -> None:
     place = Store(tmp_path, 100_000, 50_000)
     for number in range(5):
         put(place, "flood", str(number), 4000)  # 8192 each
-    assert not place.room("flood", 10_000) and place.room("school", 49_000)
-    with place.reserved("school", 49_000):
-        assert not place.room("home", 20_000), "what is on its way counts"
-        with pytest.raises(NoRoom), place.reserved("home", 20_000):
-            raise AssertionError
-    assert place.room("home", 49_000) and place.held("school") == 0
+    assert not place.reserve("flood", 10_000) and place.reserve("school", 49_000)
+    assert not place.reserve("home", 20_000), "what is on its way counts"
+    place.release("school", 49_000)
+    assert place.reserve("home", 49_000) and place.held("school") == 0
 
 
 def test_old_files_make_way_the_greediest_owner_s_first_and_young_ones_do_not(tmp_path: Path) -> None:
@@ -190,11 +211,12 @@ def test_old_files_make_way_the_greediest_owner_s_first_and_young_ones_do_not(tm
     old = [put(place, "flood", f"old{number}", 4000, age=2000) for number in range(3)]
     mine = put(place, "school", "old", 4000, age=3000)
     young = put(place, "school", "young", 4000)
-    assert place.room("home", 15_000), "one of the flood's files makes way"
+    assert place.reserve("home", 15_000), "one of the flood's files makes way"
+    place.release("home", 15_000)
     assert [path.exists() for path in old] == [False, True, True] and mine.exists() and young.exists()
     assert not old[0].parent.exists()
-    assert place.room("school", 20_000) and not mine.exists(), "over its share, its own files make way"
-    assert young.exists() and not place.room("school", 29_000)
+    assert place.reserve("school", 20_000) and not mine.exists(), "over its share, its own files make way"
+    assert young.exists() and not place.reserve("school", 9_000)
 
 
 def test_the_sweep_takes_what_is_old_what_nobody_counted_and_empty_folders(
@@ -230,28 +252,43 @@ def test_files_of_the_page_itself_and_foreign_files_are_never_removed(tmp_path: 
     for path in (pages, foreign):
         path.write_bytes(b"1")
         os.utime(path, (0, 0))
-    place.fix()
+    place.protect_present()
     for path in (pages, foreign):
         place.add(str(path), "flood")
-    assert place.held() == 0 and place.sweep() == [] and not place.room("flood", 10**6)
+    assert place.held() == 0 and place.sweep() == [] and not place.reserve("flood", 10**6)
     assert pages.exists() and foreign.exists() and place.held() == 0
 
 
 def test_the_sweep_goes_on_whatever_goes_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    import threading
-
     monkeypatch.setattr(store, "SWEEP_EVERY", 0.001)
-    place, stop, told = Store(tmp_path, 1e9, 1e9), threading.Event(), []
-    results = iter([RuntimeError("Set changed size during iteration"), OSError("no disk"), ["a file"]])
+    place = Store(tmp_path, 1e9, 1e9)
+    results = iter(
+        [RuntimeError("Set changed size during iteration"), OSError("no disk"), KeyboardInterrupt()]
+    )
 
     def sweep() -> list[str]:
-        result = next(results)
-        if isinstance(result, Exception):
-            raise result
-        return result
+        raise next(results)
 
     monkeypatch.setattr(place, "sweep", sweep)
-    place.keep_clean(lambda gone: (told.append(gone), stop.set()), stop)
-    assert told == [["a file"]] and caplog.text.count("goes on") == 2
+    with pytest.raises(KeyboardInterrupt):
+        place.keep_clean(lambda gone: None)
+    assert caplog.text.count("goes on") == 2
+
+
+@pytest.mark.parametrize("waits", ["for another upload", "for nothing"])
+def test_an_upload_without_disk_space_is_refused_in_words(
+    waits: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread may take the space at any moment: it is checked and reserved at once."""
+    asked: list[int] = []
+    monkeypatch.setattr(uploads.STORE, "reserve", lambda owner, size: bool(asked.append(size)))
+    monkeypatch.setattr(uploads, "PATIENCE", 1)
+    taking = uploads.Uploads()
+    taking._under_way = {"other": ("", 0)} if waits == "for another upload" else {}
+    headers = [(b"content-type", b"multipart/form-data; boundary=x"), (b"content-length", b"100")]
+    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": headers}
+    with pytest.raises(HTTPException, match="no disk space") as refusal:
+        asyncio.run(taking.take(Request(scope), "flood"))
+    assert refusal.value.status_code == 503 and len(asked) == (2 if taking._under_way else 1)

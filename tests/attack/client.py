@@ -1,6 +1,7 @@
-"""A visitor without manners: speaks to the app in raw requests, as no browser would."""
+"""A hostile client: sends raw requests to the app, as no browser would."""
 
 import json
+import os
 import random
 import threading
 import urllib.error
@@ -16,9 +17,9 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass
-class Visitor:
-    """url: of the app, with its slash. session: as the page would draw it by lot. address: what the
-    proxy of a public host would say where the visitor comes from."""
+class Client:
+    """url: of the app, with its slash. session: a random name, as the page chooses one. address: of the
+    client, as the proxy of a public host passes it on."""
 
     url: str
     address: str = "192.0.2.1"
@@ -105,7 +106,7 @@ class Visitor:
         return (json.loads(line) for line in self.messages())
 
     def ask(self, content: str, style: str, **options: Any) -> Answer:
-        """Asks for a run, and does not listen."""
+        """Starts a run and does not listen to its answers."""
         names = ("method", "gamma", "size", "iterations", "seed", "encoder", "preset")
         usual = {"size": 64, "iterations": 3, "seed": 0, "preset": "balanced"}
         data = [file(content), file(style), *((usual | options).get(name) for name in names)]
@@ -130,12 +131,19 @@ def file(path: str) -> dict[str, Any]:
 
 
 def together(*jobs: Any) -> None:
-    """Runs functions at the same time, to their ends."""
+    """Runs functions at the same time until all have ended."""
     threads = [threading.Thread(target=job) for job in jobs]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def cpu_seconds(process: int) -> float:
+    """The CPU time that a process has used."""
+    with open(f"/proc/{process}/stat") as status:
+        fields = status.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory(process: int, name: str = "VmRSS") -> float:
@@ -145,5 +153,5 @@ def memory(process: int, name: str = "VmRSS") -> float:
 
 
 def noise(width: int, height: int, seed: int = 0) -> bytes:
-    """A small valid picture, a binary PPM."""
+    """A small valid image, a binary PPM."""
     return b"P6 %d %d 255\n" % (width, height) + random.Random(seed).randbytes(3 * width * height)

@@ -1,4 +1,4 @@
-"""Hostile pictures: a word for each, never a crash, never much memory or time."""
+"""Hostile images: each is read or refused by name, without a crash, within little memory and time."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import corpus
 import pytest
 from app_server import ROOT
 from attacked import Host
-from visitor import Visitor, file, memory, together
+from client import Client, file, memory, together
 
 import nstlib
 
@@ -63,14 +63,14 @@ def test_three_hundred_hostile_files_are_read_or_refused_by_name(tmp_path: Path)
     assert not os.path.exists("/tmp/nstlib-attack-pickle")
 
 
-def test_the_largest_pictures_a_public_host_takes_are_cheap(tmp_path: Path) -> None:
+def test_the_largest_images_a_public_host_takes_are_cheap(tmp_path: Path) -> None:
     for path, words, megabytes, seconds in outcomes(corpus.large(tmp_path)):
         assert words == "read", path
         assert megabytes < MOST_MB and seconds < MOST_SECONDS, (path, megabytes, seconds)
 
 
-def test_a_shrunk_picture_is_the_picture(tmp_path: Path) -> None:
-    whole = corpus.picture("RGB", 1200, 900)
+def test_a_shrunk_image_is_the_image(tmp_path: Path) -> None:
+    whole = corpus.gradient("RGB", 1200, 900)
     for kind, options in (("PNG", {}), ("JPEG", {"quality": 95}), ("TIFF", {})):
         path = tmp_path / f"p.{kind.lower()}"
         whole.save(path, kind, **options)
@@ -83,9 +83,9 @@ def test_a_shrunk_picture_is_the_picture(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["x.eps", "x.png", "x.jpg", "x.ps", "x.pdf", "x.svg", "x.fli"])
 def test_nothing_starts_ghostscript(host: Host, name: str) -> None:
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\nshowpage\n%%EOF\n"
-    visitor = host.visitor()
-    (path,) = visitor.upload((name, eps))
-    status, text = visitor.call(visitor.event("check"), [file(path)])
+    client = host.client()
+    (path,) = client.upload((name, eps))
+    status, text = client.call(client.event("check"), [file(path)])
     assert status == 200 and f"Cannot read {name}" in text and "gs" not in text.split("image")[-1]
     assert str(host.app.files) not in text.replace(path, "") and not host.trap.exists()
     with pytest.raises(nstlib.ImageError):
@@ -105,18 +105,18 @@ def test_the_published_bomb_is_refused_and_three_checks_at_once_stay_small(
 
     bomb = tmp_path / "bomb.png"
     Image.new("I;16", (8000, 8000)).save(bomb)
-    visitor = host.visitor()
-    check = visitor.event("check")
-    (path,) = visitor.upload(("bomb.png", bomb.read_bytes()))
+    client = host.client()
+    check = client.event("check")
+    (path,) = client.upload(("bomb.png", bomb.read_bytes()))
     before = memory(host.app.process.pid)
-    status, text = visitor.call(check, [file(path)])
+    status, text = client.call(check, [file(path)])
     assert status == 200 and "limit of 24 million pixels" in text
     (costly,) = [p for p in corpus.large(tmp_path) if p.name == "large-RGBA.webp"]
-    (path,) = visitor.upload((costly.name, costly.read_bytes()))
+    (path,) = client.upload((costly.name, costly.read_bytes()))
     answers: list[int] = []
 
     def ask() -> None:
-        answers.append(Visitor(host.app.url).call(check, [file(path)])[0])
+        answers.append(Client(host.app.url).call(check, [file(path)])[0])
 
     together(*[ask] * 6)
     assert answers == [200] * 6
@@ -124,11 +124,11 @@ def test_the_published_bomb_is_refused_and_three_checks_at_once_stay_small(
 
 
 def test_a_sample_of_the_corpus_reaches_the_app_and_no_path_comes_back(host: Host, tmp_path: Path) -> None:
-    visitor = host.visitor()
-    check = visitor.event("check")
+    client = host.client()
+    check = client.event("check")
     for path in [p for p in corpus.small(tmp_path) if p.is_file() and not p.is_symlink()][::6]:
-        (where,) = visitor.upload((path.name, path.read_bytes()))
-        status, text = visitor.call(check, [file(where)])
+        (where,) = client.upload((path.name, path.read_bytes()))
+        status, text = client.call(check, [file(where)])
         assert status == 200, text
         words = text.replace(where, "")
         if isinstance(shown := json.loads(text)["data"][0], dict) and "path" in shown:

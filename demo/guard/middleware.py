@@ -1,7 +1,7 @@
-"""What stands before Gradio: the few routes this app needs, bounds on requests, headers on answers.
+"""The guard in front of Gradio: the routes that this app needs, limits on requests, headers of answers.
 
-Checked are, in this order: the route, the page that asks, the open requests of its address, the body; then it
-waits for its turn. Gradio sees only the fields, query parameters and headers that it needs.
+It checks the route, the page that sends the request, the open requests of its address, and the body; then the
+request waits for its turn. Gradio gets only the fields, query parameters and headers that it needs.
 """
 
 import logging
@@ -15,10 +15,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
-from demo.door.blocks import ADDRESS, GuardedBlocks
-from demo.door.bodies import Event, Named, read
-from demo.door.house import brief, own_path
-from demo.door.origins import check_origin
+from demo.guard.blocks import ADDRESS, GuardedBlocks
+from demo.guard.bodies import Event, Named, read
+from demo.guard.files import describe, own_path
+from demo.guard.origins import check_origin
 from demo.runs.connections import address
 from demo.runs.limits import LIMITS
 from demo.runs.turns import Lane, Ticket
@@ -39,27 +39,31 @@ ROUTES = {
 ROUTES["HEAD"] = ROUTES["GET"]
 ALLOWED = {method: re.compile(pattern, re.VERBOSE) for method, pattern in ROUTES.items()}
 QUERY = {"session_hash": r"[\w-]{1,64}", "upload_id": r"[\w-]{1,64}", "all_endpoints": "true|false"}
-DROPPED = (b"origin", b"range", b"if-range")  # Gradio fails at a list of ranges
+DROPPED = (b"origin", b"range", b"if-range")  # Gradio fails on a list of ranges
 CSP = "content-security-policy"
 PAGE = f"frame-ancestors {' '.join(LIMITS.frames)}; object-src 'none'; base-uri 'self'"
 HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "same-origin", CSP: PAGE}
 FILE_HEADERS = HEADERS | {CSP: "default-src 'none'; sandbox"}
-LIGHT, IMAGES = 16, 2  # requests at work at the same time: of any kind, and events that make an image at once
-GUARDED = "nstlib.guarded"  # marks a request that has passed
+LIGHT = 16  # requests at work at the same time
+# Events outside the queue that make an image, at work at the same time: in all, and of one address. Two
+# threads compute (painter.py); the other places are for requests that wait for a decoder, so that slow files
+# hold up their own address only.
+IMAGES, IMAGES_EACH = 8, 2
+GUARDED = "nstlib.guarded"  # in the scope of a request that has passed
 
 
-class Door:
-    """ASGI middleware. app: what it stands before; house: the Blocks behind."""
+class Guard:
+    """ASGI middleware. app: the application that it guards; blocks: the page of that application."""
 
-    def __init__(self, app: Any, house: GuardedBlocks) -> None:
-        self.app, self.house, self.uploads = app, house, Uploads()
-        self.light, self.images = Lane(LIGHT), Lane(IMAGES)
+    def __init__(self, app: Any, blocks: GuardedBlocks) -> None:
+        self.app, self.blocks, self.uploads = app, blocks, Uploads()
+        self.light, self.images = Lane(LIGHT), Lane(IMAGES, IMAGES_EACH)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
-            outer = scope["app"]  # Gradio's own middleware lies before ours: from now on ours is the first
-            outer.middleware_stack = Door(outer.middleware_stack, self.house)
-            self.house.start_guard(outer)
+            outer = scope["app"]  # Gradio puts its own middleware before ours: from now on ours is first
+            outer.middleware_stack = Guard(outer.middleware_stack, self.blocks)
+            self.blocks.start_guard(outer)
         if scope["type"] == "lifespan" or GUARDED in scope:
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
@@ -68,7 +72,7 @@ class Door:
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         path, started = scope["path"].removeprefix(scope.get("root_path", "")), False
 
-        async def dressed(message: Any) -> None:
+        async def send_with_headers(message: Any) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
@@ -80,24 +84,24 @@ class Door:
             pattern = ALLOWED.get(scope["method"])
             route = pattern.fullmatch(path) if pattern else None
             if route is None:
-                raise HTTPException(404, "There is nothing here.")
+                raise HTTPException(404, "This address does not exist here.")
             check_origin(Headers(scope=scope))
             request = Request(self._reduced(scope), receive)
-            with self.house.connections.request(request.scope[ADDRESS]):
-                hand_on = self._post if scope["method"] == "POST" else self._get
-                return await hand_on(request, route.groupdict(), dressed)
+            with self.blocks.connections.request(request.scope[ADDRESS]):
+                answer = self._post if scope["method"] == "POST" else self._get
+                return await answer(request, route.groupdict(), send_with_headers)
         except HTTPException as error:
             status, words = error.status_code, error.detail
         except (TimeoutError, ClientDisconnect, ValidationError):
-            status, words = 400, "This request is broken, came too slowly, or has the wrong fields."
-        except Exception as error:  # of Gradio's routes: a line in the log instead of a page
-            log.error("%s %s: %s", scope["method"], path[:80], brief(error))
-            status, words = 500, "That did not work."
+            status, words = 400, "This request is broken, arrived too slowly, or has wrong fields."
+        except Exception as error:  # in Gradio's routes: one line in the log
+            log.error("%s %s: %s", scope["method"], path[:80], describe(error))
+            status, words = 500, "The app failed at this request. Try again, or reload the page."
         if not started:
-            await JSONResponse({"detail": words, "error": words}, status)(scope, receive, dressed)
+            await JSONResponse({"detail": words, "error": words}, status)(scope, receive, send_with_headers)
 
     def _reduced(self, scope: Any) -> Any:
-        """The scope with its address, without headers and query parameters that are not needed."""
+        """The scope with the client's address, without headers and query parameters that are not needed."""
         asked = Request(scope).query_params
         kept = {k: asked[k] for k, pattern in QUERY.items() if re.fullmatch(pattern, asked.get(k, ""))}
         headers = [(key, value) for key, value in scope["headers"] if key not in DROPPED]
@@ -111,12 +115,12 @@ class Door:
         if asked["file"] and not own_path(asked["file"]):
             raise HTTPException(404, "There is no such file here.")
         if asked["answers"] or asked["event"]:
-            session = self.house.listener(asked["event"], request.query_params.get("session_hash"))
+            session = self.blocks.listener(asked["event"], request.query_params.get("session_hash"))
             if session is None:
-                raise HTTPException(404, "This session has asked for nothing.")
+                raise HTTPException(404, "This session has started nothing.")
         if session is None:
             return await self.light.serve(Ticket((scope[ADDRESS], "")), self.app, request, receive, send)
-        with self.house.connections.stream(session, scope[ADDRESS], answers=not asked["heartbeat"]):
+        with self.blocks.connections.stream(session, scope[ADDRESS], answers=not asked["heartbeat"]):
             await self.app(scope, receive, send)
 
     async def _post(self, request: Request, asked: dict[str, str | None], send: Any) -> None:
@@ -127,7 +131,7 @@ class Door:
         body = await read(request, Named if asked["by_name"] else Event)
         ticket = Ticket((scope[ADDRESS], getattr(body, "session_hash", None) or ""))
         if name or asked["join"]:
-            event = self.house.event(getattr(body, "fn_index", None), name)
+            event = self.blocks.event(getattr(body, "fn_index", None), name)
             if event is None:
                 raise HTTPException(404, "There is no such event.")
             if asked["direct"] and event[0]:

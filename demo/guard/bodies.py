@@ -1,4 +1,4 @@
-"""The fields of a request in JSON, within bounds of size and time."""
+"""The fields of a request in JSON, within limits of size and time."""
 
 import asyncio
 from typing import Annotated, Any
@@ -7,11 +7,11 @@ from pydantic import BaseModel, Field, RootModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-BODY, SECONDS = 100_000, 60.0  # bytes, and time to arrive in
+BODY, SECONDS = 100_000, 60.0  # bytes, and the time in which they must arrive
 
 
 class Event(BaseModel, strict=True, ser_json_inf_nan="constants"):
-    """The fields that Gradio's own page sends to begin or to end an event; no other field reaches Gradio."""
+    """The fields that Gradio's page sends to start or end an event; no other field reaches Gradio."""
 
     data: list[Any] = []
     event_data: Any = None
@@ -22,11 +22,11 @@ class Event(BaseModel, strict=True, ser_json_inf_nan="constants"):
 
 
 class Named(RootModel[dict[str, Any]], ser_json_inf_nan="constants"):
-    """An event's parameters by their names, as Gradio's page of cURL calls has them."""
+    """The parameters of an event by name, as Gradio's page of cURL calls sends them."""
 
 
 async def read(request: Request, shape: type[BaseModel]) -> Any:
-    """The body of a request, as `shape`. A foreign page may send other kinds of text without asking first.
+    """The body of a request as `shape`. Browsers let a foreign page send other types of text unasked.
 
     Raises HTTPException, TimeoutError, ClientDisconnect and ValidationError.
     """

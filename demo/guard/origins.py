@@ -1,6 +1,5 @@
-"""Whose page sends a request, and under which name of this host."""
+"""Which page sends a request, and under which name of this host."""
 
-import ipaddress
 import socket
 from urllib.parse import urlsplit
 
@@ -16,11 +15,11 @@ HUGGING_FACE = (".hf.space", ".huggingface.co")  # show a Space inside their pag
 
 
 def check_origin(headers: Headers) -> None:
-    """Raises HTTPException for a request under a name that others may control, whose page a browser then
-    takes for ours, and for a request of another site's page."""
+    """Raises HTTPException for a request under a name that others can point at this machine (a browser takes
+    their page for ours then), and for a request of another site's page."""
     host, origin = _name("//" + headers.get("host", "")), headers.get("origin")
     if not (LIMITS.public or _is_ours(host)):
-        words = "This app does not know itself by the name in your address. NSTLIB_HOSTS can allow the name"
+        words = "This app does not answer under this host name. NSTLIB_HOSTS can allow the name"
         raise HTTPException(403, f"{words}: {host[:100] or 'none'}.")
     page = _name(origin or "")
     ours = page in {host, _name("//" + headers.get("x-forwarded-host", "")), *LIMITS.hosts} - {""}
@@ -29,16 +28,13 @@ def check_origin(headers: Headers) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    """Whether nobody outside can point this name at this machine."""
-    try:
-        known = "." not in name or {name, "*"} & OWN or name.endswith(LOCAL)
-        return bool(known or ipaddress.ip_address(name))
-    except ValueError:
-        return False
+    """Whether nobody outside can point this name at this machine: it is local, allowed, or an IP address."""
+    is_address = ":" in name or name.replace(".", "").isdecimal()
+    return is_address or "." not in name or name.endswith(LOCAL) or bool({name, "*"} & OWN)
 
 
 def _name(url: str) -> str:
-    """The host's name in a URL; empty where there is none."""
+    """The host name in a URL, or "" where there is none."""
     try:
         return (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:

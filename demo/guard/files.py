@@ -1,0 +1,43 @@
+"""The files in a request: blocks.py checks every value of every event here before its function sees it.
+
+Only an image or a file component takes a file, and only from this app's own folder. Uploads and results lie
+there in folders whose names cannot be guessed (random, or a seeded SHA-256 of the content): a client that
+knows such a path has uploaded the file or was given it. Everything else that a client says about a file is
+dropped.
+"""
+
+import os
+import traceback
+from typing import Any
+
+import gradio as gr
+
+from demo.runs.files import CACHE
+
+
+def own_path(path: Any) -> str:
+    """The real path of a file in the folder of uploads and results; "" for anything else, existing or not."""
+    folder = os.path.realpath(CACHE)
+    try:
+        real: str = os.path.realpath(path)
+        return real if os.path.commonpath([real, folder]) == folder and os.path.isfile(real) else ""
+    except (TypeError, ValueError, OSError):  # no text, a null byte, too long
+        return ""
+
+
+def own_file(value: Any) -> str:
+    """The path of the file that an image's value names. Raises gr.Error."""
+    path = value.get("path") if isinstance(value, dict) else None
+    if own := own_path(path):
+        return own
+    words = "This file was not uploaded here. Choose it again."
+    if isinstance(path, str) and path.startswith(("http://", "https://")):
+        words = "This app fetches no addresses: download the image and upload the file."
+    raise gr.Error(words)
+
+
+def describe(error: BaseException) -> str:
+    """An error in one line for the log: its type, the start of its message, and where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)[-1:]
+    place = "".join(f" ({os.path.basename(frame.filename)}:{frame.lineno})" for frame in frames)
+    return f"{type(error).__name__}: {str(error)[:160]!r}{place}"
