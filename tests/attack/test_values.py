@@ -163,16 +163,18 @@ def test_runs_of_clients_who_do_not_listen_make_way(host: Host, pair: list[str])
     begun = time.monotonic()
     real = Client(host.app.url, "203.0.113.9")
     assert end(real.stylize(*pair))[0]
-    assert time.monotonic() - begun < 40  # all of them would take 8 s each
+    assert time.monotonic() - begun < 60, "14 runs of 8 s each would take longer"
 
 
 def test_a_session_has_two_runs_and_an_address_leaves_places_for_others(host: Host, pair: list[str]) -> None:
     one = Client(host.app.url, "203.0.113.1")
     answers = [one.ask(*pair) for _ in range(3)]
     assert [status for status, _ in answers] == [200, 200, 429] and "2 runs already" in answers[2][1]
-    many = [Client(host.app.url, "203.0.113.1").ask(*pair) for _ in range(60)]
-    assert [status for status, _ in many].count(200) >= 10 and many[-1][0] == 503
-    assert "Too many runs are waiting" in many[-1][1]
+    # At once: a run without a listener is dropped after 10 s, which sixty in turn may take.
+    many: list[tuple[int, str]] = []
+    together(*[lambda: many.append(Client(host.app.url, "203.0.113.1").ask(*pair))] * 60)
+    refused = [words for status, words in many if status == 503]
+    assert len(many) - len(refused) >= 10 and "Too many runs are waiting" in refused[0]
     other = Client(host.app.url, "203.0.113.2")
     assert end(other.stylize(*pair))[0], "another user is served, and before the sixty"
 
