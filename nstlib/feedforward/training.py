@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from nstlib.encoders.encoder import Encoder, load_encoder
-from nstlib.feedforward.checkpoint import REMEDY, check_writable, load_checkpoint, save_checkpoint
+from nstlib.feedforward.checkpoint import REMEDY, load_checkpoint, save_checkpoint
 from nstlib.feedforward.distributed import Group
 from nstlib.feedforward.networks import FeedForward, load_feedforward, save_feedforward
 from nstlib.feedforward.pictures import Crops
@@ -26,7 +26,7 @@ from nstlib.inputs import check_image, describe_inputs
 from nstlib.synthesis import pixels
 from nstlib.synthesis.loop import Step
 from nstlib.synthesis.objective import Features, Objective, StyleTerm, calibrate, style_terms
-from nstlib.version import __version__, use_torch_defaults
+from nstlib.version import __version__, check_writable, use_torch_defaults
 
 CALIBRATION_CROPS, CALIBRATION_NOISE = 4, 0.2
 
