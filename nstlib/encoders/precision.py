@@ -1,14 +1,13 @@
 """The arithmetic of an encoder: float32, or bfloat16 on processors that multiply bfloat16 in hardware.
 
-The choice follows from the processor's capabilities alone, so it is the same on an idle and on a busy
-machine, and the same run gives the same image. With AVX-512 BF16 (AMD Zen 5) a gradient at 192 px takes 1.6
-(embedded encoder) to 1.9 times (VGG-19) as long in float32 as in bfloat16; with AMX the ratio is larger.
-Without such instructions bfloat16 is emulated and slower. Only the network is concerned: features leave it as
-float32.
+The choice depends only on the processor's capabilities, so the same run gives the same image on a busy
+machine. With AVX-512 BF16 (AMD Zen 5) a gradient at 192 px takes 1.6 (embedded encoder) to 1.9 times (VGG-19)
+as long in float32 as in bfloat16, and with AMX the ratio is larger. Without such instructions bfloat16 is
+emulated and slower. Only the network uses it: features are float32.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -33,14 +32,11 @@ def choose(device: torch.device) -> str:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 products run in hardware: AVX-512 BF16 or AMX on a CPU, tensor cores (Ampere) on CUDA.
 
-    False on other devices (MPS, ARM processors): nobody has measured them, and float32 is exact everywhere.
+    False on other devices (MPS, ARM processors), for which there are no measurements.
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type != "cpu":
         return False
-    tell: Callable[[], Mapping[str, Any]] = getattr(
-        torch.cpu, "get_capabilities", dict
-    )  # older torch has none
-    capabilities = tell()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    known: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch has none
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))

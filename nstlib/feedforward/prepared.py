@@ -22,7 +22,7 @@ from nstlib.feedforward.pipeline import DETAIL, Encoded, OnePass, Style, estimat
 from nstlib.synthesis.colours import Colours, prepared, with_chroma
 from nstlib.synthesis.memory import require
 from nstlib.synthesis.pixels import PALETTE, cleaned
-from nstlib.synthesis.pyramid import COARSEST, enlarged, resized
+from nstlib.synthesis.pyramid import COARSEST, enlarged, scaled
 from nstlib.synthesis.settings import Settings
 from nstlib.version import surroundings, use_torch_defaults
 
@@ -170,7 +170,7 @@ def prepare(
 
     given = content.to(model.encoder.device)
     content, images = prepared(colours, given, tuple(image.to(given) for image in images))
-    images = tuple(_scaled(image, style_scale) for image in images)
+    images = tuple(scaled(image, style_scale) for image in images)
     side = min(min(image.shape[2:]) for image in (content, *images))
     coarse = min(levels - 1, max(0, math.floor(math.log2(side / COARSEST))))
     # which styles apply where: all of them everywhere, or each in its mask
@@ -178,7 +178,7 @@ def prepare(
     groups = groups or [([*range(len(images))], None)]
     sizes = []
     for scale in (0.5**k for k in range(coarse, -1, -1)):
-        target, *painted = (_scaled(image, scale) for image in (content, *images))
+        target, *painted = (scaled(image, scale) for image in (content, *images))
         styles = [
             model.remember([painted[k] for k in which], d, weights, _resized_mask(mask, target))
             for which, mask in groups
@@ -209,10 +209,6 @@ def prepare(
         **surroundings(),
     }
     return Prepared(model, given, tuple(sizes), model.see(sizes[0][0]), tuple(palette), recipe)
-
-
-def _scaled(image: Tensor, scale: float) -> Tensor:
-    return resized(image, *(max(1, round(side * scale)) for side in image.shape[2:]))
 
 
 def _resized_mask(mask: Tensor | None, image: Tensor) -> Tensor | None:

@@ -1,15 +1,10 @@
-"""Settings of the GNU C library's allocator (Linux), for applications. No library should change them.
+"""Settings of the GNU C library's allocator (Linux), for applications; no library should change them.
 
 Every step frees hundreds of megabytes and asks for them again. By default the C library returns such blocks
-to the kernel, which clears each page anew. `keep_memory` makes the process keep its peak until it ends, which
-saves a tenth of a run's time.
-
-Blocks over 32 MB (maps at 1024 px) are kept only with `large`, where glibc may never map memory. That saves a
-further tenth there, but a checkpointed run, whose blocks come and go in a different order, then leaves gaps
-and takes up to half as much memory again.
-
-All threads share what is kept. By default each has a pool of its own, and a server whose steps run in
-changing threads would keep its peak in every one of them.
+to the kernel, which clears each page anew. `keep_memory` keeps them in the process, which saves a tenth of a
+run's time. Blocks over 32 MB (maps at 1024 px) are kept only with `large`: that saves a further tenth there,
+but a checkpointed run then takes up to half as much memory again. All threads share one pool, because a
+server whose steps run in changing threads would otherwise keep its peak in every one of them.
 """
 
 import ctypes

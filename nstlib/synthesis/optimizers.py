@@ -47,62 +47,47 @@ class LBFGS:
         lr: float = 1.0,
         metric: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        self.memory, self.cap, self.lr, self.first, self.metric = memory, cap, lr, 0.01, metric
+        self.memory, self.cap, self.lr, self.first = memory, cap, lr, 0.01
+        self.metric = metric or (lambda gradient: gradient)
         self.slots: deque[int] = deque()  # places of the pairs in `vectors`, oldest first
         self.vectors: Tensor | None = None  # (2 memory + 1, pixels): every s, every y, the last gradient
-        self.products = torch.zeros(2 * memory + 1, 2 * memory + 1, dtype=torch.float64)  # vᵢᵀvⱼ, or vᵢᵀP vⱼ
+        # vᵢᵀvⱼ, and vᵢᵀP vⱼ where both are gradients or their differences
+        self.products = torch.zeros(2 * memory + 1, 2 * memory + 1, dtype=torch.float64)
         self.x: Tensor | None = None  # where the last gradient was taken
-        self.Pg: Any = None  # that gradient in the metric
+        self.Pg: Any = None  # P times that gradient
 
     def __call__(self, x: Tensor, gradient: Tensor) -> Tensor:
         if self.vectors is None:
             self.vectors = gradient.new_zeros(2 * self.memory + 1, gradient.numel())
-        g = gradient.flatten()
-        Pg = None if self.metric is None else self.metric(gradient).flatten()
-        new = {-1: Pg}  # the vectors that are new, and where they are gradients, those in the metric
+        g, Pg = gradient.flatten(), self.metric(gradient).flatten()
+        new = {-1: Pg}  # the vectors that are new, those of gradients times P
         if self.x is not None:
             free = set(range(self.memory)) - set(self.slots)
             slot = min(free) if free else self.slots.popleft()
             s, y = self.vectors[slot], self.vectors[self.memory + slot]
             torch.sub(x.flatten(), self.x.flatten(), out=s)
             torch.sub(g, self.vectors[-1], out=y)
-            new |= {slot: None, self.memory + slot: None if Pg is None else Pg - self.Pg}
+            new |= {slot: s, self.memory + slot: Pg - self.Pg}
         self.vectors[-1], self.Pg = g, Pg
-        rows = torch.stack([self._row(self.vectors[i], Pv) for i, Pv in new.items()]).cpu().double()
+        steps, gradients = self.vectors[: self.memory], self.vectors[self.memory :]
+        products = [torch.cat([steps @ self.vectors[i], gradients @ Pv]) for i, Pv in new.items()]
+        rows = torch.stack(products).cpu().double()
         self.products[list(new)], self.products[:, list(new)] = rows, rows.mT
         if self.x is not None:
-            self._keep(slot)
-        coefficients = self._direction()
-        direction = self._sum(coefficients.to(g), gradient.shape)
+            curvature, size = self.products[[slot, self.memory + slot], self.memory + slot]
+            if curvature > 1e-10 * size:  # else the Hessian's estimate would not stay positive definite
+                self.slots.append(slot)
+        c = self._direction().to(g)
+        direction = self.metric((c[self.memory :] @ gradients).view_as(gradient)).flatten()
+        direction = direction + c[: self.memory] @ steps
         length = direction.square().mean().sqrt()
         limit = self.cap if self.slots else min(self.cap, self.first)  # no curvature yet to size it
         scale = torch.clamp(limit / length.clamp(min=1e-30), max=self.lr if self.slots else float("inf"))
         self.x = x
         return (direction * scale).view_as(gradient)
 
-    def _row(self, v: Tensor, Pv: Tensor | None) -> Tensor:
-        """Products of v with all vectors, in the metric where both are gradients or their changes."""
-        vectors, m = self.vectors, self.memory
-        if Pv is None:
-            return torch.mv(vectors, v)  # type: ignore[arg-type]
-        return torch.cat([torch.mv(vectors[:m], v), torch.mv(vectors[m:], Pv)])  # type: ignore[index]
-
-    def _sum(self, c: Tensor, shape: torch.Size) -> Tensor:
-        """Σ cᵢ vᵢ, the gradients' part through the metric."""
-        vectors, m = self.vectors, self.memory
-        if self.metric is None:
-            return torch.mv(vectors.mT, c)  # type: ignore[union-attr]
-        gradients = torch.mv(vectors[m:].mT, c[m:]).view(shape)  # type: ignore[index]
-        return torch.mv(vectors[:m].mT, c[:m]) + self.metric(gradients).flatten()  # type: ignore[index]
-
-    def _keep(self, slot: int) -> None:
-        """Adds the pair in `slot`, if its curvature keeps the Hessian's estimate positive definite."""
-        y = self.memory + slot
-        if self.products[slot, y] > 1e-10 * self.products[y, y]:
-            self.slots.append(slot)
-
     def _direction(self) -> Tensor:
-        """−H g by the two-loop recursion, H the inverse Hessian that the pairs imply, as coefficients."""
+        """Return −H g by the two-loop recursion, H the inverse Hessian of the pairs, as coefficients."""
         P, m = self.products, self.memory
         q, alphas = torch.zeros(len(P), dtype=P.dtype), []
         q[-1] = 1
