@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -21,8 +20,8 @@ from nstlib.feedforward.decoders import LEVELS
 from nstlib.feedforward.pipeline import DETAIL, Encoded, OnePass, Style, estimate_pass
 from nstlib.synthesis.colours import Colours, prepared, with_chroma
 from nstlib.synthesis.memory import require
-from nstlib.synthesis.pixels import PALETTE, cleaned
-from nstlib.synthesis.pyramid import COARSEST, enlarged, resized
+from nstlib.synthesis.pixels import cleaned, palette_of
+from nstlib.synthesis.pyramid import COARSEST, enlarged, scaled
 from nstlib.synthesis.settings import Settings
 from nstlib.version import surroundings, use_torch_defaults
 
@@ -170,7 +169,7 @@ def prepare(
 
     given = content.to(model.encoder.device)
     content, images = prepared(colours, given, tuple(image.to(given) for image in images))
-    images = tuple(_scaled(image, style_scale) for image in images)
+    images = tuple(scaled(image, style_scale) for image in images)
     side = min(min(image.shape[2:]) for image in (content, *images))
     coarse = min(levels - 1, max(0, math.floor(math.log2(side / COARSEST))))
     # which styles apply where: all of them everywhere, or each in its mask
@@ -178,18 +177,19 @@ def prepare(
     groups = groups or [([*range(len(images))], None)]
     sizes = []
     for scale in (0.5**k for k in range(coarse, -1, -1)):
-        target, *painted = (_scaled(image, scale) for image in (content, *images))
+        target, *painted = (scaled(image, scale) for image in (content, *images))
         styles = [
             model.remember([painted[k] for k in which], d, weights, _resized_mask(mask, target))
             for which, mask in groups
         ]
         sizes.append((target, tuple(styles)))
     palette = []
+    steps = [max(1, max(image.shape[2:]) // PALETTE_SIDE) for image in images]
     for which, mask in groups:
-        pixels = [_sampled(images[k]) for k in which if not weights or weights[k]]
+        own = [images[k][..., :: steps[k], :: steps[k]] for k in which]  # enough to read colours
         region = _resized_mask(mask, content)
         region = None if region is None else region.clamp(max=1).to(content)
-        palette.append((PALETTE.summary(torch.cat(pixels, -1)), region))
+        palette.append((palette_of(own, weights or [1.0] * len(own)), region))
 
     seeds = {getattr(part, "seed", 0) for part, _ in d.parts()}
     recipe = {
@@ -211,21 +211,11 @@ def prepare(
     return Prepared(model, given, tuple(sizes), model.see(sizes[0][0]), tuple(palette), recipe)
 
 
-def _scaled(image: Tensor, scale: float) -> Tensor:
-    return resized(image, *(max(1, round(side * scale)) for side in image.shape[2:]))
-
-
 def _resized_mask(mask: Tensor | None, image: Tensor) -> Tensor | None:
     """The mask at the size of an image."""
     if mask is None:
         return None
     return interpolate(mask, tuple(image.shape[2:]), mode="bilinear", antialias=True)
-
-
-def _sampled(image: Tensor) -> Tensor:
-    """Some of the image's pixels, (1, 3, M): enough to read its colours."""
-    step = max(1, max(image.shape[2:]) // PALETTE_SIDE)
-    return image[..., ::step, ::step].flatten(2)
 
 
 def _check_count(value: int, name: str) -> None:

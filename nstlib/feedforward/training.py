@@ -23,12 +23,13 @@ from nstlib.feedforward.networks import FeedForward, load_feedforward, save_feed
 from nstlib.feedforward.pictures import Crops
 from nstlib.feedforward.settings import Training
 from nstlib.inputs import check_image, describe_inputs
-from nstlib.synthesis import pixels
 from nstlib.synthesis.loop import Step
-from nstlib.synthesis.objective import Features, Objective, StyleTerm, calibrate, style_terms
+from nstlib.synthesis.objective import Objective, StyleTerm
+from nstlib.synthesis.pixels import encode
+from nstlib.synthesis.regions import build_objective
 from nstlib.version import __version__, use_torch_defaults
 
-CALIBRATION_CROPS, CALIBRATION_NOISE = 4, 0.2
+CALIBRATION_CROPS = 4
 
 
 class train_feedforward(Iterator[Step]):  # called like a function
@@ -160,7 +161,7 @@ class train_feedforward(Iterator[Step]):  # called like a function
         objective, B = self.objective, len(x)
         with torch.no_grad():
             targets = self.encoder(x, objective.content)
-        features = self._encode(image, objective.layers)
+        features = encode(self.encoder, image, objective.layers)
         sums: dict[str, Tensor] = {}
         for i in range(B):  # one by one: the content error is relative to each image's own content
             own = {layer: F[i : i + 1] for layer, F in features.items()}
@@ -191,11 +192,6 @@ class train_feedforward(Iterator[Step]):  # called like a function
         if planned != self.settings.iterations:
             self.resumed += f", planned for {planned} iterations and now for {self.settings.iterations}"
 
-    def _encode(self, image: Tensor, layers: Iterable[str]) -> Features:
-        """Returns the features at `layers`, which may include the two of synthesis/pixels.py."""
-        own = pixels.features(image) if pixels.PIXELS in layers else {}
-        return own | self.encoder(image, [layer for layer in layers if layer not in own])
-
     def _batch(self, step: int, mine: slice) -> Tensor:
         """Returns the crops of a step, the same in every process."""
         generator = torch.Generator().manual_seed((self.settings.seed << 32) + step + 1)
@@ -204,22 +200,9 @@ class train_feedforward(Iterator[Step]):  # called like a function
 
     def _calibrated(self, style: Tensor) -> Objective:
         """Returns the objective of a run, with the geometric means of Z_l^k and β over a few crops."""
-        encoder, settings = self.encoder, self.settings.objective
-        weights = dict.fromkeys(encoder.style_layers, 1.0)
-        with torch.no_grad():
-            S = self._encode(style.to(encoder.device), (*weights, pixels.PIXELS, pixels.GRAIN))
-            terms = style_terms(settings.discrepancy.seeded(settings.seed), S, weights)
-            colours = pixels.PALETTE.summary(S[pixels.PIXELS]) if settings.palette else {}
-            palette = pixels.terms(S, None, colours, settings.palette) if colours else ()
-        found = []
-        for i, x in enumerate(self._batch(-1, slice(0, CALIBRATION_CROPS))[:, None]):
-            generator = torch.Generator().manual_seed(settings.seed + i)
-            noise = torch.randn(x.shape, generator=generator, dtype=torch.float32).to(x.device)
-            with torch.no_grad():
-                P = encoder(x, (encoder.content_layer,))
-            objective = Objective(P, terms, gamma=settings.gamma, tv=settings.tv, palette=palette)
-            reference = (x + CALIBRATION_NOISE * noise).clamp(0, 1)
-            found.append(calibrate(objective, lambda x: self._encode(x, objective.layers), reference))  # noqa: B023
+        crops = self._batch(-1, slice(0, CALIBRATION_CROPS))
+        styles = (style.to(crops),)
+        found = [build_objective(self.settings.objective, self.encoder, x, styles) for x in crops[:, None]]
         return dataclasses.replace(
             found[0],
             style=tuple(map(_mean_term, *(o.style for o in found))),
