@@ -200,9 +200,9 @@ class train_feedforward(Iterator[Step]):  # called like a function
 
     def _calibrated(self, style: Tensor) -> Objective:
         """Returns the objective of a run, with the geometric means of Z_l^k and β over a few crops."""
-        settings, styles = self.settings.objective, (style.to(self.encoder.device),)
-        crops = self._batch(-1, slice(0, CALIBRATION_CROPS))[:, None]
-        found = [build_objective(settings, self.encoder, crop, styles) for crop in crops]
+        crops = self._batch(-1, slice(0, CALIBRATION_CROPS))
+        styles = (style.to(crops),)
+        found = [build_objective(self.settings.objective, self.encoder, x, styles) for x in crops[:, None]]
         return dataclasses.replace(
             found[0],
             style=tuple(map(_mean_term, *(o.style for o in found))),
