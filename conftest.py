@@ -1,15 +1,37 @@
-"""Settings for checking the notebooks with `pytest --nbval notebooks`; plain tests are left alone.
+"""Settings for pytest: files are shared among processes, and notebooks are checked by `--nbval`.
 
-Outputs are compared strictly, except what cannot be equal on two machines: pictures (nbval's own rule),
-warnings on stderr, HTML, figure sizes, addresses of objects and numbers printed after the sign ≈ (an assert
-in the same cell says what of them holds).
+Where more than one file is asked for, pytest-xdist runs two to four of them at a time, each in one process
+with one thread; `-n 0` keeps all in one process, as `--pdb` does.
+
+Outputs of notebooks are compared strictly, except what cannot be equal on two machines: images (nbval's own
+rule), warnings on stderr, HTML, figure sizes, addresses of objects and numbers printed after the sign ≈ (an
+assert in the same cell says what of them holds).
 """
 
 import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+PROCESSES = min(4, os.cpu_count() or 1)
+IN_WORKER = "PYTEST_XDIST_WORKER" in os.environ  # this is one of several processes
+# These files take longest and come first, so that none of them runs alone at the end.
+LONGEST = ("test_browser", "test_browser_access", "07_does_training_matter", "test_command_line",
+           "06_balance_and_fusion")  # fmt: skip
 SANITISER = Path(__file__).parent / "notebooks" / "sanitize.cfg"
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads its options
+def pytest_cmdline_main(config: Any) -> None:
+    option = config.option
+    one_file = len(config.args) == 1 and not Path(config.args[0].partition("::")[0]).is_dir()
+    if getattr(option, "numprocesses", 0) is None and not (one_file or option.usepdb or IN_WORKER):
+        option.numprocesses, option.dist, option.loadscopereorder = PROCESSES, "loadfile", False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 def _nbval(option: Any) -> bool:
@@ -18,6 +40,9 @@ def _nbval(option: Any) -> bool:
 
 def pytest_configure(config: Any) -> None:
     option = config.option
+    if IN_WORKER or _nbval(option):  # kernels and other processes inherit it: threads sleep while they wait
+        os.environ["OMP_NUM_THREADS"] = "1" if IN_WORKER else "2"
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if not _nbval(option):
         return
     if not option.nbval_kernel_name:
@@ -26,9 +51,6 @@ def pytest_configure(config: Any) -> None:
         option.nbval_sanitize_with = str(SANITISER)
     # Seconds; the default of 60 is short for a busy machine.
     option.nbval_kernel_startup_timeout = max(300, option.nbval_kernel_startup_timeout)
-    # Kernels inherit these: two threads that sleep while they wait, no progress bars.
-    os.environ["OMP_NUM_THREADS"] = "2"
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ["TQDM_DISABLE"] = "1"
 
 

@@ -1,6 +1,7 @@
-"""Pictures and settings that keep the tests quick."""
+"""Images and settings that keep the tests quick, and the marker of those that are `quick`."""
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("NSTLIB_DEVICE", "cpu")  # the same results with and without a GPU
 
@@ -10,7 +11,21 @@ import nstlib  # isort: skip - before torch: it limits how long waiting threads 
 import torch
 from torch import Tensor
 
-torch.set_num_threads(2)
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
+
+# `pytest tests -m quick`: the files that need no app, no browser and no long runs.
+QUICK = """architecture checkpoints discrepancy features handouts image_files images inputs judge
+    more_discrepancies palette rearrangement synthesis threads transports wasserstein wishes witness"""
+NOT_QUICK = {"test_the_style_of_the_code"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    quick = {f"test_{name}" for name in QUICK.split()}
+    if gone := quick - {path.stem for path in Path(__file__).parent.rglob("test_*.py")}:
+        raise pytest.UsageError(f"{__file__}: QUICK names files that are not there: {gone}")
+    for item in items:
+        if item.path.stem in quick and item.name not in NOT_QUICK:
+            item.add_marker("quick")
 
 
 @pytest.fixture(scope="session")

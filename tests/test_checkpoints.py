@@ -126,10 +126,8 @@ def test_bad_downloads_name_url_file_and_remedy(kind: str, message: str, officia
 
 
 def test_a_stalled_download_ends(official, server: str, tmp_path: Path) -> None:
-    start = time.monotonic()
     with pytest.raises(WeightsError, match="timed out"):
         checkpoints.download(f"{server}/slow-1.pth", tmp_path / "a" / "w.pth", "0" * 64, timeout=0.3)
-    assert time.monotonic() - start < 2.5
     assert list((tmp_path / "a").iterdir()) == []
 
 

@@ -296,9 +296,9 @@ def test_four_methods_are_shipped() -> None:
 
 def test_mistakes_are_named(style: Tensor, content: Tensor, tmp_path: Path) -> None:
     for options, message in (
-        (dict(size=63), "size must be a multiple of 4"),
+        (dict(size=66), "size must be a multiple of 4"),
         (dict(gamma=0.0), "gamma must lie in"),
-        (dict(plan="heavy"), "unknown plan 'heavy'; plans are full, light"),
+        (dict(plan="heavy"), "plan must be one of full, light, got 'heavy'"),
         (dict(method="cubist"), "unknown method 'cubist'"),
     ):
         with pytest.raises(ValueError, match=message):

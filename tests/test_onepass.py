@@ -102,6 +102,21 @@ def test_each_region_gets_its_own_style(photograph: Tensor, waves: Tensor, style
     )
 
 
+def test_a_model_keeps_the_content_s_size_and_names_bad_inputs(waves: Tensor) -> None:
+    model = nstlib.OnePass()
+    content = torch.rand(1, 3, 33, 47, generator=torch.Generator().manual_seed(0))
+    right = torch.linspace(0, 1, 47).expand(1, 1, 33, 47)
+    image = model(model.see(content), [model.remember(waves, "bn", mask=right)])
+    assert image.shape == content.shape and torch.allclose(image[..., 0], content[..., 0], atol=1e-5)
+    for call, words in (
+        (lambda: model.see(content[0]), "add the batch dimension"),
+        (lambda: model.remember([waves], weights=[1, 2]), "one weight for each style: 2 for 1"),
+        (lambda: model.remember([]), "at least one image"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
+
+
 def test_mistakes_are_named(photograph: Tensor, waves: Tensor) -> None:
     cases = [
         (dict(strength=2.0), "strength must lie in 0 … 1, got 2"),

@@ -1,4 +1,4 @@
-"""Random crops from folders of images, held in memory as uint8."""
+"""Random crops from folders of images, which stay in memory as uint8."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-SCALES = (1.0, 0.6)  # each image is kept at two sizes, so that the student sees two scales
+SCALES = (1.0, 0.6)  # sizes at which each image is stored, for features of two scales
 
 
 class Crops:
@@ -35,7 +35,7 @@ class Crops:
         return int(torch.randint(high, (), generator=self.generator))
 
     def crop(self) -> Tensor:
-        """A place of a training image by lot, (3, size, size) bytes, half of them mirrored."""
+        """Returns a random crop of a training image, (3, size, size) bytes; half of them are mirrored."""
         image = self.train[self.random(len(self.train))]
         top = self.random(image.shape[1] - self.size + 1)
         left = self.random(image.shape[2] - self.size + 1)
@@ -43,7 +43,7 @@ class Crops:
         return crop.flip(-1) if self.random(2) else crop
 
     def batch(self, count: int) -> Tensor:
-        """Training crops, half of them mirrored, one in six noisy: optimisation starts from noise."""
+        """Returns training crops, one in six with noise, as a run may start from noise."""
         crops = []
         for i in range(count):
             crop = self.crop().float() / 255
@@ -54,7 +54,7 @@ class Crops:
         return torch.stack(crops)
 
     def held_out(self, size: int) -> list[Tensor]:
-        """Centre crops (1, 3, size, size) of the held-out images; smaller images are left out."""
+        """Returns centre crops (1, 3, size, size) of the held-out images that are large enough."""
         crops = []
         for image in self.test:
             top, left = ((side - size) // 2 for side in image.shape[1:])

@@ -1,7 +1,7 @@
-"""The student: VGG-19's plan at a quarter of its width, trained with batch norm, shipped without.
+"""The student: VGG-19 at a quarter of its width, with batch norm during training.
 
-Batch norm after every convolution is what makes a network this narrow train from scratch in an
-hour. At export it is folded into the convolutions, so the shipped encoder is plain conv + ReLU.
+With batch norm after every convolution, a network this narrow trains from scratch in an hour. The export
+folds it into the convolutions, so the bundled encoder is plain conv + ReLU.
 """
 
 from collections.abc import Iterator
@@ -34,13 +34,13 @@ class Student(nn.Module):
         self.renormalize()
 
     def matrices(self) -> list[nn.Parameter]:
-        """The convolutions' weights, one matrix (N_l, 9 N_{l-1}) each, as Muon wants them."""
+        """Returns the convolutions' weights, one matrix (N_l, 9 N_{l-1}) each, as Muon needs them."""
         return list(self.weights.values())
 
     @torch.no_grad()
     def renormalize(self) -> None:
-        """Puts every matrix back on the sphere ‖w‖² = N_l. Batch norm makes the length irrelevant to
-        the output; a fixed one keeps the learning rate the relative size of a step."""
+        """Projects every matrix to the sphere ‖w‖² = N_l. After batch norm the output does not depend on its
+        length; with a fixed length, the learning rate is the relative size of a step."""
         for weight in self.weights.values():
             weight.mul_(len(weight) ** 0.5 / weight.norm())
 
@@ -56,10 +56,10 @@ class Student(nn.Module):
 
     @torch.no_grad()
     def folded(self) -> dict[str, Tensor]:
-        """The encoder's weights with batch norm and the input scaling folded away.
+        """Returns the encoder's weights with batch norm folded in.
 
-        relu(γ (w∗x − μ)/s + β) = relu((γ/s) w∗x + (β − γμ/s)), s² = variance + ε. The input map
-        4(x − ½) cannot be folded exactly under zero padding, so it is shipped as mean and std.
+        relu(γ (w∗x − μ)/s + β) = relu((γ/s) w∗x + (β − γμ/s)), s² = variance + ε. The input map 4(x − ½)
+        cannot be folded exactly under zero padding, so the weights contain its mean and std.
         """
         weights = {"mean": torch.full((3,), 0.5), "std": torch.full((3,), 0.25)}
         for name, weight in self.weights.items():

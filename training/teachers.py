@@ -1,8 +1,8 @@
-"""What the student learns from: feature maps of a big network, keyed by VGG's layer names.
+"""Teachers: feature maps of a large network by VGG's layer names.
 
-A teacher is any callable image (B, 3, H, W) in [0, 1] → {"relu1_1": (B, C, H_l, W_l), …} holding
-every layer of `LAYERS`. Two are known: the compact distilled VGG-19 of Wang et al. (CVPR 2020), whose
-auxiliary heads approximate the normalised VGG-19, and torchvision's own VGG-19.
+A teacher maps images (B, 3, H, W) in [0, 1] to {"relu1_1": (B, C, H_l, W_l), …} with every layer of `LAYERS`.
+There are two: the compact distilled VGG-19 of Wang et al. (CVPR 2020), whose auxiliary heads approximate the
+normalised VGG-19, and torchvision's VGG-19.
 """
 
 from collections.abc import Callable
@@ -54,7 +54,7 @@ class CompactVGG19(nn.Module):
 
 
 def load_teacher(spec: str) -> nn.Module | Teacher:
-    """`spec`: a safetensors file of the compact VGG-19, or "vgg19" for torchvision's."""
+    """Loads a safetensors file of the compact VGG-19, or torchvision's for "vgg19"."""
     if spec != "vgg19":
         return CompactVGG19(Path(spec))
     import nstlib
@@ -68,10 +68,10 @@ def load_teacher(spec: str) -> nn.Module | Teacher:
 
 
 def pivots(values: Tensor, count: int) -> Tensor:
-    """Indices of the `count` channels that best explain all the others linearly.
+    """Returns the indices of the `count` channels that best explain all others linearly.
 
-    Greedy pivoted QR: take the channel with the largest residual variance, remove its direction
-    from every channel, repeat. values: (M, C), one row a position.
+    Greedy pivoted QR selects the channel with the largest residual variance, removes its direction from every
+    channel, and repeats. values: (M, C), one row per position.
     """
     residual = (values - values.mean(0)).double()
     chosen: list[int] = []

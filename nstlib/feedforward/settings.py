@@ -1,51 +1,42 @@
-"""`Training`: every choice of a training with its default, as `Settings` has those of a run."""
+"""`Training`: every option of a training with its default, as `Settings` has those of a run."""
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nstlib.alignment.discrepancy import Discrepancy
 from nstlib.feedforward.networks import PLANS
-from nstlib.inputs import is_number
-from nstlib.synthesis.settings import Settings
+from nstlib.synthesis.settings import Settings, check_fields, knob
+
+SHARED = ("method", "gamma", "tv", "palette", "seed", "dtype")  # options that `Settings` has, too
+
+
+def _shared(name: str, default: Any) -> Any:
+    return field(default=default, metadata=Settings.__dataclass_fields__[name].metadata)
 
 
 @dataclass(frozen=True)
 class Training:
-    """The choices of a training; `train_feedforward` documents them.
+    """The options of a training. Raises ValueError, naming the field, for a value out of range."""
 
-    Raises:
-        ValueError: a value is out of range; the message names the field.
-    """
-
-    method: str | Discrepancy = "gram"
-    gamma: float = 1.0
-    plan: str = "light"
-    iterations: int = 2000
-    batch: int = 4
-    size: int = 192
-    lr: float = 3e-3
-    tv: float = 0.0
-    palette: float = 1.0
-    seed: int = 0
-    dtype: Any = "auto"
+    method: str | Discrepancy = _shared("method", "gram")
+    gamma: float = _shared("gamma", 1.0)
+    plan: str = knob("light", "architecture of the network (feedforward/networks.py)", choices=PLANS)
+    iterations: int = knob(2000, "number of training steps", 1, 10**9)
+    batch: int = knob(4, "crops per step, over all processes", 1, 10**6)
+    size: int = knob(192, "side of the crops, in pixels, a multiple of 4", 64, 4096)
+    lr: float = knob(3e-3, "peak learning rate of Adam", 1e-9, 1e30)
+    tv: float = _shared("tv", 0.0)
+    palette: float = _shared("palette", 1.0)
+    seed: int = _shared("seed", 0)
+    dtype: Any = _shared("dtype", "auto")
 
     def __post_init__(self) -> None:
-        _ = self.objective  # checks what a run has, too
-        for name in ("iterations", "batch", "lr"):
-            value = getattr(self, name)
-            if not is_number(value) or not 0 < value < math.inf:
-                raise ValueError(f"{name} must be a finite number > 0, got {value!r}")
-        for name in ("iterations", "batch", "size", "seed"):
-            if not isinstance(value := getattr(self, name), int):
-                raise ValueError(f"{name} must be a whole number, got {value!r}")
-        if self.size < 64 or self.size % 4:
-            raise ValueError(f"size must be a multiple of 4 and at least 64 px, got {self.size}")
-        if self.plan not in PLANS:
-            raise ValueError(f"unknown plan {self.plan!r}; plans are {', '.join(PLANS)}")
+        check_fields(self)
+        _ = self.objective  # an unknown method is an error here
+        if self.size % 4:
+            raise ValueError(f"size must be a multiple of 4, got {self.size}")
 
     @property
     def objective(self) -> Settings:
         """The settings of a run with the same objective."""
-        names = ("method", "gamma", "tv", "palette", "seed", "dtype")
-        return Settings(**{name: getattr(self, name) for name in names})
+        return Settings(**{name: getattr(self, name) for name in SHARED})
