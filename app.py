@@ -1,7 +1,7 @@
-"""See four notions of style form before your eyes: `python app.py`, or a Hugging Face Space.
+"""The web app: `python app.py`, or a Hugging Face Space.
 
-The address is http://127.0.0.1:7860, or what GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say; the limits
-for users are environment variables, too (demo/runs/limits.py).
+Its address is http://127.0.0.1:7860. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT change it; other environment
+variables set the limits for users (demo/runs/limits.py).
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Building the page and serving it; `app.py` calls `serve`."""
+"""The page is built and served here; `app.py` calls `serve`."""
 
 import os
 import sys
@@ -7,8 +7,8 @@ import threading
 from starlette.middleware import Middleware
 
 from demo import page
+from demo.components import theme
 from demo.guard.middleware import Guard
-from demo.parts import theme
 from demo.runs import engine
 from demo.runs.limits import LIMITS
 from nstlib.synthesis.allocator import keep_memory
@@ -20,7 +20,7 @@ demo.queue(max_size=LIMITS.queue, default_concurrency_limit=1, api_open=False)
 
 
 def has_desktop() -> bool:
-    """Whether opening a browser would reach somebody."""
+    """Whether this machine can open a browser for the user."""
     elsewhere = ("CI", "GRADIO_SERVER_NAME", "SSH_CONNECTION")
     if LIMITS.public or any(name in os.environ for name in elsewhere):
         return False

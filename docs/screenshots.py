@@ -99,7 +99,7 @@ def capture_cover(browser: Browser, url: str) -> None:
     """Captures docs/app.png: a finished image and its curves."""
     page = open_page(browser, url)
     page.locator("#stylize-start").click()
-    page.wait_for_function("document.querySelector('#status').innerText.includes('Done')")
+    page.wait_for_function("document.querySelector('#stylize-status').innerText.includes('Done')")
     page.wait_for_timeout(2000)
     page.screenshot(path=ROOT / "docs" / "app.png")
     page.close()

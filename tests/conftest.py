@@ -14,8 +14,9 @@ from torch import Tensor
 torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 
 # `pytest tests -m quick`: the files that need no app, no browser and no long runs.
-QUICK = """architecture checkpoints discrepancy features handouts image_files images inputs judge
-    more_discrepancies palette rearrangement synthesis threads transports wasserstein wishes witness"""
+QUICK = """architecture checkpoints discrepancy docs features handouts image_files images inputs judge
+    language more_discrepancies palette rearrangement synthesis threads transports wasserstein wishes
+    witness"""
 NOT_QUICK = {"test_the_style_of_the_code"}
 
 

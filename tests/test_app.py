@@ -20,27 +20,25 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import nstlib
-from demo.parts import address as link
-from demo.parts import (
+from demo.components import address as link
+from demo.components import (
     controls,
     curves,
-    encoders,
     grid,
-    ideas,
     messages,
     method_controls,
     presets,
     reproduce,
 )
-from demo.parts.method_controls import spell, unspell
-from demo.rooms import canvas, idea, visit
-from demo.rooms.compare import plan as plan_comparison
-from demo.rooms.inside import plan as plan_inside
-from demo.runs import engine, files, limits, masks, painter
-from demo.runs.desk import Desk
-from demo.runs.film import FRAMES, Film
-from demo.runs.recipes import Named, Recipe, named
-from demo.runs.results import Result, opened
+from demo.components.method_controls import from_method, to_method
+from demo.runs import engine, files, limits, masks, preview
+from demo.runs.animation import FRAMES, Animation
+from demo.runs.recipes import Recipe, Source, identify
+from demo.runs.results import Result, open_result
+from demo.runs.stop_flags import StopFlags
+from demo.tabs import idea, inside, result_view
+from demo.tabs.compare import plan as plan_comparison
+from demo.tabs.inside import plan as plan_inside
 from nstlib.__main__ import main as command_line
 from nstlib.feedforward.prepared import strength_at
 
@@ -115,9 +113,9 @@ def test_the_picture_is_the_library_s_own(tmp_path):
     ("changes", "words"),
     [
         ({"method": "cubist"}, "unknown method 'cubist'"),
-        ({"size": 2000}, "at most 320 px"),
+        ({"size": 2000}, "size \\(px\\) may be at most 320"),
         ({"gamma": -1}, "gamma must lie in"),
-        ({"iterations": 50_000}, "steps here"),
+        ({"iterations": 50_000}, "steps may be at most"),
         ({"preset": "none"}, "list of choices"),
         ({"size": 96.5}, "size must be a whole number"),
         ({"seed": 1.5}, "seed must be a whole number"),
@@ -191,26 +189,27 @@ def test_compare_streams_a_growing_sheet(tmp_path):
     ],
 )
 def test_the_method_controls_say_what_they_show(text):
-    assert str(nstlib.method(spell(*unspell(text)))) == str(nstlib.method(text))
+    assert str(nstlib.method(to_method(*from_method(text)))) == str(nstlib.method(text))
 
 
 def test_every_method_has_an_idea_and_a_control():
-    assert set(method_controls.ALL) == set(nstlib.METHODS) - {"gram"} == set(ideas.IDEAS)
+    assert set(method_controls.ALL) == set(nstlib.METHODS) - {"gram"}
     for name in method_controls.ALL:
-        values = unspell(name)
-        words = idea.describe(*values[:3], *values[4:])
-        assert method_controls.ALL[name] in words and idea.memory(*values[:3], *values[4:6]).count("<li") >= 5
+        words = idea.describe(name)
+        assert method_controls.ALL[name] in words and idea.memory(name).count("<li") >= 5
 
 
 def test_every_setting_has_a_control_and_every_preset_on_offer_can_be_shown():
     import app
 
     assert app.demo is not None
-    assert set(controls.FEATURED) <= set(controls.FIELDS)
-    assert {f.name for f in dataclasses.fields(nstlib.Settings)} == set(controls.FIELDS)
+    with gr.Blocks():
+        shown = controls.Controls()
+    fields = {f.name for f in dataclasses.fields(nstlib.Settings)}
+    assert {*shown.by_name, *controls.ELSEWHERE} == fields and not {*shown.by_name} & {*controls.ELSEWHERE}
     for preset in nstlib.PRESETS.values():
-        unspell(str(preset.method))
-        assert set(preset.style_layers) <= set(encoders.layer_names(preset.encoder))
+        from_method(str(preset.method))
+        assert set(preset.style_layers) <= set(presets.layer_names(preset.encoder))
 
 
 def test_limits_are_safe_on_a_public_host_and_follow_the_environment():
@@ -235,8 +234,8 @@ def made(job: engine.Job, step: int = 0) -> Result:
         found = next(found for found in job.steps(lambda: None) if found.index == step)
         pixels, library = np.asarray(nstlib.to_pil(found.image)), found.image.recipe
     else:
-        pixels, library = painter.one_pass(job)
-    return Result(pixels, recipe, library, job.content, recipe.wish)
+        pixels, library = preview.one_pass(job)
+    return Result(pixels, recipe, library, job.content, recipe.request)
 
 
 RUN = nstlib.Settings(method="bn:0.7+poly(c=1):0.3", gamma=2.5, size=64, iterations=4, seed=3, levels=1)
@@ -265,7 +264,7 @@ def test_the_calls_shown_make_the_picture_again(tmp_path, monkeypatch, job, step
     for name, mask in zip(reproduce.MASKS, masks.masks(job.where) or (), strict=False):
         nstlib.save_image(mask.expand(3, -1, -1), name)
     exec(reproduce.python(result.recipe), {})
-    name = reproduce.named(result.recipe)
+    name = reproduce.result_name(result.recipe)
     shown = files.to_tensor(result.pixels)
     assert (nstlib.load_image(name) - shown).abs().mean() < 0.02
     Path(name).unlink()
@@ -287,9 +286,9 @@ def test_strength_after_the_run_is_a_blend_that_the_python_repeats(tmp_path, mon
     code = reproduce.python(result.at(0.25).recipe).replace('"harbour-', f'"{tmp_path}/harbour-')
     exec(code, {})
     by_python = nstlib.load_image(next(tmp_path.glob("*.png")))
-    assert (by_python - files.to_tensor(result.seen(0.25))).abs().mean() < 0.005
+    assert (by_python - files.to_tensor(result.blended(0.25))).abs().mean() < 0.005
     photograph = nstlib.load_image(CONTENT, 64)
-    assert (files.to_tensor(result.seen(0.0)) - photograph).abs().max() < 0.01
+    assert (files.to_tensor(result.blended(0.0)) - photograph).abs().max() < 0.01
     assert "25 %" in reproduce.command(result.at(0.25).recipe)
 
 
@@ -298,7 +297,7 @@ def test_a_caption_says_what_made_the_picture():
     assert reproduce.caption(recipe) == "harbour × waves · linear · γ 1 · 256 px · one pass"
     run = pair(nstlib.Settings(size=256, colours="luminance", style_weights=(0.7, 0.3)), second=OTHER)
     assert reproduce.caption(run.recipe(80)) == (
-        "harbour × 70 % waves + 30 % glass · linear · γ 1 · 256 px · the photograph's colours · 80 steps"
+        "harbour × 70 % waves + 30 % glass · linear · γ 1 · 256 px · the content's colours · 80 steps"
     )
     stopped = reproduce.caption(pair(nstlib.Settings(size=256)).recipe(32).blended(0.5))
     assert stopped.endswith("stopped at 32 of 80 · strength 50 %")
@@ -307,12 +306,12 @@ def test_a_caption_says_what_made_the_picture():
 def test_a_result_comes_back_from_its_png(tmp_path):
     result = made(pair(RUN.replace(style_weights=(0.5, 0.5)), second=OTHER), 2)
     path = result.save(tmp_path / "mine.png", 0.5)
-    pixels, recipe, library = opened(path)
-    assert recipe == result.at(0.5).recipe and (pixels == result.seen(0.5)).all()
-    again = Result(pixels, recipe, library, "", recipe.wish).save(tmp_path / "again.png", 1.0)
-    assert opened(again)[1] == recipe, "and goes on to say what it was"
+    pixels, recipe, library = open_result(path)
+    assert recipe == result.at(0.5).recipe and (pixels == result.blended(0.5)).all()
+    again = Result(pixels, recipe, library, "", recipe.request).save(tmp_path / "again.png", 1.0)
+    assert open_result(again)[1] == recipe, "and goes on to say what it was"
     nstlib.save_image(nstlib.stylize(*(nstlib.load_image(p, 64) for p in (CONTENT, STYLE)), RUN), path)
-    assert opened(path)[1] == Recipe(opened(path)[1].settings, step=4), "one of the library's, too"
+    assert open_result(path)[1] == Recipe(open_result(path)[1].settings, step=4), "one of the library's, too"
 
 
 @hypothesis_settings(deadline=None)
@@ -356,9 +355,27 @@ def test_a_link_brings_the_settings_back(method, gamma, size, colours, where, bl
     assert link.read("?" + link.write(recipe)) == (recipe, [])
 
 
+def test_links_and_recipes_of_earlier_versions_are_read():
+    query = "content=harbour&style=glass&second=waves&method=bn%3A0.7%2Bpoly%3A0.3&gamma=2.0&lr=0.5"
+    recipe, unused = link.read(f"?{query}&style_layers=relu1_1%2Crelu2_1&where=left&detail=0.3&strength=0.5")
+    assert not unused and (recipe.where, recipe.detail, recipe.blend) == ("left", 0.3, 0.5)
+    assert (recipe.content, recipe.styles) == (
+        identify(str(CONTENT)),
+        (identify(OTHER), identify(str(STYLE))),
+    )
+    assert str(recipe.settings.discrepancy) == "bn:0.7+poly:0.3" and recipe.settings.lr == 0.5
+    assert recipe.settings.style_layers == ("relu1_1", "relu2_1")
+    names = {"content": {"name": "picture", "sha256": ""}, "styles": [vars(identify(OTHER))]}
+    saved = {"kind": "transfer", "settings": {"method": "gram", "iterations": 9, "memory": "fast"}, "step": 4}
+    saved |= {"pictures": names, "where": "", "detail": 0.3, "blend": 0.5}
+    read = Recipe.read(saved)
+    assert (read.content.name, read.styles, read.step) == ("picture", (identify(OTHER),), 4)
+    assert (read.detail, read.blend, read.settings.palette) == (0.3, 0.5, 0.0)
+
+
 def test_a_foreign_link_is_cleaned_and_what_was_left_out_is_named():
     recipe, notes = link.read("?style=glass&size=huge&gamma=-1&who=<b>&content=../etc&__theme=dark&seed=7")
-    assert recipe.styles == (named(OTHER),) and recipe.content == Named()
+    assert recipe.styles == (identify(OTHER),) and recipe.content == Source()
     assert recipe.settings == controls.DEFAULTS.replace(seed=7)
     assert [note.partition("=")[0] for note in notes] == ["size", "gamma", "who", "content"]
     assert link.read("") == (Recipe(controls.DEFAULTS), [])
@@ -372,7 +389,7 @@ def test_a_region_is_a_half_or_what_was_brushed():
     assert masks.masks("") == ()
     for foreign in ("middle", "F" * 1024, "0" * 1023, None, 5):
         with pytest.raises(ValueError, match="region"):
-            masks.check(foreign)
+            masks.check_region(foreign)
     with pytest.raises(ValueError, match="brush"):
         masks.masks("0" * 1024)
 
@@ -393,7 +410,7 @@ def test_a_second_style_goes_where_it_is_sent():
 def test_gamma_moves_one_pass_from_the_photograph_to_the_style():
     strengths = [strength_at(gamma) for gamma in (0.01, 0.1, 1, 10, 100)]
     assert strengths == sorted(strengths) and 0 < strengths[0] < 0.6 and strengths[-1] > 0.99
-    photograph = np.asarray(files.as_large_as(str(CONTENT), 64, 48)).astype(float)
+    photograph = np.asarray(files.load_resized(str(CONTENT), 64, 48)).astype(float)
     away = [
         np.abs(made(pair(nstlib.Settings(method="poly", gamma=gamma, size=64))).pixels - photograph).mean()
         for gamma in (0.01, 0.3, 10)
@@ -401,25 +418,26 @@ def test_gamma_moves_one_pass_from_the_photograph_to_the_style():
     assert away == sorted(away)
 
 
-def test_a_visit_keeps_its_last_results_and_no_more():
+def test_the_history_keeps_the_last_results_and_no_more():
     result = made(pair(nstlib.Settings(size=64)))
     with gr.Blocks():
-        shown = canvas.build(result)
-    values = {shown.visit: (), shown.strength: 1.0}
-    for number in range(canvas.KEPT + 3):
+        view = result_view.ResultView(result)
+        view.add_tools(gr.Image())
+    values = {view.history: (), view.strength: 1.0}
+    for number in range(result_view.KEPT + 3):
         one = dataclasses.replace(result, pixels=np.roll(result.pixels, number, 1))
-        values |= {shown.visit: shown.kept(one, values)[shown.visit]}
-    paths = [path for path, _ in values[shown.visit]]
-    assert len(paths) == canvas.KEPT == len(set(paths))
-    assert (opened(paths[0])[0] == one.pixels).all(), "the newest first"
+        values |= {view.history: view.keep_result(one, values)[view.history]}
+    paths = [path for path, _ in values[view.history]]
+    assert len(paths) == result_view.KEPT == len(set(paths))
+    assert (open_result(paths[0])[0] == one.pixels).all(), "the newest first"
     assert all(str(files.CACHE) in path for path in paths)
 
 
 def test_the_animation_is_short_and_ends_with_the_result(tmp_path):
-    film = Film()
+    animation = Animation()
     for number in range(100):
-        film.add(np.full((30, 40, 3), number, np.uint8))
-    path = film.save(tmp_path / "film.webp", np.full((30, 40, 3), 200, np.uint8))
+        animation.add(np.full((30, 40, 3), number, np.uint8))
+    path = animation.save(tmp_path / "run.webp", np.full((30, 40, 3), 200, np.uint8))
     with Image.open(path) as file:
         assert FRAMES / 2 < file.n_frames <= FRAMES + 1 and file.size == (40, 30)
         file.seek(file.n_frames - 1)
@@ -428,13 +446,13 @@ def test_the_animation_is_short_and_ends_with_the_result(tmp_path):
 
 def test_a_preset_says_how_and_leaves_what_was_chosen(monkeypatch):
     chosen = controls.DEFAULTS.replace(method="energy", gamma=5.0, size=128, colours="luminance", seed=9)
-    draft = presets.over("draft", chosen)
+    draft = presets.apply("draft", chosen)
     assert (str(draft.method), draft.gamma, draft.colours, draft.seed) == ("energy", 5.0, "luminance", 9)
     assert (draft.iterations, draft.start) == (32, "content")
-    assert str(presets.over("gatys", chosen).method) == "gram", "which the preset is about"
-    monkeypatch.setattr(presets, "present", lambda encoder: encoder == "vgg19-slim")
-    assert presets.fitting("paper").encoder == "vgg19-slim"
-    assert presets.as_published("paper").encoder == "vgg19"
+    assert str(presets.apply("gatys", chosen).method) == "gram", "which the preset is about"
+    monkeypatch.setattr(presets, "is_present", lambda encoder: encoder == "vgg19-slim")
+    assert presets.adapted("paper").encoder == "vgg19-slim"
+    assert presets.published("paper").encoder == "vgg19"
     labels = {name: label for label, name in presets.choices()}
     assert set(labels) == set(nstlib.PRESETS) and "needs a download" in labels["paper"]
     assert "download" not in labels["polish"]
@@ -454,14 +472,14 @@ def test_a_run_that_diverges_says_so_in_words(monkeypatch):
     monkeypatch.setattr(nstlib, "transfer", lambda *_, **__: iter([steps[0], bad]))
     last = list(engine.frames(engine.Job(SMALL, str(CONTENT), str(STYLE))))[-1]
     assert last.failed and last.pixels is not None
-    words = messages.finished(last, stopped_by_visitor=False)
+    words = messages.finished(last, stopped_by_user=False)
     assert "ran away" in words and "alert" in words
 
 
 def test_memory_and_unknown_errors_are_explained_without_details(caplog):
     assert "smaller size" in messages.explain(RuntimeError("CUDA out of memory. Tried to allocate"))
     words = messages.explain(KeyError("/srv/secret"))
-    assert "our side" in words and "secret" not in words and "secret" in caplog.text
+    assert "went wrong" in words and "secret" not in words and "secret" in caplog.text
     assert "/tmp" not in messages.explain(nstlib.ImageError("cannot read /tmp/x/a.png"), "/tmp/x/a.png")
 
 
@@ -473,27 +491,26 @@ def test_progress_only_grows_and_ends_at_one():
 
 
 def test_a_long_run_stays_cheap_to_draw():
-    history = curves.History(3000)
-    history.add([(i, {"content/relu4_2": 1 / i, "style/relu1_1": 2.0, "tv": 0.0}) for i in range(1, 3001)])
-    assert len(history.points) <= curves.POINTS + 1
-    drawn = curves.draw(history)
+    terms = [(i, {"content/relu4_2": 1 / i, "style/relu1_1": 2.0, "tv": 0.0}) for i in range(1, 3001)]
+    drawn = curves.draw(terms, 3000)
+    assert max(line.count(",") for line in drawn.split("points=")) <= curves.POINTS + 1
     assert len(drawn) < 12_000 and "relu1_1" in drawn and "nan" not in drawn
 
 
-def test_stop_reaches_only_the_visitor_s_own_run():
-    desk = Desk()
-    with desk.run("ann", "stylize") as ann, desk.run("bob", "stylize") as bob:
-        desk.stop("ann", "compare")
+def test_stop_reaches_only_the_user_s_own_run():
+    flags = StopFlags()
+    with flags.run("ann", "stylize") as ann, flags.run("bob", "stylize") as bob:
+        flags.stop("ann", "compare")
         assert not ann.is_set()
-        desk.stop("ann", "stylize")
+        flags.stop("ann", "stylize")
         assert ann.is_set() and not bob.is_set()
-    desk.stop("ann")  # nothing is running: nothing happens
+    flags.stop("ann", "stylize")  # nothing is running: nothing happens
 
 
 @pytest.mark.parametrize(("kind", "pictures"), [("methods", 4), ("gamma", 5), ("fusion", 5)])
 def test_comparisons_use_the_visitor_s_own_choices(kind, pictures):
     made = plan_comparison(
-        kind, SMALL.replace(method="linear:0.5+gaussian:0.5", gamma=3.0), str(CONTENT), str(STYLE), 9
+        kind, SMALL.replace(method="linear:0.5+gaussian:0.5", gamma=3.0), str(CONTENT), str(STYLE)
     )
     settings = [cell.job.settings for cell in made.jobs()]
     assert len(settings) == pictures and len({str(s) for s in settings}) == pictures
@@ -503,8 +520,9 @@ def test_comparisons_use_the_visitor_s_own_choices(kind, pictures):
 
 
 @pytest.mark.parametrize(("kind", "pictures"), [("style", 5), ("methods", 20), ("content", 5)])
-def test_look_inside_fills_every_cell(kind, pictures):
-    made = plan_inside(kind, SMALL.replace(iterations=1), str(CONTENT), str(STYLE), 9)
+def test_look_inside_fills_every_cell(kind, pictures, monkeypatch):
+    monkeypatch.setattr(inside, "STEPS", 1)
+    made = plan_inside(kind, SMALL.replace(iterations=1), str(CONTENT), str(STYLE))
     assert len(made.jobs()) == pictures
     for cell in grid.fill(dataclasses.replace(made, cells=made.cells[:2]), float("inf")):
         assert cell.job is not None
@@ -512,7 +530,7 @@ def test_look_inside_fills_every_cell(kind, pictures):
 
 
 def test_a_comparison_has_one_clock_for_all_its_images(monkeypatch):
-    made = plan_comparison("methods", SMALL, str(CONTENT), str(STYLE), 10)
+    made = plan_comparison("methods", SMALL, str(CONTENT), str(STYLE))
     now, given = [100.0], []
 
     def slow(job):
@@ -531,53 +549,50 @@ def test_a_comparison_has_one_clock_for_all_its_images(monkeypatch):
     )
 
 
-def test_the_idea_counts_what_each_method_keeps():
+def test_the_idea_counts_what_each_method_stores():
     encoder = nstlib.load_encoder("vgg19-slim")
-    picture = nstlib.load_image(STYLE, size=64)
-    for name in idea.IDEAS:
-        kept = nstlib.method(name).summary
-        features = encoder(picture, encoder.style_layers)
-        parts = {
-            "linear": ("mean",),
-            "bn": ("mean", "deviation"),
-            "gaussian": ("embedding",),
-            "laplace": ("embedding",),
-            "sliced": ("quantiles",),
-            "energy": ("quantiles",),
-            "cubic": ("products",),
-            "cmd": ("moments",),
-        }.get(name)
-        if parts:
-            assert idea.numbers(name) == sum(
-                kept(F)[part].numel() for F in features.values() for part in parts
-            )
-    assert idea.numbers("poly") == sum(
-        n * (n + 1) // 2 for n in (encoder.channels[x] for x in encoder.style_layers)
-    )
-    assert idea.describe("fusion", "energy", 0, "bn", "poly", 0.3).count("It cannot see") == 2
+    widths = [encoder.channels[layer] for layer in encoder.style_layers]
+    counts = {
+        "linear": lambda n: n,
+        "bn": lambda n: 2 * n,
+        "poly": lambda n: n * (n + 1) // 2,
+        "poly(c=1)": lambda n: n * (n + 1) // 2 + n,
+        "gaussian": lambda n: min(512, max(64, 2 * n)),
+        "laplace": lambda n: min(512, max(64, 2 * n)),
+        "cubic": lambda n: min(128, max(64, n)),
+        "wasserstein": lambda n: n * (n + 1) // 2 + n,
+        "coral": lambda n: n * (n + 1) // 2,
+        "cmd": lambda n: 5 * n,
+        "sliced": lambda n: 128 * min(64, max(16, n)),
+        "energy": lambda n: 128 * min(64, max(16, n)),
+    }
+    assert {name.partition("(")[0] for name in counts} == set(method_controls.ALL)
+    for name, count in counts.items():
+        assert idea.numbers(name) == sum(map(count, widths)), name
+    assert idea.describe("bn:0.7+poly:0.3").count("It does not see") == 2
 
 
-@pytest.mark.parametrize("name", idea.IDEAS)
+@pytest.mark.parametrize("name", method_controls.METHODS)
 def test_the_idea_links_to_a_section_that_exists(name):
-    notebook, _, section = idea.IDEAS[name].notebook.partition("#")
+    notebook, _, section = method_controls.METHODS[name]["notebook"].partition("#")
     cells = json.loads((Path("notebooks") / f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
     lines = [
         line.strip("# \n") for cell in cells if cell["cell_type"] == "markdown" for line in cell["source"]
     ]
     assert section in lines
-    assert f"{notebook}.ipynb#{section.replace(' ', '-')}" in idea.describe(name, name, 0, name, name, 0.5)
+    assert f"{notebook}.ipynb#{section.replace(' ', '-')}" in idea.describe(name)
 
 
 def test_what_comes_back_stays_within_the_limits(monkeypatch):
-    monkeypatch.setattr(visit, "present", lambda encoder: encoder == "vgg19-slim")
+    monkeypatch.setattr(controls, "is_present", lambda encoder: encoder == "vgg19-slim")
     large = nstlib.Settings(size=4096, iterations=100_000, style_scale=8, encoder="vgg19")
-    settings, notes = visit.allowed(large)
-    assert controls.within_limits(settings) == settings and settings.encoder == "vgg19-slim"
-    assert len(notes) == 4 and visit.allowed(SMALL) == (SMALL, [])
-    with pytest.raises(ValueError, match="style_scale may be at most 2"):
-        controls.within_limits(SMALL.replace(style_scale=3))
+    settings, notes = controls.fit_limits(large)
+    assert controls.check_limits(settings) == settings and settings.encoder == "vgg19-slim"
+    assert len(notes) == 4 and controls.fit_limits(SMALL) == (SMALL, [])
+    with pytest.raises(ValueError, match="size of strokes may be at most 2"):
+        controls.check_limits(SMALL.replace(style_scale=3))
 
 
 @pytest.mark.parametrize("name", ["vgg19-slim", "vgg19-random"])
 def test_the_layers_on_offer_are_the_encoders(name: str) -> None:
-    assert encoders.layer_names(name) == list(nstlib.load_encoder(name).layers)
+    assert presets.layer_names(name) == list(nstlib.load_encoder(name).layers)

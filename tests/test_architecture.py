@@ -56,7 +56,7 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"progress"},
         {"passes"},
     ],
-    "demo": [{"runs"}, {"guard"}, {"parts"}, {"rooms"}, {"api"}, {"page"}, {"serve"}],
+    "demo": [{"runs"}, {"guard"}, {"components"}, {"tabs"}, {"api"}, {"page"}, {"serve"}],
 }
 FLOOR = {f"nstlib.{room}": number for number, rooms in enumerate(FLOORS) for room in rooms}
 RANK = {f"{wing}.{m}": rank for wing, order in WINGS.items() for rank, ms in enumerate(order) for m in ms}
@@ -129,8 +129,8 @@ def reaches(module: str, seen: frozenset[str] = frozenset()) -> frozenset[str]:
         ("nstlib.encoders", "nstlib.synthesis"),
         ("nstlib.synthesis", "nstlib.feedforward"),
         ("nstlib", "demo"),
-        ("demo.runs", "demo.rooms"),
-        ("demo.parts", "demo.rooms"),
+        ("demo.runs", "demo.tabs"),
+        ("demo.components", "demo.tabs"),
     ],
 )
 def test_wings_do_not_know_each_other(wing: str, stranger: str) -> None:

@@ -1,4 +1,4 @@
-"""The app in a real browser, as a visitor uses it. Without a browser these fail in CI, and skip elsewhere."""
+"""The app in a real browser, as a user uses it. Without a browser these fail in CI, and skip elsewhere."""
 
 import os
 import shutil
@@ -97,9 +97,9 @@ def test_a_result_is_there_at_once_and_follows_every_change(page):
         "bn": lambda: page.get_by_label("Batch-norm statistics").check(),
         "× glass": lambda: page.locator("#styles-examples button").nth(1).click(),
         "γ 0.1": lambda: settings(page, gamma=0.1),
-        "the photograph's colours": lambda: (
+        "the content's colours": lambda: (
             page.locator("#colours input").click(),
-            page.get_by_role("option", name="the photograph's").click(),
+            page.get_by_role("option", name="the content's").click(),
         ),
         "strength 50 %": lambda: settings(page, strength=0.5),
     }
@@ -111,7 +111,7 @@ def test_a_result_is_there_at_once_and_follows_every_change(page):
     assert len({pixels(page, one) for one in seen}) == len(changes) + 1
 
 
-def test_a_visitor_sees_it_form_stops_it_and_takes_it_home(page, tmp_path):
+def test_a_user_sees_it_form_stops_it_and_takes_it_home(page, tmp_path):
     page.locator("#contents-examples button").nth(1).click()
     settings(page, size=96, iterations=3000, seed=7)
     says(page, "still_life × strokes")
@@ -125,9 +125,9 @@ def test_a_visitor_sees_it_form_stops_it_and_takes_it_home(page, tmp_path):
             seen[current] = pixels(page, current)
         page.wait_for_timeout(50)
     assert len(set(seen.values())) >= 3, "three different previews"
-    expect(page.locator("#status")).to_contain_text("of 3000")
+    expect(page.locator("#stylize-status")).to_contain_text("of 3000")
     page.keyboard.press("Enter")
-    expect(page.locator("#status")).to_contain_text("Stopped at step")
+    expect(page.locator("#stylize-status")).to_contain_text("Stopped at step")
     expect(page.locator("#stylize-start")).to_be_focused()
     says(page, "of 3000")
     with page.expect_download() as download:
@@ -137,21 +137,21 @@ def test_a_visitor_sees_it_form_stops_it_and_takes_it_home(page, tmp_path):
     recipe = nstlib.read_recipe(tmp_path / "mine.png")
     assert recipe["settings"]["seed"] == 7 and recipe["settings"]["size"] == 96
     assert 0 < recipe["step"] < 3000
-    page.get_by_role("button", name="Make this picture again").click()
+    page.get_by_role("button", name="Make this image again").click()
     expect(page.locator("#python")).to_contain_text(f"step.index == {recipe['step']}")
     assert f"Ctrl-C at step {recipe['step']}" in page.locator("#command textarea").input_value()
 
 
-def test_refine_goes_on_and_its_settings_come_back_from_the_strip_a_file_and_a_link(page, browser, tmp_path):
+def test_refine_goes_on_and_its_settings_are_restored_from_history_file_and_link(page, browser, tmp_path):
     settings(page, size=96)
     says(page, "96 px")
     page.locator("#stylize-start").click()
-    expect(page.locator("#status")).to_contain_text("Done: 12 steps")
+    expect(page.locator("#stylize-status")).to_contain_text("Done: 12 steps")
     says(page, "poly · γ 1 · 96 px · 12 steps")
     refined = pixels(page, source(page))
-    expect(page.locator("#strip img")).to_have_count(1)
+    expect(page.locator("#history img")).to_have_count(1)
     with page.expect_download() as download:
-        page.locator("#film").click()
+        page.locator("#animation").click()
     assert download.value.suggested_filename.endswith(".webp")
     with page.expect_download() as download:
         page.locator("#download").click()
@@ -165,14 +165,14 @@ def test_refine_goes_on_and_its_settings_come_back_from_the_strip_a_file_and_a_l
 
     page.get_by_label("Linear").first.check()
     says(page, "linear · γ 1 · 96 px · one pass")
-    page.locator("#strip button").first.click()
+    page.locator("#history button").first.click()
     back()
     page.get_by_label("Linear").first.check()
     says(page, "linear · γ 1 · 96 px · one pass")
     page.locator("#drop input[type=file]").set_input_files(tmp_path / "mine.png")
     back()
     page.locator("#link").click()
-    expect(page.locator("#status")).to_contain_text("link is in the address bar")
+    expect(page.locator("#stylize-status")).to_contain_text("link is in the address bar")
     other = browser.new_page()
     other.set_default_timeout(WAIT)
     other.goto(page.url + "&gamma=5&size=many")
@@ -184,7 +184,7 @@ def test_refine_goes_on_and_its_settings_come_back_from_the_strip_a_file_and_a_l
 def test_a_file_without_a_recipe_is_refused_in_words(page, tmp_path):
     nstlib.save_image(nstlib.load_image(CONTENT, 64), tmp_path / "plain.png")
     page.locator("#drop input[type=file]").set_input_files(tmp_path / "plain.png")
-    expect(page.locator("#status")).to_contain_text("plain.png holds no recipe")
+    expect(page.locator("#stylize-status")).to_contain_text("plain.png holds no recipe")
     says(page, "harbour × strokes")
 
 
@@ -216,7 +216,7 @@ def test_a_second_style_is_mixed_placed_and_brushed(page):
     says(page, "strokes + glass")
     seen = source(page)
     page.get_by_label("Where I brush").check()
-    expect(page.locator("#status")).to_contain_text("Brush on the picture")
+    expect(page.locator("#stylize-status")).to_contain_text("Brush on the image")
     page.locator("#brush canvas").scroll_into_view_if_needed()
     box = page.locator("#brush canvas").bounding_box()
     page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + box["height"] / 2)
@@ -224,7 +224,7 @@ def test_a_second_style_is_mixed_placed_and_brushed(page):
     page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + box["height"] / 2, steps=12)
     page.mouse.up()
     expect(page.locator("#result img")).not_to_have_attribute("src", seen)
-    page.get_by_role("button", name="Make this picture again").click()
+    page.get_by_role("button", name="Make this image again").click()
     expect(page.locator("#python")).to_contain_text("mask-1.png")
     expect(page.locator("#masks")).to_contain_text("mask-2")
 
@@ -232,7 +232,7 @@ def test_a_second_style_is_mixed_placed_and_brushed(page):
 def test_a_short_run_ends_and_its_result_becomes_the_next_content(page):
     settings(page, size=96, iterations=6)
     page.locator("#stylize-start").click()
-    expect(page.locator("#status")).to_contain_text("Done: 6 steps")
+    expect(page.locator("#stylize-status")).to_contain_text("Done: 6 steps")
     result = source(page)
     page.locator("#again").click()
     expect(page.locator("#contents img").first).to_have_attribute("src", result)
@@ -245,9 +245,9 @@ def test_a_broken_upload_is_explained(page, tmp_path):
         page.locator("#contents button[title*=lear]")
     ).first.click()
     page.locator("#contents input[type=file]").set_input_files(fake)
-    expect(page.locator("#status")).to_contain_text("Cannot read holiday.png as an image")
+    expect(page.locator("#stylize-status")).to_contain_text("Cannot read holiday.png as an image")
     page.locator("#stylize-start").click()
-    expect(page.locator("#status")).to_contain_text("Choose a content picture first")
+    expect(page.locator("#stylize-status")).to_contain_text("Choose a content image first")
     expect(page.locator("#stylize-start")).to_be_visible()
 
 
@@ -265,13 +265,13 @@ def test_a_broken_upload_after_a_good_one_is_explained_too(page, tmp_path):
         bad = tmp_path / name
         bad.write_bytes(b"no picture" if name == "holiday.png" else HUGE)
         page.locator("#contents input[type=file]").set_input_files(bad)
-        expect(page.locator("#status")).to_contain_text(words)
-        assert "/tmp" not in page.locator("#status").inner_text()
+        expect(page.locator("#stylize-status")).to_contain_text(words)
+        assert "/tmp" not in page.locator("#stylize-status").inner_text()
         page.locator("#contents input[type=file]").set_input_files(CONTENT)
         expect(page.locator("#contents img").first).to_be_visible()
     settings(page, size=96, iterations=4)
     page.locator("#stylize-start").click()
-    expect(page.locator("#status")).to_contain_text("Done: 4 steps")
+    expect(page.locator("#stylize-status")).to_contain_text("Done: 4 steps")
 
 
 def test_compare_fills_its_grid(page, tmp_path):
@@ -297,21 +297,21 @@ def test_the_idea_follows_the_method_and_shows_its_formula(page):
     expect(page.locator("#idea h2")).to_have_text("Gaussian")
 
 
-def test_two_visitors_wait_for_each_other_and_one_may_leave(page, browser):
+def test_two_users_wait_for_each_other_and_one_may_leave(page, browser):
     settings(page, size=96, iterations=2000)
     page.locator("#stylize-start").click()
     expect(page.locator("#stylize-stop")).to_be_visible()
     other = browser.new_page()
     other.goto(address())
     other.locator("#stylize-start").click()
-    expect(other.locator("#status")).to_contain_text("queue: 1/1")
+    expect(other.locator("#stylize-status")).to_contain_text("queue: 1/1")
     expect(other.locator("#caption")).to_contain_text("harbour × strokes · poly · γ 1 · 256 px · one pass")
     other.locator("#stylize-leave").click()
-    expect(other.locator("#status")).to_contain_text("Nothing was started")
+    expect(other.locator("#stylize-status")).to_contain_text("Nothing was started")
     expect(other.locator("#stylize-start")).to_be_visible()
     other.close()
     page.locator("#stylize-stop").click()
-    expect(page.locator("#status")).to_contain_text("Stopped at step")
+    expect(page.locator("#stylize-status")).to_contain_text("Stopped at step")
 
 
 def test_a_closed_tab_gives_its_place_away(page, browser):
@@ -323,7 +323,7 @@ def test_a_closed_tab_gives_its_place_away(page, browser):
     leaver.close()
     settings(page, size=96, iterations=10)
     page.locator("#stylize-start").click()
-    expect(page.locator("#status")).to_contain_text("Done: 10 steps", timeout=20_000)
+    expect(page.locator("#stylize-status")).to_contain_text("Done: 10 steps", timeout=20_000)
 
 
 def test_the_gamma_slider_is_logarithmic_and_the_preset_leaves_what_was_chosen(page):
@@ -351,7 +351,7 @@ def test_a_phone_needs_no_sideways_scrolling_and_nothing_jumps_while_it_streams(
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     settings(page, size=96, iterations=600)
     page.locator("#stylize-start").click()
-    expect(page.locator("#status")).to_contain_text("Step")
+    expect(page.locator("#stylize-status")).to_contain_text("Step")
     place = "document.querySelector('#curve').getBoundingClientRect().top + scrollY"
     before = page.evaluate(place)
     page.wait_for_timeout(1500)

@@ -9,9 +9,9 @@ from test_browser import WAIT, browser, page, settings  # noqa: F401  (fixtures;
 import axe_playwright_python  # isort: skip
 from playwright.sync_api import Browser, Locator, Page, expect  # isort: skip
 
-from demo.parts.method_controls import NAMES
+from demo.components.method_controls import NAMES
 
-ROOMS = ("Stylize", "Compare", "Look inside", "The idea")
+TABS = ("Stylize", "Compare", "Look inside", "The idea")
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 FOCUSED = """() => {
   const at = document.activeElement, look = [at, at.closest("label"), at.parentElement].filter(Boolean);
@@ -32,8 +32,8 @@ def open_page(browser: Browser, width: int, height: int, query: str = "", **opti
     return opened
 
 
-def enter(page: Page, room: str) -> None:  # noqa: F811
-    page.get_by_role("tab", name=room, exact=True).click()
+def open_tab(page: Page, tab: str) -> None:  # noqa: F811
+    page.get_by_role("tab", name=tab, exact=True).click()
 
 
 def serious(page: Page) -> list[str]:  # noqa: F811
@@ -48,16 +48,16 @@ def serious(page: Page) -> list[str]:  # noqa: F811
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_serious_in_any_room(browser, theme):  # noqa: F811
+def test_axe_finds_nothing_serious_in_any_tab(browser, theme):  # noqa: F811
     page = open_page(browser, 1280, 900, f"?__theme={theme}")  # noqa: F811
     page.evaluate(AXE)
-    for name in ("More settings", "A second style", "Make this picture again"):
+    for name in ("More settings", "A second style", "Make this image again"):
         page.get_by_role("button", name=name).click()
     expect(page.locator("#python .cm-line").first).to_be_visible()
-    for room in ROOMS:
-        enter(page, room)
+    for tab in TABS:
+        open_tab(page, tab)
         page.wait_for_timeout(500)  # colours fade
-        assert serious(page) == [], room
+        assert serious(page) == [], tab
     page.close()
 
 
@@ -72,7 +72,7 @@ def walk(page: Page, until: str, most: int = 60) -> list[list]:  # noqa: F811
     raise AssertionError(f"{until} was not reached in {most} steps: {passed}")
 
 
-def test_a_visitor_without_a_mouse_refines_stops_and_never_loses_the_place(browser):  # noqa: F811
+def test_a_user_without_a_mouse_refines_stops_and_never_loses_the_place(browser):  # noqa: F811
     page = open_page(browser, 1280, 900)  # noqa: F811
     settings(page, size=96, iterations=3000)
     page.evaluate("document.activeElement.blur()")
@@ -83,9 +83,9 @@ def test_a_visitor_without_a_mouse_refines_stops_and_never_loses_the_place(brows
     assert all(there for *_, there in passed), "nothing invisible takes the focus"
     page.keyboard.press("Enter")
     expect(page.locator("#stylize-stop")).to_be_focused()
-    expect(page.locator("#status")).to_contain_text("of 3000")
+    expect(page.locator("#stylize-status")).to_contain_text("of 3000")
     page.keyboard.press("Enter")
-    expect(page.locator("#status")).to_contain_text("Stopped at step")
+    expect(page.locator("#stylize-status")).to_contain_text("Stopped at step")
     expect(page.locator("#stylize-start")).to_be_focused()
     on = walk(page, "gamma", 80)
     assert all(seen for _, _, seen, _ in on), [one for one in on if not one[2]]
@@ -110,21 +110,21 @@ def test_the_methods_are_chosen_by_arrow_keys_with_a_visible_place(browser):  # 
     page.close()
 
 
-def test_a_phone_has_the_picture_and_the_button_on_its_first_screen(browser):  # noqa: F811
+def test_a_phone_has_the_image_and_the_button_on_its_first_screen(browser):  # noqa: F811
     page = open_page(browser, 390, 844)  # noqa: F811
     for one in ("#result img", "#stylize-start"):
         box = page.locator(one).bounding_box()
         assert box and box["y"] + box["height"] <= 844 and box["x"] >= 0, (one, box)
-    for room in ROOMS:
-        enter(page, room)
+    for tab in TABS:
+        open_tab(page, tab)
         page.wait_for_timeout(300)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, room
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, tab
     page.close()
 
 
-def test_a_projector_has_a_wide_picture_and_the_choices_folded(browser):  # noqa: F811
+def test_a_projector_has_a_wide_image_and_the_choices_folded(browser):  # noqa: F811
     page = open_page(browser, 1920, 1080, "?view=projector")  # noqa: F811
-    expect(page.locator("#status")).not_to_contain_text("Left out")
+    expect(page.locator("#stylize-status")).not_to_contain_text("cannot be used")
     choices = page.locator(".nst-choose")
     expect(choices).to_be_hidden()
     box = page.locator("#result").bounding_box()
@@ -142,7 +142,7 @@ def test_a_projector_has_a_wide_picture_and_the_choices_folded(browser):  # noqa
 
 def test_a_tile_opens_large_by_keys_and_goes_on_in_stylize(page):  # noqa: F811
     settings(page, size=64, iterations=3)
-    enter(page, "Compare")
+    open_tab(page, "Compare")
     page.locator("#compare-start").click()
     expect(page.locator("#compare-status")).to_contain_text("Done in", timeout=4 * WAIT)
     tiles = page.locator("#compare-grid button.frame")
@@ -173,7 +173,7 @@ def dots(page: Page) -> list[str]:  # noqa: F811
 
 
 def test_the_clouds_move_by_themselves_and_follow_the_method(page):  # noqa: F811
-    enter(page, "The idea")
+    open_tab(page, "The idea")
     expect(page.locator("#clouds [data-play]")).to_have_text("Pause")
     first = dots(page)
     page.wait_for_timeout(700)
@@ -189,7 +189,7 @@ def test_the_clouds_move_by_themselves_and_follow_the_method(page):  # noqa: F81
 
 def test_who_asked_for_less_motion_sees_the_end_and_may_still_play(browser):  # noqa: F811
     page = open_page(browser, 1280, 900, reduced_motion="reduce")  # noqa: F811
-    enter(page, "The idea")
+    open_tab(page, "The idea")
     play = page.locator("#clouds [data-play]")
     expect(play).to_have_text("Play")
     end = dots(page)
@@ -217,7 +217,7 @@ def where(mark: Locator) -> float:
 
 
 def test_the_pulls_follow_gamma(page):  # noqa: F811
-    enter(page, "The idea")
+    open_tab(page, "The idea")
     style, content = page.locator("#forces i.style"), page.locator("#forces i.content")
     assert where(style) == pytest.approx(where(content), rel=0.02)
     page.locator("#gamma input").fill("4")

@@ -272,6 +272,11 @@ def test_the_classic_presets_run_with_the_embedded_encoder(content: Tensor, styl
         assert step.index == 8 and not step.failed
 
 
+def test_a_reconstruction_of_the_content_may_have_a_palette_and_has_no_style(content: Tensor) -> None:
+    images = [last(nstlib.reconstruct_content(content, palette=p, **QUICK)).image for p in (0, 1)]
+    assert torch.equal(*images)
+
+
 def test_a_failed_run_warns_and_gives_the_last_good_image(
     content: Tensor, style: Tensor, monkeypatch
 ) -> None:

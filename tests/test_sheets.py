@@ -14,45 +14,43 @@ import torch
 from app_server import CONTENT, STYLE
 
 import nstlib
-from demo.parts import clouds
-from demo.parts.grid import Cell, Grid
-from demo.parts.method_controls import ALL, unspell
-from demo.parts.sheet import sheet
-from demo.rooms import compare, grid_room, idea, inside
+from demo.components import clouds
+from demo.components.grid import Cell, Grid, sheet
+from demo.components.method_controls import ALL, MethodControls, from_method
 from demo.runs.engine import Frame
+from demo.tabs import compare, grid_tab, idea, inside
 
 SMALL = nstlib.Settings(size=64, iterations=2, levels=1)
 
 
 def comparison(kind: str = "methods", **changes: object) -> Grid:
-    return compare.plan(kind, SMALL.replace(**changes), str(CONTENT), str(STYLE), 9)
+    return compare.plan(kind, SMALL.replace(**changes), str(CONTENT), str(STYLE))
 
 
 def test_one_size_rule_every_picture_of_a_sheet_is_as_the_visitor_chose():
-    for plan, kinds in ((compare.plan, compare.KINDS), (inside.plan, inside.KINDS)):
-        for kind in kinds.values():
-            grid = plan(kind, SMALL.replace(seed=5), str(CONTENT), str(STYLE), 9)
+    for tab, steps in ((compare, 2), (inside, inside.STEPS)):
+        for kind in tab.KINDS:
+            grid = tab.plan(kind, SMALL.replace(seed=5), str(CONTENT), str(STYLE))
             for cell in grid.jobs():
                 chosen = cell.job.settings
-                assert (chosen.size, chosen.iterations, chosen.seed) == (64, 2, 5)
+                assert (chosen.size, chosen.iterations, chosen.seed) == (64, steps, 5)
             assert all(max(cell.pixels.shape) == 64 for cell in grid.beside)
 
 
 def test_each_kind_says_what_it_uses_and_the_plans_agree():
-    assert set(compare.USED) == set(compare.KINDS.values()) and set(inside.USED) == set(inside.KINDS.values())
     other = {"method": "energy", "gamma": 7.0}
     methods = {(c.job.settings.method, c.job.settings.gamma) for c in comparison("methods", **other).jobs()}
     assert {gamma for _, gamma in methods} == {7.0} and "energy" not in {method for method, _ in methods}
     sweep = [c.job.settings for c in comparison("gamma", **other).jobs()]
     assert {s.method for s in sweep} == {"energy"} and 7.0 not in {s.gamma for s in sweep}
     assert {c.job.settings.gamma for c in comparison("fusion", **other).jobs()} == {7.0}
-    texture = inside.plan("style", SMALL.replace(method="energy"), None, str(STYLE), 9)
+    texture = inside.plan("style", SMALL.replace(method="energy"), None, str(STYLE))
     assert {str(c.job.settings.method) for c in texture.jobs()} == {"energy"}
 
 
 def test_the_originals_are_always_beside_and_a_sheet_of_two_axes_has_heads():
     assert [c.label for c in comparison("gamma").beside] == ["Content", "Style"]
-    table = inside.plan("methods", SMALL, None, str(STYLE), 9)
+    table = inside.plan("methods", SMALL, None, str(STYLE))
     assert (len(table.heads), len(table.sides), len(table.cells)) == (5, 4, 20)
     html = table.html()
     assert html.count('scope="col"') == 5 and html.count('scope="row"') == 4
@@ -61,48 +59,51 @@ def test_the_originals_are_always_beside_and_a_sheet_of_two_axes_has_heads():
 
 
 def test_a_missing_picture_is_named_and_only_where_it_is_needed():
-    with pytest.raises(ValueError, match="a style picture first"):
-        inside.plan("style", SMALL, str(CONTENT), None, 9)
-    with pytest.raises(ValueError, match="a content picture first"):
-        inside.plan("content", SMALL, None, str(STYLE), 9)
-    assert inside.plan("content", SMALL, str(CONTENT), None, 9).jobs()
+    with pytest.raises(ValueError, match="a style image first"):
+        inside.plan("style", SMALL, str(CONTENT), None)
+    with pytest.raises(ValueError, match="a content image first"):
+        inside.plan("content", SMALL, None, str(STYLE))
+    assert inside.plan("content", SMALL, str(CONTENT), None).jobs()
 
 
 def test_one_pass_fills_a_comparison_at_once_and_its_strength_follows_gamma():
     grid = comparison("gamma")
-    assert all(grid_room.draft(cell) for cell in grid.jobs())
+    assert all(grid_tab.preview(cell) for cell in grid.jobs())
     photograph = grid.beside[0].pixels.astype(float)
     away = [float(np.abs(cell.pixels - photograph).mean()) for cell in grid.jobs()]
     assert away == sorted(away) and away[-1] > 2 * away[0]
     assert not any(cell.recipe for cell in grid.jobs()), "a draft is not a result"
     assert all("one pass" in cell.html() for cell in grid.jobs())
-    assert not grid_room.draft(comparison(encoder="vgg19-random").jobs()[0]), "the decoder knows one encoder"
-    assert not grid_room.draft(inside.plan("style", SMALL, None, str(STYLE), 9).jobs()[0])
+    assert not grid_tab.preview(comparison(encoder="vgg19-random").jobs()[0]), "the decoder knows one encoder"
+    assert not grid_tab.preview(inside.plan("style", SMALL, None, str(STYLE)).jobs()[0])
 
 
 def test_the_time_left_falls_as_pictures_are_finished():
     cell = Cell("linear", "", share=0.5)
-    words = [grid_room.progress(number, 4, cell, seconds) for number, seconds in ((1, 10), (2, 30), (4, 70))]
+    words = [grid_tab.progress(number, 4, cell, seconds) for number, seconds in ((1, 10), (2, 30), (4, 70))]
     assert [re.search(r"about (.+) left", word)[1] for word in words] == ["1 min 10 s", "50 s", "10 s"]
-    assert "just started" in grid_room.progress(1, 4, Cell("linear", ""), 0.0)
+    assert "just started" in grid_tab.progress(1, 4, Cell("linear", ""), 0.0)
 
 
 def test_a_cell_knows_how_far_its_run_is():
     cell = comparison().jobs()[0]
     pixels = np.zeros((4, 6, 3), np.uint8)
-    cell.show(Frame(1, 2, 1.0, [], pixels))
+    cell.update(Frame(1, 2, 1.0, [], pixels))
     assert 0 < cell.share < 1 and cell.note == "step 1 of 2"
-    cell.show(Frame(2, 2, 2.0, [], pixels, {"a": 1}, done=True))
+    cell.update(Frame(2, 2, 2.0, [], pixels, {"a": 1}, done=True))
     assert cell.share == 1 and cell.note == "" and cell.recipe == {"a": 1}
 
 
 def test_a_tile_opens_in_stylize_with_its_method_and_gamma():
     grid = comparison("fusion", method="linear:0.5+energy:0.5", gamma=3.0)
     tile = grid.jobs()[1]
-    tile.draft(np.zeros((4, 6, 3), np.uint8), "")
+    tile.show_draft(np.zeros((4, 6, 3), np.uint8), "")
     choice = json.loads(unescape(re.search(r"data-choice='(.*?)'", tile.html())[1]))
-    values = grid_room.choose(SimpleNamespace(**choice))
-    assert values[:7] == list(unspell("linear:0.7+energy:0.3")) and values[7] == 3.0
+    with gr.Blocks():
+        controls = MethodControls("poly", 1.0)
+    values = grid_tab.tile_values(controls, SimpleNamespace(**choice))
+    assert [values[part] for part in controls.options] == list(from_method("linear:0.7+energy:0.3"))
+    assert values[controls.gamma] == 3.0
     assert "data-choice='null'" in grid.beside[0].html(), "the originals open large, and nowhere else"
 
 
@@ -120,17 +121,19 @@ def test_a_tile_opens_in_stylize_with_its_method_and_gamma():
     ],
 )
 def test_what_is_no_tile_s_choice_is_refused(sent):
+    with gr.Blocks():
+        controls = MethodControls("poly", 1.0)
     with pytest.raises(gr.Error, match="cannot be opened"):
-        grid_room.choose(SimpleNamespace(**sent))
+        grid_tab.tile_values(controls, SimpleNamespace(**sent))
 
 
 @pytest.mark.parametrize("kind", ["style", "methods"])
 def test_the_sheet_to_keep_has_room_for_every_picture_and_head(kind):
-    grid = inside.plan(kind, SMALL, None, str(STYLE), 9)
+    grid = inside.plan(kind, SMALL, None, str(STYLE))
     blank = sheet(grid)
     colours = [(40 + 9 * number, 10, 200) for number in range(len(grid.cells))]
     for cell, colour in zip(grid.cells, colours, strict=True):
-        cell.draft(np.full((64, 64, 3), colour, np.uint8), "")
+        cell.show_draft(np.full((64, 64, 3), colour, np.uint8), "")
     drawn = sheet(grid)
     for colour in colours:  # all of every picture, none over another
         assert int((drawn == np.array(colour)).all(-1).sum()) == 64 * 64
@@ -146,7 +149,7 @@ flow = functools.cache(clouds.flow)
 def differences(method: str) -> list[float]:
     """Shares of the first differences that are left at the end: means, spreads, correlation, everything."""
     end = flow(method)[-1]
-    return [a / b for a, b in zip(clouds.left(end, S), clouds.left(F, S), strict=True)]
+    return [a / b for a, b in zip(clouds.differences(end, S), clouds.differences(F, S), strict=True)]
 
 
 @pytest.mark.parametrize("method", [*ALL, "poly(c=2)", "bn:0.5+poly:0.5"])
@@ -155,7 +158,7 @@ def test_a_flow_goes_downhill_all_the_way(method):
     assert len(frames) == clouds.FRAMES and torch.equal(frames[0], F)
     d = nstlib.method(method)
     for part, _ in d.parts() if len(d.parts()) == 1 else ():
-        part = clouds.fine(part).seeded(0)
+        part = clouds.with_features(part).seeded(0)
         values = [float(part(frame, S)) for frame in frames]
         assert all(b <= a + 1e-6 for a, b in itertools.pairwise(values))
         assert values[-1] < 0.05 * values[0]
@@ -182,7 +185,7 @@ def test_the_gram_flow_ends_with_equal_gram_matrices():
 
 
 def test_the_figure_holds_its_frames_for_the_script_and_its_end_without_one():
-    html = clouds.played("linear")
+    html = clouds.figure("linear")
     data = json.loads(unescape(re.search(r"data-flow='(.*?)'", html)[1]))
     assert len(data["frames"]) == len(data["left"]) == clouds.FRAMES
     assert {len(frame) for frame in data["frames"]} == {2 * clouds.POINTS}
@@ -196,7 +199,7 @@ def test_the_pulls_follow_gamma_and_memory_is_on_a_log_scale():
     shares = [float(re.search(r"--style:([\d.]+)", idea.forces(g))[1]) for g in (0.05, 0.5, 1, 4, 50)]
     assert shares == sorted(shares) and shares[2] == 0.5 and shares[3] == 0.8
     assert "4 times as hard" in idea.forces(4) and "2 times as weakly" in idea.forces(0.5)
-    html = idea.memory("linear", "energy", 0.0, "bn", "poly")
+    html = idea.memory("linear")
     places = [float(place) for place in re.findall(r'<i style="left:([\d.]+)%', html)]
     counts = [int(number.replace(",", "")) for number in re.findall(r"<b>([\d,]+)</b></li>", html)]
     assert places == sorted(places) and all(0 <= place <= 100 for place in places)

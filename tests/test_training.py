@@ -1,6 +1,10 @@
 """The training script, for a few steps on a teacher of random weights: it trains, resumes and exports."""
 
+import contextlib
+import io
 import json
+import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -37,20 +41,48 @@ def compact_teacher(path: Path) -> Path:
     return path
 
 
-def train(teacher: str, out: Path, steps: int) -> str:
-    command = [sys.executable, "training/distill.py", "--teacher", teacher, "--out", str(out)]
-    command += ["--images", "examples/styles", "examples/contents", "--steps", str(steps)]
-    command += ["--every", "2", "--batch", "2", "--crop", "64", "--float32", "--device", "cpu"]
+@pytest.fixture
+def images(tmp_path: Path) -> str:
+    """A folder of three images, one of which is held out."""
+    (folder := tmp_path / "images").mkdir()
+    for name in ("contents/harbour", "contents/valley", "styles/strokes"):
+        shutil.copy(ROOT / "examples" / f"{name}.jpg", folder)
+    return str(folder)
+
+
+@pytest.fixture
+def training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripts of training/ can be imported."""
+    monkeypatch.syspath_prepend(ROOT / "training")
+
+
+def as_a_process(name: str, *options: object) -> str:
+    """Runs a script of training/ as a user does; returns what it prints."""
+    command = [sys.executable, f"training/{name}.py", *map(str, options)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout
 
 
-def test_it_trains_resumes_and_exports_an_encoder(tmp_path: Path) -> None:
-    teacher = str(compact_teacher(tmp_path / "teacher.safetensors"))
-    first = train(teacher, tmp_path / "run", steps=2)
-    assert "resumed" not in first
-    assert "resumed at step 2" in train(teacher, tmp_path / "run", steps=4)
+def here(name: str, *options: object) -> str:
+    """Runs a script of training/ in this process, which has torch; returns what it prints."""
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        contextlib.redirect_stdout(io.StringIO()) as printed,
+        torch.random.fork_rng(),
+    ):
+        monkeypatch.setattr(sys, "argv", [name, *map(str, options)])
+        runpy.run_path(str(ROOT / "training" / f"{name}.py"), run_name="__main__")
+    return printed.getvalue()
+
+
+@pytest.mark.usefixtures("training")
+def test_it_trains_resumes_and_exports_an_encoder(tmp_path: Path, images: str) -> None:
+    teacher = compact_teacher(tmp_path / "teacher.safetensors")
+    options = ["--teacher", teacher, "--out", tmp_path / "run", "--images", images]
+    options += ["--every", 2, "--batch", 2, "--crop", 64, "--float32", "--device", "cpu"]
+    assert "resumed" not in as_a_process("distill", *options, "--steps", 2)
+    assert "resumed at step 2" in here("distill", *options, "--steps", 4)
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4]
     for row in rows:
@@ -60,12 +92,6 @@ def test_it_trains_resumes_and_exports_an_encoder(tmp_path: Path) -> None:
     features = encoder(picture, encoder.style_layers)
     assert [F.shape[1] for F in features.values()] == [16, 32, 64, 128, 128]
     assert all(torch.isfinite(F).all() and F.std() > 0 for F in features.values())
-
-
-@pytest.fixture
-def training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scripts of training/ can be imported."""
-    monkeypatch.syspath_prepend(ROOT / "training")
 
 
 @pytest.mark.usefixtures("training")
@@ -95,29 +121,17 @@ def test_the_exported_encoder_is_the_student(tmp_path: Path) -> None:
         )
 
 
-def test_the_decoders_training_resumes_and_exports(tmp_path: Path) -> None:
-    command = [sys.executable, "training/decode.py", "--out", str(tmp_path / "run"), "--device", "cpu"]
-    command += [
-        *("--images", "examples/styles", "examples/contents"),
-        *("--every", "2", "--crop", "64", "--float32"),
-    ]
-    for steps in (2, 4):
-        result = subprocess.run(
-            [*command, "--steps", str(steps)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert result.returncode == 0, result.stderr
-        assert ("resumed at step 2" in result.stdout) == (steps == 4)
+@pytest.mark.usefixtures("training")
+def test_the_decoders_training_resumes_and_exports(tmp_path: Path, images: str) -> None:
+    options = ["--images", images, "--every", 2, "--crop", 64, "--float32", "--device", "cpu"]
+    first = [*options, "--out", tmp_path / "run"]
+    assert "resumed" not in as_a_process("decode", *first, "--steps", 2)
+    assert "resumed at step 2" in here("decode", *first, "--steps", 4)
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4]
     weights = str(tmp_path / "run" / "decoder.safetensors")
-    second = [*command, "--begin", weights, "--steps", "2", "--out", str(tmp_path / "second")]
-    result = subprocess.run(second, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    assert result.returncode == 0 and "moved relu4_1" in result.stdout, result.stderr
+    second = [*options, "--out", tmp_path / "second", "--begin", weights, "--steps", 2]
+    assert "moved relu4_1" in here("decode", *second)
     assert (tmp_path / "second" / "decoder.safetensors").exists()
     decoder = load_decoder(weights)
     x = decoder.decode(torch.rand(1, 128, 2, 3), 5)

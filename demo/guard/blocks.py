@@ -81,7 +81,7 @@ class FairQueue(Queue):
 
     def get_events(self) -> Any:
         """The next run that is due: its client listens, or has not listened for too long."""
-        lines = self.event_queue_per_concurrency_id.values()  # one: see HEAVY in rooms/room.py
+        lines = self.event_queue_per_concurrency_id.values()  # one: see HEAVY in components/common.py
         if not any(self._is_due(event) for line in lines for event in line.queue):
             return None
         self._sort()

@@ -46,7 +46,7 @@ HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "same-origin"
 FILE_HEADERS = HEADERS | {CSP: "default-src 'none'; sandbox"}
 LIGHT = 16  # requests at work at the same time
 # Events outside the queue that make an image, at work at the same time: in all, and of one address. Two
-# threads compute (painter.py); the other places are for requests that wait for a decoder, so that slow files
+# threads compute (preview.py); the other places are for requests that wait for a decoder, so that slow files
 # hold up their own address only.
 IMAGES, IMAGES_EACH = 8, 2
 GUARDED = "nstlib.guarded"  # in the scope of a request that has passed

@@ -1,12 +1,12 @@
-"""Behind the page: a run as a stream of frames. No Gradio.
+"""Behind the page: a run as a stream of frames. Nothing here uses Gradio.
 
-    limits   what one visitor may ask for
-    files    pictures that come in and go out, and the folder they lie in
-    engine   a run as frames, with its threads; gpu: the same on ZeroGPU
-    painter  one pass, for every change; film: an animation of a run
-    recipes  what made a picture, written and read; masks: where a second style goes; results: both together
-    desk     who may stop which run; connections: who is connected; turns: whose request works next
-    uploads  files on their way in; store: the disk space that each address takes
+    limits      what one user may ask for
+    files       images from and for users, and the folder they lie in
+    engine      a run as frames, with its threads; gpu: the same on ZeroGPU
+    preview     one pass, for every change of a control; animation: the images of a run as a WebP
+    recipes     what made an image; masks: the region of a second style; results: an image with its recipe
+    stop_flags  how a user stops a run; connections: who is connected; turns: whose request works next
+    uploads     files that arrive; store: the disk space that each address takes
 
-Read limits, files, store, uploads, connections, turns, engine, desk.
+Read limits, files, store, uploads, connections, turns, engine, stop_flags.
 """

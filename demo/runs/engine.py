@@ -1,50 +1,52 @@
-"""A run as a stream of frames: pictures about once a second, numbers for every step. Knows no Gradio.
+"""A run as a stream of frames: an image about once a second, numbers for every step. It uses no Gradio.
 
     Job ─► frames ─► Frame, Frame, … (the last one has `done`)
 
-Frames hold plain arrays and numbers, so that they can cross from a GPU worker's process. A frame
-without a picture is a heartbeat: it gives the caller a chance to stop between two pictures.
+Frames hold plain arrays and numbers, because on ZeroGPU they come from another process. A frame without an
+image lets the caller stop the run between two images.
 """
 
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
 import nstlib
-from demo.runs.files import Pixels, read_picture
+from demo.runs.files import Pixels, load_input
 from demo.runs.gpu import ZERO, on_gpu
+from demo.runs.limits import LIMITS
 from demo.runs.masks import masks
-from demo.runs.recipes import DETAIL, Recipe, named
+from demo.runs.recipes import DETAIL, Recipe, identify
 from nstlib.synthesis.allocator import give_back
 
-FIRST_PICTURE = 0.3  # seconds after the start
-PICTURE_EVERY = 0.8
-HEARTBEAT_EVERY = 0.15
+FIRST_IMAGE = 0.3  # seconds after the start
+IMAGE_EVERY = 0.8  # seconds
+FRAME_EVERY = 0.15  # seconds
 
-Kind = Literal["transfer", "style", "content"]
+Terms = list[tuple[int, dict[str, float]]]  # (step, {term: value})
 
 
 @dataclass(frozen=True)
 class Job:
     """One run: a transfer, or the reconstruction of a style or of a content from noise.
 
-    content, style: files; a reconstruction needs only its own. layer: how many style layers, or which
-    content layer. seconds: after which the run ends with what it has. second: another style of a transfer,
-    mixed with the first as settings.style_weights say, or placed by `where` (see masks.py).
+    Args:
+        content, style, second: Files. A reconstruction needs only its own.
+        layer: The number of style layers, or the content layer, of a reconstruction.
+        seconds: After this time the run ends with what it has.
+        where: The region of the second style (see masks.py); "" mixes by `settings.style_weights`.
     """
 
     settings: nstlib.Settings
     content: str | None = None
     style: str | None = None
-    kind: Kind = "transfer"
+    kind: Literal["transfer", "style", "content"] = "transfer"
     layer: int | str | None = None
-    seconds: float = 600.0
-    picture_every: float = PICTURE_EVERY
+    seconds: float = LIMITS.seconds
     second: str | None = None
     where: str = ""
 
@@ -54,54 +56,47 @@ class Job:
 
     @property
     def region(self) -> str:
-        """`where`, if there is a second style to be placed."""
         return self.where if self.second else ""
 
-    @property
-    def masks(self) -> tuple[torch.Tensor, ...]:
-        return masks(self.region)
-
     def recipe(self, step: int = 0, detail: float = DETAIL) -> Recipe:
-        """Of a transfer's picture after so many steps (0: of one pass)."""
+        """The recipe of a transfer's image after so many steps (0: of one pass)."""
         assert self.content
-        styles = tuple(map(named, self.styles))
-        return Recipe(self.settings, named(self.content), styles, self.region, detail, step=step)
+        styles = tuple(map(identify, self.styles))
+        return Recipe(self.settings, identify(self.content), styles, self.region, detail, step=step)
 
     def steps(self, between: Callable[[], None]) -> Iterator[nstlib.Step]:
-        """The run's steps; between is called where none comes for a while (see nstlib.transfer)."""
-        settings = self.settings
+        """The run's steps. nstlib calls `between` where no step comes for a while."""
         if self.kind == "style":
-            assert self.style and isinstance(self.layer, int)
-            return nstlib.reconstruct_style(self._load(self.style), self.layer, settings, between=between)
-        assert self.content
+            (style,) = self._load(self.style)
+            return nstlib.reconstruct_style(style, self.layer, self.settings, between=between)
+        (content,) = self._load(self.content)
         if self.kind == "content":
-            assert isinstance(self.layer, str)
-            return nstlib.reconstruct_content(self._load(self.content), self.layer, settings, between=between)
-        content, styles = self.load()
-        return nstlib.transfer(content, styles, settings, masks=self.masks, between=between)
+            return nstlib.reconstruct_content(content, self.layer, self.settings, between=between)
+        styles = self._load(*self.styles)
+        return nstlib.transfer(content, styles, self.settings, masks=masks(self.region), between=between)
 
-    def load(self) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """A transfer's content and its styles."""
-        assert self.content and self.style
-        return self._load(self.content), [self._load(path) for path in self.styles]
-
-    def _load(self, path: str) -> torch.Tensor:
-        return read_picture(path, self.settings.size)
+    def _load(self, *paths: str | None) -> list[torch.Tensor]:
+        return [load_input(path, self.settings.size) for path in paths if path]
 
 
 class TimeIsUp(Exception):
-    """Raised inside a run that has taken its seconds."""
+    """Raised inside a run that has used its seconds."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What to show. terms: (step, {term: value}) for each step since the last frame. note: why a run
-    ended before its last step. recipe: what makes the picture again (where there is a picture)."""
+    """Step `index` of `total` of a run.
+
+    Args:
+        terms: The terms of every step since the last frame.
+        pixels, recipe: The image (H, W, 3) and nstlib's own recipe of it, in some frames.
+        note: Why the run ended before its last step.
+    """
 
     index: int
     total: int
     seconds: float
-    terms: list[tuple[int, dict[str, float]]]
+    terms: Terms
     pixels: Pixels | None = None
     recipe: dict[str, Any] = field(default_factory=dict)
     done: bool = False
@@ -110,72 +105,69 @@ class Frame:
 
 
 def booking(job: Job) -> float:
-    """Seconds of GPU to ask for: a generous guess from pixels × steps; less means a better place in line."""
-    pixels = job.settings.size**2
-    return min(job.seconds, 5 + job.settings.iterations * (0.01 + pixels * 1e-7)) + 5
+    """Seconds of GPU to ask for: a generous guess. Less means a better place in the queue."""
+    return min(job.seconds, 5 + job.settings.iterations * (0.01 + job.settings.size**2 * 1e-7)) + 5
 
 
 @on_gpu(duration=booking)
 def frames(job: Job) -> Iterator[Frame]:
-    """The frames of a job. Raises what nstlib raises for bad pictures or settings."""
+    """The frames of a job. Raises what nstlib raises for unusable images or settings."""
 
-    def between() -> None:
+    def check_time() -> None:
         if time.perf_counter() - begun > job.seconds:
             raise TimeIsUp
 
-    steps, step = job.steps(between), None
-    begun = time.perf_counter()  # an encoder's first loading is not the visitor's time
-    up = f"time is up: a run may take {job.seconds:g} s here"
-    terms: list[tuple[int, dict[str, float]]] = []
-    next_picture, next_beat = begun + FIRST_PICTURE, begun
+    def frame(with_image: bool, note: str = "", done: bool = False) -> Frame:
+        assert step
+        seconds = time.perf_counter() - begun
+        found = Frame(step.index, step.total, seconds, terms, done=done, note=note, failed=step.failed)
+        if not with_image:
+            return found
+        recipe = getattr(step.image, "recipe", {})
+        return replace(found, pixels=np.asarray(nstlib.to_pil(step.image)), recipe=recipe)
+
+    steps: Any = job.steps(check_time)
+    begun = time.perf_counter()  # the first loading of an encoder is not the user's time
+    step, terms, next_image, next_frame = None, [], begun + FIRST_IMAGE, begun
     try:
         for step in steps:
-            now = time.perf_counter()
-            late = now - begun > job.seconds
-            done = bool(step.stopped) or late or step.index >= step.total
             terms.append((step.index, step.terms))
-            if not (done or now >= min(next_picture, next_beat)):
-                continue
-            note = step.stopped or (up if late else "")
-            frame = Frame(
-                step.index, step.total, now - begun, terms, done=done, note=note, failed=step.failed
-            )
-            yield _with_picture(frame, step) if done or now >= next_picture else frame
-            terms = []
-            if now >= next_picture:
-                next_picture = time.perf_counter() + job.picture_every
-            next_beat = time.perf_counter() + HEARTBEAT_EVERY
-            if done:
+            if step.stopped or step.index >= step.total:
+                yield frame(True, step.stopped or "", done=True)
                 return
+            check_time()
+            now = time.perf_counter()
+            if now >= min(next_image, next_frame):
+                yield frame(now >= next_image)
+                terms = []
+                if now >= next_image:
+                    next_image = time.perf_counter() + IMAGE_EVERY
+                next_frame = time.perf_counter() + FRAME_EVERY
     except TimeIsUp:
+        note = f"time is up: a run may take {job.seconds:g} s here"
         if step is None:
-            raise ValueError(f"{up}, and the first step was not reached: choose a smaller size") from None
-        frame = Frame(step.index, step.total, time.perf_counter() - begun, terms, done=True, note=up)
-        yield _with_picture(frame, step)
+            raise ValueError(f"{note}, and the first step takes longer: choose a smaller size") from None
+        yield frame(True, note, done=True)
     finally:
-        close: Callable[[], None] = getattr(steps, "close", lambda: None)
-        close()
+        if hasattr(steps, "close"):
+            steps.close()
         give_back()
 
 
-def _with_picture(frame: Frame, step: nstlib.Step) -> Frame:
-    recipe = getattr(step.image, "recipe", {})
-    return Frame(**{**vars(frame), "pixels": np.asarray(nstlib.to_pil(step.image)), "recipe": recipe})
-
-
 def warm_up() -> None:
-    """Loads the embedded encoder and takes one step, so that the first visitor does not wait for it.
-    On ZeroGPU there is no GPU outside a run: it only loads."""
+    """Loads the embedded encoder and takes one step, so that the first user does not wait for it.
+
+    ZeroGPU has no GPU outside a run: there, it only loads.
+    """
     nstlib.load_encoder()
     if ZERO:
         return
     image = torch.linspace(0, 1, 3 * 64 * 64).reshape(1, 3, 64, 64)
-    for _ in nstlib.transfer(image, image.flip(-1), iterations=2, levels=1):
-        pass
+    nstlib.stylize(image, image.flip(-1), iterations=2, levels=1)
 
 
 def set_threads() -> None:
-    """As many threads as this process may use cores, unless OMP_NUM_THREADS says otherwise."""
+    """Uses as many threads as this process may use cores, unless OMP_NUM_THREADS is set."""
     if "OMP_NUM_THREADS" not in os.environ:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         torch.set_num_threads(max(1, cores))

@@ -1,7 +1,7 @@
-"""Pictures on their way from and to a visitor, in a folder of our own that goes when the app ends.
+"""Images from and for users, in folders of this process that are removed when the app ends.
 
-Uploads, and Gradio's copies of what it serves, lie in `CACHE`, which store.py keeps clean; our own copy goes
-when the generator that made it ends.
+Uploads and Gradio's copies of the files that it serves lie in `CACHE`, which store.py keeps clean. The app's
+own copy of a file is removed when the generator that wrote it ends.
 """
 
 import atexit
@@ -36,25 +36,22 @@ def clear_stale(folder: Path) -> None:
     for old in folder.glob(f"{PREFIX}*"):
         number = old.name.removeprefix(PREFIX).partition("-")[0]
         ours = old.name in {own.name for own in _folders}  # in a container, the number of every app is 1
-        if number.isdigit() and not ours and (int(number) == os.getpid() or not _runs(int(number))):
+        if number.isdigit() and not ours and (int(number) == os.getpid() or not _is_running(int(number))):
             shutil.rmtree(old, ignore_errors=True)
 
 
-def _runs(process: int) -> bool:
+def _is_running(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # another user's
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)  # the process may be another user's
     return True
 
 
-def _folder(parent: Path) -> Path:
-    """A new folder for this process, which goes with it. Whatever lies in it is ours, and may be removed by
-    age."""
+def _make_folder(parent: Path) -> Path:
+    """A new folder of this process. Every file in it is the app's own, and may be removed by age."""
     parent.mkdir(parents=True, exist_ok=True)
-    if hasattr(os, "getuid"):  # on Windows, signal 0 would end the process asked
+    if hasattr(os, "getuid"):  # on Windows, signal 0 would end the process
         clear_stale(parent)
     folder = parent / f"{PREFIX}{os.getpid()}-{uuid.uuid4().hex}"
     _folders.append(folder)  # first: a signal may end the process at any moment
@@ -63,7 +60,7 @@ def _folder(parent: Path) -> Path:
 
 
 def remove_folder() -> None:
-    """Remove the folders of this process. Threads that still write to one make one attempt fail, not ten.
+    """Removes the folders of this process. Threads that still write to one may make an attempt fail.
 
     A child process that was forked from this one has no folders of its own and removes none.
     """
@@ -77,15 +74,15 @@ def remove_folder() -> None:
 
 _OWNER = os.getpid()
 atexit.register(remove_folder)
-_FOLDER = _folder(Path(tempfile.gettempdir()))  # Gradio takes files from the system's folder alone
+_FOLDER = _make_folder(Path(tempfile.gettempdir()))  # Gradio takes files from the system's folder only
 _elsewhere = os.environ.get("GRADIO_TEMP_DIR")
-# Gradio's own default is shared by all apps of a machine, and anyone who knows a path there may read it.
-CACHE = (_folder(Path(_elsewhere)) if _elsewhere else _FOLDER) / "cache"
+# All apps of a machine share Gradio's own default, and anyone who knows a path there may read the file.
+CACHE = (_make_folder(Path(_elsewhere)) if _elsewhere else _FOLDER) / "cache"
 os.environ["GRADIO_TEMP_DIR"] = str(CACHE)
 
 
-isolate(seconds=LIMITS.decode)  # no file of a client is decoded in this process
-warnings.filterwarnings("ignore", message="the colour profile of ")  # the log is not for clients to fill
+isolate(seconds=LIMITS.decode)  # this process decodes no file of a client
+warnings.filterwarnings("ignore", message="the colour profile of ")  # clients must not fill the log
 
 
 @lru_cache(maxsize=64 if LIMITS.public else 16)
@@ -99,9 +96,9 @@ def _decode(path: str, size: int) -> torch.Tensor | str:
         return str(error)
 
 
-def read_picture(path: str, size: int) -> torch.Tensor:
-    """A client's image (1, 3, H, W), its longest side `size` px. The pixels of the last images are stored,
-    because a slider asks for the same two at every move. Raises as nstlib.load_image."""
+def load_input(path: str, size: int) -> torch.Tensor:
+    """A client's image (1, 3, H, W), its longest side `size` px. Raises as nstlib.load_image. The pixels of
+    the last images are stored, because a slider asks for the same two at every move."""
     decoded = _decode(path, size)
     if isinstance(decoded, str):
         raise nstlib.ImageError(decoded)
@@ -111,19 +108,14 @@ def read_picture(path: str, size: int) -> torch.Tensor:
 
 
 @lru_cache(maxsize=64)
-def picture_info(path: str) -> ImageInfo:
+def input_info(path: str) -> ImageInfo:
     """The size and the format of a client's image. Raises as nstlib.load_image."""
     return image_info(path, max_pixels=LIMITS.pixels)
 
 
-def browser_shows(path: str) -> bool:
-    """Whether browsers can show this file. Raises as nstlib.load_image."""
-    return picture_info(path).format in ("AVIF", "BMP", "GIF", "JPEG", "MPO", "PNG", "WEBP")
-
-
 @contextmanager
 def outbox() -> Iterator[Path]:
-    """A folder that exists as long as the with-block: write a file here, yield its path to Gradio."""
+    """A folder that exists as long as the with-block: write a file into it and yield its path to Gradio."""
     folder = _FOLDER / uuid.uuid4().hex
     folder.mkdir(parents=True)
     try:
@@ -133,7 +125,7 @@ def outbox() -> Iterator[Path]:
 
 
 def save_png(pixels: Pixels, recipe: dict[str, Any], path: Path) -> str:
-    """Writes a lossless PNG that carries its recipe; returns the path as text."""
+    """Writes a lossless PNG that carries its recipe, and returns its path."""
     return str(nstlib.save_image(to_tensor(pixels), path, recipe=recipe))
 
 
@@ -142,9 +134,7 @@ def to_tensor(pixels: Pixels) -> torch.Tensor:
 
 
 @lru_cache(maxsize=4)
-def as_large_as(path: str, width: int, height: int) -> Image.Image:
-    """The picture of a file, resized to a result: the two sides of a before-and-after must match."""
-    source = nstlib.to_pil(read_picture(path, max(height, width)))
-    return (
-        source if source.size == (width, height) else source.resize((width, height), Image.Resampling.LANCZOS)
-    )
+def load_resized(path: str, width: int, height: int) -> Image.Image:
+    """A client's image, resized to a result: both sides of a before-and-after must have the same size."""
+    source = nstlib.to_pil(load_input(path, max(height, width)))
+    return source.resize((width, height), Image.Resampling.LANCZOS)

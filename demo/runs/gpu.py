@@ -1,4 +1,4 @@
-"""ZeroGPU, where it exists: `spaces` is imported before torch touches CUDA, and is never required."""
+"""ZeroGPU, where it exists. `spaces` must be imported before torch uses CUDA, and is optional."""
 
 import os
 from collections.abc import Callable
@@ -14,8 +14,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def on_gpu(duration: Callable[..., float]) -> Callable[[F], F]:
-    """Decorator: runs a generator on a ZeroGPU worker, booked for `duration(same arguments)` seconds;
-    does nothing anywhere else."""
+    """Decorator that runs a generator on a ZeroGPU worker, booked for `duration(same arguments)` seconds.
+    Elsewhere it does nothing."""
 
     def decorate(function: F) -> F:
         return function if spaces is None else spaces.GPU(duration=duration)(function)

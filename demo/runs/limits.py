@@ -1,11 +1,11 @@
-"""What one visitor may ask for: read once from environment variables, with defaults safe for the place.
+"""What one user may ask for: read once from environment variables, with defaults that are safe for the host.
 
 NSTLIB_MAX_SIZE     longest side of a run, px         1024 at home, 512 on a public host
 NSTLIB_MAX_SECONDS  time one run may take             600 at home, 90 on a public host
 NSTLIB_MAX_STEPS    optimisation steps of a run       3000 at home, 1000 on a public host
 NSTLIB_QUEUE        runs that may wait                64
 NSTLIB_MAX_UPLOAD   size of an uploaded file          30mb
-NSTLIB_MAX_PIXELS   millions of pixels of a picture   64 at home, 24 on a public host
+NSTLIB_MAX_PIXELS   millions of pixels of an image    64 at home, 24 on a public host
 NSTLIB_MAX_DECODE   time of a core to decode an image     6
 NSTLIB_MAX_STORE    uploads and results on disk, GB   8 at home, 2 on a public host
 NSTLIB_ENCODERS     encoders on offer, by commas      all at home, the embedded ones on a public host
@@ -29,9 +29,8 @@ LOCAL_ENCODERS = ("vgg19-slim", "vgg19-random")  # these never download anything
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a run and of the queue. pixels: of an image as uploaded. decode: seconds that it may take.
-    store: bytes on disk. public: whether this is a Hugging Face Space. frames: who may embed the app, as a
-    content security policy spells it. hosts: its names, besides IP addresses and local names."""
+    """The values of the variables above. public: whether this is a Hugging Face Space. frames: the sites that
+    may embed the app, as a content security policy spells them."""
 
     size: int
     seconds: float
@@ -48,7 +47,7 @@ class Limits:
 
 
 def read(environment: Mapping[str, str] = os.environ) -> Limits:
-    """The limits for this process. Raises ValueError naming the variable that cannot be read."""
+    """The limits of this process. Raises ValueError that names the variable that cannot be read."""
     public = "SPACE_ID" in environment
 
     def number(name: str, home: float, host: float, low: float) -> float:

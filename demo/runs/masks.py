@@ -1,8 +1,8 @@
-"""Where a second style goes, as a short text: a side of the picture, or what a visitor brushed.
+"""Where a second style goes, as a short text: one side of the image, or what the user brushed.
 
 ""      nowhere in particular: both styles are mixed everywhere
-"left"  a half of the picture: left, right, top or bottom
-64 × 64 bits as 1024 hexadecimal digits, row by row: 1 where the brush was
+"left"  a half of the image: left, right, top or bottom
+64 × 64 bits as 1024 hexadecimal digits, row by row: 1 where the user brushed
 """
 
 import re
@@ -15,27 +15,28 @@ HALVES = ("left", "right", "top", "bottom")
 BRUSHED = re.compile(rf"[0-9a-f]{{{SIDE * SIDE // 4}}}")
 
 
-def check(where: object) -> str:
-    """The text, if it is one of these. Raises ValueError."""
-    if isinstance(where, str) and (where in ("", *HALVES) or BRUSHED.fullmatch(where)):
-        return where
-    raise ValueError(f"a region is {', '.join(HALVES)} or {SIDE * SIDE // 4} hexadecimal digits")
+def check_region(text: object) -> str:
+    """Returns the text if it names a region. Raises ValueError."""
+    if isinstance(text, str) and (text in ("", *HALVES) or BRUSHED.fullmatch(text)):
+        return text
+    raise ValueError(f"a region must be {', '.join(HALVES)} or {SIDE * SIDE // 4} hexadecimal digits")
 
 
-def masks(where: str) -> tuple[Tensor, ...]:
-    """The masks (64, 64) of the first style and of the second, in {0, 1}; none for "". Raises ValueError
-    where nothing was brushed, or everything."""
-    if not check(where):
+def masks(region: str) -> tuple[Tensor, ...]:
+    """The masks (64, 64) of the first style and of the second, in {0, 1}, or none for "".
+
+    Raises ValueError where the brush marked nothing or everything.
+    """
+    if not check_region(region):
         return ()
-    second = torch.zeros(SIDE, SIDE)
-    if where in HALVES:
-        half = SIDE // 2
-        place = {"left": (slice(None), slice(half)), "right": (slice(None), slice(half, None))}
-        place |= {"top": (slice(half), slice(None)), "bottom": (slice(half, None), slice(None))}
-        second[place[where]] = 1
+    if region in HALVES:
+        second = torch.zeros(SIDE, SIDE)
+        by_axis = second if region in ("top", "bottom") else second.T
+        start = 0 if region in ("left", "top") else SIDE // 2
+        by_axis[start : start + SIDE // 2] = 1
     else:
-        bits = [int(bit) for digit in where for bit in f"{int(digit, 16):04b}"]
+        bits = [int(bit) for digit in region for bit in f"{int(digit, 16):04b}"]
         second = torch.tensor(bits, dtype=torch.float32).view(SIDE, SIDE)
     if not 0 < float(second.mean()) < 1:
-        raise ValueError("brush where the second style goes: a part of the picture, not all of it")
+        raise ValueError("brush where the second style goes: a part of the image, not nothing and not all")
     return 1 - second, second

@@ -58,14 +58,17 @@ class Region:
 
 def make_regions(settings: Settings, styles: Sequence[Tensor], masks: Sequence[Tensor] = ()) -> list[Region]:
     """Return a region for each mask (1, 1, H, W) that is not empty, or one for the mixture of all styles."""
-    weights = tuple(settings.style_weights) or (1.0,) * len(styles)
-    places = [((k,), (1.0,), mask) for k, mask in enumerate(masks) if bool((mask > 0).any())]
+    places: list[tuple[tuple[int, ...], Tensor | None]] = [((k,), mask) for k, mask in enumerate(masks)]
+    if styles and not masks:
+        places = [(tuple(range(len(styles))), None)]
     regions = []
-    for which, shares, mask in places if masks else [(tuple(range(len(styles))), weights, None)]:
-        own = [styles[k] for k in which]
-        seen = (pixels.palette_of(own, shares), pixels.spreads(own, shares)) if settings.palette else ({}, [])
-        regions.append(Region(which, shares, mask, *seen))
-    return regions if styles else []
+    for which, mask in places:
+        if mask is None or bool((mask > 0).any()):
+            own, weights = [styles[k] for k in which], settings.style_weights or (1.0,) * len(which)
+            palette = pixels.palette_of(own, weights) if settings.palette else {}
+            covariances = pixels.spreads(own, weights) if settings.palette else []
+            regions.append(Region(which, weights, mask, palette, covariances))
+    return regions
 
 
 def build_objective(

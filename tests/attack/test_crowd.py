@@ -17,7 +17,7 @@ from client import DIRECT, Client, file, noise, together
 from lesson import heartbeat, lesson, page_values
 
 import nstlib
-from demo.runs import limits, painter
+from demo.runs import limits, preview
 from demo.runs.engine import Job
 
 
@@ -131,13 +131,13 @@ def test_a_live_image_costs_little_on_a_public_host(monkeypatch: pytest.MonkeyPa
     energy = Job(nstlib.Settings(size=512, method="energy"), "a", "b")
     huge = Job(nstlib.Settings(size=512, method="+".join(f"cubic(c={n})" for n in range(16))), "a", "b")
     features = Job(nstlib.Settings(method="gaussian(features=4096)"), "a", "b")
-    assert [painter.live(one) for one in (job, energy, huge, features)] == [job, energy, huge, features]
-    monkeypatch.setattr(painter, "LIMITS", limits.read({"SPACE_ID": "somebody/app"}))
-    assert painter.live(job) == job and painter.live(energy).settings.size == 256
-    assert painter.live(huge).settings.size == 64
-    assert painter.live(Job(nstlib.Settings(size=96, method="energy"), "a", "b")).settings.size == 96
+    assert [preview.quick(one) for one in (job, energy, huge, features)] == [job, energy, huge, features]
+    monkeypatch.setattr(preview, "LIMITS", limits.read({"SPACE_ID": "somebody/app"}))
+    assert preview.quick(job) == job and preview.quick(energy).settings.size == 256
+    assert preview.quick(huge).settings.size == 64
+    assert preview.quick(Job(nstlib.Settings(size=96, method="energy"), "a", "b")).settings.size == 96
     with pytest.raises(ValueError, match="features is too slow for one pass here; Refine"):
-        painter.live(features)
+        preview.quick(features)
 
 
 def followed(page: Client, pair: list[str], **chosen: object) -> str:

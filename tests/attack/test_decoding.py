@@ -12,7 +12,7 @@ import pytest
 from attacked import Host
 from client import Client, file, memory, noise
 
-from demo.runs import files, painter
+from demo.runs import files, preview
 from demo.runs.engine import Job
 from nstlib import ImageError, Settings, images, load_image
 from nstlib.images import isolation
@@ -111,16 +111,16 @@ def test_slow_files_of_live_images_hold_up_no_other_live_image(monkeypatch: pyte
             decoding.release()
             end.wait()
 
-    monkeypatch.setattr(painter, "read_picture", read)
-    monkeypatch.setattr(painter, "_painted", lambda job, detail: job.content)
+    monkeypatch.setattr(preview, "load_input", read)
+    monkeypatch.setattr(preview, "_make", lambda job, detail: job.content)
     slow = [
-        threading.Thread(target=painter.one_pass, args=(Job(Settings(size=64), "slow", "a"),))
+        threading.Thread(target=preview.one_pass, args=(Job(Settings(size=64), "slow", "a"),))
         for _ in range(4)
     ]
     for thread in slow:
         thread.start()
         assert decoding.acquire(timeout=60)
-    assert painter.one_pass(Job(Settings(size=64), "quick", "a")) == "quick"
+    assert preview.one_pass(Job(Settings(size=64), "quick", "a")) == "quick"
     assert all(thread.is_alive() for thread in slow)
     end.set()
     for thread in slow:
@@ -141,10 +141,10 @@ def test_a_refused_file_costs_its_time_once_and_a_busy_decoder_refuses_no_file(
     for path in ("bad.png", "busy.png"):
         for _ in range(2):
             with pytest.raises(ImageError, match="more than 6 s" if path == "bad.png" else "too many"):
-                files.read_picture(path, 63)
+                files.load_input(path, 63)
     assert asked == ["bad.png", "busy.png", "busy.png"]
     source = inspect.getsource(isolation)
-    assert source.count("try again in a moment") == 1, "read_picture knows these words"
+    assert source.count("try again in a moment") == 1, "load_input knows these words"
 
 
 def test_the_check_of_a_small_image_writes_no_large_one(host: Host) -> None:
@@ -159,7 +159,7 @@ def test_the_check_of_a_small_image_writes_no_large_one(host: Host) -> None:
 def test_a_session_keeps_no_long_recipe(host: Host, key: str, size: int) -> None:
     client = host.client()
     (path,) = client.upload(("bomb.png", corpus.bomb(size, key)))
-    event = client.event("dropped")
+    event = client.event("upload")
     drop = [client.components[i]["props"].get("elem_id") for i in event["inputs"]].index("drop")
     data = client.usual(event)
     data[drop] = file(path)

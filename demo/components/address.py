@@ -1,0 +1,63 @@
+"""Settings in the page's address: ?style=glass&method=bn&gamma=2. Anybody may have written it."""
+
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from demo.components.controls import DEFAULTS
+from demo.runs.masks import check_region
+from demo.runs.recipes import Recipe, Source, examples, identify
+
+LONGEST = 4000  # characters
+STYLES = ("style", "second")
+SHARES = {"detail": "detail", "strength": "blend"}  # in the address → in a recipe
+
+
+def write(recipe: Recipe) -> str:
+    """The query of a link that asks for this result. It names only images that everybody has."""
+    wanted: dict[str, Any] = {}
+    for key, image in zip(("content", *STYLES), (recipe.content, *recipe.styles), strict=False):
+        if image.sha256 in examples():
+            wanted[key] = image.stem
+    values, usual = recipe.settings.as_dict(), DEFAULTS.as_dict()
+    wanted |= {name: value for name, value in values.items() if value != usual[name]}
+    for key, name in (("where", "where"), *SHARES.items()):
+        if getattr(recipe, name) != getattr(Recipe(DEFAULTS), name):
+            wanted[key] = getattr(recipe, name)
+    return urlencode({key: _text(value) for key, value in wanted.items()})
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def read(query: str) -> tuple[Recipe, list[str]]:
+    """The recipe that an address asks for, and every part of it that could not be used. Images that the
+    address does not name have no SHA-256."""
+    recipe, unused, styles = Recipe(DEFAULTS), [], {}
+    for key, value in parse_qsl(query[:LONGEST].lstrip("?")):
+        if key.startswith("__") or key == "view":  # for the host, and for page.js
+            continue
+        try:
+            if key == "content":
+                recipe = replace(recipe, content=_example("contents", value))
+            elif key in STYLES:
+                styles[key] = _example("styles", value)
+            elif key == "where":
+                recipe = replace(recipe, where=check_region(value))
+            elif key in SHARES:
+                if not 0 <= float(value) <= 1:
+                    raise ValueError(value)
+                recipe = replace(recipe, **{SHARES[key]: float(value)})
+            else:
+                recipe = replace(recipe, settings=recipe.settings.parse(**{key: value}))
+        except (TypeError, ValueError, KeyError, OverflowError):
+            unused.append(f"{key[:20]}={value[:40]}")
+    given = tuple(styles[key] for key in STYLES if key in styles)
+    return (replace(recipe, styles=given) if given else recipe), unused
+
+
+def _example(folder: str, stem: str) -> Source:
+    """An example image. Raises KeyError."""
+    found = {path.stem: path for path in examples().values() if path.parent.name == folder}
+    return identify(str(found[stem]))

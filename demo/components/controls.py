@@ -1,0 +1,163 @@
+"""The settings of a run as components, built from the fields of `nstlib.Settings`, and read back into one.
+
+A new field of Settings gets a control by itself, under More settings, with its own help, bounds and choices.
+"""
+
+import dataclasses
+import random
+from typing import Any
+
+import gradio as gr
+
+import nstlib
+from demo.components import presets
+from demo.components.common import QUIET, Update, slider
+from demo.components.method_controls import MethodControls
+from demo.components.presets import EMBEDDED, LABELS, is_present, layer_names
+from demo.runs.limits import LIMITS
+from demo.runs.recipes import DETAIL
+
+FIRST_METHOD = "poly"  # its preview is the most striking
+LARGEST_STROKES = 2.0
+SMALLEST = 64  # px
+FIELDS = {f.name: f for f in dataclasses.fields(nstlib.Settings)}
+DEFAULTS = presets.adapted(presets.FIRST).replace(method=FIRST_METHOD)
+ELSEWHERE = ("method", "gamma", "style_weights")  # fields in method_controls.py and second_style.py
+
+
+class Controls:
+    """All components of the settings. It lays them out in the current Blocks.
+
+    method: the controls of the method and γ. by_name: the components of the other fields. detail: of the
+    preview, which is not a setting of a run.
+    """
+
+    def __init__(self) -> None:
+        self.method = MethodControls(str(DEFAULTS.method), DEFAULTS.gamma)
+        self.by_name: dict[str, Any] = {}
+        with gr.Row():
+            self.by_name["size"] = slider("Size, px", SMALLEST, LIMITS.size, DEFAULTS.size, 32, "size")
+            self.by_name["colours"] = gr.Dropdown(
+                [("the style's", "style"), ("the content's", "luminance"), ("in between", "content")],
+                value=DEFAULTS.colours,
+                label="Colours",
+                min_width=150,
+                elem_id="colours",
+            )
+        with gr.Row():
+            strokes = slider("Size of strokes", 0.25, LARGEST_STROKES, 1, 0.05, "style-scale")
+            self.by_name["style_scale"] = strokes
+            self.detail = slider("Preview detail", 0, 1, DETAIL, 0.05, "detail")
+        self.preset = gr.Dropdown(
+            presets.choices(), value=presets.FIRST, label="Refinement", elem_id="preset"
+        )
+        with gr.Accordion("More settings", open=False, elem_id="more"):
+            with gr.Row():
+                self.by_name["iterations"] = _number("iterations", "Steps", LIMITS.steps)
+                self.by_name["seed"] = _number("seed", "Seed", FIELDS["seed"].metadata["high"])
+                dice = gr.Button("⚄ Roll", size="sm", min_width=70, scale=0, elem_id="dice")
+            self.by_name["encoder"] = gr.Dropdown(
+                [(LABELS.get(name, name), name) for name in LIMITS.encoders],
+                value=DEFAULTS.encoder,
+                label="Encoder",
+                info=FIELDS["encoder"].metadata["help"],
+                elem_id="encoder",
+            )
+            for name in FIELDS:
+                if name not in (*ELSEWHERE, *self.by_name):
+                    self.by_name[name] = _control(FIELDS[name])
+        self.inputs = {*self.method.inputs, *self.by_name.values()}
+        self.outputs = [*self.method.outputs, *self.by_name.values()]
+        dice.click(lambda: random.randrange(2**31), None, self.by_name["seed"], **QUIET)
+        # `select`, not `input`: a dropdown also sends `input` when it merely loses the focus.
+        self.preset.select(self._apply_preset, {*self.inputs, self.preset}, self.outputs, **QUIET)
+        self.by_name["encoder"].select(
+            lambda name: [gr.update(choices=layer_names(name), value=[])] * 2,
+            self.by_name["encoder"],
+            [self.by_name["style_layers"], self.by_name["content_layers"]],
+            **QUIET,
+        )
+
+    def settings(self, values: dict[Any, Any]) -> nstlib.Settings:
+        """What the user chose. Raises ValueError that a user can read."""
+        chosen = {name: values[part] for name, part in self.by_name.items()}
+        chosen |= {"method": self.method.method(values), "gamma": values[self.method.gamma]}
+        return check_limits(nstlib.Settings().parse(**chosen))
+
+    def show(self, settings: nstlib.Settings) -> Update:
+        """The value of every component. Raises ValueError for a method that they cannot show."""
+        shown = self.method.show(settings)
+        for name, part in self.by_name.items():
+            value = _shown(getattr(settings, name))
+            if name in ("style_layers", "content_layers"):
+                layers = list(getattr(settings, name))
+                value = gr.update(choices=layer_names(settings.encoder), value=layers)
+            elif isinstance(part, gr.Slider):
+                value = min(max(value, part.minimum), part.maximum)
+            shown[part] = value
+        return shown
+
+    def _apply_preset(self, values: dict[Any, Any]) -> Update:
+        try:
+            return self.show(presets.apply(values[self.preset], self.settings(values)))
+        except (ValueError, KeyError):  # a control holds an unusable value: the run says so
+            return {self.by_name["seed"]: gr.skip()}
+
+
+def fit_limits(settings: nstlib.Settings, download: bool = False) -> tuple[nstlib.Settings, list[str]]:
+    """The nearest settings that this host allows, and a sentence for every change.
+
+    download: whether an encoder may be used whose weights are not here yet.
+    """
+    most = {"size": LIMITS.size, "iterations": LIMITS.steps, "style_scale": LARGEST_STROKES}
+    words = {"size": "Size (px)", "iterations": "The number of steps", "style_scale": "The size of strokes"}
+    changes: dict[str, Any] = {name: high for name, high in most.items() if getattr(settings, name) > high}
+    notes = [
+        f"{words[name]} may be at most {high:g} here, not {getattr(settings, name):g}."
+        for name, high in changes.items()
+    ]
+    usable = [name for name in LIMITS.encoders if download or is_present(name)]
+    if settings.encoder not in usable:
+        notes.append(f"The encoders on offer here are {', '.join(usable)}, not {settings.encoder}.")
+        changes["encoder"] = EMBEDDED
+    return settings.replace(**changes), notes
+
+
+def check_limits(settings: nstlib.Settings) -> nstlib.Settings:
+    """Returns the settings if this host allows them. Raises ValueError that says what it allows."""
+    if notes := fit_limits(settings, download=True)[1]:
+        raise ValueError(" ".join(notes))
+    return settings
+
+
+def _control(field: Any) -> gr.components.Component:
+    """The control of one field of Settings, from its type and metadata."""
+    default, meta = getattr(DEFAULTS, field.name), field.metadata
+    label = (
+        field.name.replace("_", " ").capitalize().replace("Tv", "Total variation").replace("Lr", "Step size")
+    )
+    options: dict[str, Any] = {"label": label, "info": meta["help"], "elem_id": f"set-{field.name}"}
+    if meta["choices"]:
+        return gr.Dropdown(list(meta["choices"]), value=default, **options)
+    if "tuple[str" in str(field.type):
+        layers = layer_names(DEFAULTS.encoder)
+        return gr.Dropdown(layers, value=list(default), multiselect=True, allow_custom_value=True, **options)
+    if isinstance(default, tuple | str | None):
+        hint = "automatic" if default is None else "e.g. 1, 1, 0.5"  # a number box would turn empty into 0
+        return gr.Textbox(_shown(default), placeholder=hint, **options)
+    if field.type is int and meta["high"] <= 20:
+        return gr.Slider(meta["low"], meta["high"], value=default, step=1, buttons=[], **options)
+    return gr.Number(default, precision=0 if field.type is int else None, **options)
+
+
+def _number(name: str, label: str, high: float) -> gr.Number:
+    low, value = FIELDS[name].metadata["low"], getattr(DEFAULTS, name)
+    options: dict[str, Any] = {"minimum": low, "maximum": high, "precision": 0, "min_width": 90}
+    return gr.Number(value, label=label, elem_id=name, **options)
+
+
+def _shown(value: Any) -> Any:
+    """A setting as a component shows it."""
+    if isinstance(value, tuple):
+        return ", ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value)
+    return "" if value is None else value

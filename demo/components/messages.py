@@ -1,0 +1,101 @@
+"""What a user reads while a run works and when something is wrong: short, plain, without stack traces."""
+
+import logging
+from html import escape
+from pathlib import Path
+
+import nstlib
+from demo.runs.engine import Frame
+from nstlib.synthesis.pyramid import plan
+
+log = logging.getLogger("nstlib.app")
+
+READY = "Change anything and the image updates. <b>Refine</b> improves it step by step."
+
+
+def explain(error: BaseException, *files: str | None) -> str:
+    """An error in words. The server's paths of `files` become the names that the user knows."""
+    text = str(error)
+    if isinstance(error, MemoryError) and "would fit" in text:
+        return f"This machine has not enough memory for that: {text}."
+    if isinstance(error, MemoryError) or "out of memory" in text.lower():
+        return "This machine has not enough memory for that. Choose a smaller size and try again."
+    if isinstance(error, nstlib.WeightsError):
+        log.warning("weights: %s", error)  # with paths and addresses, for the person who runs the app
+        return (
+            "The weights of this encoder are not here and could not be downloaded. Choose the encoder "
+            "vgg19-slim, which is built in."
+        )
+    if isinstance(error, nstlib.ImageError | FileNotFoundError | ValueError | TypeError):
+        names = {file: Path(file).name for file in files if file}
+        for file, name in names.items():
+            text = text.replace(file, name)
+        starts_with_name = text.startswith(tuple(names.values()))
+        return text if starts_with_name else text[:1].upper() + text[1:]
+    log.error("a run failed", exc_info=error)
+    kind = type(error).__name__
+    return f"Something went wrong in this app ({kind}). Your images are not the cause. Please try again."
+
+
+def missing(content: object, style: object) -> str:
+    """What to do when an image is not there yet; empty when both are."""
+    absent = [name for name, path in (("content", content), ("style", style)) if not path]
+    if not absent:
+        return ""
+    return f"Choose a {' and a '.join(absent)} image first: drop a file, or choose an example."
+
+
+def note(text: str, kind: str = "", share: float = 0.0) -> str:
+    """The status line. text: HTML. kind: "", "done", "alert" (a screen reader speaks it at once), or "busy"
+    (it does not speak what changes every second). share: of the bar that is filled, 0 … 1."""
+    role = {"alert": ' role="alert"', "busy": ""}.get(kind, ' role="status"')
+    width = 100 * (1.0 if kind == "done" else share)
+    return (
+        f'<div class="nst-status {kind}"><div class="nst-bar"><i style="width:{width:.1f}%"></i></div>'
+        f"<p{role}>{text}</p></div>"
+    )
+
+
+def alert(text: str) -> str:
+    return note(escape(text), "alert")
+
+
+def progress(words: str, share: float, seconds: float) -> str:
+    """The status line of a run that has done `share` of its work in `seconds`."""
+    left = (
+        f"about {duration(seconds * (1 - share) / share)} left" if share and seconds > 0.5 else "just started"
+    )
+    return note(f"{words} · {left}", "busy", share)
+
+
+def running(frame: Frame, settings: nstlib.Settings) -> str:
+    share = work_done(settings, frame.index)
+    return progress(f"<b>Step {frame.index}</b> of {frame.total}", share, frame.seconds)
+
+
+def finished(frame: Frame, stopped_by_user: bool) -> str:
+    """The status line after a run."""
+    if stopped_by_user:
+        text = f"<b>Stopped</b> at step {frame.index} of {frame.total}. You can keep the image."
+    elif frame.note:
+        text = f"<b>Ended at step {frame.index}</b>: {escape(frame.note)}."
+    else:
+        text = f"<b>Done</b>: {frame.total} steps in {duration(frame.seconds)}."
+    return note(text, "alert" if frame.failed else "done")
+
+
+def work_done(settings: nstlib.Settings, index: int) -> float:
+    """The share of a run's work after `index` steps: steps at small sizes cost less."""
+    done = total = 0.0
+    for scale, steps in plan(settings, max(1, round(0.75 * settings.size))):
+        cost = scale**2 + 0.05
+        done += cost * min(max(index, 0), steps)
+        total += cost * steps
+        index -= steps
+    return min(1.0, done / total)
+
+
+def duration(seconds: float) -> str:
+    """7 → "7 s", 95 → "1 min 35 s"."""
+    minutes, rest = divmod(max(1, round(seconds)), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

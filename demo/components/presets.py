@@ -1,0 +1,76 @@
+"""What is on offer on this host: the encoders and their layers, and the presets with a line of help."""
+
+import nstlib
+from demo.runs.limits import LIMITS
+from nstlib.encoders import checkpoints, networks
+
+EMBEDDED = "vgg19-slim"
+LABELS = {
+    "vgg19-slim": "vgg19-slim: small, built in",
+    "vgg19-random": "vgg19-random: untrained, a control",
+    "vgg19": "vgg19: downloads 548 MB once",
+    "vgg16": "vgg16: downloads 528 MB once",
+    "resnet50": "resnet50: downloads 98 MB once",
+}
+RESNET50 = ["relu1", *(f"block{b}_{i}" for b, n in enumerate((3, 4, 6, 3), 2) for i in range(1, n + 1))]
+FIRST_SIZE = 256  # px: quick on two cores, and a user can ask for more
+FIRST = "polish"
+WHAT = ("method", "gamma", "size", "colours", "style_scale")  # a preset says how; it leaves these as they are
+HELP = {
+    "polish": "one pass, then 12 steps",
+    "draft": "32 steps from the content image, a first look",
+    "balanced": "80 steps from the content image",
+    "fine": "320 steps, until the loss has nearly settled",
+    "paper": "Li et al. 2017, from noise, at most 1000 steps",
+    "gatys": "Gatys et al. 2016, Gram matrices, from noise, 1000 steps",
+    "tutorial": "the layers of the PyTorch tutorial, 300 steps",
+}
+
+
+def choices() -> list[tuple[str, str]]:
+    """(label, name) of every preset, in the order of `HELP`."""
+    labels = {name: f"{name}: {HELP[name]}" for name in sorted(nstlib.PRESETS, key=list(HELP).index)}
+    for name in labels:
+        wanted = nstlib.PRESETS[name].encoder
+        if adapted(name).encoder != wanted:
+            labels[name] += f" ({wanted} needs a download: here with {EMBEDDED})"
+    return [(label, name) for name, label in labels.items()]
+
+
+def adapted(name: str) -> nstlib.Settings:
+    """A preset as this host can run it, with the embedded encoder where its own is not on this machine."""
+    found = published(name)
+    here = found.encoder in LIMITS.encoders and is_present(found.encoder)
+    return found if here else found.replace(encoder=EMBEDDED)
+
+
+def published(name: str) -> nstlib.Settings:
+    """A preset with its own encoder, which may need a download. `FIRST_SIZE` replaces the default size."""
+    found, usual = nstlib.PRESETS[name], nstlib.Settings()
+    size = min(FIRST_SIZE if found.size == usual.size else found.size, LIMITS.size)
+    return found.replace(size=size, iterations=min(found.iterations, LIMITS.steps))
+
+
+def apply(name: str, settings: nstlib.Settings) -> nstlib.Settings:
+    """A user's settings, run as a preset says: what the preset leaves at the default of `WHAT` stays."""
+    preset, usual = nstlib.PRESETS[name], nstlib.Settings()
+    stays = {f: getattr(settings, f) for f in WHAT if getattr(preset, f) == getattr(usual, f)}
+    return adapted(name).replace(**stays, seed=settings.seed, style_weights=settings.style_weights)
+
+
+def is_present(encoder: str) -> bool:
+    """Whether the encoder's weights are on this machine. Downloads nothing."""
+    if encoder not in checkpoints.SOURCES:
+        return True
+    return any(path.is_file() for _, path in checkpoints.places(encoder))
+
+
+def layer_names(encoder: str) -> list[str]:
+    """The layers of an encoder, without loading weights that may not be here."""
+    if encoder == EMBEDDED:
+        return list(nstlib.load_encoder(EMBEDDED).layers)
+    if encoder == "resnet50":
+        return RESNET50
+    depths = networks.VGG_DEPTHS[encoder.removesuffix("-random")]
+    places = [f"{block}_{i}" for block, depth in enumerate(depths, 1) for i in range(1, depth + 1)]
+    return [f"{kind}{place}" for place in places for kind in ("conv", "relu")]

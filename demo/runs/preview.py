@@ -1,0 +1,107 @@
+"""One pass of a job: a preview that is there at once, before anything is optimised. It uses no Gradio."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+import nstlib
+from demo.runs.engine import Job
+from demo.runs.files import Pixels, load_input
+from demo.runs.gpu import ZERO
+from demo.runs.limits import LIMITS
+from demo.runs.masks import masks
+from demo.runs.recipes import DETAIL
+from nstlib.feedforward.prepared import strength_at
+
+SMALL = 384  # px
+USUAL = 256  # px: what is prepared up to this size takes at most 10 MB, so that a whole class fits
+SECONDS = 20.0  # after which one pass is given up
+LIVE = 1.5  # seconds of one core that one pass may take on a public host
+SECONDS_AT_256 = {"energy": 1.5, "sliced": 1.5, "cubic": 1.5, "cmd": 0.5}  # of one core; others: 0.25
+EFFORT = ("features", "directions", "levels", "scales", "landmarks", "moments")  # options that cost time
+
+
+@lru_cache(maxsize=1)
+def encoder() -> nstlib.Encoder:
+    """On ZeroGPU there is no GPU outside a booked run, so it works on the CPU."""
+    return nstlib.load_encoder(device="cpu" if ZERO else "auto", dtype="auto")
+
+
+def quick(job: Job) -> Job:
+    """The job at a size at which one pass is quick enough: on a public host one core serves all users.
+
+    Raises ValueError for a method with options that cost time: there, only a run uses them.
+    """
+    if not LIMITS.public:
+        return job
+    settings = job.settings
+    seconds = 0.0
+    for part, _ in settings.discrepancy.parts():
+        usual = {field.name: field.default for field in fields(part)}  # type: ignore[arg-type]
+        if changed := [name for name in EFFORT if getattr(part, name, None) != usual.get(name)]:
+            raise ValueError(f"{part}: the option {changed[0]} is too slow for one pass here; Refine uses it")
+        seconds += SECONDS_AT_256.get(str(part).partition("(")[0], 0.25)
+    seconds *= 1 + max(1.0, settings.style_scale**2)
+    most = max(64, int(256 * (2 * LIVE / seconds) ** 0.5) // 32 * 32)
+    return replace(job, settings=settings.replace(size=min(settings.size, most)))
+
+
+def one_pass(job: Job, detail: float = DETAIL) -> tuple[Pixels, dict[str, Any]]:
+    """The image (H, W, 3) of one pass of a transfer, and nstlib's recipe. Raises what nstlib raises, and
+    ValueError where it takes too long."""
+    for path in filter(None, (job.content, *job.styles)):
+        load_input(path, job.settings.size)  # in this thread: a slow file holds up no other preview
+    waiting = _workers(job.settings.size <= SMALL).submit(_make, job, detail)
+    try:
+        return waiting.result(timeout=SECONDS)
+    except TimeoutError:
+        waiting.cancel()
+        raise ValueError(f"one pass took more than {SECONDS:g} s: choose a smaller size") from None
+
+
+@lru_cache(maxsize=2)
+def _workers(small: bool) -> ThreadPoolExecutor:
+    """The threads that make previews. Small images are made two at a time, on one core each: sharing one out
+    costs more than it gains as soon as anything else (the user's own browser) needs the other core."""
+    threads, workers = torch.get_num_threads(), 2 if small else 1
+    pool = ThreadPoolExecutor(workers, "preview", torch.set_num_threads, (1 if small else threads,))
+    all_started = threading.Barrier(workers + 1)
+    for _ in range(workers):
+        pool.submit(all_started.wait)
+    all_started.wait()
+    torch.set_num_threads(threads)  # of every other thread
+    return pool
+
+
+def _make(job: Job, detail: float) -> tuple[Pixels, dict[str, Any]]:
+    s = job.settings
+    used = ("size", "style_weights", "colours", "style_scale")
+    fixed = {name: getattr(s, name) for name in used} | {"method": s.discrepancy.seeded(s.seed)}
+    kept = Job(nstlib.Settings(**fixed), job.content, job.style, second=job.second, where=job.region)
+    ready = (_prepare_small if s.size <= USUAL else _prepare_large)(kept)
+    image = ready(strength_at(s.gamma), detail, s.palette)
+    return np.asarray(nstlib.to_pil(image)), image.recipe  # type: ignore[attr-defined]
+
+
+def _prepare(job: Job) -> nstlib.Prepared:
+    """Everything that stays the same while a slider moves: the images are encoded once."""
+    s = job.settings
+    return nstlib.prepare(
+        load_input(str(job.content), s.size),
+        [load_input(path, s.size) for path in job.styles],
+        s.discrepancy,
+        style_weights=s.style_weights,
+        masks=masks(job.region),
+        colours=s.colours,
+        style_scale=s.style_scale,
+        encoder=encoder(),
+    )
+
+
+_prepare_small = lru_cache(maxsize=32)(_prepare)
+_prepare_large = lru_cache(maxsize=3)(_prepare)

@@ -1,0 +1,150 @@
+"""The tab The idea: what the method takes a style to be, in moving points, words, a formula and numbers."""
+
+import math
+import os
+from functools import lru_cache
+from html import escape
+from typing import Any
+
+import gradio as gr
+import torch
+
+import nstlib
+from demo.components import clouds
+from demo.components.common import PRIVATE, QUIET
+from demo.components.method_controls import ALL, METHODS, MethodControls, to_method
+
+WORDS = """## {title}
+{words}
+
+$$ {formula} $$
+
+- **It stores** {stores}: {numbers:,} numbers in all.
+- **It does not see** {blind}.
+- **It costs** ${cost}$ per layer and step, with $N_l$ channels at $M_l$ positions.
+- **Derivation**: {link}."""
+SOURCE = "https://github.com/nstlib/nstlib/blob/main"  # NSTLIB_SOURCE_URL replaces it
+COMPARED = {"linear", "bn", "gaussian", "poly"}  # their numbers are always shown
+SIDE = 256  # px: the image whose size the numbers are compared with
+IF_OPEN = "(asks) => document.querySelector('#clouds')?.offsetParent ? asks + 1 : asks"
+DECADES = (2, 3, 4, 5, 6)  # of the scale of numbers: 100 … 1,000,000
+AUXILIARY = {"frequencies", "phases", "directions", "matrices", "offsets", "range", "trace", "noise"}
+DELIMITERS: list[dict[str, Any]] = [
+    {"left": "$$", "right": "$$", "display": True},
+    {"left": "$", "right": "$", "display": False},
+]
+
+
+@lru_cache(maxsize=64)
+def numbers(method: str) -> int:
+    """How many numbers the method stores of a style, over all style layers of the embedded encoder."""
+    encoder, total = nstlib.load_encoder(), 0
+    discrepancy = nstlib.method(method)
+    for layer in encoder.style_layers:
+        n = encoder.channels[layer]
+        stored = discrepancy.summary(torch.rand(n, 64))
+        for name in stored.keys() - AUXILIARY:
+            symmetric = stored[name].shape == (n, n) and name != "quantiles"
+            total += n * (n + 1) // 2 if symmetric else stored[name].numel()
+        total -= n if method == "poly" else 0  # it needs the mean only for c > 0
+    return total
+
+
+def describe(method: str) -> str:
+    """Markdown for a method, or for both parts of a fusion."""
+    parts = [(_name(part), share) for part, share in nstlib.method(method).parts()]
+    words = [
+        WORDS.format(numbers=numbers(name), link=_link(METHODS[name]["notebook"]), **METHODS[name])
+        for name, _ in parts
+    ]
+    if len(parts) == 1:
+        return words[0]
+    shares = ", ".join(f"{round(100 * share)} % {ALL[name]}" for name, share in parts)
+    return (
+        f"## A fusion: {shares}\nA sum of two distances, which are scaled to equal strength first. For "
+        "example, the linear method added to the Gram matrix is a polynomial kernel with c > 0.\n\n"
+        + "\n\n---\n\n".join(words)
+    )
+
+
+def _name(part: nstlib.Discrepancy) -> str:
+    return str(part).partition("(")[0]
+
+
+def _link(place: str) -> str:
+    """A link to a section of a notebook; headings are anchors, with dashes for spaces."""
+    notebook, _, section = place.partition("#")
+    path = f"notebooks/{notebook}.ipynb"
+    base = os.environ.get("NSTLIB_SOURCE_URL", SOURCE)
+    return f"[{path}, “{section}”]({base.rstrip('/')}/{path}#{section.replace(' ', '-')})"
+
+
+def memory(method: str) -> str:
+    """A figure on a log scale: how many numbers each method stores, compared with the image itself."""
+    chosen = {_name(part): numbers(str(part)) for part, _ in nstlib.method(method).parts()}
+    counts = {name: numbers(name) for name in sorted(COMPARED)} | chosen
+    rows = sorted(
+        ((ALL[name], count, name in chosen) for name, count in counts.items()), key=lambda row: row[1]
+    )
+    rows.append((f"The image itself, at {SIDE} px", 3 * SIDE * SIDE * 3 // 4, False))
+
+    def place(count: float) -> str:
+        """Where a number lies on the scale."""
+        share = (math.log10(count) - DECADES[0]) / (DECADES[-1] - DECADES[0])
+        return f'style="left:{100 * share:.1f}%"'
+
+    marks = "".join(
+        f'<li class="{"chosen" if on else ""}"><span>{escape(label)}</span>'
+        f'<div class="scale"><i {place(count)}></i></div><b>{count:,}</b></li>'
+        for label, count, on in rows
+    )
+    ticks = "".join(f"<u {place(10**power)}>{10**power:,}</u>" for power in DECADES)
+    caption = "<figcaption>Numbers stored of a style (each line is ten times the previous one)</figcaption>"
+    axis = f'<div class="axis" aria-hidden="true"><span></span><div class="scale">{ticks}</div><b></b></div>'
+    return f'<figure class="nst-memory">{caption}<ul>{marks}</ul>{axis}</figure>'
+
+
+def forces(gamma: float) -> str:
+    """γ as two forces on one image: arrows as long as 1 and γ, of 1 + γ in all."""
+    share = gamma / (1 + gamma)
+    more, less = f"{gamma:.3g} times as hard", f"{1 / gamma:.3g} times as weakly"
+    pull = "with the same force" if gamma == 1 else f"{more if gamma > 1 else less}"
+    return (
+        f'<figure class="nst-forces" style="--style:{share:.3f}"><div class="line" aria-hidden="true">'
+        '<span>content</span><i class="content"></i><em></em><i class="style"></i><span>style</span></div>'
+        f"<figcaption><b>γ = {gamma:g}</b>: the style pulls {pull} as the content. Every run measures at "
+        "its start where both are equal, so that γ means the same for every method and every pair of "
+        "images. The image comes to rest where both forces cancel.</figcaption></figure>"
+    )
+
+
+def everything(*values: Any) -> list[Any]:
+    """The point clouds, the words, the forces and the numbers for the values of the controls."""
+    *options, gamma = values
+    method = to_method(*options)
+    balance = forces(gamma) if gamma and gamma > 0 else gr.skip()  # a box may be empty for a while
+    return [clouds.figure(method), describe(method), balance, memory(method)]
+
+
+def build(method: MethodControls, tab: gr.Tab) -> None:
+    """Lays the tab out in the current one. It follows the method and γ while it is open."""
+    gr.Markdown(
+        "A network of feature detectors looks at an image and responds, at every position, with a list of "
+        "numbers. Without the positions, these are a cloud of points: a sample of a **distribution**. This "
+        "distribution is the style, and style transfer moves the points of one image until they are "
+        "distributed as those of another. The methods differ in *how they compare two distributions*."
+    )
+    shown = everything(*(part.value for part in method.inputs))
+    drawing = gr.HTML(shown[0], elem_id="clouds", js_on_load=clouds.PLAY)
+    gr.Markdown(
+        "This drawing has sixty positions and only two detectors. The points follow the gradient of the same "
+        "discrepancy that a transfer uses. Choose a different method to see what it aligns and what it "
+        "leaves."
+    )
+    words = gr.Markdown(shown[1], elem_id="idea", latex_delimiters=DELIMITERS)
+    outputs = [drawing, words, gr.HTML(shown[2], elem_id="forces"), gr.HTML(shown[3], elem_id="memory")]
+    # While the tab is closed, a change of the controls ends in the browser: the server has images to make.
+    asks = gr.Number(0, visible="hidden", elem_id="idea-asks")
+    tab.select(None, asks, asks, js="(asks) => asks + 1", **PRIVATE)
+    gr.on([part.change for part in method.inputs], None, asks, asks, js=IF_OPEN, **PRIVATE)
+    asks.change(everything, method.inputs, outputs, trigger_mode="always_last", **QUIET)
