@@ -246,9 +246,10 @@ def seconds_of_check(app: App, number: int) -> float:
 def disk_space(folder: Path) -> int:
     """Bytes of disk space that the files and folders below a folder take."""
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # it is gone already
-            total += path.lstat().st_blocks * 512
+    for base, folders, files in os.walk(folder):  # unlike rglob, it allows that a folder is removed meanwhile
+        for name in (*folders, *files):
+            with contextlib.suppress(OSError):  # it is gone already
+                total += os.lstat(os.path.join(base, name)).st_blocks * 512
     return total
 
 
