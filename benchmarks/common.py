@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 import nstlib
-from nstlib.synthesis.pyramid import resized
+from nstlib.synthesis.pyramid import resize_image
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
@@ -36,7 +36,7 @@ def square(name: str, size: int) -> Tensor:
     image = example(name)
     side = min(image.shape[2:])
     top, left = ((n - side) // 2 for n in image.shape[2:])
-    return resized(image[..., top : top + side, left : left + side], size, size)
+    return resize_image(image[..., top : top + side, left : left + side], size, size)
 
 
 def fastest(action: Callable[[], object], repeats: int = 5) -> float:

@@ -22,10 +22,10 @@ from common import parser, square
 from torch import Tensor
 
 import nstlib
-from nstlib.encoders import Encoder, checkpoints, networks
+from nstlib.encoders import Encoder, networks, weight_files
 from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.objective import Objective, uniform_noise
-from nstlib.synthesis.pyramid import plan
+from nstlib.synthesis.pyramid import schedule
 from nstlib.synthesis.regions import build_objective
 
 Curve = list[tuple[float, float]]
@@ -40,7 +40,7 @@ def curve(
 ) -> Curve:
     """Returns [(seconds, loss)] of a run from its first step at full size, by the encoder `judge`."""
     points, seconds = [], 0.0
-    coarse = settings.iterations - plan(settings, content.shape[2])[-1][1]
+    coarse = settings.iterations - schedule(settings, content.shape[2])[-1][1]
     steps = iter(nstlib.transfer(content, style, settings))
     while True:
         start = time.perf_counter()
@@ -55,7 +55,7 @@ def curve(
 
 
 def plain_curve(objective: Objective, start: Tensor) -> Curve:
-    state = checkpoints.read(checkpoints.find("vgg19-slim", None))
+    state = weight_files.read(weight_files.find("vgg19-slim", None))
     network = plain.frozen(networks.build("vgg19-slim", state, "max"))
     return list(plain.minimise(start, lambda x: plain.loss(objective, network, x)))
 

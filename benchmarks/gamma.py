@@ -12,7 +12,7 @@ import sys
 from common import pair, parser
 
 import nstlib
-from nstlib.recipes import last
+from nstlib.recipes import final_step
 
 GAMMAS = (0.2, 1.0, 5.0, 20.0)
 PAIRS = (("harbour", "strokes"), ("still_life", "mosaic"), ("valley", "waves"))
@@ -38,7 +38,9 @@ def main() -> int:
             row = []
             for gamma in GAMMAS:
                 how = {"method": method, "gamma": gamma}
-                terms = last(nstlib.transfer(content, style, iterations=options.iterations, **how)).terms
+                terms = final_step(
+                    nstlib.transfer(content, style, iterations=options.iterations, **how)
+                ).terms
                 start = next(nstlib.transfer(content, style, levels=1, **how)).terms
                 row.append((part(terms, "content"), part(terms, "style") / part(start, "style")))
             table.append(row)

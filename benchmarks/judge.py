@@ -16,7 +16,7 @@ from torch.nn.functional import conv2d, pad
 
 import nstlib
 from nstlib.encoders import networks
-from nstlib.synthesis.pyramid import resized
+from nstlib.synthesis.pyramid import resize_image
 
 SIDE = 256  # px: the longest side at which colours are compared
 BLOCK = 64  # px: side of the blocks whose spectra are averaged
@@ -41,7 +41,7 @@ def lab(image: Tensor) -> Tensor:
 
 def small(image: Tensor) -> Tensor:
     scale = min(1.0, SIDE / max(image.shape[2:]))
-    return resized(image, *(max(1, round(side * scale)) for side in image.shape[2:]))
+    return resize_image(image, *(max(1, round(side * scale)) for side in image.shape[2:]))
 
 
 def colours(image: Tensor) -> tuple[Tensor, Tensor]:

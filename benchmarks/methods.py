@@ -22,7 +22,7 @@ from judge import judge, judge_encoder
 from torch import Tensor
 
 import nstlib
-from nstlib.recipes import last
+from nstlib.recipes import final_step
 from nstlib.synthesis.memory import estimate
 
 PAIRS = (("harbour", "strokes"), ("still_life", "ink"), ("valley", "mosaic"))
@@ -56,10 +56,10 @@ def measure(methods: list[str], size: int, palette: float) -> tuple[dict[str, An
         sheets[f"{content_name} + {style_name}"] = row = []
         with torch.no_grad():
             P, S = (exact(x, exact.style_layers) for x in (content, style))
-        last(nstlib.transfer(content, style, encoder=encoder, iterations=4))  # warm
+        final_step(nstlib.transfer(content, style, encoder=encoder, iterations=4))  # warm
         for name in methods:
             start = time.perf_counter()
-            step = last(nstlib.transfer(content, style, encoder=encoder, method=name, palette=palette))
+            step = final_step(nstlib.transfer(content, style, encoder=encoder, method=name, palette=palette))
             found = result[name]
             found["seconds"].append(time.perf_counter() - start)
             row.append(step.image)

@@ -21,7 +21,7 @@ from judge import off_palette
 
 import nstlib
 from nstlib.encoders import networks
-from nstlib.feedforward.networks import shipped
+from nstlib.feedforward.networks import bundled_networks
 from nstlib.synthesis.objective import content_error
 from nstlib.synthesis.pixels import encode
 from nstlib.synthesis.regions import build_objective
@@ -32,16 +32,16 @@ METHODS = ("linear", "bn", "poly", "wasserstein", "gaussian")
 def time_of_calls(size: int, rounds: int) -> None:
     content, style = square("contents/valley", size), square("styles/waves", size)
     model = nstlib.feedforward.OnePass(nstlib.load_encoder())
-    network = nstlib.load_feedforward(shipped()[0])
+    network = nstlib.load_feedforward(bundled_networks()[0])
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     rows = {}
     for method in METHODS:
         rows[f"onepass {method}"] = fastest(
             lambda method=method: nstlib.onepass(content, style, method, rounds=rounds)
         )
-    encoded, statistics = model.see(content), model.remember(style, "poly")
+    encoded, statistics = model.encode_content(content), model.encode_style(style, "poly")
     rows["poly, images encoded before"] = fastest(lambda: model(encoded, [statistics]))
-    rows[f"network {shipped()[0]}"] = fastest(lambda: network(content))
+    rows[f"network {bundled_networks()[0]}"] = fastest(lambda: network(content))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     vgg = plain.frozen(networks.random_vgg19("max"))
     layers = vgg.style_layers
@@ -102,7 +102,7 @@ def colours_and_content(contents: list[Path], styles: list[Path], size: int) -> 
 
 
 def objective_of_networks(contents: list[Path], size: int) -> None:
-    for name in shipped():
+    for name in bundled_networks():
         network = nstlib.load_feedforward(name)
         style = nstlib.load_image(EXAMPLES / "styles" / network.card["style"], 384)
         for c in contents:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, mse_loss, pad
 
 import nstlib
-from nstlib.synthesis.pyramid import resized
+from nstlib.synthesis.pyramid import resize_image
 
 WEIGHTS = (256, 64, 16, 4, 1)
 CONTENT, VARIATION = 0.015, 2.0
@@ -63,8 +63,8 @@ def transfer(content: Tensor, style: Tensor, encoder: nstlib.encoders.Encoder) -
     full, x, advance = max(content.shape[2:]), None, None
     for index, side in enumerate(sizes(full)):
         shape = [max(16, round(n * side / full)) for n in content.shape[2:]]
-        target = resized(content, *shape)
-        small = resized(style, *(max(16, round(n * side / full)) for n in style.shape[2:]))
+        target = resize_image(content, *shape)
+        small = resize_image(style, *(max(16, round(n * side / full)) for n in style.shape[2:]))
         if x is None or advance is None:
             x = target.clone()
             advance = CarriedAdam(x)

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 import nstlib
 from nstlib.encoders import Encoder, networks
 from nstlib.synthesis.allocator import keep_memory
-from nstlib.synthesis.job import Job, run
 from nstlib.synthesis.memory import estimate
+from nstlib.synthesis.run import Job, run_job
 
 METHODS = ("linear", "poly", "gaussian", "bn")
 
@@ -63,7 +63,7 @@ def step_seconds(encoder: Encoder, size: int, method: str, steps: int, palette: 
     content, style = square("contents/harbour", size), square("styles/strokes", size)
     settings = nstlib.Settings(method=method, levels=1, iterations=steps + 3, palette=palette)
     marks = [time.perf_counter()]
-    for _ in run(Job(settings, encoder, content, (style,))):
+    for _ in run_job(Job(settings, encoder, content, (style,))):
         marks.append(time.perf_counter())
     return mean_step(marks[3:])
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import nstlib
 from nstlib import figures
-from nstlib.recipes import last
+from nstlib.recipes import final_step
 
 HERE = Path(__file__).parent
 METHODS = {"linear": "linear", "poly": "polynomial", "gaussian": "Gaussian", "bn": "BN statistics"}
@@ -38,7 +38,10 @@ def main() -> None:
             nstlib.stylize(still_life, strokes, method=f"bn:{share:g}+poly:{1 - share:.1f}", gamma=3.0)
             for share in (0.9, 0.7, 0.3, 0.1)
         ],
-        [last(nstlib.reconstruct_style(strokes, layer=layer, method="poly")).image for layer in (1, 2, 3, 5)],
+        [
+            final_step(nstlib.reconstruct_style(strokes, layer=layer, method="poly")).image
+            for layer in (1, 2, 3, 5)
+        ],
     ]
     figures.setup(dpi=100)
     figure, axes = plt.subplots(len(grid), 4, figsize=(10.4, 10.6))

@@ -22,8 +22,8 @@ Symbols, the paper's:
                   each ∈ R^{N_l × M_l}                `sigma`            bandwidth; γ is never one
     k             kernel                              `c`, `d`           polynomial offset and degree
 
-Reading order: alignment/kernels → alignment/discrepancy (the paper) → synthesis/objective → synthesis/loop
-→ encoders/encoder → recipes.
+Reading order: alignment/kernels → alignment/discrepancy (the paper) → synthesis/objective →
+synthesis/optimize → encoders/encoder → recipes.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Transfers and reconstructions: from images and settings to a run (synthesis/job.py).
+"""Transfers and reconstructions: from images and settings to a run (synthesis/run.py).
 
 A reconstruction is a transfer with fewer terms.
 """
@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from nstlib.encoders.encoder import Encoder, load_encoder
-from nstlib.feedforward.prepared import onepass, strength_at
+from nstlib.feedforward.prepared import gamma_to_strength, onepass
 from nstlib.inputs import check_image, check_images, check_masks, check_side, check_styles, describe_inputs
 from nstlib.synthesis import memory
-from nstlib.synthesis.job import Job, run
-from nstlib.synthesis.loop import Step
-from nstlib.synthesis.pyramid import resized
+from nstlib.synthesis.optimize import Step
+from nstlib.synthesis.pyramid import resize_image
+from nstlib.synthesis.run import Job, run_job
 from nstlib.synthesis.settings import PRESETS, Settings
 from nstlib.version import use_torch_defaults
 
@@ -73,7 +73,7 @@ def stylize(
     **options: Any,
 ) -> Tensor:
     """Returns the last image of `transfer`, with the same arguments. A failed run gives a RuntimeWarning."""
-    return last(transfer(content, style, settings, **options)).image
+    return final_step(transfer(content, style, settings, **options)).image
 
 
 @use_torch_defaults(gradients=True)
@@ -136,7 +136,7 @@ def reconstruct_content(
     return _start(settings, network, check_image(content, "content"), (), between)
 
 
-def last(steps: Iterator[Step]) -> Step:
+def final_step(steps: Iterator[Step]) -> Step:
     """Runs to the end and returns the last step. A failed run gives a RuntimeWarning."""
     step = deque(steps, maxlen=1).pop()
     if step.failed:
@@ -193,20 +193,22 @@ def _start(
         encoder.check_layers(deep)
         check_side(content.shape[2:], "content", encoder.strides, (*layers, *deep))
     largest = max(shapes, key=math.prod) if content is None or shapes else content.shape[2:]
-    settings = memory.settle(settings, encoder, largest if content is None else content.shape[2:], largest)
+    settings = memory.choose_memory(
+        settings, encoder, largest if content is None else content.shape[2:], largest
+    )
     inputs = describe_inputs(content=content, styles=styles or None, masks=masks, initial=initial)
     areas: tuple[Tensor, ...] = ()
     if content is not None:
         areas = tuple(_resize_mask(mask, content) for mask in masks or ())
         if initial is not None:
-            initial = resized(initial, *content.shape[2:])
+            initial = resize_image(initial, *content.shape[2:])
         elif settings.start == "onepass":
             slim = encoder if encoder.name == "vgg19-slim" else None
             initial = onepass(
                 content,
                 styles,
                 settings.discrepancy.seeded(settings.seed),
-                strength_at(settings.gamma),
+                gamma_to_strength(settings.gamma),
                 style_weights=() if areas else settings.style_weights,
                 masks=areas,
                 palette=settings.palette,
@@ -214,7 +216,7 @@ def _start(
                 style_scale=settings.style_scale,
                 encoder=slim or load_encoder("vgg19-slim", device=encoder.device, dtype=settings.dtype),
             )
-    return run(Job(settings, encoder, content, styles, areas, initial, between, inputs))
+    return run_job(Job(settings, encoder, content, styles, areas, initial, between, inputs))
 
 
 def _resize_mask(mask: Tensor, content: Tensor) -> Tensor:

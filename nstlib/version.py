@@ -70,7 +70,7 @@ def step_with_torch_defaults(
     return step
 
 
-def surroundings() -> dict[str, Any]:
+def environment_info() -> dict[str, Any]:
     """Returns what the pixels of an image depend on beside its settings, as plain JSON values.
 
     threads: of the CPU. Their number decides the order of sums, and a run lets a rounding grow.

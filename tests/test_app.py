@@ -40,7 +40,7 @@ from demo.tabs import idea, inside, result_view
 from demo.tabs.compare import plan as plan_comparison
 from demo.tabs.inside import plan as plan_inside
 from nstlib.__main__ import main as command_line
-from nstlib.feedforward.prepared import strength_at
+from nstlib.feedforward.prepared import gamma_to_strength
 
 SMALL = nstlib.Settings(size=64, iterations=4)
 
@@ -408,7 +408,7 @@ def test_a_second_style_goes_where_it_is_sent():
 
 
 def test_gamma_moves_one_pass_from_the_photograph_to_the_style():
-    strengths = [strength_at(gamma) for gamma in (0.01, 0.1, 1, 10, 100)]
+    strengths = [gamma_to_strength(gamma) for gamma in (0.01, 0.1, 1, 10, 100)]
     assert strengths == sorted(strengths) and 0 < strengths[0] < 0.6 and strengths[-1] > 0.99
     photograph = np.asarray(files.load_resized(str(CONTENT), 64, 48)).astype(float)
     away = [

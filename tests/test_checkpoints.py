@@ -14,7 +14,7 @@ from torch import Tensor
 
 import nstlib
 from nstlib import WeightsError
-from nstlib.encoders import checkpoints
+from nstlib.encoders import weight_files
 from nstlib.encoders.networks import torchvision_models
 
 
@@ -79,12 +79,12 @@ def official(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     _load.cache_clear()
 
     def point(kind: str, sha256: str | None = None) -> str:
-        class Source(checkpoints.Source):
+        class Source(weight_files.Source):
             file = f"{kind}-0a1b2c3d.pth"
             url = f"{server}/{file}"
 
         digest = sha256 or hashlib.sha256(Handler.payload).hexdigest()
-        monkeypatch.setitem(checkpoints.SOURCES, "vgg19", Source("vgg19", digest))
+        monkeypatch.setitem(weight_files.SOURCES, "vgg19", Source("vgg19", digest))
         return Source.url
 
     yield point
@@ -103,8 +103,8 @@ def test_a_good_file_is_downloaded_once_and_used(official, tmp_path: Path, monke
     assert [p.name for p in cached(tmp_path)] == ["good-0a1b2c3d.pth"]
     held = sum(p.numel() for stage in encoder.network.stages.values() for p in stage.parameters())
     assert held == sum(v.numel() for k, v in slim_vgg19_state().items() if k.startswith("features"))
-    monkeypatch.setattr(checkpoints, "download", lambda *_: pytest.fail("downloaded twice"))
-    assert checkpoints.find("vgg19") == cached(tmp_path)[0]
+    monkeypatch.setattr(weight_files, "download", lambda *_: pytest.fail("downloaded twice"))
+    assert weight_files.find("vgg19") == cached(tmp_path)[0]
 
 
 @pytest.mark.parametrize(
@@ -127,18 +127,18 @@ def test_bad_downloads_name_url_file_and_remedy(kind: str, message: str, officia
 
 def test_a_stalled_download_ends(official, server: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="timed out"):
-        checkpoints.download(f"{server}/slow-1.pth", tmp_path / "a" / "w.pth", "0" * 64, timeout=0.3)
+        weight_files.download(f"{server}/slow-1.pth", tmp_path / "a" / "w.pth", "0" * 64, timeout=0.3)
     assert list((tmp_path / "a").iterdir()) == []
 
 
 def test_no_server_at_all(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="could not download http://127.0.0.1:9/w.pth"):
-        checkpoints.download("http://127.0.0.1:9/w.pth", tmp_path / "w.pth", "0" * 64)
+        weight_files.download("http://127.0.0.1:9/w.pth", tmp_path / "w.pth", "0" * 64)
 
 
 def test_a_damaged_file_in_the_cache_is_found_out(official, tmp_path: Path) -> None:
     official("good")
-    checkpoints.find("vgg19")
+    weight_files.find("vgg19")
     path = cached(tmp_path)[0]
     path.write_bytes(path.read_bytes()[:-5] + b"oops!")
     with pytest.raises(WeightsError, match="is damaged or not the official file.*Delete it"):
@@ -152,7 +152,7 @@ def test_the_environment_variable(folder: bool, official, tmp_path: Path, monkey
     path.parent.mkdir()
     path.write_bytes(Handler.payload)
     monkeypatch.setenv("NSTLIB_WEIGHTS", str(path.parent if folder else path))
-    assert checkpoints.find("vgg19") == path
+    assert weight_files.find("vgg19") == path
     assert cached(tmp_path) == []
 
 
@@ -187,12 +187,12 @@ def test_local_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
 
 def test_official_urls_and_hashes_agree() -> None:
     """torchvision names its files with the first eight digits of their SHA-256."""
-    for name, source in checkpoints.SOURCES.items():
+    for name, source in weight_files.SOURCES.items():
         assert len(source.sha256) == 64
         weights = torchvision_models().get_model_weights(name).IMAGENET1K_V1
         assert source.url == weights.url and source.url.endswith(f"/{source.file}")
 
 
 def test_the_embedded_file_is_small_and_half_precision() -> None:
-    assert checkpoints.EMBEDDED.stat().st_size <= 4_000_000
-    assert {t.dtype for t in checkpoints.read(checkpoints.EMBEDDED).values()} == {torch.float16}
+    assert weight_files.EMBEDDED.stat().st_size <= 4_000_000
+    assert {t.dtype for t in weight_files.read(weight_files.EMBEDDED).values()} == {torch.float16}

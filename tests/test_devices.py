@@ -19,7 +19,7 @@ from nstlib.alignment import KernelMMD
 from nstlib.encoders import Encoder
 from nstlib.encoders import encoder as encoders
 from nstlib.feedforward.decoders import load_decoder
-from nstlib.recipes import last
+from nstlib.recipes import final_step
 
 ROOT = Path(__file__).parent.parent
 HARBOUR, MOSAIC = "examples/contents/harbour.jpg", "examples/styles/mosaic.jpg"
@@ -128,8 +128,8 @@ def test_the_other_ways_to_an_image_need_no_float64(
         nstlib.stylize(content, two, style_weights=(1, 2), start="onepass", encoder=there, **QUICK),
         nstlib.onepass(content, two, masks=masks, encoder=there),
         nstlib.stylize(content, style, memory="small", optimizer="adam", tv=1.0, encoder=there, **QUICK),
-        last(nstlib.reconstruct_style(style, 2, encoder=there, **QUICK)).image,
-        last(nstlib.reconstruct_content(content, encoder=there, **QUICK)).image,
+        final_step(nstlib.reconstruct_style(style, 2, encoder=there, **QUICK)).image,
+        final_step(nstlib.reconstruct_content(content, encoder=there, **QUICK)).image,
         nstlib.load_feedforward("strokes-gram", device=there.device)(content.to(there.device)),
     ]
     assert all(isinstance(image, There) and image.cpu().isfinite().all() for image in found)
@@ -173,7 +173,7 @@ def _everything() -> dict[str, Tensor]:
         "adam": nstlib.stylize(content, style, optimizer="adam", memory="small", encoder=encoder, **QUICK),
         "colours": nstlib.stylize(content, style, colours="content", encoder=encoder, **QUICK),
         "random": nstlib.stylize(content, style, encoder="vgg19-random", start="random", **QUICK),
-        "texture": last(nstlib.reconstruct_style(style, 1, encoder=encoder, **QUICK)).image,
+        "texture": final_step(nstlib.reconstruct_style(style, 1, encoder=encoder, **QUICK)).image,
         "onepass": nstlib.onepass(content, style, "energy", encoder=encoder),
         "apply": nstlib.load_feedforward("strokes-gram", device="cpu")(content),
         "mmd2": nstlib.mmd2(nstlib.kernels.gaussian(1.0), F, S),

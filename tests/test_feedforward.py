@@ -16,9 +16,9 @@ from torch import Tensor
 import nstlib
 from nstlib.__main__ import main
 from nstlib.encoders import WeightsError
+from nstlib.feedforward.crops import Crops
 from nstlib.feedforward.distributed import Group
-from nstlib.feedforward.networks import FOLDER, PLANS, FeedForward, save_feedforward, shipped
-from nstlib.feedforward.pictures import Crops
+from nstlib.feedforward.networks import FOLDER, PLANS, FeedForward, bundled_networks, save_feedforward
 from nstlib.synthesis.pixels import encode
 from nstlib.synthesis.regions import build_objective
 
@@ -270,7 +270,7 @@ def test_apply_to_one_image_and_mistakes(tmp_path: Path, capsys) -> None:
         nstlib.load_feedforward(tmp_path / "bad.safetensors")
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", bundled_networks())
 def test_shipped_networks(name: str) -> None:
     """Small, with a card, and with an objective well under the photograph's, on pictures it never saw."""
     path = FOLDER / f"{name}.safetensors"
@@ -291,7 +291,7 @@ def test_shipped_networks(name: str) -> None:
 
 
 def test_four_methods_are_shipped() -> None:
-    assert len({nstlib.load_feedforward(name).card["method"] for name in shipped()}) >= 4
+    assert len({nstlib.load_feedforward(name).card["method"] for name in bundled_networks()}) >= 4
 
 
 def test_mistakes_are_named(style: Tensor, content: Tensor, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from torch import Tensor
 import nstlib
 from nstlib.__main__ import main
 from nstlib.feedforward.decoders import LEVELS, WEIGHTS, WIDTHS, Decoder, load_decoder
-from nstlib.feedforward.prepared import prepare, strength_at
+from nstlib.feedforward.prepared import gamma_to_strength, prepare
 from nstlib.synthesis.colours import luminance
-from nstlib.synthesis.pyramid import resized
+from nstlib.synthesis.pyramid import resize_image
 
 METHODS = ["linear", "bn", "poly", "wasserstein", "gaussian", "bn:0.7+poly:0.3"]
 
@@ -106,12 +106,12 @@ def test_a_model_keeps_the_content_s_size_and_names_bad_inputs(waves: Tensor) ->
     model = nstlib.feedforward.OnePass()
     content = torch.rand(1, 3, 33, 47, generator=torch.Generator().manual_seed(0))
     right = torch.linspace(0, 1, 47).expand(1, 1, 33, 47)
-    image = model(model.see(content), [model.remember(waves, "bn", mask=right)])
+    image = model(model.encode_content(content), [model.encode_style(waves, "bn", mask=right)])
     assert image.shape == content.shape and torch.allclose(image[..., 0], content[..., 0], atol=1e-5)
     for call, words in (
-        (lambda: model.see(content[0]), "add the batch dimension"),
-        (lambda: model.remember([waves], weights=[1, 2]), "one weight for each style: 2 for 1"),
-        (lambda: model.remember([]), "at least one image"),
+        (lambda: model.encode_content(content[0]), "add the batch dimension"),
+        (lambda: model.encode_style([waves], weights=[1, 2]), "one weight for each style: 2 for 1"),
+        (lambda: model.encode_style([]), "at least one image"),
     ):
         with pytest.raises(ValueError, match=words):
             call()
@@ -172,7 +172,7 @@ def test_the_command(tmp_path: Path) -> None:
 
 
 def test_colours_and_the_size_of_strokes_are_as_in_a_run(content, style):
-    small = resized(style, *(round(0.5 * side) for side in style.shape[2:]))
+    small = resize_image(style, *(round(0.5 * side) for side in style.shape[2:]))
     by_hand = nstlib.onepass(content, small, "bn", palette=0)
     assert torch.equal(nstlib.onepass(content, style, "bn", palette=0, style_scale=0.5), by_hand)
     grey = nstlib.onepass(content, style, "bn", colours="luminance")
@@ -187,8 +187,8 @@ def test_colours_and_the_size_of_strokes_are_as_in_a_run(content, style):
 def test_a_run_from_one_pass_starts_from_one_with_its_colours_and_balance(content, style):
     run = {"method": "bn", "iterations": 1}
     first = next(nstlib.transfer(content, style, "polish", colours="luminance", **run))
-    there = nstlib.onepass(content, style, "bn", strength_at(1), colours="luminance")
-    plain = nstlib.onepass(content, style, "bn", strength_at(1))
+    there = nstlib.onepass(content, style, "bn", gamma_to_strength(1), colours="luminance")
+    plain = nstlib.onepass(content, style, "bn", gamma_to_strength(1))
     light, near, far = (luminance(picture) for picture in (first.image, there, plain))
     assert 2 * (light - near).abs().mean() < (light - far).abs().mean()
     faint, firm = (next(nstlib.transfer(content, style, "polish", gamma=g, **run)).image for g in (0.02, 5))

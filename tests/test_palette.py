@@ -145,12 +145,12 @@ def dense(operator: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> Tenso
 
 
 def test_the_metric_of_a_run_is_symmetric_and_favours_what_is_wide() -> None:
-    P = dense(pixels.coarse_first, (1, 3, 5, 6))
+    P = dense(pixels.blur_preconditioner, (1, 3, 5, 6))
     torch.testing.assert_close(P, P.mT)
     values = torch.linalg.eigvalsh(P)
     assert 1 - pixels.COARSE <= values[0] < 0.3 and values[-1] == pytest.approx(1)
     flat = torch.ones(1, 3, 5, 6, dtype=torch.float64)
-    torch.testing.assert_close(pixels.coarse_first(flat), flat)
+    torch.testing.assert_close(pixels.blur_preconditioner(flat), flat)
 
 
 @given(st.integers(2, 7), st.integers(2, 7), st.integers(0, 99))
@@ -158,11 +158,11 @@ def test_the_metric_of_a_run_is_symmetric_and_favours_what_is_wide() -> None:
 def test_the_blur_is_its_own_gradient(height: int, width: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     x = torch.rand(1, 3, height, width, generator=generator, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(pixels.blurred, x)
+    assert torch.autograd.gradcheck(pixels.blur, x)
     kernel = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]], dtype=torch.float64) / 16
     padded = torch.nn.functional.pad(x, [1] * 4, mode="replicate")
     expected = torch.nn.functional.conv2d(padded, kernel.expand(3, 1, 3, 3), groups=3)
-    torch.testing.assert_close(pixels.blurred(x), expected)
+    torch.testing.assert_close(pixels.blur(x), expected)
 
 
 def noise(amount: float, seed: int, grey: bool = False) -> Tensor:
@@ -182,13 +182,13 @@ def covariance(image: Tensor) -> Tensor:
 
 def spread(image: Tensor) -> tuple[float, float]:
     """Variance of the top octave: of grey, and of what is not grey."""
-    fine = pixels.bands(image)[1]
+    fine = pixels.split_frequencies(image)[1]
     grey = fine.mean(1, keepdim=True)
     return float(grey.square().mean()), float((fine - grey).square().mean())
 
 
 def restrained(image: Tensor, style: Tensor, strength: float = 1.0, mask: Tensor | None = None) -> Tensor:
-    return pixels.restrained(image, [(pixels.spreads([style], [1.0]), mask)], strength)
+    return pixels.limit_variance(image, [(pixels.band_covariances([style], [1.0]), mask)], strength)
 
 
 @pytest.mark.parametrize("down, across, fine", [(0.15, 0.1, 0), (0.0, 0.35, 1), (0.2, 0.2, 1)])
@@ -197,7 +197,7 @@ def test_the_bands_part_at_a_quarter_of_a_cycle(down: float, across: float, fine
     phase = down * torch.arange(96.0).unsqueeze(1) + across * torch.arange(80.0)
     wave = torch.tensor([0.1, -0.1, 0.2]).view(1, 3, 1, 1) * torch.cos(2 * math.pi * phase)
     inside = (..., slice(16, -16), slice(16, -16))
-    parts = pixels.bands(0.5 + wave)
+    parts = pixels.split_frequencies(0.5 + wave)
     torch.testing.assert_close((parts[fine] - 0.5 * (fine == 0))[inside], wave[inside], rtol=0, atol=0.02)
 
 
@@ -205,7 +205,7 @@ def test_the_bands_part_at_a_quarter_of_a_cycle(down: float, across: float, fine
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31))
 def test_the_bands_add_up(height: int, width: int, seed: int) -> None:
     x = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
-    wide, fine = pixels.bands(x)
+    wide, fine = pixels.split_frequencies(x)
     torch.testing.assert_close(wide + fine, x)
 
 
@@ -214,7 +214,9 @@ def test_colours_and_grain_spread_no_further_than_the_styles() -> None:
     picture = 0.5 + clouds(0.1, 1) + noise(0.04, 2)
     style = 0.4 + clouds(0.05, 3) + noise(0.02, 4)
     result = restrained(picture, style)
-    for part, own, room in zip(pixels.bands(result), pixels.bands(style), pixels.ALLOWANCE, strict=True):
+    for part, own, room in zip(
+        pixels.split_frequencies(result), pixels.split_frequencies(style), pixels.ALLOWANCE, strict=True
+    ):
         more = torch.eye(3, dtype=torch.float64) + room
         expected = more @ covariance(own) @ more
         torch.testing.assert_close(covariance(part), expected, rtol=0, atol=0.03 * float(expected.max()))
@@ -245,16 +247,16 @@ def test_colours_are_restrained_where_the_mask_is() -> None:
 def test_where_masks_overlap_their_changes_share() -> None:
     """Twice the same region changes what one of it does, and not twice as much."""
     picture, style = 0.5 + noise(0.06, 1), 0.5 + noise(0.01, 0)
-    region = (pixels.spreads([style], [1.0]), torch.ones(1, 1, 256, 192))
-    twice = pixels.restrained(picture, [region, region], 1.0)
+    region = (pixels.band_covariances([style], [1.0]), torch.ones(1, 1, 256, 192))
+    twice = pixels.limit_variance(picture, [region, region], 1.0)
     torch.testing.assert_close(twice, restrained(picture, style), rtol=0, atol=1e-6)
 
 
 def test_several_styles_mix_their_spreads() -> None:
     """The mixture's covariance is the mean of theirs and what their means differ by."""
     styles = [0.4 + noise(0.01, 0), (0.6 + noise(0.05, 1))[..., :30]]
-    for k, mixed in enumerate(pixels.spreads(styles, [3.0, 1.0])):
-        bands = [pixels.bands(style)[k] for style in styles]
+    for k, mixed in enumerate(pixels.band_covariances(styles, [3.0, 1.0])):
+        bands = [pixels.split_frequencies(style)[k] for style in styles]
         means = [band.mean((0, 2, 3)).double() for band in bands]
         apart = 3 / 16 * torch.outer(means[1] - means[0], means[1] - means[0])
         expected = 0.75 * covariance(bands[0]) + 0.25 * covariance(bands[1]) + apart

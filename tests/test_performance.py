@@ -16,9 +16,9 @@ from nstlib.alignment.gaussian import MeanCosine
 from nstlib.encoders import precision
 from nstlib.encoders.encoder import Encoder
 from nstlib.feedforward.pipeline import estimate_pass
-from nstlib.recipes import last
+from nstlib.recipes import final_step
 from nstlib.synthesis import memory, pixels
-from nstlib.synthesis.pyramid import enlarged, plan
+from nstlib.synthesis.pyramid import schedule, upsample_change
 from nstlib.synthesis.regions import build_objective
 
 LAYERS = ("relu1_1", "conv2_2", "relu3_1", "relu4_2", "relu5_1")
@@ -141,7 +141,9 @@ def test_bfloat16_ends_at_as_good_a_loss(image: Tensor) -> None:
         for dtype in ("float32", "bfloat16"):
             encoder = nstlib.load_encoder(dtype=dtype)
             assert encoder(image, LAYERS)["relu1_1"].dtype == torch.float32
-            made = last(nstlib.transfer(image, style, method=method, iterations=60, encoder=encoder)).image
+            made = final_step(
+                nstlib.transfer(image, style, method=method, iterations=60, encoder=encoder)
+            ).image
             losses.append(judged(judge, image, style, made, method))
         assert math.isfinite(losses[0]) and losses[1] < 1.03 * losses[0], (method, losses)
 
@@ -221,13 +223,13 @@ def test_a_run_settles_for_less_memory_or_refuses(
     }
     for free, mode in ((None, "fast"), (need["fast"] * 1.01, "fast"), (need["small"] * 1.01, "small")):
         monkeypatch.setattr("nstlib.synthesis.memory.free", lambda _, free=free: free)
-        assert memory.settle(nstlib.Settings(), encoder, shape, shape).memory == mode
+        assert memory.choose_memory(nstlib.Settings(), encoder, shape, shape).memory == mode
     monkeypatch.setattr("nstlib.synthesis.memory.free", lambda _: need["small"] * 0.99)
     with pytest.raises(
         MemoryError, match="1024 x 1024 px with vgg19-slim needs about .* size=(960|992) would fit"
     ):
-        memory.settle(nstlib.Settings(), encoder, shape, shape)
-    assert memory.settle(nstlib.Settings(memory="small"), encoder, shape, shape).memory == "small"
+        memory.choose_memory(nstlib.Settings(), encoder, shape, shape)
+    assert memory.choose_memory(nstlib.Settings(memory="small"), encoder, shape, shape).memory == "small"
     monkeypatch.setattr("nstlib.synthesis.memory.free", lambda _: 1e6)
     with pytest.raises(MemoryError, match="close other programs"):
         nstlib.transfer(image, image)
@@ -298,14 +300,14 @@ def test_one_pass_and_a_network_refuse_what_would_not_fit(
 
 
 def test_free_memory_is_plausible() -> None:
-    free = memory.free(torch.device("cpu"))
+    free = memory.free_memory(torch.device("cpu"))
     assert free is None or 1e8 < free < 1e14
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 500), st.integers(1, 6), st.integers(16, 4000))
 def test_every_step_has_its_size(iterations: int, levels: int, side: int) -> None:
-    steps = plan(nstlib.Settings(iterations=iterations, levels=levels), side)
+    steps = schedule(nstlib.Settings(iterations=iterations, levels=levels), side)
     assert sum(n for _, n in steps) == iterations and steps[-1][0] == 1 and min(n for _, n in steps) > 0
     assert len(steps) <= levels and (len(steps) == 1 or steps[0][0] * side >= 64)
     assert steps[-1][1] >= 0.7 * iterations
@@ -313,7 +315,7 @@ def test_every_step_has_its_size(iterations: int, levels: int, side: int) -> Non
 
 def test_going_up_a_size_keeps_the_photographs_detail(image: Tensor) -> None:
     small = nn.functional.interpolate(image, (36, 48), mode="area")
-    torch.testing.assert_close(enlarged(small, small, image), image)
-    changed = enlarged(small * 0.5 + 0.1, small * 0.5, image * 0.5)
+    torch.testing.assert_close(upsample_change(small, small, image), image)
+    changed = upsample_change(small * 0.5 + 0.1, small * 0.5, image * 0.5)
     torch.testing.assert_close(changed, image * 0.5 + 0.1)
-    assert enlarged(small, None, image).shape == image.shape
+    assert upsample_change(small, None, image).shape == image.shape

@@ -9,8 +9,8 @@ from torch import Tensor
 
 import nstlib
 from nstlib import PRESETS, Settings
-from nstlib.recipes import last
-from nstlib.synthesis import job
+from nstlib.recipes import final_step
+from nstlib.synthesis import run
 from nstlib.synthesis.objective import (
     Objective,
     StyleTerm,
@@ -19,7 +19,7 @@ from nstlib.synthesis.objective import (
     style_terms,
     total_variation,
 )
-from nstlib.synthesis.pyramid import plan
+from nstlib.synthesis.pyramid import schedule
 
 QUICK = {"iterations": 5, "levels": 1}
 
@@ -52,8 +52,8 @@ def test_a_step_makes_its_image_when_it_is_asked_for(
 ) -> None:
     """Once, if at all; late as at once, whatever was done to another step's."""
     asked = []
-    finished = job.finished
-    monkeypatch.setattr(job, "finished", lambda *arguments: asked.append(1) or finished(*arguments))
+    finished = run.finish_image
+    monkeypatch.setattr(run, "finished", lambda *arguments: asked.append(1) or finished(*arguments))
     options = {"iterations": 6, "levels": 2, "palette": palette}
     at_once = [step.image.clone() for step in nstlib.transfer(content, style, **options)]
     steps = list(nstlib.transfer(content, style, **options))
@@ -86,7 +86,9 @@ def test_larger_gamma_means_more_style(content: Tensor, style: Tensor) -> None:
     for method in ("linear", "poly", "gaussian", "bn"):
         found = []
         for gamma in (0.2, 2.0, 20.0):
-            step = last(nstlib.transfer(content, style, method=method, gamma=gamma, iterations=20, levels=1))
+            step = final_step(
+                nstlib.transfer(content, style, method=method, gamma=gamma, iterations=20, levels=1)
+            )
             found.append((errors(step)[0], errors(step)[1] / gamma))
         assert found[0][0] < found[1][0] < found[2][0], (method, found)
         assert found[0][1] > found[1][1] > found[2][1], (method, found)
@@ -106,12 +108,12 @@ def test_coarse_to_fine_yields_full_size_and_every_index(style: Tensor) -> None:
 def test_levels_stop_at_the_coarsest_size(
     content: Tensor, style: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes = plan(Settings(levels=6), 300)
+    sizes = schedule(Settings(levels=6), 300)
     assert [scale for scale, _ in sizes] == [0.25, 0.5, 1.0]  # 300 px allow 150 and 75
     assert sum(steps for _, steps in sizes) == Settings().iterations
-    assert plan(Settings(levels=6), 127) == [(1.0, 80)]
+    assert schedule(Settings(levels=6), 127) == [(1.0, 80)]
     sides = []
-    monkeypatch.setattr(job, "plan", lambda _, side: sides.append(side) or [(1.0, 1)])
+    monkeypatch.setattr(run, "plan", lambda _, side: sides.append(side) or [(1.0, 1)])
     for scale in (0.5, 2.0):
         next(nstlib.transfer(content, style, style_scale=scale, palette=0))
     assert sides == [min(style.shape[2:]) // 2, min(content.shape[2:])]
@@ -126,8 +128,8 @@ def test_style_reconstruction_uses_the_first_layers_and_no_content(layer: int, s
 
 
 def test_content_reconstruction_returns_to_the_picture(content: Tensor) -> None:
-    near = last(nstlib.reconstruct_content(content, "relu1_1", iterations=200, levels=1))
-    far = last(nstlib.reconstruct_content(content, "relu4_2", iterations=60, levels=1))
+    near = final_step(nstlib.reconstruct_content(content, "relu1_1", iterations=200, levels=1))
+    far = final_step(nstlib.reconstruct_content(content, "relu4_2", iterations=60, levels=1))
     assert set(near.terms) == {"content/relu1_1"}
     assert (near.image - content).abs().mean() < 0.03
     assert (near.image - content).abs().mean() < (far.image - content).abs().mean()
@@ -168,7 +170,7 @@ def test_a_style_equal_to_the_content_changes_little(content: Tensor) -> None:
 
 def test_adam_and_total_variation(content: Tensor, style: Tensor) -> None:
     plain, smooth = (
-        last(nstlib.transfer(content, style, optimizer="adam", iterations=25, levels=1, tv=tv))
+        final_step(nstlib.transfer(content, style, optimizer="adam", iterations=25, levels=1, tv=tv))
         for tv in (0, 300.0)
     )
     assert total_variation(smooth.image) < 0.8 * total_variation(plain.image)
@@ -181,7 +183,7 @@ def test_layer_choice_and_weights(content: Tensor, style: Tensor) -> None:
         "layer_weights": (3.0, 1.0),
         "content_layers": ("relu3_1",),
     }
-    step = last(nstlib.transfer(content, style, palette=0, **options, **QUICK))
+    step = final_step(nstlib.transfer(content, style, palette=0, **options, **QUICK))
     assert set(step.terms) == {"content/relu3_1", "style/conv1_1", "style/conv2_1"}
 
 
@@ -268,12 +270,12 @@ def test_a_text_that_fits_no_setting_is_refused(name: str, text: object, words: 
 
 def test_the_classic_presets_run_with_the_embedded_encoder(content: Tensor, style: Tensor) -> None:
     for name in ("paper", "gatys", "tutorial"):
-        step = last(nstlib.transfer(content, style, name, encoder="vgg19-slim", iterations=8))
+        step = final_step(nstlib.transfer(content, style, name, encoder="vgg19-slim", iterations=8))
         assert step.index == 8 and not step.failed
 
 
 def test_a_reconstruction_of_the_content_may_have_a_palette_and_has_no_style(content: Tensor) -> None:
-    images = [last(nstlib.reconstruct_content(content, palette=p, **QUICK)).image for p in (0, 1)]
+    images = [final_step(nstlib.reconstruct_content(content, palette=p, **QUICK)).image for p in (0, 1)]
     assert torch.equal(*images)
 
 

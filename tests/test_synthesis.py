@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nstlib.synthesis.loop import Step, synthesize
+from nstlib.synthesis.optimize import Step, synthesize
 from nstlib.synthesis.optimizers import LBFGS, Adam
 
 TARGET = torch.rand(1, 3, 6, 5, generator=torch.Generator().manual_seed(3)) * 0.8 + 0.1
@@ -107,7 +107,7 @@ def test_lbfgs_in_a_metric_starts_from_it() -> None:
     n = 12
     A, root = (torch.randn(n, n, generator=generator, dtype=torch.float64) for _ in range(2))
     A, P = A @ A.mT + torch.eye(n), root @ root.mT / n + 0.1 * torch.eye(n)
-    optimizer = LBFGS(cap=math.inf, metric=lambda v: (P @ v.flatten()).view_as(v))
+    optimizer = LBFGS(cap=math.inf, preconditioner=lambda v: (P @ v.flatten()).view_as(v))
     x, pairs, before = torch.randn(1, 3, 2, 2, generator=generator).double(), [], None
     for _ in range(7):  # fewer than its memory
         g = (A @ x.flatten()).view_as(x)

@@ -9,7 +9,7 @@ from torch import Tensor
 import nstlib
 from nstlib.__main__ import main
 from nstlib.synthesis import colours
-from nstlib.synthesis.pyramid import scaled
+from nstlib.synthesis.pyramid import scale_image
 from nstlib.synthesis.regions import build_objective
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -48,7 +48,7 @@ def test_a_recoloured_style_has_the_contents_mean_and_covariance() -> None:
     mix = torch.tensor([[0.05, 0.02, 0], [0, 0.06, 0.01], [0.02, 0, 0.03]])
     content = 0.5 + torch.einsum("ij,bjhw->bihw", mix, torch.randn(1, 3, 40, 40, generator=generator))
     style = 0.4 + 0.05 * torch.randn(1, 3, 30, 50, generator=generator)
-    found = colours.recoloured(style, content).flatten(2)[0]
+    found = colours.match_colours(style, content).flatten(2)[0]
     wanted = content.flatten(2)[0]
     assert found.mean(1).tolist() == pytest.approx(wanted.mean(1).tolist(), abs=2e-3)
     assert found.cov().flatten().tolist() == pytest.approx(wanted.cov().flatten().tolist(), abs=2e-4)
@@ -111,7 +111,7 @@ def test_where_no_mask_is_the_photograph_stays(content, styles) -> None:
 
 
 def test_the_style_scale_resizes_the_style(content, styles) -> None:
-    assert [round(1.5 * side) for side in styles[0].shape[2:]] == list(scaled(styles[0], 1.5).shape[2:])
+    assert [round(1.5 * side) for side in styles[0].shape[2:]] == list(scale_image(styles[0], 1.5).shape[2:])
     plain, smaller = (
         nstlib.stylize(content, styles[0], iterations=4, levels=1, style_scale=scale) for scale in (1, 0.5)
     )

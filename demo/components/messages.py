@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nstlib
 from demo.runs.engine import Frame
-from nstlib.synthesis.pyramid import plan
+from nstlib.synthesis.pyramid import schedule
 
 log = logging.getLogger("nstlib.app")
 
@@ -87,7 +87,7 @@ def finished(frame: Frame, stopped_by_user: bool) -> str:
 def work_done(settings: nstlib.Settings, index: int) -> float:
     """The share of a run's work after `index` steps: steps at small sizes cost less."""
     done = total = 0.0
-    for scale, steps in plan(settings, max(1, round(0.75 * settings.size))):
+    for scale, steps in schedule(settings, max(1, round(0.75 * settings.size))):
         cost = scale**2 + 0.05
         done += cost * min(max(index, 0), steps)
         total += cost * steps

@@ -2,7 +2,7 @@
 
 import nstlib
 from demo.runs.limits import LIMITS
-from nstlib.encoders import checkpoints, networks
+from nstlib.encoders import networks, weight_files
 
 EMBEDDED = "vgg19-slim"
 LABELS = {
@@ -60,9 +60,9 @@ def apply(name: str, settings: nstlib.Settings) -> nstlib.Settings:
 
 def is_present(encoder: str) -> bool:
     """Whether the encoder's weights are on this machine. Downloads nothing."""
-    if encoder not in checkpoints.SOURCES:
+    if encoder not in weight_files.SOURCES:
         return True
-    return any(path.is_file() for _, path in checkpoints.places(encoder))
+    return any(path.is_file() for _, path in weight_files.places(encoder))
 
 
 def layer_names(encoder: str) -> list[str]:

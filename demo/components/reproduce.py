@@ -8,7 +8,7 @@ from typing import Any
 
 import nstlib
 from demo.runs.recipes import Recipe
-from nstlib.feedforward.prepared import strength_at
+from nstlib.feedforward.prepared import gamma_to_strength
 
 ALWAYS = ("method", "gamma", "size", "iterations", "seed")  # settings of a run that are always written
 SHARED = ("palette", "colours", "style_scale", "style_weights", "seed")  # settings that one pass has, too
@@ -46,7 +46,7 @@ def arguments(recipe: Recipe) -> dict[str, Any]:
     if recipe.step:
         values, default = s.as_dict(), usual.as_dict()
         return {name: value for name, value in values.items() if name in ALWAYS or value != default[name]}
-    found = {"method": str(s.method), "strength": strength_at(s.gamma), "detail": recipe.detail}
+    found = {"method": str(s.method), "strength": gamma_to_strength(s.gamma), "detail": recipe.detail}
     return found | {n: getattr(s, n) for n in SHARED if getattr(s, n) != getattr(usual, n)}
 
 

@@ -16,7 +16,7 @@ from demo.runs.gpu import ZERO
 from demo.runs.limits import LIMITS
 from demo.runs.masks import masks
 from demo.runs.recipes import DETAIL
-from nstlib.feedforward.prepared import strength_at
+from nstlib.feedforward.prepared import gamma_to_strength
 
 SMALL = 384  # px
 USUAL = 256  # px: what is prepared up to this size takes at most 10 MB, so that a whole class fits
@@ -84,7 +84,7 @@ def _make(job: Job, detail: float) -> tuple[Pixels, dict[str, Any]]:
     fixed = {name: getattr(s, name) for name in used} | {"method": s.discrepancy.seeded(s.seed)}
     kept = Job(nstlib.Settings(**fixed), job.content, job.style, second=job.second, where=job.region)
     ready = (_prepare_small if s.size <= USUAL else _prepare_large)(kept)
-    image = ready(strength_at(s.gamma), detail, s.palette)
+    image = ready(gamma_to_strength(s.gamma), detail, s.palette)
     return np.asarray(nstlib.to_pil(image)), image.recipe  # type: ignore[attr-defined]
 
 

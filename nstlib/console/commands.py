@@ -19,15 +19,15 @@ from nstlib.console.errors import one_line
 from nstlib.console.options import ONEPASS, overrides, resolve
 from nstlib.console.progress import check_distinct, check_target, finish, interrupts, say_differences
 from nstlib.console.repeat import load_recipe, longest_side
-from nstlib.encoders import Encoder, checkpoints, load_encoder, precision
+from nstlib.encoders import Encoder, load_encoder, precision, weight_files
 from nstlib.encoders.encoder import pick_device, working_devices
-from nstlib.feedforward.distributed import joined
-from nstlib.feedforward.pictures import files_in
+from nstlib.feedforward.crops import files_in
+from nstlib.feedforward.distributed import join_group
 from nstlib.feedforward.settings import Training
 from nstlib.images import image_size, load_image, load_mask, save_image
 from nstlib.inputs import check_share, describe_inputs
 from nstlib.synthesis.settings import Settings
-from nstlib.version import __version__, surroundings
+from nstlib.version import __version__, environment_info
 
 SIZE = 512  # px of the images of a pass
 KEPT = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}  # formats that results keep
@@ -93,7 +93,7 @@ def onepass(options: argparse.Namespace) -> int:
 def train(options: argparse.Namespace) -> int:
     check_distinct(options)
     checkpoint = options.checkpoint or options.output.with_suffix(".part.pt")
-    with joined(options.distributed) as group, interrupts() as pressed:
+    with join_group(options.distributed) as group, interrupts() as pressed:
         training = feedforward.train_feedforward(
             load_image(options.style, options.style_size),
             options.images,
@@ -140,7 +140,7 @@ def apply(options: argparse.Namespace) -> int:
         raise NotADirectoryError(f"{options.output} is no folder, and results of a folder go into one")
     files, others = files_in(options.images)
     options.output.mkdir(parents=True, exist_ok=True)
-    with joined(options.distributed) as group:
+    with join_group(options.distributed) as group:
         mine, failed = group.share(files), 0
         bar = tqdm(mine, disable=options.quiet or group.rank > 0, unit="image")
         for path in bar:
@@ -175,7 +175,7 @@ def _apply_to(
         "network": network.card,
         "size": list(image.shape[2:]),
         "inputs": describe_inputs(content=image),
-        **surroundings(),
+        **environment_info(),
     }
     save_image(result, target, recipe)
 
@@ -213,9 +213,9 @@ def doctor(options: argparse.Namespace) -> int:
         print(f"{torch.get_num_threads()} threads, dtype {dtype} ({why})")
     except ValueError as error:
         print(error)
-    for name in ("vgg19-slim", *checkpoints.SOURCES):
-        for place, path in checkpoints.places(name):
-            state = f"present, SHA-256 {checkpoints.sha256(path)[:12]}…" if path.is_file() else "absent"
+    for name in ("vgg19-slim", *weight_files.SOURCES):
+        for place, path in weight_files.places(name):
+            state = f"present, SHA-256 {weight_files.sha256(path)[:12]}…" if path.is_file() else "absent"
             print(f"{name:11} {path} ({place}): {state}")
     return 0
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nstlib.feedforward.networks import shipped
+from nstlib.feedforward.networks import bundled_networks
 from nstlib.feedforward.settings import Training
 from nstlib.synthesis.settings import PRESETS, Settings
 
@@ -49,7 +49,7 @@ def add_options(command: argparse.ArgumentParser, name: str) -> None:
             kind, choices = type(field.default), field.metadata["choices"]
             add(f"--{field.name}", type=kind, default=field.default, choices=choices, help=help)
     elif name == "apply":
-        add("model", help=f"network file of `train`, or one of {', '.join(shipped())}")
+        add("model", help=f"network file of `train`, or one of {', '.join(bundled_networks())}")
         add("images", type=Path, help="image file, or folder of images")
         add("--strength", type=float, default=1.0, help="0 (the content) … 1 (default)")
         add("--size", type=int, help="longest side, px (default: as they are)")

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from nstlib.console.repeat import differences
 from nstlib.images import check_output, save_image
 from nstlib.synthesis.allocator import keep_memory
-from nstlib.synthesis.loop import Step
+from nstlib.synthesis.optimize import Step
 
 
 def check_distinct(options: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nstlib.encoders import checkpoints, networks, precision, taps
+from nstlib.encoders import features, networks, precision, weight_files
 from nstlib.encoders.networks import Network
 from nstlib.inputs import check_side
 from nstlib.version import use_torch_defaults
@@ -82,7 +82,7 @@ class Encoder:
         In memory the N_l numbers of a position lie together (`reshape`, not `view`, flattens F).
 
         Args:
-            checkpoint: Half the memory for a gradient, in a third more time (see taps.py).
+            checkpoint: Half the memory for a gradient, in a third more time (see features.py).
 
         Raises:
             ValueError: A layer is unknown, or the image is too small for the deepest one.
@@ -98,7 +98,7 @@ class Encoder:
     @use_torch_defaults()
     def _collect(
         self, image: Tensor, layers: Iterable[str], checkpoint: bool = False
-    ) -> dict[str, tuple[Tensor, taps.Size]]:
+    ) -> dict[str, tuple[Tensor, features.Size]]:
         wanted = tuple(dict.fromkeys(layers))
         self.check_layers(wanted)
         if image.dim() != 4 or image.shape[1] != 3:
@@ -110,7 +110,7 @@ class Encoder:
         if margin:  # the network pads with zeros; mirrored pixels keep them away from the image
             x = nn.functional.pad(x, [margin] * 4, mode="reflect" if side > margin else "replicate")
         x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
-        return taps.collect(self.network, x, wanted, checkpoint)
+        return features.collect(self.network, x, wanted, checkpoint)
 
 
 def load_encoder(
@@ -134,7 +134,7 @@ def load_encoder(
 
     Raises:
         ValueError: The name, pooling or dtype is unknown, or the device does not work.
-        WeightsError: The weights cannot be obtained, read or trusted (see checkpoints.py).
+        WeightsError: The weights cannot be obtained, read or trusted (see weight_files.py).
     """
     if name not in ENCODERS:
         raise ValueError(f"unknown encoder {name!r}; encoders are {', '.join(ENCODERS)}")
@@ -152,14 +152,14 @@ def load_encoder(
 def _load(name: str, weights: str | None, pooling: Pooling, device: str, dtype: torch.dtype) -> Encoder:
     if name == "vgg19-random":
         return Encoder(name, networks.random_vgg19(pooling), "", torch.device(device), dtype)
-    path = checkpoints.find(name, weights)
-    state = checkpoints.read(path)
+    path = weight_files.find(name, weights)
+    state = weight_files.read(path)
     try:
         network = networks.build(name, state, pooling)
     except Exception as error:  # an unknown file may have any names, shapes, dimensions and types
-        raise checkpoints.WeightsError(f"{path} does not fit {name}: {error}") from error
-    checkpoints.check_finite(network.stages.values(), path)
-    return Encoder(name, network, checkpoints.sha256(path), torch.device(device), dtype)
+        raise weight_files.WeightsError(f"{path} does not fit {name}: {error}") from error
+    weight_files.check_finite(network.stages.values(), path)
+    return Encoder(name, network, weight_files.sha256(path), torch.device(device), dtype)
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:

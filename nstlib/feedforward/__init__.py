@@ -6,7 +6,7 @@
     prepared      the whole call: several sizes, regions, colours; and its part that no strength changes
     networks      networks for one style: architecture, weight files, the bundled ones
     settings      every choice of a training
-    pictures      the crops that it learns from
+    crops         the crops that it learns from
     checkpoint    the file that it resumes from
     distributed   several processes for one task
     training      training a network with the objective of a run

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nstlib.encoders.checkpoints import WeightsError
+from nstlib.encoders.weight_files import WeightsError
 from nstlib.feedforward.networks import is_finite
 from nstlib.version import write_whole
 

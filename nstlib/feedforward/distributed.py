@@ -34,7 +34,7 @@ class Group:
 
 
 @contextlib.contextmanager
-def joined(distributed: bool = True) -> Iterator[Group]:
+def join_group(distributed: bool = True) -> Iterator[Group]:
     """Joins the group in which torchrun started this process; not `distributed`, it is a group of one.
 
     Raises:

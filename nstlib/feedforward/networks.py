@@ -23,10 +23,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from nstlib.encoders.checkpoints import WeightsError, check_finite
 from nstlib.encoders.encoder import pick_device
+from nstlib.encoders.weight_files import WeightsError, check_finite
 from nstlib.inputs import check_image, check_share
-from nstlib.synthesis.memory import base, require
+from nstlib.synthesis.memory import base_memory, require
 from nstlib.version import use_torch_defaults, write_whole
 
 FOLDER = Path(__file__).parent / "weights"
@@ -38,7 +38,7 @@ START = 0.5, 0.25  # mean and standard deviation of a colour, before training
 BYTES = 32  # for each pixel and channel of the first convolution, as benchmarks/memory.py measures
 
 
-class Plan(NamedTuple):
+class Architecture(NamedTuple):
     """The architecture of a network."""
 
     width: int  # channels of the first convolution; doubled at each halving of the size
@@ -47,8 +47,8 @@ class Plan(NamedTuple):
 
 
 PLANS = {
-    "full": Plan(width=32, blocks=5, ends=9),  # Johnson's: 1.7 million parameters
-    "light": Plan(width=16, blocks=4, ends=5),  # for two cores: 0.34 million
+    "full": Architecture(width=32, blocks=5, ends=9),  # Johnson's: 1.7 million parameters
+    "light": Architecture(width=16, blocks=4, ends=5),  # for two cores: 0.34 million
 }
 
 
@@ -111,7 +111,7 @@ class FeedForward(nn.Module):
 
     def estimate_memory(self, size: Sequence[int]) -> float:
         """Returns the bytes of the process at the peak for an image of `size` (H, W)."""
-        return base(self.last.weight.device) + BYTES * PLANS[self.plan].width * math.prod(size)
+        return base_memory(self.last.weight.device) + BYTES * PLANS[self.plan].width * math.prod(size)
 
     def check_memory(self, size: Sequence[int]) -> None:
         """Raises MemoryError where an image of `size` (H, W) would not fit."""
@@ -124,7 +124,7 @@ class FeedForward(nn.Module):
 
 class OneSidedClamp(torch.autograd.Function):
     """Clamps x to [0, 1]. A value at a bound keeps the gradient that leads back and loses the one that leads
-    outwards, as in a run (synthesis/loop.py). Without any gradient there, dark areas would stay dark."""
+    outwards, as in a run (synthesis/optimize.py). Without any gradient there, dark areas would stay dark."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -190,7 +190,7 @@ def save_feedforward(network: FeedForward, path: str | os.PathLike[str]) -> None
         save_file(tensors, part, {CARD: json.dumps(network.card, sort_keys=True)})
 
 
-def shipped() -> tuple[str, ...]:
+def bundled_networks() -> tuple[str, ...]:
     """Returns the names of the bundled networks."""
     return tuple(sorted(path.stem for path in FOLDER.glob("*.safetensors") if path.stem != "decoder"))
 
@@ -208,9 +208,11 @@ def load_feedforward(name: str | os.PathLike[str], *, device: str | torch.device
         ValueError: the device does not work here.
     """
     where = pick_device(device)
-    path = FOLDER / f"{name}.safetensors" if str(name) in shipped() else Path(name)
+    path = FOLDER / f"{name}.safetensors" if str(name) in bundled_networks() else Path(name)
     if not path.is_file():
-        raise WeightsError(f"no network {str(name)!r}: give a file, or one of {', '.join(shipped())}")
+        raise WeightsError(
+            f"no network {str(name)!r}: give a file, or one of {', '.join(bundled_networks())}"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             card = json.loads((file.metadata() or {})[CARD])

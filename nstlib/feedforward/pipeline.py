@@ -28,7 +28,7 @@ from nstlib.alignment.wasserstein import Wasserstein
 from nstlib.encoders.encoder import Encoder, load_encoder
 from nstlib.feedforward.decoders import LEVELS, Decoder, load_decoder
 from nstlib.inputs import check_image, check_images, check_styles
-from nstlib.synthesis.memory import base
+from nstlib.synthesis.memory import base_memory
 from nstlib.synthesis.settings import Settings
 from nstlib.version import use_torch_defaults
 
@@ -68,7 +68,7 @@ class OnePass:
     """The embedded encoder and its decoder: encode content and style once, decode with any strength.
 
         model = OnePass()
-        encoded, statistics = model.see(content), model.remember(style, "poly")
+        encoded, statistics = model.encode_content(content), model.encode_style(style, "poly")
         image = model(encoded, [statistics], strength=0.7)
 
     Args:
@@ -86,7 +86,7 @@ class OnePass:
         self.decoder = decoder or load_decoder(device=str(self.encoder.device), dtype=self.encoder.dtype)
 
     @use_torch_defaults(gradients=False)
-    def see(self, content: Tensor) -> Encoded:
+    def encode_content(self, content: Tensor) -> Encoded:
         """Encodes a content image (1, 3, H, W) in [0, 1]. Raises TypeError, ValueError for anything else."""
         x = check_image(content, "content").to(self.encoder.device)
         x = pad_to_multiple(x.contiguous(memory_format=torch.channels_last))
@@ -96,7 +96,7 @@ class OnePass:
         return Encoded(content.shape[2:], maps, residuals)
 
     @use_torch_defaults(gradients=False)
-    def remember(
+    def encode_style(
         self,
         styles: Tensor | Sequence[Tensor],
         method: str | Discrepancy = "poly",
@@ -193,4 +193,4 @@ def estimate_pass(
     decoding, encoding, mixing = BY_MOMENTS if by_moments else BY_POSITIONS
     of_content = (decoding + masks * MASK) * math.prod(content)
     of_styles = (encoding + (0 if masks else styles - 1) * mixing) * math.prod(style)
-    return base(encoder.device) + max(of_content, of_styles * settings.style_scale**2)
+    return base_memory(encoder.device) + max(of_content, of_styles * settings.style_scale**2)

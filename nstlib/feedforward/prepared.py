@@ -18,12 +18,12 @@ from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.encoders.encoder import Encoder
 from nstlib.feedforward.decoders import LEVELS
 from nstlib.feedforward.pipeline import DETAIL, Encoded, OnePass, Style, estimate_pass
-from nstlib.synthesis.colours import Colours, prepared, with_chroma
+from nstlib.synthesis.colours import Colours, prepare_colours, with_chroma
 from nstlib.synthesis.memory import require
-from nstlib.synthesis.pixels import cleaned, palette_of
-from nstlib.synthesis.pyramid import COARSEST, enlarged, scaled
+from nstlib.synthesis.pixels import remove_outlier_colours, summarize_palette
+from nstlib.synthesis.pyramid import COARSEST, scale_image, upsample_change
 from nstlib.synthesis.settings import Settings
-from nstlib.version import surroundings, use_torch_defaults
+from nstlib.version import environment_info, use_torch_defaults
 
 N_SIZES = 2
 REACH = 0.04  # of the palette projection (synthesis/pixels.py); a run uses twice that after its palette term
@@ -57,12 +57,14 @@ class Prepared:
         (before, styles), *larger = self.sizes
         x = self.model(self.encoded, styles, strength, detail)
         for content, styles in larger:
-            x = self.model(self.model.see(enlarged(x, before, content)), styles, strength, detail)
+            x = self.model(
+                self.model.encode_content(upsample_change(x, before, content)), styles, strength, detail
+            )
             before = content
         for _ in range(rounds - 1):
-            x = self.model(self.model.see(x), styles, strength, detail)
+            x = self.model(self.model.encode_content(x), styles, strength, detail)
         if projection := palette * strength ** len(LEVELS):  # the content's share keeps its colours
-            x = cleaned(x, list(self.palette), projection, REACH)
+            x = remove_outlier_colours(x, list(self.palette), projection, REACH)
         if self.recipe["colours"] == "luminance":
             x = with_chroma(x, self.content)
         chosen = {"strength": strength, "detail": detail, "palette": palette, "rounds": rounds}
@@ -118,7 +120,7 @@ def onepass(
     return prepare(content, style, method, **choices)(strength, detail, palette, rounds)
 
 
-def strength_at(gamma: float) -> float:
+def gamma_to_strength(gamma: float) -> float:
     """Returns the strength of one pass that corresponds to a run's balance factor γ >= 0.
 
     Two springs of stiffness 1 (to the content) and γ/BALANCE (to the transported features) rest at the share
@@ -168,8 +170,8 @@ def prepare(
     )
 
     given = content.to(model.encoder.device)
-    content, images = prepared(colours, given, tuple(image.to(given) for image in images))
-    images = tuple(scaled(image, style_scale) for image in images)
+    content, images = prepare_colours(colours, given, tuple(image.to(given) for image in images))
+    images = tuple(scale_image(image, style_scale) for image in images)
     side = min(min(image.shape[2:]) for image in (content, *images))
     coarse = min(levels - 1, max(0, math.floor(math.log2(side / COARSEST))))
     # which styles apply where: all of them everywhere, or each in its mask
@@ -177,9 +179,9 @@ def prepare(
     groups = groups or [([*range(len(images))], None)]
     sizes = []
     for scale in (0.5**k for k in range(coarse, -1, -1)):
-        target, *painted = (scaled(image, scale) for image in (content, *images))
+        target, *painted = (scale_image(image, scale) for image in (content, *images))
         styles = [
-            model.remember([painted[k] for k in which], d, weights, _resized_mask(mask, target))
+            model.encode_style([painted[k] for k in which], d, weights, _resized_mask(mask, target))
             for which, mask in groups
         ]
         sizes.append((target, tuple(styles)))
@@ -189,7 +191,7 @@ def prepare(
         own = [images[k][..., :: steps[k], :: steps[k]] for k in which]  # enough to read colours
         region = _resized_mask(mask, content)
         region = None if region is None else region.clamp(max=1).to(content)
-        palette.append((palette_of(own, weights or [1.0] * len(own)), region))
+        palette.append((summarize_palette(own, weights or [1.0] * len(own)), region))
 
     seeds = {getattr(part, "seed", 0) for part, _ in d.parts()}
     recipe = {
@@ -206,9 +208,9 @@ def prepare(
         "dtype": model.encoder.dtype_name,
         "weights_sha256": model.encoder.weights_hash,
         "device": str(model.encoder.device),
-        **surroundings(),
+        **environment_info(),
     }
-    return Prepared(model, given, tuple(sizes), model.see(sizes[0][0]), tuple(palette), recipe)
+    return Prepared(model, given, tuple(sizes), model.encode_content(sizes[0][0]), tuple(palette), recipe)
 
 
 def _resized_mask(mask: Tensor | None, image: Tensor) -> Tensor | None:

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from nstlib.encoders.encoder import Encoder, load_encoder
 from nstlib.feedforward.checkpoint import REMEDY, load_checkpoint, save_checkpoint
+from nstlib.feedforward.crops import Crops
 from nstlib.feedforward.distributed import Group
 from nstlib.feedforward.networks import FeedForward, load_feedforward, save_feedforward
-from nstlib.feedforward.pictures import Crops
 from nstlib.feedforward.settings import Training
 from nstlib.inputs import check_image, describe_inputs
-from nstlib.synthesis.loop import Step
 from nstlib.synthesis.objective import Objective, StyleTerm
+from nstlib.synthesis.optimize import Step
 from nstlib.synthesis.pixels import encode
 from nstlib.synthesis.regions import build_objective
 from nstlib.version import __version__, check_writable, use_torch_defaults

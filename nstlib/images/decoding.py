@@ -25,7 +25,7 @@ from nstlib.images.opening import (
     Source,
     check_scans,
     known_formats,
-    opened,
+    open_image,
     shown_size,
 )
 from nstlib.images.pixels import GAP, upright
@@ -54,7 +54,7 @@ def answer(
     Raises: FileNotFoundError, ImageError.
     """
     notes: list[str] = []
-    with opened(source, name, max_pixels, allow) as image:
+    with open_image(source, name, max_pixels, allow) as image:
         if what == "properties":  # a PNG alone is decoded: its rotation may follow its pixels
             width, height = shown_size(image)
             return {"width": width, "height": height, "format": image.format}, notes

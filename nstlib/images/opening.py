@@ -52,7 +52,7 @@ def name_of(source: object) -> str:
 
 
 @contextlib.contextmanager
-def opened(source: Source, name: str, max_pixels: int, allow: Allow) -> Iterator[Image.Image]:
+def open_image(source: Source, name: str, max_pixels: int, allow: Allow) -> Iterator[Image.Image]:
     """Opens and checks an image. Every error of Pillow, also a later one in the block, becomes ImageError."""
     with contextlib.ExitStack() as stack:
         try:

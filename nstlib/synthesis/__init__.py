@@ -2,23 +2,23 @@
 
     settings     all options of a run with their defaults, and the presets
     objective    α·content + βγ·style + tv as named terms; `calibrate`
-    loop         changes an image step by step and yields a `Step` each; knows no network
+    optimize     changes an image step by step and yields a `Step` each; knows no network
     optimizers   L-BFGS and Adam
     pixels       the palette term: the pixels and their grain as two more layers
     colours      keeping the content's colours
     regions      several styles and masks: the objective of a run
     pyramid      the sizes of a run
-    job          one run: at each size, build the objective and minimise it
-    evidence     where an image differs from a style, and whether a test can tell
+    run          one run: at each size, build the objective and minimise it
+    diagnostics  where an image differs from a style, and whether a test can tell
     memory       the memory that a run needs, estimated before it starts
     allocator    settings of the C library's allocator for applications
 
-Read objective, loop, job; then settings.
+Read objective, optimize, run; then settings.
 """
 
-from nstlib.synthesis.evidence import p_values, witnesses
-from nstlib.synthesis.loop import Step, synthesize
+from nstlib.synthesis.diagnostics import p_values, witnesses
 from nstlib.synthesis.objective import Objective, calibrate
+from nstlib.synthesis.optimize import Step, synthesize
 from nstlib.synthesis.settings import PRESETS, Settings
 
 __all__ = [

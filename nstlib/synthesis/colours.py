@@ -24,7 +24,7 @@ def luminance(image: Tensor) -> Tensor:
     return torch.einsum("c,bchw->bhw", weights, image).unsqueeze(1)
 
 
-def prepared(
+def prepare_colours(
     colours: Colours, content: Tensor, styles: tuple[Tensor, ...]
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Return the content and the styles that a run works with."""
@@ -37,7 +37,7 @@ def prepared(
             greys.append(y.clamp(0, 1).expand(-1, 3, -1, -1).contiguous())
         return Y.expand(-1, 3, -1, -1).contiguous(), tuple(greys)
     if colours == "content":
-        return content, tuple(recoloured(style, content) for style in styles)
+        return content, tuple(match_colours(style, content) for style in styles)
     return content, styles
 
 
@@ -46,7 +46,7 @@ def with_chroma(image: Tensor, content: Tensor) -> Tensor:
     return (content + luminance(image) - luminance(content)).clamp(0, 1)
 
 
-def recoloured(style: Tensor, content: Tensor) -> Tensor:
+def match_colours(style: Tensor, content: Tensor) -> Tensor:
     """Return the style with the content's mean and covariance of colour; the map changes colours least."""
     S, C = (image.flatten(2).cpu().double() for image in (style, content))  # not every device has float64
     (C_S, mean_S), (C_C, mean_C) = covariance_mean(S), covariance_mean(C)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from nstlib.alignment.discrepancy import LinearMMD
-from nstlib.encoders import taps
+from nstlib.encoders import features
 from nstlib.encoders.encoder import Encoder
 from nstlib.synthesis.settings import Settings
 from nstlib.version import use_torch_defaults
@@ -58,10 +58,10 @@ def estimate(settings: Settings, encoder: Encoder, content: Size, style: Size) -
     encoding = positions * walk.features + 2 * maps * walk.largest
     images = IMAGES + VECTORS[settings.optimizer] + (PALETTE if settings.palette else 0)
     weights = sum(p.nbytes for stage in encoder.network.stages.values() for p in stage.parameters())
-    return base(encoder.device) + weights + max(step, encoding) + images * 4 * 3 * math.prod(content)
+    return base_memory(encoder.device) + weights + max(step, encoding) + images * 4 * 3 * math.prod(content)
 
 
-def base(device: torch.device) -> float:
+def base_memory(device: torch.device) -> float:
     """Return the bytes of the process before any work; none of them are on a GPU."""
     return BASE if device.type == "cpu" else 0.0
 
@@ -80,12 +80,12 @@ class Walk:
         side = self.SIDE + self.padding
         x = torch.zeros(1, 3, side, side, dtype=encoder.dtype, device=encoder.device)
         x = x.contiguous(memory_format=torch.channels_last).requires_grad_(True)
-        found: taps.Taps = {}
+        found: features.Taps = {}
         self.segments: list[float] = []
         self.ends: list[float] = []
         self.largest = 0.0
         own = {p.data_ptr() for s in network.stages.values() for p in (*s.parameters(), *s.buffers())}
-        for segment in taps.segments(network, layers):
+        for segment in features.segments(network, layers):
             seen: dict[int, float] = {}
 
             def pack(tensor: Tensor, seen: dict[int, float] = seen) -> Tensor:
@@ -94,7 +94,7 @@ class Walk:
                 return tensor
 
             with saved_tensors_hooks(pack, lambda tensor: tensor):
-                x = taps.run(network, x, segment, layers, found)
+                x = features.run(network, x, segment, layers, found)
             self.segments.append(sum(seen.values()))
             self.ends.append(float(x.nbytes))
             self.largest = max([self.largest, *seen.values()])
@@ -118,7 +118,7 @@ def _walk(encoder: Encoder, layers: tuple[str, ...]) -> Walk:
     return Walk(encoder, layers)
 
 
-def free(device: torch.device) -> float | None:
+def free_memory(device: torch.device) -> float | None:
     """Return the bytes that this process may use in all, those that it holds included; None where unknown."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device))
@@ -141,7 +141,7 @@ def _container() -> float | None:
     return None
 
 
-def settle(settings: Settings, encoder: Encoder, content: Size, style: Size) -> Settings:
+def choose_memory(settings: Settings, encoder: Encoder, content: Size, style: Size) -> Settings:
     """Return the settings with memory "auto" decided: "fast" where it fits, else "small".
 
     Raises:
@@ -150,7 +150,7 @@ def settle(settings: Settings, encoder: Encoder, content: Size, style: Size) -> 
     if settings.memory != "auto":
         return settings
     fast, small = (settings.replace(memory=kind) for kind in ("fast", "small"))
-    available = free(encoder.device)
+    available = free_memory(encoder.device)
     if available is None or estimate(fast, encoder, content, style) < SPARE * available:
         return fast
 
@@ -170,7 +170,7 @@ def require(need: Need, device: torch.device, content: Size, style: Size, who: s
         who: Name of what needs the memory.
         remedy: What to do where no smaller size would fit.
     """
-    available = free(device)
+    available = free_memory(device)
     if available is None or (needed := need(content, style)) < SPARE * available:
         return
     longest = max(*content, *style)

@@ -36,8 +36,8 @@ class LBFGS:
         memory: Number of curvature pairs.
         cap: Largest step, root mean square over x; the first is at most 0.01.
         lr: Factor on a full quasi-Newton step.
-        metric: Preconditioner, a symmetric P > 0 (tensor like x → the same), from which the recursion starts
-            instead of the identity.
+        preconditioner: A symmetric P > 0 (tensor like x → the same), from which the recursion starts instead
+            of the identity.
     """
 
     def __init__(
@@ -45,10 +45,10 @@ class LBFGS:
         memory: int = 8,
         cap: float = 0.1,
         lr: float = 1.0,
-        metric: Callable[[Tensor], Tensor] | None = None,
+        preconditioner: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.memory, self.cap, self.lr, self.first = memory, cap, lr, 0.01
-        self.metric = metric or (lambda gradient: gradient)
+        self.precondition = preconditioner or (lambda gradient: gradient)
         self.slots: deque[int] = deque()  # places of the pairs in `vectors`, oldest first
         self.vectors: Tensor | None = None  # (2 memory + 1, pixels): every s, every y, the last gradient
         # vᵢᵀvⱼ, and vᵢᵀP vⱼ where both are gradients or their differences
@@ -59,7 +59,7 @@ class LBFGS:
     def __call__(self, x: Tensor, gradient: Tensor) -> Tensor:
         if self.vectors is None:
             self.vectors = gradient.new_zeros(2 * self.memory + 1, gradient.numel())
-        g, Pg = gradient.flatten(), self.metric(gradient).flatten()
+        g, Pg = gradient.flatten(), self.precondition(gradient).flatten()
         new = {-1: Pg}  # the vectors that are new, those of gradients times P
         if self.x is not None:
             free = set(range(self.memory)) - set(self.slots)
@@ -78,7 +78,7 @@ class LBFGS:
             if curvature > 1e-10 * size:  # else the Hessian's estimate would not stay positive definite
                 self.slots.append(slot)
         c = self._direction().to(g)
-        direction = self.metric((c[self.memory :] @ gradients).view_as(gradient)).flatten()
+        direction = self.precondition((c[self.memory :] @ gradients).view_as(gradient)).flatten()
         direction = direction + c[: self.memory] @ steps
         length = direction.square().mean().sqrt()
         limit = self.cap if self.slots else min(self.cap, self.first)  # no curvature yet to size it

@@ -61,7 +61,7 @@ class _Blurred(torch.autograd.Function):
         return _Blurred.apply(g)  # type: ignore[no-untyped-call]
 
 
-def blurred(image: Tensor) -> Tensor:
+def blur(image: Tensor) -> Tensor:
     """Blur (1, 3, H, W) with the weights 1, 2, 1 across and down and a repeated border."""
     result: Tensor = _Blurred.apply(image)  # type: ignore[no-untyped-call]
     return result
@@ -69,7 +69,7 @@ def blurred(image: Tensor) -> Tensor:
 
 def features(image: Tensor) -> Features:
     """Return {"pixels", "grain"}, (1, 3, M) each, of an image (1, 3, H, W). Grain is image minus blur."""
-    return {PIXELS: image.flatten(2), GRAIN: (image - blurred(image)).flatten(2)}
+    return {PIXELS: image.flatten(2), GRAIN: (image - blur(image)).flatten(2)}
 
 
 def encode(encoder: Encoder, image: Tensor, layers: Iterable[str], checkpoint: bool = False) -> Features:
@@ -79,9 +79,9 @@ def encode(encoder: Encoder, image: Tensor, layers: Iterable[str], checkpoint: b
     return own | encoder(image, [layer for layer in layers if layer not in own], checkpoint=checkpoint)
 
 
-def coarse_first(gradient: Tensor) -> Tensor:
+def blur_preconditioner(gradient: Tensor) -> Tensor:
     """Precondition a gradient: L-BFGS then begins with coarse structure, and less of the result is grain."""
-    return torch.lerp(gradient, blurred(gradient), COARSE)
+    return torch.lerp(gradient, blur(gradient), COARSE)
 
 
 def terms(
@@ -100,13 +100,13 @@ def terms(
     )
 
 
-def palette_of(styles: Sequence[Tensor], weights: Sequence[float]) -> Summary:
+def summarize_palette(styles: Sequence[Tensor], weights: Sequence[float]) -> Summary:
     """Return the palette of mixed styles (1, 3, H, W). A style of weight 0 contributes no colour."""
     pixels = [style.flatten(2) for style, weight in zip(styles, weights, strict=True) if weight]
     return PALETTE.summary(torch.cat(pixels, -1))
 
 
-def bands(image: Tensor) -> tuple[Tensor, Tensor]:
+def split_frequencies(image: Tensor) -> tuple[Tensor, Tensor]:
     """Split an image (1, 3, H, W) at a quarter of a cycle per pixel, below and in the top octave."""
     wide = pad(image, [BORDER] * 4, mode="replicate")
     height, width = wide.shape[2:]
@@ -117,21 +117,21 @@ def bands(image: Tensor) -> tuple[Tensor, Tensor]:
     return image - fine, fine
 
 
-def spreads(styles: Sequence[Tensor], weights: Sequence[float]) -> list[Tensor]:
+def band_covariances(styles: Sequence[Tensor], weights: Sequence[float]) -> list[Tensor]:
     """Return the covariances (1, 3, 3) of the mixed styles' two bands."""
     return [
         covariance_mean(*mixture([part.flatten(2) for part in parts], weights))[0]
-        for parts in zip(*map(bands, styles), strict=True)
+        for parts in zip(*map(split_frequencies, styles), strict=True)
     ]
 
 
-def restrained(image: Tensor, regions: Regions, strength: float) -> Tensor:
+def limit_variance(image: Tensor, regions: Regions, strength: float) -> Tensor:
     """Limit the variance of the image's colours and grain, in (1, 3, H, W), to the style's.
 
     Each band is moved by the optimal map of covariances (alignment/transports.py), which may enlarge no
     direction. regions: The styles' `spreads`. strength: Fraction of the correction; from 1 on all of it.
     """
-    parts = bands(image)
+    parts = split_frequencies(image)
 
     def limit(covariances: Sequence[Tensor], mask: Tensor | None) -> Tensor:
         result = image
@@ -146,7 +146,7 @@ def restrained(image: Tensor, regions: Regions, strength: float) -> Tensor:
     return _joined(image, regions, limit)
 
 
-def cleaned(image: Tensor, regions: Regions, strength: float, reach: float = REACH) -> Tensor:
+def remove_outlier_colours(image: Tensor, regions: Regions, strength: float, reach: float = REACH) -> Tensor:
     """Project out-of-palette colours of the image (1, 3, H, W) towards the style's nearest colours.
 
     regions: The styles' `palette_of`. strength: 1 leaves no pixel further than `reach` from the palette, 0.1

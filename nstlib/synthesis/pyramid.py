@@ -16,7 +16,7 @@ FULL = 0.7  # share of the steps that are taken at full size
 COARSEST = 64  # px: smallest shorter side of a size, so that relu5_1 keeps several positions
 
 
-def resized(image: Tensor, height: int, width: int) -> Tensor:
+def resize_image(image: Tensor, height: int, width: int) -> Tensor:
     """Return the image at another size, antialiased, with values in [0, 1]."""
     if image.shape[2:] == (height, width):
         return image
@@ -25,12 +25,12 @@ def resized(image: Tensor, height: int, width: int) -> Tensor:
     )
 
 
-def scaled(image: Tensor, scale: float) -> Tensor:
+def scale_image(image: Tensor, scale: float) -> Tensor:
     """Return the image at `scale` times its size."""
-    return resized(image, *(max(1, round(side * scale)) for side in image.shape[2:]))
+    return resize_image(image, *(max(1, round(side * scale)) for side in image.shape[2:]))
 
 
-def plan(settings: Settings, side: int) -> list[tuple[float, int]]:
+def schedule(settings: Settings, side: int) -> list[tuple[float, int]]:
     """Return the sizes as fractions of the full one, and the steps at each: [(1/4, 12), (1/2, 12), (1, 56)].
 
     Args:
@@ -42,7 +42,7 @@ def plan(settings: Settings, side: int) -> list[tuple[float, int]]:
     return [(0.5 ** (coarse - k), n) for k, n in enumerate(steps) if n]
 
 
-def enlarged(x: Tensor, before: Tensor | None, target: Tensor) -> Tensor:
+def upsample_change(x: Tensor, before: Tensor | None, target: Tensor) -> Tensor:
     """Return x at the size of `target`.
 
     Where x was made from `before`, and `target` is the same image, larger, only the change x − before is
@@ -50,6 +50,6 @@ def enlarged(x: Tensor, before: Tensor | None, target: Tensor) -> Tensor:
     """
     height, width = target.shape[2:]
     if before is None:
-        return resized(x, height, width)
+        return resize_image(x, height, width)
     change = interpolate(x - before, (height, width), mode="bicubic", align_corners=False)
     return (target + change).clamp(0, 1)

@@ -30,14 +30,14 @@ class Region:
     palette: Summary  # of the styles' pixels, like the covariances (see pixels.py)
     covariances: list[Tensor]
 
-    def mixed(self, encoded: Sequence[Features]) -> tuple[Features, Features | None]:
+    def mix_styles(self, encoded: Sequence[Features]) -> tuple[Features, Features | None]:
         """Return the features of the region's styles, out of those of all, and the weights of positions."""
         if len(self.which) == 1:
             return encoded[self.which[0]], None
         found = {name: mixture([encoded[k][name] for k in self.which], self.weights) for name in encoded[0]}
         return {name: F for name, (F, _) in found.items()}, {name: w for name, (_, w) in found.items()}
 
-    def placed(self, terms: Iterable[StyleTerm], sizes: Mapping[str, Sequence[int]]) -> list[StyleTerm]:
+    def apply_mask(self, terms: Iterable[StyleTerm], sizes: Mapping[str, Sequence[int]]) -> list[StyleTerm]:
         """Return the terms for the region's positions; sizes: (H_l, W_l) of each layer.
 
         Calibrated gradients have one length. That of a share a of the image is √a as long where every pixel
@@ -65,8 +65,8 @@ def make_regions(settings: Settings, styles: Sequence[Tensor], masks: Sequence[T
     for which, mask in places:
         if mask is None or bool((mask > 0).any()):
             own, weights = [styles[k] for k in which], settings.style_weights or (1.0,) * len(which)
-            palette = pixels.palette_of(own, weights) if settings.palette else {}
-            covariances = pixels.spreads(own, weights) if settings.palette else []
+            palette = pixels.summarize_palette(own, weights) if settings.palette else {}
+            covariances = pixels.band_covariances(own, weights) if settings.palette else []
             regions.append(Region(which, weights, mask, palette, covariances))
     return regions
 
@@ -102,10 +102,10 @@ def build_objective(
             sizes = {layer: F.shape[2:] for layer, F in encoder.maps(image, layers).items()}
             sizes |= dict.fromkeys(below, image.shape[2:])
         for region in regions:
-            S, shares = region.mixed(encoded)
-            terms += region.placed(style_terms(method, S, weights, shares), sizes)
+            S, shares = region.mix_styles(encoded)
+            terms += region.apply_mask(style_terms(method, S, weights, shares), sizes)
             if settings.palette:
-                palette += region.placed(pixels.terms(S, shares, region.palette, settings.palette), sizes)
+                palette += region.apply_mask(pixels.terms(S, shares, region.palette, settings.palette), sizes)
     objective = Objective(P, tuple(terms), settings.alpha, 1.0, settings.gamma, settings.tv, tuple(palette))
 
     def encode(x: Tensor) -> Features:

@@ -16,7 +16,7 @@ from nstlib.encoders.encoder import ENCODERS, Pooling
 from nstlib.encoders.precision import DTYPES, DType
 from nstlib.inputs import is_number
 from nstlib.synthesis.colours import Colours
-from nstlib.synthesis.loop import OptimizerName
+from nstlib.synthesis.optimize import OptimizerName
 
 Start = Literal["content", "random", "onepass"]
 Memory = Literal["auto", "fast", "small"]

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 
 import nstlib
 from nstlib.__main__ import main
-from nstlib.encoders import checkpoints
+from nstlib.encoders import weight_files
 
 HARBOUR, MOSAIC = (str(ROOT / "examples" / name) for name in ("contents/harbour.jpg", "styles/mosaic.jpg"))
 QUICK = ["--size", "64", "--iterations", "2", "--quiet"]
@@ -136,7 +136,7 @@ def test_a_recipe_of_a_reconstruction_repeats_it(tmp_path: Path, capsys) -> None
 
 
 def test_weights_of_any_shape_take_one_line_and_nothing_is_written(tmp_path: Path, capsys) -> None:
-    good, chance = load_file(checkpoints.EMBEDDED), random.Random(0)
+    good, chance = load_file(weight_files.EMBEDDED), random.Random(0)
     name = next(key for key, value in good.items() if value.dim() == 4)
     broken = {
         "empty": {},
@@ -154,7 +154,7 @@ def test_weights_of_any_shape_take_one_line_and_nothing_is_written(tmp_path: Pat
     for kind, state in broken.items():
         files.append(tmp_path / f"{kind}.safetensors")
         save_file({key: value.contiguous() for key, value in state.items()}, files[-1])
-    raw = checkpoints.EMBEDDED.read_bytes()
+    raw = weight_files.EMBEDDED.read_bytes()
     for kind, data in (("cut", raw[:5000]), ("head", b"\xff" * 8 + raw[8:]), ("text", b"hello"), ("no", b"")):
         files += [tmp_path / f"{kind}.safetensors", tmp_path / f"{kind}.pth"]
         files[-1].write_bytes(data)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nstlib.images import ImageError, load_image, suffixes
 from nstlib.inputs import check_image
-from nstlib.synthesis.pyramid import resized
+from nstlib.synthesis.pyramid import resize_image
 
 
 def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -58,7 +58,7 @@ class Crops:
         image, size = self.image(int(which * len(self.items))), self.size
         short = min(image.shape[2:])
         side = max(size, round(short * (1 - scale / 2)))  # of the shorter side after resizing
-        image = resized(image, *(max(size, round(n * side / short)) for n in image.shape[2:]))
+        image = resize_image(image, *(max(size, round(n * side / short)) for n in image.shape[2:]))
         top, left = int(down * (image.shape[2] - size + 1)), int(across * (image.shape[3] - size + 1))
         crop = image[..., top : top + size, left : left + size]
         return crop.flip(-1) if flip < 0.5 else crop

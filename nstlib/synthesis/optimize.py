@@ -58,7 +58,7 @@ def synthesize(
     optimizer: OptimizerName = "lbfgs",
     lr: float | None = None,
     tolerance: float = 0.0,
-    metric: Callable[[Tensor], Tensor] | None = None,
+    preconditioner: Callable[[Tensor], Tensor] | None = None,
 ) -> Iterator[Step]:
     """Minimise Σ terms_of(x) over images x in [0, 1], and yield a `Step` for each iteration.
 
@@ -71,7 +71,7 @@ def synthesize(
         iterations: Maximum number of steps.
         lr: For Adam the step in pixel values (default 0.02), for L-BFGS a factor (default 1).
         tolerance: Stop when the loss changes by less than this fraction in five consecutive steps (0: never).
-        metric: Preconditioner of L-BFGS (see optimizers.py).
+        preconditioner: Preconditioner of L-BFGS (see optimizers.py).
 
     Raises:
         ValueError: An option is out of range.
@@ -82,7 +82,9 @@ def synthesize(
         )
     if optimizer not in ("lbfgs", "adam"):
         raise ValueError(f"optimizer must be 'lbfgs' or 'adam', got {optimizer!r}")
-    advance: Optimizer = LBFGS(lr=lr or 1.0, metric=metric) if optimizer == "lbfgs" else Adam(lr=lr or 0.02)
+    advance: Optimizer = (
+        LBFGS(lr=lr or 1.0, preconditioner=preconditioner) if optimizer == "lbfgs" else Adam(lr=lr or 0.02)
+    )
     start = time.perf_counter()
     x = x0.detach().clamp(0, 1)
     lowest, previous, quiet, rejections, slack = math.inf, math.inf, 0, 0, 0.0

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from nstlib.encoders.encoder import Encoder
 from nstlib.synthesis import pixels
-from nstlib.synthesis.colours import prepared, with_chroma
-from nstlib.synthesis.loop import Step, synthesize
+from nstlib.synthesis.colours import prepare_colours, with_chroma
 from nstlib.synthesis.objective import uniform_noise
-from nstlib.synthesis.pyramid import enlarged, plan, resized, scaled
+from nstlib.synthesis.optimize import Step, synthesize
+from nstlib.synthesis.pyramid import resize_image, scale_image, schedule, upsample_change
 from nstlib.synthesis.regions import Region, build_objective, make_regions
 from nstlib.synthesis.settings import Settings
-from nstlib.version import step_with_torch_defaults, surroundings
+from nstlib.version import environment_info, step_with_torch_defaults
 
 
 @dataclass(frozen=True)
@@ -53,30 +53,30 @@ class Job:
             "unrecorded": self.settings.unrecorded,
             "weights_sha256": self.encoder.weights_hash,
             "device": str(self.encoder.device),
-            **surroundings(),
+            **environment_info(),
         }
 
 
 @step_with_torch_defaults
-def run(job: Job) -> Iterator[Step]:
+def run_job(job: Job) -> Iterator[Step]:
     """Yield the steps of a run through all its sizes; every image has the full size and the recipe."""
     settings, device, recipe, start = job.settings, job.encoder.device, job.recipe(), time.perf_counter()
     content, initial = (None if image is None else image.to(device) for image in (job.content, job.initial))
     styles = tuple(style.to(device) for style in job.styles)
     if content is not None and styles:
-        content, styles = prepared(settings.colours, content, styles)
+        content, styles = prepare_colours(settings.colours, content, styles)
     masks = [mask.to(device) for mask in job.masks]
-    regions = make_regions(settings, [scaled(style, settings.style_scale) for style in styles], masks)
+    regions = make_regions(settings, [scale_image(style, settings.style_scale) for style in styles], masks)
     encode = partial(pixels.encode, job.encoder, checkpoint=settings.memory == "small")
     sides = [min(style.shape[2:]) * settings.style_scale for style in styles]
     sides += [] if content is None else [min(content.shape[2:])]
     done, x, before = 0, None, None
-    for scale, iterations in plan(settings, int(min(sides))):
-        C = None if content is None else scaled(content, scale)
-        S = [scaled(style, scale * settings.style_scale) for style in styles]
-        origin = C if initial is None else scaled(initial, scale)
+    for scale, iterations in schedule(settings, int(min(sides))):
+        C = None if content is None else scale_image(content, scale)
+        S = [scale_image(style, scale * settings.style_scale) for style in styles]
+        origin = C if initial is None else scale_image(initial, scale)
         if x is not None:
-            x = enlarged(x, before, S[0] if origin is None else origin)
+            x = upsample_change(x, before, S[0] if origin is None else origin)
         elif origin is not None and (settings.start == "content" or initial is not None):
             x = origin
         else:
@@ -90,7 +90,7 @@ def run(job: Job) -> Iterator[Step]:
             optimizer=settings.optimizer,
             lr=settings.lr,
             tolerance=settings.tolerance,
-            metric=pixels.coarse_first if settings.palette and styles else None,
+            preconditioner=pixels.blur_preconditioner if settings.palette and styles else None,
         )
         for step in steps:
             x, index = step.image, done + step.index
@@ -98,7 +98,7 @@ def run(job: Job) -> Iterator[Step]:
                 step,
                 index=index,
                 total=settings.iterations,
-                picture=partial(finished, x, job, regions, recipe | {"step": index}),
+                picture=partial(finish_image, x, job, regions, recipe | {"step": index}),
                 seconds=time.perf_counter() - start,
                 stopped=step.stopped if scale == 1 or step.failed else "",
             )
@@ -107,12 +107,12 @@ def run(job: Job) -> Iterator[Step]:
         done += iterations
 
 
-def finished(x: Tensor, job: Job, regions: Sequence[Region], recipe: dict[str, Any]) -> Tensor:
+def finish_image(x: Tensor, job: Job, regions: Sequence[Region], recipe: dict[str, Any]) -> Tensor:
     """Return the image that is shown for x: of full size, in the style's palette, with the recipe."""
-    image, strength = resized(x, *job.size), job.settings.palette * job.settings.gamma
+    image, strength = resize_image(x, *job.size), job.settings.palette * job.settings.gamma
     if strength and regions:
-        image = pixels.restrained(image, [(r.covariances, r.mask) for r in regions], strength)
-        image = pixels.cleaned(image, [(r.palette, r.mask) for r in regions], strength)
+        image = pixels.limit_variance(image, [(r.covariances, r.mask) for r in regions], strength)
+        image = pixels.remove_outlier_colours(image, [(r.palette, r.mask) for r in regions], strength)
     if job.settings.colours == "luminance" and job.content is not None:
         image = with_chroma(image, job.content.to(image))
     image.recipe = recipe  # type: ignore[attr-defined]
