@@ -18,6 +18,7 @@ from torch import Tensor
 
 import nstlib
 from nstlib.alignment.kernels import bandwidth, gaussian
+from nstlib.encoders import Encoder
 from nstlib.synthesis.objective import Objective, calibrate, style_terms
 
 STYLES = ("strokes", "mosaic", "ink")
@@ -29,7 +30,7 @@ def exact(F: Tensor, S: Tensor, sigma: Tensor) -> float:
     return float(nstlib.mmd2(gaussian(sigma.double()), F[0].double(), S[0].double()))
 
 
-def texture(style: Tensor, encoder: nstlib.Encoder, d: nstlib.Discrepancy, steps: int, every: int) -> Tensor:
+def texture(style: Tensor, encoder: Encoder, d: nstlib.Discrepancy, steps: int, every: int) -> Tensor:
     """Returns the texture after `steps` steps from noise, with new random features after each `every`."""
     layers = encoder.style_layers
     S = encoder(style, layers)
@@ -39,7 +40,7 @@ def texture(style: Tensor, encoder: nstlib.Encoder, d: nstlib.Discrepancy, steps
         terms = style_terms(d.seeded(seed), S, dict.fromkeys(layers, 1.0))
         reference = (style + 0.2 * noise).clamp(0, 1)
         objective = calibrate(Objective({}, terms), lambda image: encoder(image, layers), reference)
-        run = nstlib.synthesize(
+        run = nstlib.synthesis.synthesize(
             x, lambda image, o=objective: o(image, encoder(image, layers)), iterations=every
         )
         for step in run:

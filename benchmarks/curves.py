@@ -22,7 +22,7 @@ from common import parser, square
 from torch import Tensor
 
 import nstlib
-from nstlib.encoders import checkpoints, networks
+from nstlib.encoders import Encoder, checkpoints, networks
 from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.objective import Objective, uniform_noise
 from nstlib.synthesis.pyramid import plan
@@ -32,7 +32,11 @@ Curve = list[tuple[float, float]]
 
 
 def curve(
-    content: Tensor, style: Tensor, objective: Objective, judge: nstlib.Encoder, settings: nstlib.Settings
+    content: Tensor,
+    style: Tensor,
+    objective: Objective,
+    judge: Encoder,
+    settings: nstlib.Settings,
 ) -> Curve:
     """Returns [(seconds, loss)] of a run from its first step at full size, by the encoder `judge`."""
     points, seconds = [], 0.0

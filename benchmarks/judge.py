@@ -88,7 +88,7 @@ def edges(image: Tensor, content: Tensor) -> float:
     return float(torch.corrcoef(torch.stack(strengths))[0, 1])
 
 
-def texture(encoder: nstlib.Encoder, image: Tensor, style: Tensor) -> float:
+def texture(encoder: nstlib.encoders.Encoder, image: Tensor, style: Tensor) -> float:
     """Returns the mean over layers of ‖G − A‖² / ‖A‖², Gram matrices of an encoder other than the run's."""
     d = nstlib.PolynomialMMD()
     F, S = (encoder(x, encoder.style_layers) for x in (image, style))
@@ -98,7 +98,7 @@ def texture(encoder: nstlib.Encoder, image: Tensor, style: Tensor) -> float:
     return float(torch.stack(ratios).mean())
 
 
-def judge_encoder(weights: Path | None) -> nstlib.Encoder:
+def judge_encoder(weights: Path | None) -> nstlib.encoders.Encoder:
     """Returns VGG-19 with random weights or those of a file: `conv0` (1 × 1, RGB to the network's input),
     then
     `conv11` … `conv51`, as .weight and .bias."""
@@ -120,7 +120,7 @@ def judge_encoder(weights: Path | None) -> nstlib.Encoder:
     network = networks.vgg(
         networks.VGG_DEPTHS["vgg19-slim"], kernels, "max", mean=torch.zeros(3), std=torch.ones(3), margin=16
     )
-    return nstlib.Encoder("judge", network, "", torch.device("cpu"))
+    return nstlib.encoders.Encoder("judge", network, "", torch.device("cpu"))
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class Verdict:
 HEADER = " mean   p99    >10  grain chroma  edges texture"
 
 
-def judge(image: Tensor, content: Tensor, style: Tensor, encoder: nstlib.Encoder) -> Verdict:
+def judge(image: Tensor, content: Tensor, style: Tensor, encoder: nstlib.encoders.Encoder) -> Verdict:
     ours, theirs = grain(image), grain(style)
     ratios = [a / max(b, 1e-6) for a, b in zip(ours, theirs, strict=True)]
     with torch.no_grad():

@@ -31,7 +31,7 @@ METHODS = ("linear", "bn", "poly", "wasserstein", "gaussian")
 
 def time_of_calls(size: int, rounds: int) -> None:
     content, style = square("contents/valley", size), square("styles/waves", size)
-    model = nstlib.OnePass(nstlib.load_encoder())
+    model = nstlib.feedforward.OnePass(nstlib.load_encoder())
     network = nstlib.load_feedforward(shipped()[0])
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     rows = {}

@@ -57,9 +57,9 @@ class CarriedAdam:
         return -RATE * mean / (square.sqrt() + 1e-8)
 
 
-def transfer(content: Tensor, style: Tensor, encoder: nstlib.Encoder) -> Iterator[Tensor]:
+def transfer(content: Tensor, style: Tensor, encoder: nstlib.encoders.Encoder) -> Iterator[Tensor]:
     """Yields the averaged image after every step; the last one is the result."""
-    d, layers = nstlib.Wasserstein(ridge=1e-4), encoder.style_layers
+    d, layers = nstlib.alignment.Wasserstein(ridge=1e-4), encoder.style_layers
     full, x, advance = max(content.shape[2:]), None, None
     for index, side in enumerate(sizes(full)):
         shape = [max(16, round(n * side / full)) for n in content.shape[2:]]

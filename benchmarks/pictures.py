@@ -54,7 +54,7 @@ def pairs(folder: Path | None, only: list[str] | None) -> Iterator[tuple[str, Pa
 class Own:
     """The method's own terms of any image at full size, without the palette."""
 
-    def __init__(self, content: Tensor, style: Tensor, method: str, encoder: nstlib.Encoder) -> None:
+    def __init__(self, content: Tensor, style: Tensor, method: str, encoder: nstlib.encoders.Encoder) -> None:
         settings = nstlib.Settings(method=method, levels=1, palette=0)
         self.encoder = encoder
         self.objective = build_objective(settings, encoder, content, (style,))
@@ -70,7 +70,7 @@ class Own:
 
 
 def from_peer(
-    name: str, content: Tensor, style: Tensor, encoder: nstlib.Encoder, cache: Path | None
+    name: str, content: Tensor, style: Tensor, encoder: nstlib.encoders.Encoder, cache: Path | None
 ) -> Tensor:
     file = None if cache is None else cache / f"{name}-{max(content.shape)}.png"
     if file is not None and file.exists():

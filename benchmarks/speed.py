@@ -21,7 +21,7 @@ from common import fastest, parser, square
 from torch import Tensor, nn
 
 import nstlib
-from nstlib.encoders import networks
+from nstlib.encoders import Encoder, networks
 from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.job import Job, run
 from nstlib.synthesis.memory import estimate
@@ -40,7 +40,7 @@ def peak_flops(dtype: torch.dtype) -> float:
         )
 
 
-def flops(encoder: nstlib.Encoder, size: int) -> float:
+def flops(encoder: Encoder, size: int) -> float:
     """Returns the FLOPs of one step's convolutions: forward, and backward to the image (as many again)."""
     deepest = max(encoder.layers.index(layer) for layer in encoder.style_layers)
     side, total = size + 2 * encoder.network.margin, 0.0
@@ -58,7 +58,7 @@ def mean_step(marks: list[float]) -> float:
     return sum(times[:third]) / third
 
 
-def step_seconds(encoder: nstlib.Encoder, size: int, method: str, steps: int, palette: float) -> float:
+def step_seconds(encoder: Encoder, size: int, method: str, steps: int, palette: float) -> float:
     """Returns the seconds of one L-BFGS step at one size."""
     content, style = square("contents/harbour", size), square("styles/strokes", size)
     settings = nstlib.Settings(method=method, levels=1, iterations=steps + 3, palette=palette)

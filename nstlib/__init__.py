@@ -26,113 +26,91 @@ Reading order: alignment/kernels → alignment/discrepancy (the paper) → synth
 → encoders/encoder → recipes.
 """
 
-import sys
+import importlib
+import warnings
+from typing import TYPE_CHECKING, Any
 
-import nstlib.console.start  # before torch
 import nstlib.threads  # noqa: F401 - before torch
-from nstlib.alignment import (
-    METHODS,
-    BNStatistics,
-    CentralMoments,
-    Coral,
-    CubicMMD,
-    Discrepancy,
-    EnergyDistance,
-    Fusion,
-    GaussianMMD,
-    KernelMMD,
-    LaplaceMMD,
-    LinearMMD,
-    PolynomialMMD,
-    SlicedWasserstein,
-    Wasserstein,
-    kernels,
-    method,
-    mmd2,
-    permutation_test,
-    pull,
-    register,
-    transport,
-    witness,
-)
-from nstlib.encoders import ENCODERS, Encoder, WeightsError, load_encoder
-from nstlib.feedforward import (
-    FeedForward,
-    OnePass,
-    Prepared,
-    load_feedforward,
-    onepass,
-    prepare,
-    train_feedforward,
-)
-from nstlib.images import ImageError, load_image, load_mask, read_recipe, save_image, to_pil
-from nstlib.recipes import reconstruct_content, reconstruct_style, stylize, transfer
-from nstlib.synthesis import (
-    PRESETS,
-    Objective,
-    Settings,
-    Step,
-    calibrate,
-    p_values,
-    synthesize,
-    witnesses,
-)
 from nstlib.version import __version__
 
-sys.modules["nstlib.kernels"] = kernels  # `from nstlib.kernels import gaussian` is a public spelling, too
+if TYPE_CHECKING:
+    from nstlib import alignment, encoders, feedforward, figures, images, kernels, synthesis  # noqa: F401
+    from nstlib.alignment import (
+        METHODS,
+        BNStatistics,
+        Discrepancy,
+        Fusion,
+        GaussianMMD,
+        LinearMMD,
+        PolynomialMMD,
+        method,
+        mmd2,
+        permutation_test,
+        register,
+        transport,
+    )
+    from nstlib.encoders import WeightsError, load_encoder
+    from nstlib.feedforward import load_feedforward, onepass, prepare, train_feedforward
+    from nstlib.images import ImageError, load_image, read_recipe, save_image, to_pil
+    from nstlib.recipes import reconstruct_content, reconstruct_style, stylize, transfer
+    from nstlib.synthesis import PRESETS, Settings, Step
 
 __all__ = [
-    "ENCODERS",
     "METHODS",
     "PRESETS",
     "BNStatistics",
-    "CentralMoments",
-    "Coral",
-    "CubicMMD",
     "Discrepancy",
-    "Encoder",
-    "EnergyDistance",
-    "FeedForward",
     "Fusion",
     "GaussianMMD",
     "ImageError",
-    "KernelMMD",
-    "LaplaceMMD",
     "LinearMMD",
-    "Objective",
-    "OnePass",
     "PolynomialMMD",
-    "Prepared",
     "Settings",
-    "SlicedWasserstein",
     "Step",
-    "Wasserstein",
     "WeightsError",
     "__version__",
-    "calibrate",
-    "kernels",
     "load_encoder",
     "load_feedforward",
     "load_image",
-    "load_mask",
     "method",
     "mmd2",
     "onepass",
-    "p_values",
     "permutation_test",
     "prepare",
-    "pull",
     "read_recipe",
     "reconstruct_content",
     "reconstruct_style",
     "register",
     "save_image",
     "stylize",
-    "synthesize",
     "to_pil",
     "train_feedforward",
     "transfer",
     "transport",
-    "witness",
-    "witnesses",
 ]
+
+_MODULES = ("images", "encoders", "alignment", "synthesis", "feedforward", "recipes", "figures", "kernels")
+_DEPRECATED = """
+    CentralMoments Coral CubicMMD ENCODERS Encoder EnergyDistance FeedForward KernelMMD LaplaceMMD Objective
+    OnePass Prepared SlicedWasserstein Wasserstein calibrate load_mask p_values synthesize witness witnesses
+""".split()  # noqa: SIM905 - their modules have them
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a module or a name when it is first used, because torch takes a second to import."""
+    if name in _MODULES:
+        return importlib.import_module(f"nstlib.{name}")
+    if name not in __all__ and name not in _DEPRECATED:
+        raise AttributeError(f"module 'nstlib' has no attribute {name!r}")
+    modules = (importlib.import_module(f"nstlib.{module}") for module in _MODULES)
+    home = next(module for module in modules if hasattr(module, name))
+    if name in _DEPRECATED:
+        words = f"nstlib.{name} is deprecated and will go with the next release: use {home.__name__}.{name}"
+        warnings.warn(words, DeprecationWarning, stacklevel=2)
+    else:
+        globals()[name] = getattr(home, name)
+    return getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -70,11 +70,13 @@ def check_masks(masks: Iterable[object]) -> tuple[Tensor, ...]:
     """
     checked = []
     for k, value in enumerate(masks, 1):
-        mask = _tensor(value, f"mask {k}", "load_mask")
+        mask = _tensor(value, f"mask {k}", "images.load_mask")
         shape = tuple(mask.shape)
         mask = mask[None, None] if len(shape) == 2 else mask
         if mask.dim() != 4 or mask.shape[:2] != (1, 1) or mask.numel() == 0:
-            remedy = ": use nstlib.load_mask, or mask.mean(1, keepdim=True)" if shape[:2] == (1, 3) else ""
+            remedy = (
+                ": use nstlib.images.load_mask, or mask.mean(1, keepdim=True)" if shape[:2] == (1, 3) else ""
+            )
             raise ValueError(f"mask {k} must be (H, W) or (1, 1, H, W), got shape {shape}{remedy}")
         copy = mask.detach().to(torch.float32, copy=True)
         if not bool(torch.isfinite(copy).all() and (copy >= 0).all()):
@@ -128,8 +130,7 @@ def check_share(value: float, name: str) -> None:
 def describe_inputs(**inputs: Tensor | Sequence[Tensor] | None) -> dict[str, Any]:
     """Returns what a recipe records of images and masks (1, C, H, W), as plain JSON values; leaves out None.
 
-    name: of the file that `load_image` read, "(in memory)" for any other tensor. size: [H, W]. sha256: of the
-    float32 numbers, which tells whether a later run has the same image.
+    The name is that of the file, or "(in memory)", the size [H, W], and sha256 is of the float32 numbers.
     """
     return {
         name: _described(given) if isinstance(given, Tensor) else [_described(image) for image in given]

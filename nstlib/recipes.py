@@ -1,10 +1,11 @@
-"""Recipes: from pictures and settings to a run, end to end. A reconstruction is a transfer with fewer terms.
+"""Transfers and reconstructions: from images and settings to a run (synthesis/job.py).
 
-check the pictures → settle the settings → load the encoder → run (see synthesis/job.py)
+A reconstruction is a transfer with fewer terms.
 """
 
 import math
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -21,12 +22,8 @@ from nstlib.synthesis.pyramid import resized
 from nstlib.synthesis.settings import PRESETS, Settings
 from nstlib.version import use_torch_defaults
 
-OURS = ("balanced", "draft", "fine")  # presets whose steps are meant for a start from the photograph
-FROM_NOISE = 3  # times as many steps
-Between = Callable[[], None]
-
-
-def _nothing() -> None: ...
+OURS = ("balanced", "draft", "fine")  # presets whose steps are meant for a start from the content
+FROM_NOISE = 3  # times as many steps for a start from noise
 
 
 @use_torch_defaults(gradients=True)
@@ -38,58 +35,35 @@ def transfer(
     encoder: Encoder | str | None = None,
     masks: Sequence[Tensor] = (),
     initial: Tensor | None = None,
-    between: Between = _nothing,
+    between: Callable[[], None] = lambda: None,
     **changes: Any,
 ) -> Iterator[Step]:
     """Gives `content` the style of `style`, yielding a `Step` per iteration.
 
-    content, style: (1, 3, H, W) RGB in [0, 1]; sizes may differ. settings: a `Settings`, or a preset's
-    name; `changes` are fields of it: transfer(c, s, method="bn", gamma=2). encoder: a name or a loaded
-    Encoder, instead of the settings' own.
-    style may be several pictures, mixed as `style_weights` says. masks: one for each style, (1, 1, H, W) or
-    (H, W), ≥ 0, of any size: the style goes where its mask is; where none is, the photograph stays.
-    initial: the picture to start from, instead of the content. between: called before each gradient of the
-    calibration, where no step is yielded for a while: what it raises ends the run.
-    Every `step.image` has the content's size and carries its recipe.
-    Raises ValueError (TypeError for an unknown setting, MemoryError where the run would not fit; see
-    synthesis/memory.py) at the call, before any work.
+    Args:
+        content: (1, 3, H, W) RGB in [0, 1].
+        style: the same, of any size, or several, mixed by `style_weights`.
+        settings: a `Settings`, or the name of a preset.
+        encoder: a name or a loaded Encoder, instead of the settings' own.
+        masks: one for each style, (1, 1, H, W) or (H, W), >= 0, of any size. A style is applied where its
+            mask is positive; where no mask is, the content stays.
+        initial: image to start from, instead of the content.
+        between: called before each gradient of the calibration, during which no step is yielded; an exception
+            that it raises ends the run.
+        **changes: fields of `Settings`, as in transfer(c, s, method="bn", gamma=2).
+
+    Returns:
+        Steps. Every `step.image` has the content's size and carries its recipe.
+
+    Raises:
+        ValueError: an image, a mask or a setting is out of range. TypeError: a setting is unknown.
+        MemoryError: the run would not fit (synthesis/memory.py). All at the call, before any work.
     """
     settings, network = _resolve(settings, encoder, changes)
-    content, styles = check_image(content, "content"), check_images(style, "style")
-    marked = check_masks(masks)
-    check_styles(len(styles), len(marked), settings.style_weights)
+    content, styles, masks = check_image(content, "content"), check_images(style, "style"), check_masks(masks)
+    check_styles(len(styles), len(masks), settings.style_weights)
     initial = None if initial is None else check_image(initial, "initial")
-    inputs = describe_inputs(content=content, styles=styles, masks=marked, initial=initial)
-    initial = None if initial is None else resized(initial, *content.shape[2:])
-    settings = _fit(settings, network, content, styles)
-    areas = tuple(_mask(mask, content) for mask in marked)
-    if initial is None and settings.start == "onepass":
-        initial = _one_pass(settings, network, content, styles, areas)
-    return run(Job(settings, network, content, styles, areas, initial, between, inputs))
-
-
-def _one_pass(
-    settings: Settings,
-    network: Encoder,
-    content: Tensor,
-    styles: tuple[Tensor, ...],
-    masks: tuple[Tensor, ...],
-) -> Tensor:
-    """The image of one pass, to start from; its encoder is the embedded one, on the run's device."""
-    return onepass(
-        content,
-        styles,
-        settings.discrepancy.seeded(settings.seed),
-        strength_at(settings.gamma),
-        style_weights=() if masks else settings.style_weights,
-        masks=masks,
-        palette=settings.palette,
-        colours=settings.colours,
-        style_scale=settings.style_scale,
-        encoder=network
-        if network.name == "vgg19-slim"
-        else load_encoder("vgg19-slim", device=network.device, dtype=settings.dtype),
-    )
+    return _start(settings, network, content, styles, between, masks, initial)
 
 
 def stylize(
@@ -98,7 +72,7 @@ def stylize(
     settings: Settings | str = "balanced",
     **options: Any,
 ) -> Tensor:
-    """The last image of `transfer`, with the same arguments. Warns (RuntimeWarning) where a run failed."""
+    """Returns the last image of `transfer`, with the same arguments. A failed run gives a RuntimeWarning."""
     return last(transfer(content, style, settings, **options)).image
 
 
@@ -109,14 +83,22 @@ def reconstruct_style(
     settings: Settings | str = "balanced",
     *,
     encoder: Encoder | str | None = None,
-    between: Between = _nothing,
+    between: Callable[[], None] = lambda: None,
     **changes: Any,
 ) -> Iterator[Step]:
-    """A texture from noise with the style statistics of the first `layer` style layers (None: all): α = 0
-    (paper, Figure 1). Yields Steps of the style's size, from one size only unless `levels` is given: small
-    sizes would lend shallow layers the large pieces they cannot see. Raises ValueError for a layer out of
-    range. Without the palette term unless `palette` is given: the texture shows what layers remember, and no
-    more. The presets "balanced", "draft" and "fine" stand for three times their steps here."""
+    """Yields a texture from noise with the style statistics of the first style layers (α = 0; Figure 1).
+
+    It works at one size only unless `levels` is given, because small sizes would show shallow layers larger
+    structures than they see, and without the palette term unless `palette` is given. The presets "balanced",
+    "draft" and "fine" take three times their steps.
+
+    Args:
+        style: (1, 3, H, W) RGB in [0, 1].
+        layer: how many of the style layers; None: all.
+        settings, encoder, between, **changes: as in `transfer`.
+
+    Raises: ValueError for a layer out of range, else as `transfer`.
+    """
     settings, network = _resolve(settings, encoder, _from_noise(settings) | changes)
     style = check_image(style, "style")
     check_styles(1, 0, settings.style_weights)
@@ -126,9 +108,7 @@ def reconstruct_style(
         raise ValueError(f"layer must lie in 1 … {len(layers)}: the number of style layers used, got {layer}")
     weights = settings.layer_weights[:layer]
     settings = settings.replace(style_layers=layers[:layer], layer_weights=weights, alpha=0.0, start="random")
-    settings = _fit(settings, network, None, (style,))
-    inputs = describe_inputs(styles=(style,))
-    return run(Job(settings, network, None, (style,), between=between, inputs=inputs))
+    return _start(settings, network, None, (style,), between)
 
 
 @use_torch_defaults(gradients=True)
@@ -138,44 +118,44 @@ def reconstruct_content(
     settings: Settings | str = "balanced",
     *,
     encoder: Encoder | str | None = None,
-    between: Between = _nothing,
+    between: Callable[[], None] = lambda: None,
     **changes: Any,
 ) -> Iterator[Step]:
-    """The picture that noise becomes when only the features of one layer must match (default: the
-    encoder's content layer): what that layer remembers of it. Yields Steps of the content's size, from one
-    size only unless `levels` is given, and three times the steps of "balanced", "draft" and "fine"."""
+    """Yields an image from noise whose features match the content's at one layer: what that layer encodes.
+
+    Args:
+        content: (1, 3, H, W) RGB in [0, 1].
+        layer: name of the layer; None: the encoder's content layer.
+        settings, encoder, between, **changes: as in `reconstruct_style`.
+
+    Raises: as `transfer`.
+    """
     settings, network = _resolve(settings, encoder, _from_noise(settings) | changes)
-    content = check_image(content, "content")
     layers = settings.content_layers if layer is None else (layer,)
     settings = settings.replace(content_layers=layers, start="random", alpha=settings.alpha or 1.0)
-    settings = _fit(settings, network, content, ())
-    inputs = describe_inputs(content=content)
-    return run(Job(settings, network, content, (), between=between, inputs=inputs))
+    return _start(settings, network, check_image(content, "content"), (), between)
 
 
 def last(steps: Iterator[Step]) -> Step:
-    """Runs to the end and returns the last step. Warns (RuntimeWarning) where the run failed."""
-    step = None
-    for step in steps:  # noqa: B007
-        pass
-    assert step is not None  # a run yields at least one step
+    """Runs to the end and returns the last step. A failed run gives a RuntimeWarning."""
+    step = deque(steps, maxlen=1).pop()
     if step.failed:
         warnings.warn(step.stopped, RuntimeWarning, stacklevel=3)
     return step
 
 
 def _from_noise(settings: Settings | str) -> dict[str, Any]:
-    """What a reconstruction changes in a preset: one size, more steps, for it starts from nothing, and no
-    palette term: it shows what layers remember, and no more."""
-    bare = {"levels": 1, "palette": 0.0}
+    """Returns what a reconstruction changes in a preset."""
+    changes = {"levels": 1, "palette": 0.0}
     if not isinstance(settings, str) or settings not in OURS:
-        return bare
-    return bare | {"iterations": FROM_NOISE * PRESETS[settings].iterations}
+        return changes
+    return changes | {"iterations": FROM_NOISE * PRESETS[settings].iterations}
 
 
 def _resolve(
     settings: Settings | str, encoder: Encoder | str | None, changes: dict[str, Any]
 ) -> tuple[Settings, Encoder]:
+    """Returns the settings with all changes, and their encoder. Raises ValueError, TypeError."""
     if isinstance(settings, str):
         if settings not in PRESETS:
             raise ValueError(f"unknown preset {settings!r}; presets are {', '.join(PRESETS)}")
@@ -194,9 +174,16 @@ def _resolve(
     return settings, encoder
 
 
-def _fit(settings: Settings, encoder: Encoder, content: Tensor | None, styles: Sequence[Tensor]) -> Settings:
-    """The settings with "auto" memory decided. Raises ValueError for an image that the layers in use are too
-    deep for, MemoryError as memory.py says."""
+def _start(
+    settings: Settings,
+    encoder: Encoder,
+    content: Tensor | None,
+    styles: tuple[Tensor, ...],
+    between: Callable[[], None],
+    masks: tuple[Tensor, ...] | None = None,
+    initial: Tensor | None = None,
+) -> Iterator[Step]:
+    """Returns a run on checked images. Raises ValueError for an image too small for the layers in use."""
     layers = (settings.style_layers or encoder.style_layers) if styles else ()
     shapes = [style.shape[2:] for style in styles]
     for shape in shapes:
@@ -206,14 +193,32 @@ def _fit(settings: Settings, encoder: Encoder, content: Tensor | None, styles: S
         encoder.check_layers(deep)
         check_side(content.shape[2:], "content", encoder.strides, (*layers, *deep))
     largest = max(shapes, key=math.prod) if content is None or shapes else content.shape[2:]
-    return memory.settle(settings, encoder, largest if content is None else content.shape[2:], largest)
+    settings = memory.settle(settings, encoder, largest if content is None else content.shape[2:], largest)
+    inputs = describe_inputs(content=content, styles=styles or None, masks=masks, initial=initial)
+    areas: tuple[Tensor, ...] = ()
+    if content is not None:
+        areas = tuple(_resize_mask(mask, content) for mask in masks or ())
+        if initial is not None:
+            initial = resized(initial, *content.shape[2:])
+        elif settings.start == "onepass":
+            slim = encoder if encoder.name == "vgg19-slim" else None
+            initial = onepass(
+                content,
+                styles,
+                settings.discrepancy.seeded(settings.seed),
+                strength_at(settings.gamma),
+                style_weights=() if areas else settings.style_weights,
+                masks=areas,
+                palette=settings.palette,
+                colours=settings.colours,
+                style_scale=settings.style_scale,
+                encoder=slim or load_encoder("vgg19-slim", device=encoder.device, dtype=settings.dtype),
+            )
+    return run(Job(settings, encoder, content, styles, areas, initial, between, inputs))
 
 
-def _mask(mask: Tensor, content: Tensor) -> Tensor:
-    """A mask (1, 1, H, W) at the content's size."""
-    mask = mask.to(content)
-    if mask.shape[2:] == content.shape[2:]:
-        return mask
-    return interpolate(mask, content.shape[2:], mode="bilinear", antialias=True, align_corners=False).clamp(
-        min=0
-    )
+def _resize_mask(mask: Tensor, content: Tensor) -> Tensor:
+    """Returns a mask (1, 1, H, W) at the content's size."""
+    size = content.shape[2:]
+    mask = interpolate(mask.to(content), size, mode="bilinear", antialias=True, align_corners=False)
+    return mask.clamp(min=0)

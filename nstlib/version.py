@@ -1,17 +1,22 @@
-"""The version, what an image was made with, and how to work apart from the caller's settings of torch.
+"""The version, what an image depends on, torch's defaults whatever the caller has set, and atomic writes.
 
-It imports nothing of the package, so that every module may import it.
+Every module may import this one, because it imports nothing of the package. Only functions
+import torch, so that `nstlib --help` does not wait for it.
 """
 
 import contextlib
+import glob
+import os
 import platform
+import secrets
+import time
 from collections.abc import Callable, Iterator
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-import torch
-
 __version__ = "0.1.0"
+STALE = 3600  # seconds without a write after which an unfinished file belongs to a process that was killed
 AUTOCAST = ("cpu", "cuda", "mps", "xpu")  # device types for which a caller may have autocast on
 
 Parameters = ParamSpec("Parameters")
@@ -29,6 +34,8 @@ def use_torch_defaults(gradients: bool | None = None) -> Iterator[None]:
     Args:
         gradients: whether to record them; None leaves it as the caller has it.
     """
+    import torch
+
     with contextlib.ExitStack() as stack:
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
@@ -64,15 +71,53 @@ def step_with_torch_defaults(
 
 
 def surroundings() -> dict[str, Any]:
-    """What the pixels of a picture depend on beside its settings, as plain JSON values.
+    """Returns what the pixels of an image depend on beside its settings, as plain JSON values.
 
     threads: of the CPU. Their number decides the order of sums, and a run lets a rounding grow.
     """
-    return {
-        "versions": {
-            "nstlib": __version__,
-            "torch": str(torch.__version__),
-            "python": platform.python_version(),
-        },
-        "threads": torch.get_num_threads(),
-    }
+    import torch
+
+    versions = {"nstlib": __version__, "torch": str(torch.__version__), "python": platform.python_version()}
+    return {"versions": versions, "threads": torch.get_num_threads()}
+
+
+@contextlib.contextmanager
+def write_whole(path: Path) -> Iterator[Path]:
+    """Yields a path beside `path` to write to, and renames the file there to `path` at the end of the block.
+
+    Whenever the process dies, either the old or the new file is there and whole. Where the block raises or
+    writes nothing, `path` stays as it is. Files that killed processes left unfinished are removed.
+    """
+    for old in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > STALE:
+                old.unlink()
+    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+    try:
+        yield part
+        if part.exists():
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike[str], name: str = "") -> Path:
+    """Returns the path if a file can be written there. Leaves a file untouched.
+
+    Args:
+        name: of the argument, for messages.
+
+    Raises: FileNotFoundError for a missing folder, PermissionError for a folder, a pipe or a device, and
+        OSError where nothing may be written.
+    """
+    path, what = Path(path), f"{name} {path}".strip()
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot save {what}: the folder {path.parent} does not exist")
+    if path.exists() and not path.is_file():
+        raise PermissionError(f"cannot save {what}: it is a folder, a pipe or a device")
+    with write_whole(path) as part:  # os.access knows no full disks, quotas and read-only mounts
+        part.touch()
+        part.unlink()
+    return path

@@ -124,6 +124,33 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("device", "dtype", "words"),
+    [
+        ("tpu", "", ["NSTLIB_DEVICE: device 'tpu' does not work here", "vgg19-slim"]),
+        ("cpu", "float16", ["device cpu", "NSTLIB_DTYPE must be one of", "vgg19-slim"]),
+        ("cpu", "auto", ["bfloat16 in hardware)"]),
+        ("cpu", "float32", ["dtype float32 (NSTLIB_DTYPE=float32)"]),
+    ],
+)
+def test_doctor_shows_what_the_environment_chooses(
+    device: str, dtype: str, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setenv("NSTLIB_DEVICE", device)
+    monkeypatch.setenv("NSTLIB_DTYPE", dtype)
+    assert main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert all(text in said for text in words), said
+
+
+def test_train_help_names_the_plans_and_describes_every_setting(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "--plan {full,light}" in said and "(default light)" in said
+    assert "number of training steps (default 2000)" in said
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         (["--method", "magic"], "unknown method 'magic'"),

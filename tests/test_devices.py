@@ -15,13 +15,15 @@ from torch import Tensor
 
 import nstlib
 from nstlib.__main__ import main
+from nstlib.alignment import KernelMMD
+from nstlib.encoders import Encoder
 from nstlib.encoders import encoder as encoders
 from nstlib.feedforward.decoders import load_decoder
 from nstlib.recipes import last
 
 ROOT = Path(__file__).parent.parent
 HARBOUR, MOSAIC = "examples/contents/harbour.jpg", "examples/styles/mosaic.jpg"
-RATIONAL = nstlib.KernelMMD(lambda x, y: 1 / (1 + nstlib.kernels.squared_distance(x, y)), "rational")
+RATIONAL = KernelMMD(lambda x, y: 1 / (1 + nstlib.kernels.squared_distance(x, y)), "rational")
 METHODS = [
     "linear",
     "poly(c=2)",
@@ -57,7 +59,7 @@ def device() -> Iterator[torch.device]:
 
 
 @pytest.fixture
-def there(device: torch.device) -> nstlib.Encoder:
+def there(device: torch.device) -> Encoder:
     return nstlib.load_encoder(device=device)
 
 
@@ -87,8 +89,8 @@ def test_every_discrepancy_needs_no_float64_on_its_device(method: str, device: t
             yield torch.autograd.grad(value.sum(), leaf)[0]
         if "paired" not in str(method):
             yield nstlib.transport(F, S, d, 0.9, of_F, of_S)
-            yield nstlib.witness(d, F, S)
-            yield nstlib.pull(d, F, S)
+            yield nstlib.alignment.witness(d, F, S)
+            yield nstlib.alignment.pull(d, F, S)
 
     on_cpu = results(F, S, of_F, of_S)
     for found in results(*(x.to(device) for x in (F, S, of_F, of_S))):
@@ -97,7 +99,7 @@ def test_every_discrepancy_needs_no_float64_on_its_device(method: str, device: t
 
 @pytest.mark.parametrize("method", METHODS, ids=str)
 def test_a_run_and_one_pass_need_no_float64(
-    method: str, there: nstlib.Encoder, small: tuple[Tensor, Tensor]
+    method: str, there: Encoder, small: tuple[Tensor, Tensor]
 ) -> None:
     content, style = small
     assert isinstance(nstlib.stylize(content, style, method=method, encoder=there, **QUICK), There)
@@ -105,15 +107,13 @@ def test_a_run_and_one_pass_need_no_float64(
 
 
 @pytest.mark.parametrize("preset", nstlib.PRESETS)
-def test_the_presets_need_no_float64(
-    preset: str, there: nstlib.Encoder, small: tuple[Tensor, Tensor]
-) -> None:
+def test_the_presets_need_no_float64(preset: str, there: Encoder, small: tuple[Tensor, Tensor]) -> None:
     image = nstlib.stylize(*small, preset, encoder=there, **QUICK | {"levels": nstlib.PRESETS[preset].levels})
     assert isinstance(image, There) and image.cpu().isfinite().all()
 
 
 def test_the_other_ways_to_an_image_need_no_float64(
-    there: nstlib.Encoder, small: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+    there: Encoder, small: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content, style = small
     left = torch.zeros(37, 47)  # of a size that no layer's divides
@@ -140,13 +140,13 @@ def test_the_other_ways_to_an_image_need_no_float64(
     assert isinstance(next(training).image, There)
 
 
-def test_tests_and_oracles_need_no_float64(there: nstlib.Encoder, small: tuple[Tensor, Tensor]) -> None:
+def test_tests_and_oracles_need_no_float64(there: Encoder, small: tuple[Tensor, Tensor]) -> None:
     content, style = small
     on_cpu, layers = nstlib.load_encoder(device="cpu"), ("relu1_1", "relu3_1")
-    found = nstlib.p_values(content, style, there, layers)
-    assert found == pytest.approx(nstlib.p_values(content, style, on_cpu, layers), abs=0.02)
-    for layer, witness in nstlib.witnesses(content, style, there, layers=layers).items():
-        same(witness, nstlib.witnesses(content, style, on_cpu, layers=layers)[layer])
+    found = nstlib.synthesis.p_values(content, style, there, layers)
+    assert found == pytest.approx(nstlib.synthesis.p_values(content, style, on_cpu, layers), abs=0.02)
+    for layer, witness in nstlib.synthesis.witnesses(content, style, there, layers=layers).items():
+        same(witness, nstlib.synthesis.witnesses(content, style, on_cpu, layers=layers)[layer])
     F, S = (features(5, 30, seed).float()[None] for seed in (1, 2))
     values, slopes = [], []
     for device in ("cpu", there.device):
@@ -167,7 +167,7 @@ def _everything() -> dict[str, Tensor]:
     with torch.device("cpu"):
         F, S = features(5, 30, 1).float()[None], features(5, 20, 2).float()[None]
     encoder = nstlib.load_encoder(device="cpu")
-    p_values = nstlib.p_values(content, style, encoder, ("relu1_1",))
+    p_values = nstlib.synthesis.p_values(content, style, encoder, ("relu1_1",))
     found = {
         "run": nstlib.stylize(content, style, method="wasserstein+gaussian", encoder=encoder, **QUICK),
         "adam": nstlib.stylize(content, style, optimizer="adam", memory="small", encoder=encoder, **QUICK),
@@ -178,7 +178,7 @@ def _everything() -> dict[str, Tensor]:
         "apply": nstlib.load_feedforward("strokes-gram", device="cpu")(content),
         "mmd2": nstlib.mmd2(nstlib.kernels.gaussian(1.0), F, S),
         "p": torch.tensor(list(p_values.values()), dtype=torch.float64, device="cpu"),
-        **{f"witness {k}": v for k, v in nstlib.witnesses(content, style, encoder).items()},
+        **{f"witness {k}": v for k, v in nstlib.synthesis.witnesses(content, style, encoder).items()},
     }
     for method in ALL:
         d = nstlib.method(method) if isinstance(method, str) else method

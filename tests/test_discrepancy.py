@@ -12,7 +12,7 @@ from oracles import features
 from torch import Tensor
 
 import nstlib
-from nstlib import (
+from nstlib.alignment import (
     BNStatistics,
     CentralMoments,
     Coral,
@@ -26,9 +26,9 @@ from nstlib import (
     PolynomialMMD,
     SlicedWasserstein,
     Wasserstein,
+    kernels,
     mmd2,
 )
-from nstlib.alignment import kernels
 from nstlib.alignment.moments import spread
 
 METHODS = [

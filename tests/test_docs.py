@@ -25,7 +25,8 @@ FILES = {
 SIDE, STEPS = 48, 10  # in place of the sizes and steps of the examples
 BLOCK = re.compile(r"^```(python|shell)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS: dict[str, dict[str, list[str]]] = {"python": {}, "shell": {}}  # language → page → blocks
-for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+for page in PAGES:
     for language, code in BLOCK.findall(page.read_text(encoding="utf-8")):
         BLOCKS[language].setdefault(page.relative_to(ROOT).as_posix(), []).append(code)
 
@@ -66,3 +67,9 @@ def test_every_environment_variable_is_documented() -> None:
     assert used <= set(
         re.findall(r"NSTLIB_[A-Z_]+", (ROOT / "docs/reference/environment.md").read_text("utf-8"))
     )
+
+
+def test_the_files_that_the_pages_name_exist() -> None:
+    path = re.compile(r"\b(?:nstlib|demo|tests|docs|benchmarks|notebooks)/[\w/]+\.\w+")
+    named = {name for page in PAGES for name in path.findall(page.read_text("utf-8"))}
+    assert len(named) > 20 and not [name for name in named if not (ROOT / name).exists()]

@@ -49,7 +49,7 @@ def test_witness_maps_show_every_layer_of_every_step(content: Tensor, style: Ten
     encoder, layers = nstlib.load_encoder(device="cpu"), ("relu1_1", "relu3_1")
     made = nstlib.stylize(content, style, method="gaussian", iterations=20, levels=1, gamma=5.0)
     pictures = [content, made]
-    maps = [nstlib.witnesses(picture, style, encoder, "gaussian", layers) for picture in pictures]
+    maps = [nstlib.synthesis.witnesses(picture, style, encoder, "gaussian", layers) for picture in pictures]
     figure = figures.witness_maps(pictures, maps, rows=["photograph", "20 steps"])
     assert [ax.get_title() for ax in figure.axes[:3]] == ["", *layers]
     drawn = torch.from_numpy(figure.axes[4].images[0].get_array().data)

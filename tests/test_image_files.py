@@ -23,8 +23,8 @@ from image_files import (
 from PIL import Image, ImageFile
 from torch import Tensor
 
-from nstlib import ImageError, load_image, load_mask
-from nstlib.images import image_size, isolation, opening
+from nstlib import ImageError, load_image
+from nstlib.images import image_size, isolation, load_mask, opening
 
 UNDO = {  # EXIF's number → how the upright pixels are stored
     1: lambda a: a,

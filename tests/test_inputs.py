@@ -135,7 +135,7 @@ def test_masks_of_every_kind() -> None:
         for call in (nstlib.transfer, nstlib.onepass):
             with pytest.raises(ValueError, match=words):
                 call(GOOD, [GOOD] * len(masks), masks=masks)
-    with pytest.raises(TypeError, match=r"mask 1 must be a tensor, got ndarray: use nstlib.load_mask"):
+    with pytest.raises(TypeError, match=r"mask 1 must be a tensor, got ndarray: use nstlib.images.load_mask"):
         nstlib.transfer(GOOD, GOOD, masks=[np.ones((2, 2))])
 
 

@@ -19,8 +19,8 @@ from app_server import ROOT
 from image_files import cmyk_profile
 from PIL import Image
 
-from nstlib import ImageError, images, load_image, load_mask, read_recipe, save_image
-from nstlib.images import isolation
+from nstlib import ImageError, images, load_image, read_recipe, save_image
+from nstlib.images import isolation, load_mask
 
 WAVES = ROOT / "examples" / "styles" / "waves.jpg"
 

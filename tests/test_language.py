@@ -15,6 +15,7 @@ CHECKED = [  # files, or patterns of files; add a package by one line, such as "
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "docs/**/*.md",
     "docs/site/*.py",
     "docs/screenshots.py",

@@ -13,7 +13,7 @@ from oracles import features
 from torch import Tensor
 
 import nstlib
-from nstlib import (
+from nstlib.alignment import (
     CentralMoments,
     Coral,
     CubicMMD,

@@ -103,7 +103,7 @@ def test_each_region_gets_its_own_style(photograph: Tensor, waves: Tensor, style
 
 
 def test_a_model_keeps_the_content_s_size_and_names_bad_inputs(waves: Tensor) -> None:
-    model = nstlib.OnePass()
+    model = nstlib.feedforward.OnePass()
     content = torch.rand(1, 3, 33, 47, generator=torch.Generator().manual_seed(0))
     right = torch.linspace(0, 1, 47).expand(1, 1, 33, 47)
     image = model(model.see(content), [model.remember(waves, "bn", mask=right)])

@@ -46,7 +46,7 @@ def test_little_is_left(method: str) -> None:
 
 
 def test_a_kernel_of_ones_own_is_served() -> None:
-    d = nstlib.KernelMMD(kernels.gaussian(1.0))
+    d = nstlib.alignment.KernelMMD(kernels.gaussian(1.0))
     F, S = skewed(4, 2000, 1), skewed(4, 1500, 2) + 1
     assert d(nstlib.transport(F, S, d), S) < 0.01 * d(F, S)
 

@@ -230,7 +230,7 @@ def test_a_strange_recipe_is_no_trouble(recipe: dict, tmp_path: Path, capsys) ->
     )
     said = capsys.readouterr().err
     assert "Traceback" not in said and "\x1b" not in said and "\x07" not in said
-    with pytest.raises(ValueError, match="asks for an image of 99999 x 9 px: give another --size"):
+    with pytest.raises(ValueError, match="asks for an image of 99999 x 9 px: give a different --size"):
         longest_side({"size": [9, 99999]}, "content", 0, 512)
 
 

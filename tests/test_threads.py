@@ -48,7 +48,7 @@ def test_imports_set_it_before_torch(package: str) -> None:
         "    def find_spec(self, name, path, target=None):\n"
         "        if name == 'torch': import os; print(os.environ.get('GOMP_SPINCOUNT')); sys.exit()\n"
         "sys.meta_path.insert(0, Watch())\n"
-        f"import {package}"
+        f"import {package}, torch"
     )
     environment = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", *WAITING)}
     result = subprocess.run(

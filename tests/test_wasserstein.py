@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oracles import features
 from torch import Tensor
 
-from nstlib import Wasserstein
+from nstlib.alignment import Wasserstein
 
 
 def by_eigenvalues(F: Tensor, S: Tensor, ridge: float) -> float:

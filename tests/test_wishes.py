@@ -55,7 +55,7 @@ def test_a_recoloured_style_has_the_contents_mean_and_covariance() -> None:
 
 
 def test_the_contents_colours_stay_nearer(content, styles) -> None:
-    d = nstlib.Wasserstein()
+    d = nstlib.alignment.Wasserstein()
     kept, taken = (
         nstlib.stylize(content, styles[1], colours=which, iterations=10) for which in ("content", "style")
     )

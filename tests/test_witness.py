@@ -8,7 +8,7 @@ from test_discrepancy import METHODS
 from torch import Tensor
 
 import nstlib
-from nstlib import GaussianMMD, LinearMMD, PolynomialMMD, permutation_test, pull, witness
+from nstlib.alignment import GaussianMMD, LinearMMD, PolynomialMMD, permutation_test, pull, witness
 from nstlib.alignment.witness import apart, forgetting
 
 
@@ -115,8 +115,8 @@ def test_a_texture_cannot_be_told_from_its_style(style: Tensor) -> None:
     encoder = nstlib.load_encoder(device="cpu")
     *_, last = nstlib.reconstruct_style(style, 2, encoder=encoder, method="gaussian", iterations=60)
     noise = torch.rand(style.shape, generator=torch.Generator().manual_seed(0))
-    before = nstlib.p_values(noise, style, encoder, ("relu1_1", "relu2_1"))
-    after = nstlib.p_values(last.image, style, encoder, ("relu1_1", "relu2_1"))
+    before = nstlib.synthesis.p_values(noise, style, encoder, ("relu1_1", "relu2_1"))
+    after = nstlib.synthesis.p_values(last.image, style, encoder, ("relu1_1", "relu2_1"))
     assert max(before.values()) < 0.05 < min(after.values())
 
 

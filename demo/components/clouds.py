@@ -77,7 +77,7 @@ def flow(method: str) -> list[Tensor]:
 
 def with_features(part: nstlib.Discrepancy) -> nstlib.Discrepancy:
     """With many random features, where the method chooses their number by the two channels."""
-    if isinstance(part, nstlib.GaussianMMD | nstlib.LaplaceMMD) and part.features is None:
+    if isinstance(part, nstlib.GaussianMMD | nstlib.alignment.LaplaceMMD) and part.features is None:
         return dataclasses.replace(part, features=FEATURES)
     return part
 

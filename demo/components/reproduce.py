@@ -61,7 +61,7 @@ def python(recipe: Recipe) -> str:
     several = "[\n" + "".join(f"    {style},\n" for style in styles) + "]"
     lines = ["import nstlib\n", f"content = {content}", f"style = {several if styles[1:] else styles[0]}"]
     if recipe.where:
-        lines.append(f"masks = [nstlib.load_mask(name) for name in {_literal(MASKS)}]")
+        lines.append(f"masks = [nstlib.images.load_mask(name) for name in {_literal(MASKS)}]")
         options += "    masks=masks,\n"
     call = f"(\n    content,\n    style,\n{options})"
     if not recipe.step:

@@ -61,8 +61,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Limits:
         return [part.strip() for part in environment.get(name, "").split(",") if part.strip()]
 
     named = listed("NSTLIB_ENCODERS")
-    if unknown := [name for name in named if name not in nstlib.ENCODERS]:
-        known = ", ".join(nstlib.ENCODERS)
+    if unknown := [name for name in named if name not in nstlib.encoders.ENCODERS]:
+        known = ", ".join(nstlib.encoders.ENCODERS)
         raise ValueError(f"NSTLIB_ENCODERS names unknown encoders {', '.join(unknown)}; encoders are {known}")
     sites = [site for site in re.split(r"[,\s]+", environment.get("NSTLIB_FRAME_ANCESTORS", "")) if site]
     if wrong := [site for site in sites if not SITE.fullmatch(site)]:
@@ -76,7 +76,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Limits:
         pixels=int(1e6 * number("NSTLIB_MAX_PIXELS", 64, 24, 0.1)),
         decode=number("NSTLIB_MAX_DECODE", 6, 6, 0.1),
         store=1e9 * number("NSTLIB_MAX_STORE", 8, 2, 0.01),
-        encoders=tuple(named) or (LOCAL_ENCODERS if public else nstlib.ENCODERS),
+        encoders=tuple(named) or (LOCAL_ENCODERS if public else nstlib.encoders.ENCODERS),
         public=public,
         frames=tuple(dict.fromkeys(("'self'", *(HUGGING_FACE if public else ()), *sites))),
         hosts=frozenset(map(str.lower, (*listed("NSTLIB_HOSTS"), *listed("GRADIO_SERVER_NAME")))),

@@ -27,7 +27,7 @@ EFFORT = ("features", "directions", "levels", "scales", "landmarks", "moments") 
 
 
 @lru_cache(maxsize=1)
-def encoder() -> nstlib.Encoder:
+def encoder() -> nstlib.encoders.Encoder:
     """On ZeroGPU there is no GPU outside a booked run, so it works on the CPU."""
     return nstlib.load_encoder(device="cpu" if ZERO else "auto", dtype="auto")
 
@@ -88,7 +88,7 @@ def _make(job: Job, detail: float) -> tuple[Pixels, dict[str, Any]]:
     return np.asarray(nstlib.to_pil(image)), image.recipe  # type: ignore[attr-defined]
 
 
-def _prepare(job: Job) -> nstlib.Prepared:
+def _prepare(job: Job) -> nstlib.feedforward.Prepared:
     """Everything that stays the same while a slider moves: the images are encoded once."""
     s = job.settings
     return nstlib.prepare(

@@ -16,7 +16,9 @@ from typing import Any
 
 import nstlib
 from nstlib import figures
-from nstlib.__main__ import _parser as parser  # also tests/test_docs.py: every command of the pages is parsed
+from nstlib.__main__ import (
+    make_parser as parser,  # also tests/test_docs.py: every command of the pages is parsed
+)
 
 TITLES = {
     "recipes": "Whole runs",
@@ -74,7 +76,7 @@ def methods() -> str:
         for name, (make, options) in nstlib.METHODS.items():
             defaults = inspect.signature(make).parameters
             shown = (f"`{option}={defaults[option].default}`" for option in options)
-            yield f"`{name}`", f"`nstlib.{make.__name__}`", ", ".join(shown)
+            yield f"`{name}`", f"`nstlib.alignment.{make.__name__}`", ", ".join(shown)
 
     return _table(("name", "class", "options and their defaults"), rows())
 
@@ -125,12 +127,17 @@ def _position(thing: Any) -> tuple[int, int]:
 
 
 def api() -> str:
-    """Every public name of nstlib, by the package that defines it."""
+    """Every public name of nstlib and of its packages, by the package that defines it."""
     groups: dict[str, list[str]] = {title: [] for title in TITLES.values()}
-    public = {name: thing for name in nstlib.__all__ if callable(thing := getattr(nstlib, name))}
+    public = {f"nstlib.{name}": getattr(nstlib, name) for name in nstlib.__all__}
+    for package in TITLES:
+        module = importlib.import_module(f"nstlib.{package}")
+        names = set(nstlib._DEPRECATED) & set(getattr(module, "__all__", ()))
+        public |= {f"nstlib.{package}.{name}": getattr(module, name) for name in names}
+    public = {name: thing for name, thing in public.items() if callable(thing)}
     for name, thing in sorted(public.items(), key=lambda pair: _position(pair[1])):
         package = thing.__module__.split(".")[1]
-        groups.setdefault(TITLES.get(package, package), []).append(_documented(f"nstlib.{name}", thing))
+        groups.setdefault(TITLES.get(package, package), []).append(_documented(name, thing))
     return "\n".join("\n".join([f"## {title}\n", *entries]) for title, entries in groups.items() if entries)
 
 
@@ -146,8 +153,10 @@ def modules() -> str:
     found = [m for m in pkgutil.walk_packages([str(root)], "nstlib.") if not m.name.endswith("__main__")]
     pages = [("nstlib", nstlib.__doc__)]
     pages += [(m.name, importlib.import_module(m.name).__doc__) for m in found]
+    functions = api()  # one function has the name of its module, and only one of them can be in the index
     return "\n".join(
-        f"## {name.removeprefix('nstlib.')}\n\n" + _directive("automodule", name)
+        f"## {name.removeprefix('nstlib.')}\n\n"
+        + _directive("automodule", name, *([":no-index:"] if f":: {name}\n" in functions else []))
         for name, words in pages
         if words
     )

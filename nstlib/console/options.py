@@ -1,45 +1,86 @@
-"""Options drawn from the fields of `Settings`, and the settings that they and a preset or recipe choose."""
+"""The options of each command, and the settings that they choose with a preset or a recipe."""
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nstlib.feedforward.networks import shipped
+from nstlib.feedforward.settings import Training
 from nstlib.synthesis.settings import PRESETS, Settings
 
-
-def add_device(command: argparse.ArgumentParser) -> None:
-    """The option that every command has which computes."""
-    command.add_argument(
-        "--device",
-        default="auto",
-        help="where to compute: cpu, cuda, cuda:1, mps, … (default auto: a GPU that works, else the CPU)",
-    )
+FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
+ONEPASS = ("method", "palette", "colours", "style_scale", "style_weights", "seed")  # settings of a pass
 
 
-def add_run(command: argparse.ArgumentParser) -> None:
-    """The options of every command that runs: where to save, where settings come from, the settings."""
-    command.add_argument(
-        "-o", "--output", type=Path, required=True, help="image to write; .png keeps the recipe"
-    )
-    command.add_argument(
-        "--preset", choices=PRESETS, default="balanced", help="starting values of all settings"
-    )
-    command.add_argument(
-        "--recipe",
-        type=Path,
-        help="a PNG made by nstlib: take all settings from it, its sizes and its number of threads",
-    )
-    command.add_argument("--weights", type=Path, help="weight file of the encoder, instead of the usual one")
-    add_device(command)
-    command.add_argument("--quiet", action="store_true", help="no progress bar")
-    _add_settings(command)
+def add_options(command: argparse.ArgumentParser, name: str) -> None:
+    """Adds the options of the command `name` to its parser."""
+    add = command.add_argument
+    if name == "doctor":
+        return
+    if name in ("transfer", "onepass"):
+        add("content", type=Path, help="content image file")
+        add("style", type=Path, nargs="+", help="style image file, or several")
+        mask = "mask files, one for each style: its style is applied where the mask is white, or opaque"
+        add("--mask", type=Path, nargs="+", default=[], help=mask)
+    if name == "transfer":
+        add("--initial", type=Path, help="image file to start from (default: the content)")
+    elif name == "reconstruct":
+        add("image", type=Path, help="image file")
+        add(
+            "--layer",
+            help="k: the style of the first k style layers, as a texture (default: all of them); the name of "
+            "a layer, such as relu4_2: the content that it encodes",
+        )
+    elif name == "onepass":
+        add("--strength", type=float, help="0 (the content) … 1 (default)")
+        add("--detail", type=float, help="fraction of the content's fine detail to keep, 0 … 1 (default)")
+        add("--rounds", type=int, help="passes at full size; 2 comes nearer to the style (default 1)")
+    elif name == "train":
+        add("style", type=Path, help="style image file")
+        add("--images", type=Path, required=True, help="folder of images to learn from")
+        add("--checkpoint", type=Path, help="file to save to and resume from (default: OUTPUT.part.pt)")
+        add("--begin", help="network to start from: a bundled one or a file, also of a different style")
+        add("--every", type=int, default=200, help="steps between checkpoints (default 200)")
+        add("--style-size", type=int, default=384, help="longest side of the style, px (default 384)")
+        for field in dataclasses.fields(Training):
+            help = f"{field.metadata['help']} (default {field.default})".replace("%", "%%")
+            kind, choices = type(field.default), field.metadata["choices"]
+            add(f"--{field.name}", type=kind, default=field.default, choices=choices, help=help)
+    elif name == "apply":
+        add("model", help=f"network file of `train`, or one of {', '.join(shipped())}")
+        add("images", type=Path, help="image file, or folder of images")
+        add("--strength", type=float, default=1.0, help="0 (the content) … 1 (default)")
+        add("--size", type=int, help="longest side, px (default: as they are)")
+    if name in ("train", "apply"):
+        add("--distributed", action="store_true", help="divide the work among the processes of torchrun")
+    else:
+        add("--recipe", type=Path, help="PNG of the same command: take its settings, sizes and threads")
+    output = {"train": "network file to write, .safetensors", "apply": "image file or folder to write"}
+    image = "image file to write; a .png stores the recipe"
+    add("-o", "--output", type=Path, required=True, help=output.get(name, image))
+    device = "cpu, cuda, cuda:1, mps, … (default auto: a GPU that works, else the CPU)"
+    add("--device", default="auto", help=device)
+    if name != "onepass":
+        add("--quiet", action="store_true", help="show no progress bar")
+    if name in ("transfer", "reconstruct"):
+        add("--weights", type=Path, help="weight file of the encoder (default: its usual one)")
+        add("--preset", choices=PRESETS, default="balanced", help="default values of all settings")
+    if name in ("transfer", "reconstruct", "onepass"):
+        _add_settings(command, ("size", *ONEPASS) if name == "onepass" else tuple(FIELDS))
 
 
-def _add_settings(command: argparse.ArgumentParser) -> None:
-    """One option per field of Settings, without a default: what is not given comes from the preset."""
-    group = command.add_argument_group("settings", f"defaults of the preset 'balanced': {_defaults()}")
-    for field in dataclasses.fields(Settings):
+def _add_settings(command: argparse.ArgumentParser, names: Sequence[str]) -> None:
+    """Adds an option for each of these fields of Settings, without a default, which depends on the preset."""
+    values = Settings(method="linear" if "levels" in names else "poly").as_dict()
+    defaults = [
+        f"{name.replace('_', '-')} {values[name]}" for name in names if values[name] not in ((), None)
+    ]
+    preset = " of the preset 'balanced'" if "levels" in names else ""
+    group = command.add_argument_group("settings", f"defaults{preset}: {', '.join(defaults)}")
+    for name in names:
+        field = FIELDS[name]
         options: dict[str, Any] = {"help": field.metadata["help"].replace("%", "%%")}
         if isinstance(field.default, tuple):
             options |= {"nargs": "+", "metavar": "X"}
@@ -47,36 +88,26 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
             options |= {"choices": field.metadata["choices"]}
         elif field.metadata["low"] is not None:
             options |= {"metavar": "N"}
-        group.add_argument(f"--{field.name.replace('_', '-')}", **options)
+        group.add_argument(f"--{name.replace('_', '-')}", **options)
 
 
-def _defaults() -> str:
-    shown = {k: v for k, v in Settings().as_dict().items() if v not in ((), None)}
-    return ", ".join(f"{k.replace('_', '-')} {v}" for k, v in shown.items())
-
-
-def base(recipe: dict[str, Any], options: argparse.Namespace) -> Settings | str:
-    """A recipe's settings, or a preset's name."""
-    if not recipe:
-        return str(options.preset)
-    settings = recipe["settings"]
-    if settings.get("memory") == "fast":  # on the machine of the recipe; here it is decided anew
-        settings = settings | {"memory": "auto"}
-    try:
-        return Settings.from_dict(settings)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"the recipe in {options.recipe} cannot be used: {error}") from error
-
-
-def given(options: argparse.Namespace) -> dict[str, Any]:
-    """The settings given one by one."""
-    texts = {f.name: getattr(options, f.name) for f in dataclasses.fields(Settings)}
+def overrides(options: argparse.Namespace) -> dict[str, Any]:
+    """Returns the settings that were given as options. Raises ValueError for one out of range."""
+    texts = {name: getattr(options, name, None) for name in FIELDS}
     texts = {name: text for name, text in texts.items() if text is not None}
     settings = Settings().parse(**texts)
     return {name: getattr(settings, name) for name in texts}
 
 
-def chosen(recipe: dict[str, Any], options: argparse.Namespace) -> Settings:
-    """The preset or recipe with the settings given one by one."""
-    start = base(recipe, options)
-    return (PRESETS[start] if isinstance(start, str) else start).replace(**given(options))
+def resolve(options: argparse.Namespace, recipe: dict[str, Any]) -> tuple[Settings | str, Settings]:
+    """Returns the settings of the recipe or the name of the preset, and the same with all options applied."""
+    start: Settings | str = options.preset
+    if recipe:
+        settings = recipe["settings"]
+        if settings.get("memory") == "fast":  # on the machine of the recipe; this one may have less
+            settings = settings | {"memory": "auto"}
+        try:
+            start = Settings.from_dict(settings)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the recipe in {options.recipe} cannot be used: {error}") from error
+    return start, (PRESETS[start] if isinstance(start, str) else start).replace(**overrides(options))

@@ -1,44 +1,62 @@
-"""A run on the terminal: a progress bar, Ctrl-C as or SIGTERM as a polite stop, the last image saved."""
+"""A run on the terminal: its progress bar, its stop by Ctrl-C or SIGTERM, its output."""
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 from tqdm import tqdm
 
 from nstlib.console.repeat import differences
-from nstlib.images import save_image
+from nstlib.images import check_output, save_image
 from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.loop import Step
 
 
+def check_distinct(options: argparse.Namespace) -> None:
+    """Raises ValueError where the output would overwrite an input."""
+    target = options.output
+    for name in ("content", "style", "mask", "initial", "image", "images", "recipe", "begin"):
+        given = getattr(options, name, None) or []
+        for source in map(Path, given if isinstance(given, list) else [given]):
+            same = os.path.realpath(target) == os.path.realpath(source)  # even where its folder is absent
+            if same or (target.exists() and source.exists() and os.path.samefile(target, source)):
+                raise ValueError(f"{target} would overwrite the input {source}: give a different --output")
+
+
+def check_target(options: argparse.Namespace) -> None:
+    """Raises as `check_distinct`, and as `check_output` for the image to write."""
+    check_distinct(options)
+    check_output(options.output)
+
+
 def finish(steps: Iterator[Step], options: argparse.Namespace, recipe: dict[str, Any]) -> int:
-    """Runs to the end, to the step of a recipe that is repeated, or to Ctrl-C or SIGTERM; saves the image."""
-    step, note = None, ""
-    end = recipe.get("step") if options.iterations is None else None
+    """Runs to the end, to the step of the recipe, or to Ctrl-C or SIGTERM; saves the image."""
+    note, end = "", recipe.get("step") if options.iterations is None else None
     with tqdm(total=None, disable=options.quiet, unit="step", leave=False) as bar, interrupts() as pressed:
         for step in steps:
-            if step.index == 1:  # by now it is decided whether the run is checkpointed
-                keep_memory(large=step.image.recipe["settings"]["memory"] == "fast")  # type: ignore[attr-defined]
+            if step.index == 1:
+                made = step.image.recipe  # type: ignore[attr-defined]
+                keep_memory(large=made["settings"]["memory"] == "fast")  # a checkpointed run needs gaps
+                if recipe:
+                    say_differences(recipe, step.image)
             bar.total = step.total
             bar.update(step.index - bar.n)
             bar.set_postfix_str(f"loss {step.loss:.4g}", refresh=False)
-            if recipe and step.index == 1:
-                say_differences(recipe, step.image)
             if end == step.index < step.total:
                 note = f"the recipe's image is of step {end} of {step.total}"
                 break
             if pressed.is_set():
                 note = "stopped"
                 break
-    assert step is not None  # a run yields at least one step
     if step.failed and step.index == 1:
-        print(f"nstlib: nothing was made: {step.stopped}; {options.output} is as before", file=sys.stderr)
+        print(f"nstlib: no image was made: {step.stopped}; {options.output} is unchanged", file=sys.stderr)
         return 1
     save_image(step.image, options.output)
     note = step.stopped or note
@@ -47,14 +65,14 @@ def finish(steps: Iterator[Step], options: argparse.Namespace, recipe: dict[str,
 
 
 def say_differences(recipe: dict[str, Any], image: Tensor) -> None:
-    """Prints what a recipe has otherwise than the image that repeats it, a line each."""
+    """Prints the differences between a recipe and the image that repeats it, a line each."""
     for note in differences(recipe, image.recipe):  # type: ignore[attr-defined]
         tqdm.write(f"note: {note}", file=sys.stderr)
 
 
 @contextlib.contextmanager
 def interrupts() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets: no step is torn in the middle. A second one ends it."""
+    """Yields an event that the first Ctrl-C or SIGTERM sets between two steps; the second one ends all."""
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield pressed

@@ -1,4 +1,4 @@
-"""Repeating what made an image: the recipe in its PNG, the sizes it asks for, and what is otherwise now."""
+"""Repeats what made an image: the recipe in its PNG, the sizes that it asks for, and what differs from it."""
 
 import argparse
 import os
@@ -6,43 +6,37 @@ from typing import Any
 
 import torch
 
-from nstlib.console.mistakes import one_line
+from nstlib.console.errors import one_line
 from nstlib.images import image_size, read_recipe
 
 MOST_THREADS = 2  # of a recipe's, for each core of this machine: more would wait for each other
 LONGEST = 8192  # px of an image that a recipe may ask for
-COMMANDS = {
-    "transfer": "transfer",
-    "reconstruct_style": "reconstruct",
-    "reconstruct_content": "reconstruct",
-    "onepass": "onepass",
-    "feedforward": "apply",
-}
+OPTIONS = {"masks": "; give them with --mask", "initial": "; give it with --initial"}
 
 
-def load_recipe(options: argparse.Namespace, command: str) -> dict[str, Any]:
-    """The recipe that was given for a command, or {}. A CPU then works with as many threads as the recipe's.
+def load_recipe(options: argparse.Namespace) -> dict[str, Any]:
+    """Returns the recipe that was given, or {}. A CPU then works with as many threads as the recipe's.
 
-    Raises ValueError where another command made the image, and says which.
+    Raises ValueError where a different command made the image, and says which.
     """
     if not options.recipe:
         return {}
-    recipe = read_recipe(options.recipe)
-    made_by = COMMANDS.get(str(recipe.get("kind")))
-    if made_by == "apply":
+    recipe, command = read_recipe(options.recipe), options.command
+    kind = recipe.get("kind")
+    if kind == "feedforward":
         words = f"{recipe.get('model', 'NETWORK')} IMAGE -o OUTPUT --strength {recipe.get('strength', 1)}"
         raise ValueError(
             f"{options.recipe} was made by a network for one style: repeat it with "
             f"python -m nstlib apply {words} --size {max(image_size(options.recipe))}"
         )
-    if made_by and made_by != command and "onepass" in (made_by, command):
+    if kind in ("transfer", "onepass") and kind != command and "onepass" in (kind, command):
         raise ValueError(
-            f"{options.recipe} was made by {made_by}, not by {command}: repeat it with "
-            f"python -m nstlib {made_by} … --recipe {options.recipe}"
+            f"{options.recipe} was made by {kind}, not by {command}: repeat it with "
+            f"python -m nstlib {kind} … --recipe {options.recipe}"
         )
-    needed = "method" if command == "onepass" else "settings"
-    if not isinstance(recipe.get(needed), str if command == "onepass" else dict) or not recipe[needed]:
-        raise ValueError(f"the recipe in {options.recipe} has no {needed}: it was not made by {command}")
+    name, wanted = ("method", str) if command == "onepass" else ("settings", dict)
+    if not isinstance(recipe.get(name), wanted) or not recipe[name]:
+        raise ValueError(f"the recipe in {options.recipe} has no {name}: it was not made by {command}")
     if _size(recipe) is None:  # of an old version: the image has the content's size
         recipe["size"] = list(reversed(image_size(options.recipe)))
     threads = recipe.get("threads")
@@ -51,23 +45,23 @@ def load_recipe(options: argparse.Namespace, command: str) -> dict[str, Any]:
     return recipe
 
 
-def longest_side(recipe: dict[str, Any], name: str, k: int, usual: int) -> int:
-    """The longest side in pixels of the k-th image called `name`; `usual` without a recipe.
+def longest_side(recipe: dict[str, Any], name: str, k: int, default: int) -> int:
+    """Returns the longest side in pixels of the k-th image called `name`; `default` without a recipe.
 
-    A recipe of an old version has only the content's size: it serves for all. Raises ValueError where the
-    recorded size is beyond `LONGEST`.
+    A recipe of an old version has only the content's size, which then holds for all. Raises ValueError where
+    the recorded size is beyond `LONGEST`.
     """
     images = _images(recipe, name)
     size = _size(images[k] if k < len(images) else {}) or _size(recipe)
     if size is None:
-        return usual
+        return default
     if max(size) > LONGEST:
-        raise ValueError(f"the recipe asks for an image of {size[1]} x {size[0]} px: give another --size")
+        raise ValueError(f"the recipe asks for an image of {size[1]} x {size[0]} px: give a different --size")
     return max(size)
 
 
 def differences(recipe: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What an image's recipe has otherwise than that of its repeat, in sentences for the user."""
+    """Returns the differences between a recipe and that of the image that repeats it, as sentences."""
     notes = []
     if recipe.get("kind", now["kind"]) != now["kind"]:
         notes.append(f"the recipe is of the kind {recipe['kind']}, this image of {now['kind']}")
@@ -77,43 +71,38 @@ def differences(recipe: dict[str, Any], now: dict[str, Any]) -> list[str]:
         there, here = _images(recipe, name), _images(now, name)
         if len(there) != len(here):
             names = ", ".join(str(image.get("name")) for image in there) or "none"
-            option = {"masks": "; give them with --mask", "initial": "; give it with --initial"}.get(name, "")
-            notes.append(f"{name}: {len(there)} in the recipe ({names}), {len(here)} here{option}")
+            count = f"{len(there)} in the recipe ({names}), {len(here)} here"
+            notes.append(f"{name}: {count}{OPTIONS.get(name, '')}")
         notes += [
             f"{name}: {_shown(new)} is not the image of the recipe, {_shown(old)}"
             for old, new in zip(there, here, strict=False)
             if old.get("sha256") != new["sha256"]
         ]
+    versions = recipe.get("versions")
+    versions = versions if isinstance(versions, dict) else {}
     for name, then, today in (
         ("encoder's weights", recipe.get("weights_sha256"), now["weights_sha256"]),
         *((name, recipe.get(name), now[name]) for name in ("device", "threads")),
-        *((name, _versions(recipe).get(name), _versions(now)[name]) for name in ("nstlib", "torch")),
+        *((name, versions.get(name), now["versions"][name]) for name in ("nstlib", "torch")),
     ):
         if then not in (None, today):
             notes.append(f"{name}: {str(then)[:12]} in the recipe, {str(today)[:12]} here; pixels may differ")
     unrecorded = recipe.get("unrecorded")
     notes += [f"not in the recipe: {what}" for what in unrecorded] if isinstance(unrecorded, list) else []
-    if recipe.get("blend", 1) != 1:
-        notes.append(
-            f"the recipe lays the image over its content at {recipe['blend']}; this command does not"
-        )
+    if (blend := recipe.get("blend", 1)) != 1:
+        notes.append(f"the recipe blends the image with its content at {blend}; this command does not")
     return [one_line(note)[:400] for note in notes]
 
 
 def _images(recipe: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """What a recipe, which anybody may have written, says of the images called `name`."""
+    """Returns what a recipe, which anybody may have written, says of the images called `name`."""
     inputs = recipe.get("inputs")
     found = inputs.get(name, []) if isinstance(inputs, dict) else []
     return [image for image in (found if isinstance(found, list) else [found]) if isinstance(image, dict)]
 
 
-def _versions(recipe: dict[str, Any]) -> dict[str, Any]:
-    versions = recipe.get("versions")
-    return versions if isinstance(versions, dict) else {}
-
-
 def _size(image: dict[str, Any]) -> tuple[int, int] | None:
-    """The (height, width) that is recorded, or None."""
+    """Returns the (height, width) that is recorded, or None."""
     size = image.get("size")
     if isinstance(size, list) and len(size) == 2 and all(isinstance(n, int) and n >= 1 for n in size):
         return size[0], size[1]

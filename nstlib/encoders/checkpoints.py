@@ -5,12 +5,9 @@ looked for in this order: the `weights=` argument; $NSTLIB_WEIGHTS (a file, or a
 cache, where downloads are stored, too. A known file is checked against its full SHA-256 before use.
 """
 
-import contextlib
 import hashlib
 import os
-import secrets
 import shutil
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
@@ -22,8 +19,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from nstlib.version import write_whole
+
 EMBEDDED = Path(__file__).parent / "weights" / "vgg19-slim.safetensors"
-DAY = 86_400  # seconds
 TIMEOUT = 30  # seconds without a byte before a download is given up
 
 
@@ -99,14 +97,6 @@ def sha256(path: Path) -> str:
     return _sha256(path.resolve(), stat.st_size, stat.st_mtime_ns)
 
 
-def clear_stale(path: Path) -> None:
-    """Removes what downloads to `path` that were killed have left: nobody has written to it for a day."""
-    for part in path.parent.glob(f"{path.name}.*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - part.stat().st_mtime > DAY:
-                part.unlink()
-
-
 def download(url: str, path: Path, expected: str, timeout: float = TIMEOUT) -> None:
     """Fetches `url` to `path`, which appears only when whole and of the expected SHA-256.
 
@@ -116,28 +106,24 @@ def download(url: str, path: Path, expected: str, timeout: float = TIMEOUT) -> N
         f"Without a connection: fetch {url} elsewhere, copy it to {path} or point the environment variable "
         "NSTLIB_WEIGHTS (or weights=) at it; or use the embedded encoder 'vgg19-slim'."
     )
-    part = path.with_name(f"{path.name}.{secrets.token_hex(6)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        clear_stale(path)
-        with urllib.request.urlopen(url, timeout=timeout) as response, part.open("wb") as file:
-            shutil.copyfileobj(response, file, 1 << 20)
-            length = response.headers.get("Content-Length")
-        size = part.stat().st_size
-        if length is not None and size != int(length):
-            raise WeightsError(
-                f"downloading {url} stopped after {size} of {length} bytes. Try again. {remedy}"
-            )
-        if (found := sha256(part)) != expected:
-            raise WeightsError(
-                f"{url} has SHA-256 {found}, not {expected}: damaged on the way, or replaced. "
-                f"It was not saved to {path}. Try again. {remedy}"
-            )
-        part.replace(path)
+        with write_whole(path) as part:
+            with urllib.request.urlopen(url, timeout=timeout) as response, part.open("wb") as file:
+                shutil.copyfileobj(response, file, 1 << 20)
+                length = response.headers.get("Content-Length")
+            size = part.stat().st_size
+            if length is not None and size != int(length):
+                raise WeightsError(
+                    f"downloading {url} stopped after {size} of {length} bytes. Try again. {remedy}"
+                )
+            if (found := sha256(part)) != expected:
+                raise WeightsError(
+                    f"{url} has SHA-256 {found}, not {expected}: damaged on the way, or replaced. "
+                    f"It was not saved to {path}. Try again. {remedy}"
+                )
     except (OSError, urllib.error.URLError) as error:
         raise WeightsError(f"could not download {url} to {path}: {error}. {remedy}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def check_finite(modules: Iterable[torch.nn.Module], path: Path) -> None:

@@ -1,6 +1,5 @@
 """The file that a training resumes from: complete or absent, and only for the same training."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +8,10 @@ from torch import nn
 
 from nstlib.encoders.checkpoints import WeightsError
 from nstlib.feedforward.networks import is_finite
-from nstlib.images import unfinished
+from nstlib.version import write_whole
 
 REMEDY = "try a smaller lr, another seed or dtype float32"
 DELETE = "delete it to begin anew, or name another checkpoint"
-
-
-def check_writable(path: str | os.PathLike[str], name: str) -> Path:
-    """Returns the path. Raises OSError that names the argument where no file can be written there."""
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"cannot save {name} {path}: no such folder: {path.parent}")
-    if path.exists() and not path.is_file():
-        raise PermissionError(f"cannot save {name} {path}: it is a folder, a pipe or a device")
-    with unfinished(path) as part:
-        part.touch()
-    return path
 
 
 def save_checkpoint(path: Path, network: nn.Module, adam: torch.optim.Adam, progress: dict[str, Any]) -> None:
@@ -38,9 +25,8 @@ def save_checkpoint(path: Path, network: nn.Module, adam: torch.optim.Adam, prog
     """
     if not is_finite(network.state_dict().values()):
         raise FloatingPointError(f"the weights stopped being finite at step {progress['done']}; {REMEDY}")
-    with unfinished(path) as part:
+    with write_whole(path) as part:
         torch.save({"network": network.state_dict(), "adam": adam.state_dict(), **progress}, part)
-        part.replace(path)
 
 
 def load_checkpoint(

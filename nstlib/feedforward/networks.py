@@ -25,10 +25,9 @@ from torch import Tensor, nn
 
 from nstlib.encoders.checkpoints import WeightsError, check_finite
 from nstlib.encoders.encoder import pick_device
-from nstlib.images import unfinished
 from nstlib.inputs import check_image, check_share
 from nstlib.synthesis.memory import base, require
-from nstlib.version import use_torch_defaults
+from nstlib.version import use_torch_defaults, write_whole
 
 FOLDER = Path(__file__).parent / "weights"
 STRIDE = 4  # of the residual blocks; images are padded to a multiple of it
@@ -187,9 +186,8 @@ def save_feedforward(network: FeedForward, path: str | os.PathLike[str]) -> None
         raise FloatingPointError(
             f"{path} was not written: weights of the network are NaN, infinite or too large"
         )
-    with unfinished(path) as part:
+    with write_whole(path) as part:
         save_file(tensors, part, {CARD: json.dumps(network.card, sort_keys=True)})
-        part.replace(path)
 
 
 def shipped() -> tuple[str, ...]:

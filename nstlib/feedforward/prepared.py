@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -21,7 +20,7 @@ from nstlib.feedforward.decoders import LEVELS
 from nstlib.feedforward.pipeline import DETAIL, Encoded, OnePass, Style, estimate_pass
 from nstlib.synthesis.colours import Colours, prepared, with_chroma
 from nstlib.synthesis.memory import require
-from nstlib.synthesis.pixels import PALETTE, cleaned
+from nstlib.synthesis.pixels import cleaned, palette_of
 from nstlib.synthesis.pyramid import COARSEST, enlarged, scaled
 from nstlib.synthesis.settings import Settings
 from nstlib.version import surroundings, use_torch_defaults
@@ -185,11 +184,12 @@ def prepare(
         ]
         sizes.append((target, tuple(styles)))
     palette = []
+    steps = [max(1, max(image.shape[2:]) // PALETTE_SIDE) for image in images]
     for which, mask in groups:
-        pixels = [_sampled(images[k]) for k in which if not weights or weights[k]]
+        own = [images[k][..., :: steps[k], :: steps[k]] for k in which]  # enough to read colours
         region = _resized_mask(mask, content)
         region = None if region is None else region.clamp(max=1).to(content)
-        palette.append((PALETTE.summary(torch.cat(pixels, -1)), region))
+        palette.append((palette_of(own, weights or [1.0] * len(own)), region))
 
     seeds = {getattr(part, "seed", 0) for part, _ in d.parts()}
     recipe = {
@@ -216,12 +216,6 @@ def _resized_mask(mask: Tensor | None, image: Tensor) -> Tensor | None:
     if mask is None:
         return None
     return interpolate(mask, tuple(image.shape[2:]), mode="bilinear", antialias=True)
-
-
-def _sampled(image: Tensor) -> Tensor:
-    """Some of the image's pixels, (1, 3, M): enough to read its colours."""
-    step = max(1, max(image.shape[2:]) // PALETTE_SIDE)
-    return image[..., ::step, ::step].flatten(2)
 
 
 def _check_count(value: int, name: str) -> None:

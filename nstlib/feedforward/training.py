@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from nstlib.encoders.encoder import Encoder, load_encoder
-from nstlib.feedforward.checkpoint import REMEDY, check_writable, load_checkpoint, save_checkpoint
+from nstlib.feedforward.checkpoint import REMEDY, load_checkpoint, save_checkpoint
 from nstlib.feedforward.distributed import Group
 from nstlib.feedforward.networks import FeedForward, load_feedforward, save_feedforward
 from nstlib.feedforward.pictures import Crops
@@ -27,7 +27,7 @@ from nstlib.synthesis.loop import Step
 from nstlib.synthesis.objective import Objective, StyleTerm
 from nstlib.synthesis.pixels import encode
 from nstlib.synthesis.regions import build_objective
-from nstlib.version import __version__, use_torch_defaults
+from nstlib.version import __version__, check_writable, use_torch_defaults
 
 CALIBRATION_CROPS = 4
 
@@ -200,9 +200,9 @@ class train_feedforward(Iterator[Step]):  # called like a function
 
     def _calibrated(self, style: Tensor) -> Objective:
         """Returns the objective of a run, with the geometric means of Z_l^k and β over a few crops."""
-        settings, styles = self.settings.objective, (style.to(self.encoder.device),)
-        crops = self._batch(-1, slice(0, CALIBRATION_CROPS))[:, None]
-        found = [build_objective(settings, self.encoder, crop, styles) for crop in crops]
+        crops = self._batch(-1, slice(0, CALIBRATION_CROPS))
+        styles = (style.to(crops),)
+        found = [build_objective(self.settings.objective, self.encoder, x, styles) for x in crops[:, None]]
         return dataclasses.replace(
             found[0],
             style=tuple(map(_mean_term, *(o.style for o in found))),

@@ -181,7 +181,7 @@ def witness_maps(
     """Where pictures still deviate from a style: a row for each, the picture and a map per layer.
 
     images: (1, 3, H, W), e.g. those of some steps of a run. maps: for each, layer → witness (H_l, W_l), as
-    `nstlib.witnesses` gives them. Red is more than the style has, blue is less; one scale per layer, the
+    `synthesis.witnesses` gives them. Red is more than the style has, blue is less; one scale per layer, the
     largest value of the first row, so that a run's deviations fade from row to row. Returns the figure.
     """
     names = list(maps[0])

@@ -1,63 +1,124 @@
-"""What can be asked of an image file: its pixels, its properties, its recipe. Each answers (value, notes).
+"""Answers questions about image files: their pixels, their properties, their recipe.
 
-A child process (worker.py) answers the same questions as this process does.
+`answer` runs in the process itself, or within limits on time and memory in a child process of `isolation`.
+There `serve` reads questions from stdin until it closes and writes answers to stdout: a line of JSON, then
+the pixels where there are any. A question that takes too much time kills the child; one that takes too
+much memory is answered by MemoryError.
 """
 
-from collections.abc import Callable
+import contextlib
+import io
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from nstlib.images.opening import (
     MAX_RECIPE,
     RECIPE_KEY,
     Allow,
-    File,
-    check_pixels,
+    Source,
     check_scans,
+    known_formats,
     opened,
     shown_size,
 )
 from nstlib.images.pixels import GAP, upright
 
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]  # (H, W, 3)
+PER_PIXEL = 16  # bytes that a pixel of the file may take: WebP with transparency takes most
 
 
-def pixels(
-    source: File | Image.Image, name: str, allow: Allow, max_pixels: int, size: int | None, mask: bool
-) -> tuple[Pixels, list[str]]:
-    """The image (H, W, 3), and what its user should know."""
-    if isinstance(source, Image.Image):
-        check_pixels(source, max_pixels, name)
-        rgb, notes = upright(source, size, name, mask)
-        return np.array(rgb), notes
-    with opened(source, name, max_pixels, allow) as file:
-        if file.format in ("JPEG", "MPO"):
-            check_scans(file, name)
-        if size is not None:  # JPEG shrinks by 2, 4 or 8 while it decodes
-            share = GAP * size / max(file.size)
-            file.draft(None, (max(1, round(file.width * share)), max(1, round(file.height * share))))
-        rgb, notes = upright(file, size, name, mask)
-        return np.array(rgb), notes
+def answer(
+    what: str,
+    source: Source,
+    name: str,
+    max_pixels: int,
+    size: int | None = None,
+    mask: bool = False,
+    allow: Allow = lambda pixels: None,
+) -> tuple[Any, list[str]]:
+    """Returns what is asked of an image, and notes for its user.
+
+    Args:
+        what: "pixels", an array (H, W, 3) of uint8; "properties", its size as shown and its format; or
+            "recipe", its recipe's text, cut off one character above the limit, empty where there is none.
+        name: of the source in messages.
+        size, mask: of "pixels", see `pixels.upright`.
+        allow: called with a number of pixels before their memory is needed.
+
+    Raises: FileNotFoundError, ImageError.
+    """
+    notes: list[str] = []
+    with opened(source, name, max_pixels, allow) as image:
+        if what == "properties":  # a PNG alone is decoded: its rotation may follow its pixels
+            width, height = shown_size(image)
+            return {"width": width, "height": height, "format": image.format}, notes
+        if what == "recipe":  # it precedes the pixels: nothing is decoded
+            text = image.info.get(RECIPE_KEY, "")
+            return (str(text)[: MAX_RECIPE + 1] if isinstance(text, str) else ""), notes
+        if image is not source and image.format in ("JPEG", "MPO"):
+            check_scans(image, name)
+            if size is not None:  # JPEG shrinks by 2, 4 or 8 while it decodes
+                share = GAP * size / max(image.size)
+                image.draft(None, (max(1, round(image.width * share)), max(1, round(image.height * share))))
+        return np.array(upright(image, size, name, mask, notes)), notes
 
 
-def properties(source: File, name: str, allow: Allow, max_pixels: int) -> tuple[dict[str, Any], list[str]]:
-    """Its size as shown and its format. Only a PNG is decoded: its rotation may stand behind its pixels."""
-    with opened(source, name, max_pixels, allow) as file:
-        width, height = shown_size(file)
-        return {"width": width, "height": height, "format": file.format}, []
+def serve() -> None:
+    """Answers questions until stdin closes."""
+    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a decoder prints is no answer
+    known_formats()  # imports Pillow's decoders before the first file's time begins
+    while line := questions.readline():
+        question = json.loads(line)
+        data, pixels = questions.read(question["bytes"]), memoryview(b"")
+        source = io.BytesIO(data) if question["path"] is None else question["path"]
+        try:
+            with limits(question["seconds"], question["memory"]) as allow:
+                value, notes = answer(source=source, allow=allow, **question["arguments"])
+            if isinstance(value, np.ndarray):
+                pixels, said = np.ascontiguousarray(value).data, {"notes": notes, "shape": value.shape}
+            else:
+                said = {"notes": notes, "value": value}
+        except Exception as error:
+            said = {"error": type(error).__name__, "message": str(error)[:1000]}
+        answers.write(json.dumps(said).encode() + b"\n")
+        answers.write(pixels)
+        answers.flush()
 
 
-def recipe(source: File, name: str, allow: Allow, max_pixels: int) -> tuple[str, list[str]]:
-    """The text of its recipe, cut off one character above its limit; empty where there is none."""
-    with opened(source, name, max_pixels, allow) as file:
-        text = file.info.get(RECIPE_KEY, "")  # written before the pixels: nothing is decoded
-    return (str(text)[: MAX_RECIPE + 1] if isinstance(text, str) else ""), []
+@contextlib.contextmanager
+def limits(seconds: float, memory: int) -> Iterator[Allow]:
+    """Ends the process after `seconds` of a core, and bounds the memory of a block by `memory` bytes more.
 
+    Yields a function that raises the bound by what a number of pixels needs. Windows keeps neither limit, and
+    only Linux that on memory.
+    """
+    if sys.platform == "win32":
+        yield lambda pixels: None
+        return
+    import resource
 
-QUESTIONS: dict[str, Callable[..., tuple[Any, list[str]]]] = {
-    "pixels": pixels,
-    "properties": properties,
-    "recipe": recipe,
-}
+    hard, statm = resource.getrlimit(resource.RLIMIT_AS)[1], Path("/proc/self/statm")
+    used = int(statm.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else None
+
+    def allow(pixels: int) -> None:
+        if used is not None:
+            most = used + memory + PER_PIXEL * pixels
+            most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        allow(0)
+        yield allow
+    finally:
+        if used is not None:
+            resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+        signal.setitimer(signal.ITIMER_PROF, 0)

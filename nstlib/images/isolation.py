@@ -1,8 +1,8 @@
-"""Decoding in child processes with limits on time and memory, for files of untrusted clients.
+"""Decodes image files of untrusted clients in child processes, with limits on time and memory.
 
-`isolate()` turns it on for all of this process. A file that takes too much costs a child process, which is
-killed and replaced. Two children try every file for half a second; what takes longer goes to a third, so that
-slow files hold up each other and nobody else.
+`isolate()` turns this on for the whole process. A file that takes too much costs a child process, which is
+killed and replaced. Two children try every file for half a second; a file that takes longer goes to a third
+child, so that slow files delay only each other.
 """
 
 import atexit
@@ -15,29 +15,30 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from nstlib.images.decoding import QUESTIONS
-from nstlib.images.opening import ImageError, name_of, read_whole
+from nstlib.images.decoding import answer
+from nstlib.images.opening import ImageError, Source, name_of, read_whole
 
-TRY_SECONDS = 0.5  # of a core: what nearly every file needs less than
+TRY_SECONDS = 0.5  # of a core: more than nearly every file needs
 LONGEST = 3600  # seconds that one file may be given
 WALL = 10  # times the seconds of a core, by the clock: for a busy machine, and for a child that only waits
 PATIENCE = 60.0  # seconds to wait for a free child
 AGAIN = "save it again as JPEG or PNG with an image editor"
-# The packages are stood in for, so that they import no torch.
+# Empty packages replace nstlib and nstlib.images, so that a child imports no torch.
 START = """import sys, types
 for name, folder in zip(("nstlib", "nstlib.images"), sys.argv[1:]):
-    package = sys.modules[name] = types.ModuleType(name)
-    package.__path__ = [folder]
-from nstlib.images.worker import serve
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [folder]
+from nstlib.images.decoding import serve
 serve()"""
 FOLDER = Path(__file__).parent
-COMMAND = ["-P", "-c", START, str(FOLDER.parent), str(FOLDER)]
+COMMAND = [sys.executable, "-P", "-c", START, str(FOLDER.parent), str(FOLDER)]
 # Threads and their arenas take address space, which the limit on memory counts.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 
@@ -47,84 +48,78 @@ class _TooSlow(Exception):
 
 
 class _Child:
-    """A child process, started when it is first needed and again after it died."""
+    """A child process, started when it is first needed and again after it ended."""
 
-    def __init__(self) -> None:
-        self.process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> subprocess.Popen[bytes]:
-        """The living process. Its own session keeps Ctrl-C from it; it ends when its stdin closes."""
+        """Returns the living process. Ctrl-C does not reach its session; it ends when its stdin closes."""
         if self.process is None or self.process.poll() is not None:
+            pipe, null, environment = subprocess.PIPE, subprocess.DEVNULL, os.environ | ONE_THREAD
             self.process = subprocess.Popen(
-                [sys.executable, *COMMAND],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=os.environ | ONE_THREAD,
-                start_new_session=True,
+                COMMAND, stdin=pipe, stdout=pipe, stderr=null, env=environment, start_new_session=True
             )
         return self.process
 
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.communicate()
-            self.process = None
+    def stop(self) -> int:
+        """Ends the process and returns its exit code."""
+        if (process := self.process) is None:
+            return 0
+        process.kill()
+        process.communicate()
+        self.process = None
+        return process.returncode
 
-    def ask(self, question: dict[str, Any], data: bytes, seconds: float) -> tuple[Any, list[str]]:
-        """The answer. Raises _TooSlow, or what the child raised; then a new child takes its place."""
-        process, answered = self.start(), False
+    def replace(self) -> int:
+        """Ends the process, starts the next one and returns the exit code."""
+        code = self.stop()
+        with contextlib.suppress(OSError):
+            self.start()
+        return code
+
+    def ask(self, question: dict[str, Any], data: bytes) -> tuple[Any, list[str]]:
+        """Returns an answer, see `decoding.answer`. Raises _TooSlow, or what the child raised."""
+        process, arguments = self.start(), question["arguments"]
         assert process.stdin and process.stdout
-        late = threading.Timer(WALL * seconds, process.kill)
+        late = threading.Timer(WALL * question["seconds"], process.kill)
         late.daemon = True
         late.start()
         try:
             with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(json.dumps(question | {"seconds": seconds}).encode() + b"\n" + data)
+                process.stdin.write(json.dumps(question).encode() + b"\n" + data)
                 process.stdin.flush()
-            line = process.stdout.readline(1 << 20)
-            if not line:
-                raise _dead(process.wait(), late, question["name"])
-            answer, value = json.loads(line), None
-            if "shape" in answer:
-                value = np.empty(_possible(answer["shape"], question["options"]), np.uint8)
-                if process.stdout.readinto(value.data) < value.size:  # type: ignore[attr-defined]
-                    raise _dead(process.wait(), late, question["name"])
-            answered = answer.get("error") != "MemoryError"
+            said = json.loads(process.stdout.readline(1 << 20))  # nothing, where the child died
+            if "shape" in said:
+                said["value"] = _empty(said["shape"], arguments)
+                if process.stdout.readinto(said["value"].data) < said["value"].size:  # type: ignore[attr-defined]
+                    raise EOFError("the child died")
+        except BaseException as error:  # a Ctrl-C, too: the next question would get this answer
+            in_time, code = late.is_alive(), self.replace()
+            if not isinstance(error, Exception) or isinstance(error, MemoryError):
+                raise
+            if not in_time or code == -getattr(signal, "SIGPROF", 0):
+                raise _TooSlow from None
+            what = f"cannot read {arguments['name']} as an image"
+            raise ImageError(f"{what}: its decoder crashed (code {code}); {AGAIN}") from None
         finally:
             late.cancel()
-            if not answered:  # also after a Ctrl-C: the next one would get this answer
-                self.stop()
-                with contextlib.suppress(OSError):
-                    self.start()
-        if "error" in answer:
-            raise _raised(answer, question)
-        return answer.get("value", value), answer["notes"]
+        if said.get("error") == "MemoryError":
+            self.replace()
+            most = f"{question['memory'] / 1e6:.0f} MB of memory beyond its pixels"
+            raise ImageError(f"{arguments['name']} takes more than {most} to decode; {AGAIN}")
+        if "error" in said:
+            known = FileNotFoundError if said["error"] == "FileNotFoundError" else ImageError
+            raise known(said["message"])
+        return said["value"], said["notes"]
 
 
-def _dead(code: int, late: threading.Timer, name: str) -> Exception:
-    """Why a child died: it was killed by its own clock or by ours, or it crashed."""
-    if code == -getattr(signal, "SIGPROF", 0) or not late.is_alive():
-        return _TooSlow()
-    return ImageError(f"cannot read {name} as an image: its decoder crashed (code {code}); {AGAIN}")
-
-
-def _possible(shape: list[int], options: dict[str, Any]) -> tuple[int, int, int]:
-    """The shape that a child says, if it is one that was asked for."""
+def _empty(shape: list[int], arguments: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Returns an empty array of the shape that a child says. Raises ValueError where nobody asked for it."""
     height, width, channels = map(int, shape)
-    most = options["max_pixels"] if options["size"] is None else options["size"] ** 2
+    most = arguments["max_pixels"] if arguments["size"] is None else arguments["size"] ** 2
     if channels != 3 or min(height, width) < 1 or height * width > most:
-        raise ImageError(f"a decoder answered with an impossible shape {shape}")
-    return height, width, channels
-
-
-def _raised(answer: dict[str, Any], question: dict[str, Any]) -> Exception:
-    """The error that a child reports."""
-    if answer["error"] == "MemoryError":
-        most = f"{question['memory'] / 1e6:.0f} MB of memory beyond its pixels"
-        return ImageError(f"{question['name']} takes more than {most} to decode; {AGAIN}")
-    known = FileNotFoundError if answer["error"] == "FileNotFoundError" else ImageError
-    return known(answer["words"])
+        raise ValueError(f"impossible shape {shape}")
+    return np.empty((height, width, channels), np.uint8)
 
 
 class _Pool:
@@ -141,30 +136,29 @@ class _Pool:
             self.lanes.append((time, free))
 
     def ask(self, question: dict[str, Any], data: bytes) -> tuple[Any, list[str]]:
-        seconds, memory, _ = self.limits
         for time, free in self.lanes:
             try:
                 child = free.get(timeout=PATIENCE)
             except queue.Empty:
                 raise ImageError("too many images are being decoded now; try again in a moment") from None
             try:
-                return child.ask(question | {"memory": memory}, data, time)
+                return child.ask(question | {"seconds": time, "memory": self.limits[1]}, data)
             except _TooSlow:
                 continue
             finally:
                 free.put(child)
-        raise ImageError(f"{question['name']} takes more than {seconds:g} s to decode; {AGAIN}")
+        name = question["arguments"]["name"]
+        raise ImageError(f"{name} takes more than {self.limits[0]:g} s to decode; {AGAIN}")
 
     def close(self) -> None:
         """Stops the children that are free."""
         for _, free in self.lanes:
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    free.get_nowait().stop()
+            while not free.empty():
+                free.get().stop()
 
 
 _pool: _Pool | None = None
-_parents: list[_Pool | None] = []  # of the process that this one was forked from: its pipes are not ours
+_parents: list[_Pool | None] = []  # pools of the process that this one was forked from: not ours to close
 
 
 def isolate(*, seconds: float = 6.0, memory: int = 400_000_000, workers: int = 2) -> None:
@@ -172,10 +166,11 @@ def isolate(*, seconds: float = 6.0, memory: int = 400_000_000, workers: int = 2
 
     Args:
         seconds: of a core that one file may take.
-        memory: bytes that one file may take beyond what its pixels need; Linux alone keeps this limit.
+        memory: bytes that one file may take beyond what its pixels need; only Linux keeps this limit.
         workers: children that work at the same time; 0 decodes in this process again.
 
-    A file over a limit raises ImageError. Pillow images are decoded in this process in any case.
+    Raises: ValueError for limits that are not positive. Reading a file over a limit raises ImageError.
+        Pillow images are decoded in this process in any case.
     """
     global _pool
     if not 0 < seconds <= LONGEST or not 0 < memory < math.inf or workers < 0:
@@ -187,31 +182,29 @@ def isolate(*, seconds: float = 6.0, memory: int = 400_000_000, workers: int = 2
         old.close()
 
 
-def ask(what: str, source: Any, **options: Any) -> tuple[Any, list[str]]:
-    """The answer to one of `QUESTIONS` about a source, from a child process where `isolate` says so."""
-    name, pool = name_of(source), _pool
-    if pool is None or isinstance(source, Image.Image):
-        return QUESTIONS[what](source, name, lambda pixels: None, **options)
-    path, data = None, b""
-    if isinstance(source, str | os.PathLike):
-        path = os.path.abspath(source)
+def ask(what: str, source: Source, **options: Any) -> Any:
+    """Returns what `decoding.answer` says, in a child process after `isolate`, and warns of its notes."""
+    arguments = {"what": what, "name": name_of(source), **options}
+    if _pool is None or isinstance(source, Image.Image):
+        value, notes = answer(source=source, **arguments)
     else:
-        data = read_whole(source, name)
-    question = {"ask": what, "path": path, "bytes": len(data), "name": name, "options": options}
-    return pool.ask(question, data)
+        if isinstance(source, str | os.PathLike):
+            path, data = os.path.abspath(source), b""
+        else:
+            path, data = None, read_whole(source, arguments["name"])
+        question = {"path": path, "bytes": len(data), "arguments": arguments}
+        value, notes = _pool.ask(question, data)
+    for note in notes:
+        warnings.warn(note, UserWarning, stacklevel=4)
+    return value
 
 
-def _forked() -> None:
+def _after_fork() -> None:
     global _pool
     _parents.append(_pool)
     _pool = _pool and _Pool(*_pool.limits)
 
 
-@atexit.register
-def _ended() -> None:
-    if _pool is not None:
-        _pool.close()
-
-
+atexit.register(isolate, workers=0)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(after_in_child=_after_fork)

@@ -50,7 +50,9 @@ def test_every_event_of_every_kind_is_attacked_and_none_gives_a_file(host: Host)
             if event["queue"] and not images:
                 continue  # runs of a second each: their other inputs are tried in test_values
             for path in targets[: 2 if images and not event["queue"] else 1]:
-                for claim in claims(path, host.app.files)[:: 1 if images else 4]:
+                # All claims for images, two for other inputs: other ones from input to input.
+                first, every = (0, 1) if images else (place % 9, 9)
+                for claim in claims(path, host.app.files)[first::every]:
                     data = [*usual[:place], claim, *usual[place + 1 :]]
                     status, text = Client(host.app.url).call(event, data)
                     tried += 1

@@ -1,0 +1,238 @@
+"""The commands. Each takes its options and returns an exit code; see `nstlib.__main__`."""
+
+import argparse
+import dataclasses
+import os
+import platform
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from nstlib import feedforward, recipes
+from nstlib.console.errors import one_line
+from nstlib.console.options import ONEPASS, overrides, resolve
+from nstlib.console.progress import check_distinct, check_target, finish, interrupts, say_differences
+from nstlib.console.repeat import load_recipe, longest_side
+from nstlib.encoders import Encoder, checkpoints, load_encoder, precision
+from nstlib.encoders.encoder import pick_device, working_devices
+from nstlib.feedforward.distributed import joined
+from nstlib.feedforward.pictures import files_in
+from nstlib.feedforward.settings import Training
+from nstlib.images import image_size, load_image, load_mask, save_image
+from nstlib.inputs import check_share, describe_inputs
+from nstlib.synthesis.settings import Settings
+from nstlib.version import __version__, surroundings
+
+SIZE = 512  # px of the images of a pass
+KEPT = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}  # formats that results keep
+NAMED = 10  # files that are named in one line
+
+
+def transfer(options: argparse.Namespace) -> int:
+    check_target(options)
+    recipe = load_recipe(options)
+    settings = resolve(options, recipe)[1]
+    load = _loader(options, recipe, settings.size)
+    steps = recipes.transfer(
+        load(options.content, "content", 0),
+        [load(style, "styles", k) for k, style in enumerate(options.style)],
+        settings,
+        encoder=_encoder(options, settings),
+        masks=[load_mask(mask) for mask in options.mask],
+        initial=options.initial and load(options.initial, "initial", 0),
+    )
+    return finish(steps, options, recipe)
+
+
+def reconstruct(options: argparse.Namespace) -> int:
+    check_target(options)
+    recipe = load_recipe(options)
+    start, settings = resolve(options, recipe)
+    changes, layer = overrides(options), options.layer
+    of_content = layer is not None and not layer.lstrip("+-").isdigit()
+    if isinstance(start, Settings):  # of a recipe, which stores its kind and all values
+        changes = {"levels": start.levels, "palette": start.palette} | changes
+        of_content |= layer is None and recipe.get("kind") == "reconstruct_content"
+    name = "content" if of_content else "styles"
+    image = _loader(options, recipe, settings.size)(options.image, name, 0)
+    changes |= {"encoder": _encoder(options, settings)}
+    if of_content:
+        steps = recipes.reconstruct_content(image, layer, start, **changes)
+    else:
+        steps = recipes.reconstruct_style(image, None if layer is None else int(layer), start, **changes)
+    return finish(steps, options, recipe)
+
+
+def onepass(options: argparse.Namespace) -> int:
+    check_target(options)
+    recipe, given = load_recipe(options), overrides(options)
+    load = _loader(options, recipe, given.pop("size", SIZE))
+    given |= {name: getattr(options, name) for name in ("strength", "detail", "rounds")}
+    choices = {name: recipe.get(name) for name in ("levels", "strength", "detail", "rounds", *ONEPASS)}
+    choices |= {name: value for name, value in given.items() if value is not None}
+    image = feedforward.onepass(
+        load(options.content, "content", 0),
+        [load(style, "styles", k) for k, style in enumerate(options.style)],
+        masks=[load_mask(mask) for mask in options.mask],
+        encoder=load_encoder("vgg19-slim", device=options.device, dtype=recipe.get("dtype", "auto")),
+        **{name: value for name, value in choices.items() if value is not None},
+    )
+    if recipe:
+        say_differences(recipe, image)
+    save_image(image, options.output)
+    print(options.output)
+    return 0
+
+
+def train(options: argparse.Namespace) -> int:
+    check_distinct(options)
+    checkpoint = options.checkpoint or options.output.with_suffix(".part.pt")
+    with joined(options.distributed) as group, interrupts() as pressed:
+        training = feedforward.train_feedforward(
+            load_image(options.style, options.style_size),
+            options.images,
+            encoder=load_encoder(device=options.device, dtype=options.dtype),
+            output=options.output,
+            begin=options.begin,
+            checkpoint=checkpoint,
+            every=options.every,
+            group=group,
+            name=options.style.name,
+            **{field.name: getattr(options, field.name) for field in dataclasses.fields(Training)},
+        )
+        silent = options.quiet or group.rank > 0
+        if training.resumed and group.rank == 0:
+            print(f"{training.resumed}", flush=True)
+        with tqdm(total=options.iterations, initial=training.done, disable=silent, unit="step") as bar:
+            for step in training:
+                bar.update(step.index - bar.n)
+                bar.set_postfix_str(f"loss {step.loss:.4g}", refresh=False)
+                if pressed.is_set():
+                    break
+        if group.rank == 0:
+            if training.done < options.iterations:
+                training.save(checkpoint)
+                print(f"stopped at step {training.done}; the same command goes on from {checkpoint}")
+                return 130
+            checkpoint.unlink(missing_ok=True)
+            print(f"{options.output}: {training.done} steps, {training.seconds:.0f} s")
+    return 0
+
+
+def apply(options: argparse.Namespace) -> int:
+    check_share(options.strength, "strength")
+    if not options.images.exists():
+        raise FileNotFoundError(f"no such image or folder: {options.images}")
+    network = feedforward.load_feedforward(options.model, device=options.device)
+    if not options.images.is_dir():
+        check_target(options)
+        _apply_to(network, options.images, options.output, options)
+        print(options.output)
+        return 0
+    check_distinct(options)
+    if options.output.exists() and not options.output.is_dir():
+        raise NotADirectoryError(f"{options.output} is no folder, and results of a folder go into one")
+    files, others = files_in(options.images)
+    options.output.mkdir(parents=True, exist_ok=True)
+    with joined(options.distributed) as group:
+        mine, failed = group.share(files), 0
+        bar = tqdm(mine, disable=options.quiet or group.rank > 0, unit="image")
+        for path in bar:
+            try:
+                _apply_to(network, path, options.output / _result_name(path), options)
+            except (ValueError, OSError, MemoryError, ArithmeticError, RuntimeError) as error:
+                failed += 1
+                bar.write(f"nstlib: left out {path.name}: {one_line(str(error))}", file=sys.stderr)
+    words = f"{len(mine) - failed} of {len(mine)} images"
+    words += f"; {failed} left out" if failed else ""
+    if others and group.rank == 0:
+        names = ", ".join(path.name for path in others[:NAMED]) + (", …" if len(others) > NAMED else "")
+        words += f"; {len(others)} skipped, no image files of a known format: {names}"
+    print(f"{options.output}: {one_line(words)}")
+    return 1 if failed else 0
+
+
+def _apply_to(
+    network: feedforward.FeedForward, source: Path, target: Path, options: argparse.Namespace
+) -> None:
+    width, height = image_size(source)
+    scale = options.size / max(width, height) if options.size else 1.0
+    network.check_memory((round(height * scale), round(width * scale)))  # before the pixels are allocated
+    image = load_image(source, options.size)
+    result = network(image, options.strength)
+    if not bool(result.isfinite().all()):
+        raise FloatingPointError(f"{options.model} gave NaN or infinite values for {source}: is it damaged?")
+    recipe = {
+        "kind": "feedforward",
+        "model": str(options.model),
+        "strength": options.strength,
+        "network": network.card,
+        "size": list(image.shape[2:]),
+        "inputs": describe_inputs(content=image),
+        **surroundings(),
+    }
+    save_image(result, target, recipe)
+
+
+def _result_name(path: Path) -> str:
+    """Returns the image's own name, with .png appended for a format that results do not keep.
+
+    Raises ValueError where a different image has that name.
+    """
+    if path.suffix.lower() in KEPT:
+        return path.name
+    if (other := path.with_name(f"{path.name}.png")).exists():
+        raise ValueError(f"its result would replace that of {other.name}: rename one of them")
+    return other.name
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Prints what a bug report needs: versions, device, dtype, and the weights with their places."""
+    print(f"nstlib {__version__}, Python {platform.python_version()}, torch {torch.__version__}")
+    try:
+        print(f"torchvision {version('torchvision')}")
+    except PackageNotFoundError:
+        print("torchvision is missing: resnet50 does not work")
+    working = working_devices()
+    device = torch.device(working[0])
+    try:
+        device = pick_device()
+        print(f"device {device}, of those that work: {', '.join(working)}")
+    except ValueError as error:
+        print(f"NSTLIB_DEVICE: {error}")
+    try:
+        dtype, forced = precision.choose(device), os.environ.get("NSTLIB_DTYPE") or "auto"
+        has = "multiplies" if precision.has_bfloat16(device) else "does not multiply"
+        why = f"the device {has} bfloat16 in hardware" if forced == "auto" else f"NSTLIB_DTYPE={forced}"
+        print(f"{torch.get_num_threads()} threads, dtype {dtype} ({why})")
+    except ValueError as error:
+        print(error)
+    for name in ("vgg19-slim", *checkpoints.SOURCES):
+        for place, path in checkpoints.places(name):
+            state = f"present, SHA-256 {checkpoints.sha256(path)[:12]}…" if path.is_file() else "absent"
+            print(f"{name:11} {path} ({place}): {state}")
+    return 0
+
+
+def _loader(
+    options: argparse.Namespace, recipe: dict[str, Any], size: int
+) -> Callable[[Path, str, int], Tensor]:
+    """Returns a function that loads the k-th image called `name` at its size in the recipe, or at `size`."""
+    sizes = {} if options.size else recipe
+    return lambda path, name, k: load_image(path, longest_side(sizes, name, k, size))
+
+
+def _encoder(options: argparse.Namespace, settings: Settings) -> Encoder:
+    return load_encoder(
+        settings.encoder,
+        weights=options.weights,
+        pooling=settings.pooling,
+        device=options.device,
+        dtype=settings.dtype,
+    )

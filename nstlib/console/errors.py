@@ -1,0 +1,53 @@
+"""Error messages: one line and an exit code, whatever was raised.
+
+With NSTLIB_DEBUG set, an unexpected error shows its traceback.
+"""
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Callable
+
+MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
+NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory", "bad_alloc", "cannot allocate")
+
+
+def run_command(command: Callable[[], int]) -> int:
+    """Runs a command and returns its exit code: 2 a mistake in what was asked, 1 a failure, 130 a Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):  # an old terminal has no γ: show something rather than fail
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return command()
+    except KeyboardInterrupt:  # before the first image
+        message, code = "stopped", INTERRUPTED
+    except BrokenPipeError:  # the reader of the output has gone
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it at its end
+        return FAILED
+    except Exception as error:
+        message, code = str(error) or type(error).__name__, FAILED
+        if _lacks_memory(error):
+            if "GB are free" not in message:  # which the message of nstlib itself says
+                message = "out of memory; try a smaller --size or --encoder vgg19-slim"
+        elif isinstance(error, ValueError | TypeError | OSError) or type(error).__name__ == "WeightsError":
+            code = MISTAKE
+        elif not isinstance(error, FloatingPointError):
+            if os.environ.get("NSTLIB_DEBUG"):
+                traceback.print_exc()
+            what = f"failed unexpectedly: {type(error).__name__}: {error}"
+            message = f"{what}; set NSTLIB_DEBUG=1 for the traceback"
+    print("nstlib:", one_line(message), file=sys.stderr)
+    return code
+
+
+def _lacks_memory(error: Exception) -> bool:
+    said = any(words in str(error).lower() for words in NO_MEMORY)
+    return (isinstance(error, RuntimeError | OSError | ImportError) and said) or (
+        isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+    )
+
+
+def one_line(text: str) -> str:
+    """Returns the text in one line without control characters, which the name of a file may hold."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))

@@ -1,0 +1,154 @@
+"""Image files and Pillow images to and from tensors; a PNG carries the recipe that made it."""
+
+import contextlib
+import json
+import os
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image, PngImagePlugin
+from torch import Tensor
+
+from nstlib.images.isolation import ask
+from nstlib.images.opening import (
+    FORMATS,
+    MAX_PIXELS,
+    MAX_RECIPE,
+    RECIPE_KEY,
+    File,
+    ImageError,
+    Source,
+    name_of,
+)
+from nstlib.images.pixels import MIN_SIDE
+from nstlib.inputs import check_image
+from nstlib.version import check_writable, write_whole
+
+
+class ImageInfo(NamedTuple):
+    """width, height: in pixels, as shown. format: as Pillow names it ("JPEG", "PNG", …)."""
+
+    width: int
+    height: int
+    format: str
+
+
+def load_image(source: Source, size: int | None = None, *, max_pixels: int = MAX_PIXELS) -> Tensor:
+    """Reads an image: turned upright, in sRGB by its colour profile, with transparency on white.
+
+    Args:
+        source: a path, an open binary file or a Pillow image. Of an animation the first frame is taken.
+        size: longest side in pixels (the aspect ratio is kept; smaller images are enlarged); None keeps it.
+        max_pixels: an image with more is refused before anything is decoded.
+
+    Returns: (1, 3, H, W) float32 RGB in [0, 1].
+
+    Raises: FileNotFoundError, or ImageError (a ValueError) that names the image. A colour profile that cannot
+        be used is ignored with a UserWarning.
+    """
+    return _read(source, size, max_pixels, mask=False)
+
+
+def load_mask(source: Source, size: int | None = None, *, max_pixels: int = MAX_PIXELS) -> Tensor:
+    """Reads a mask: its opacity where it has any transparency, else how white it is.
+
+    Args, Raises: as load_image. A mask that has one value everywhere is read with a UserWarning.
+
+    Returns: (1, 1, H, W) float32 in [0, 1].
+    """
+    mask = _read(source, size, max_pixels, mask=True)
+    if mask.min() == mask.max():
+        what = f"the mask {name_of(source)} has the value {mask.max():.3g} everywhere; paint white on black"
+        warnings.warn(f"{what}, or on transparency, where the style goes", UserWarning, stacklevel=2)
+    return mask
+
+
+def _read(source: Source, size: int | None, max_pixels: int, mask: bool) -> Tensor:
+    if size is not None and size < MIN_SIDE:
+        raise ImageError(f"size is the longest side in pixels and must be at least {MIN_SIDE}, got {size}")
+    pixels = ask("pixels", source, max_pixels=max_pixels, size=size, mask=mask)
+    image = torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous().float() / 255
+    image = image.mean(1, keepdim=True) if mask else image
+    if not isinstance(source, Image.Image):
+        image.source = os.path.basename(name_of(source))  # type: ignore[attr-defined] # for recipes
+    return image
+
+
+def image_info(source: File, *, max_pixels: int = MAX_PIXELS) -> ImageInfo:
+    """Returns the size and the format of an image file. Raises as load_image."""
+    return ImageInfo(**ask("properties", source, max_pixels=max_pixels))
+
+
+def image_size(source: File) -> tuple[int, int]:
+    """Returns (width, height) in pixels as shown. Raises as load_image."""
+    return image_info(source)[:2]
+
+
+def read_recipe(source: File) -> dict[str, Any]:
+    """Reads the recipe that `save_image` embedded in a PNG.
+
+    Raises: FileNotFoundError, or ImageError for an image that cannot be read, that holds no recipe, or one
+        that is too long.
+    """
+    text, recipe = ask("recipe", source, max_pixels=MAX_PIXELS), None
+    if len(text) > MAX_RECIPE:
+        raise ImageError(f"the recipe in {name_of(source)} has more than {MAX_RECIPE:,} characters")
+    with contextlib.suppress(ValueError, RecursionError):
+        recipe = json.loads(text)
+    if not isinstance(recipe, dict):
+        raise ImageError(f"{name_of(source)} holds no nstlib recipe; only PNG files that nstlib saved do")
+    return recipe
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """Turns an image (1, 3, H, W) or (3, H, W) in [0, 1] into an 8-bit RGB Pillow image.
+
+    Raises: as `inputs.check_image`.
+    """
+    batch = image[None] if isinstance(image, Tensor) and image.dim() == 3 else image
+    pixels = check_image(batch, "image")[0].mul(255).round().to(torch.uint8)
+    return Image.fromarray(pixels.permute(1, 2, 0).cpu().contiguous().numpy())
+
+
+def check_output(path: str | os.PathLike[str]) -> Path:
+    """Returns the path if `save_image` can write there, before a long run begins. Leaves a file untouched.
+
+    Raises: ImageError for a suffix that cannot be written, else as `version.check_writable`.
+    """
+    path = Path(path)
+    if _format(path) not in set(FORMATS) & set(Image.SAVE):
+        raise ImageError(f"cannot save {path}: unknown image type {path.suffix!r}; use .png")
+    return check_writable(path)
+
+
+def _format(path: Path) -> str | None:
+    return Image.registered_extensions().get(path.suffix.lower())
+
+
+def save_image(image: Tensor, path: str | os.PathLike[str], recipe: dict[str, Any] | None = None) -> Path:
+    """Writes an image (1, 3, H, W) in [0, 1]; the suffix chooses the format. Returns the path.
+
+    Whenever the process dies, either the old or the new file is there and whole.
+
+    Args:
+        recipe: embedded in a PNG, for `read_recipe`. The default is the one that a run left on the tensor as
+            `image.recipe` (settings, seed, versions, hash of the weights).
+
+    Raises: as `check_output`, and as `inputs.check_image` for an image of the wrong kind.
+    """
+    path = check_output(path)
+    recipe = getattr(image, "recipe", None) if recipe is None else recipe
+    kind, options = _format(path), dict[str, Any]()
+    if kind in ("JPEG", "WEBP"):
+        options = {"quality": 95}
+    elif kind == "PNG" and recipe is not None:
+        text, info = json.dumps(recipe, ensure_ascii=False, sort_keys=True), PngImagePlugin.PngInfo()
+        if len(text) > MAX_RECIPE:
+            raise ImageError(f"cannot save {path}: its recipe has over {MAX_RECIPE:,} characters; shorten it")
+        info.add_itxt(RECIPE_KEY, text)
+        options = {"pnginfo": info}
+    with write_whole(path) as part:
+        to_pil(image).save(part, format=kind, **options)
+    return path
