@@ -69,24 +69,19 @@ def places(name: str, weights: str | os.PathLike[str] | None = None) -> Iterator
 
 def find(name: str, weights: str | os.PathLike[str] | None = None) -> Path:
     """Return the weight file of an encoder, downloaded if it is nowhere. Raises WeightsError."""
-    candidates = list(places(name, weights))
-    for _, path in candidates:
-        if path.is_file():
-            break
-    else:
-        path = candidates[-1][1]
-        if weights is not None or name == "vgg19-slim":
+    candidates = [path for _, path in places(name, weights)]
+    path = next(filter(Path.is_file, candidates), candidates[-1])
+    official = SOURCES.get(name) if weights is None else None
+    if not path.is_file():
+        if official is None:
             raise WeightsError(f"no weight file at {path}; give the path of the file as weights=")
-        download(SOURCES[name].url, path, SOURCES[name].sha256)
-        return path
+        download(official.url, path, official.sha256)
     # A file that the user names may be a different training of the same network; a cached one may not.
-    if weights is None and name in SOURCES and path.name == SOURCES[name].file:
-        expected, found = SOURCES[name].sha256, sha256(path)
-        if found != expected:
-            raise WeightsError(
-                f"{path} is damaged or not the official file: its SHA-256 is {found}, not {expected}. "
-                f"Delete it and run again to download {SOURCES[name].url}"
-            )
+    elif official and path.name == official.file and (found := sha256(path)) != official.sha256:
+        raise WeightsError(
+            f"{path} is damaged or not the official file: its SHA-256 is {found}, not {official.sha256}. "
+            f"Delete it and run again to download {official.url}"
+        )
     return path
 
 
