@@ -2,7 +2,6 @@
 
     decoders      features of the embedded encoder → image, block by block
     pipeline      one pass at one size: encode, transport level by level, decode
-    memory        the memory that a pass needs
     prepared      the whole call: several sizes, regions, colours; and its part that no strength changes
     networks      networks for one style: architecture, weight files, the bundled ones
     settings      every choice of a training
