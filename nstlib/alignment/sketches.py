@@ -16,13 +16,11 @@ any       A kernel k without a short feature map still has the functions k(l, ·
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.alignment.gaussian import GaussianMMD
@@ -60,45 +58,6 @@ class LaplaceMMD(GaussianMMD):
         return normal / widths.clamp(min=NARROWEST).unsqueeze(-1)
 
 
-class MeanProduct(torch.autograd.Function):
-    """Σ p (Ux + a)(Vx + b)(Wx + c) over positions x with shares p, entry by entry: X (..., N, M),
-    matrices (3, D, N), offsets (3, D, 1), p (..., M) → (..., D); gradients for X and p. In blocks, as
-    MeanCosine."""
-
-    BLOCK = 1 << 19  # numbers: 2 MB
-
-    @staticmethod
-    def blocks(X: Tensor, matrices: Tensor, offsets: Tensor) -> Iterator[tuple[slice, list[Tensor]]]:
-        step = max(1, MeanProduct.BLOCK // matrices.shape[1])
-        for start in range(0, X.shape[-1], step):
-            block = slice(start, start + step)
-            part = X[..., block]
-            pairs = zip(matrices, offsets, strict=True)
-            yield block, [product(W.expand(*X.shape[:-2], *W.shape), part) + c for W, c in pairs]
-
-    @staticmethod
-    def forward(ctx: Any, X: Tensor, matrices: Tensor, offsets: Tensor, p: Tensor) -> Tensor:
-        ctx.save_for_backward(X, matrices, offsets, p)
-        total = X.new_zeros(*X.shape[:-2], matrices.shape[1])
-        for block, (a, b, c) in MeanProduct.blocks(X, matrices, offsets):
-            total += ((a * b * c) @ p[..., block].unsqueeze(-1)).squeeze(-1)
-        return total
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None, Tensor]:
-        X, matrices, offsets, p = ctx.saved_tensors
-        gradient, of_p = torch.empty_like(X), torch.empty_like(p)
-        for block, (a, b, c) in MeanProduct.blocks(X, matrices, offsets):
-            of_p[..., block] = (g.unsqueeze(-2) @ (a * b * c)).squeeze(-2)
-            weighted = g.unsqueeze(-1) * p[..., block].unsqueeze(-2)  # (..., D, step)
-            slopes = zip(matrices, (b * c, a * c, a * b), strict=True)
-            gradient[..., block] = sum(
-                product(W.mT.expand(*X.shape[:-2], *W.mT.shape), weighted * others) for W, others in slopes
-            )
-        return gradient, None, None, of_p
-
-
 @dataclass(frozen=True)
 class CubicMMD(Discrepancy):
     """k(x, y) = (xᵀy + c)³ by D random products: MMD² ≈ ‖mean z(f) − mean z(s)‖², unbiased in the draw
@@ -128,11 +87,9 @@ class CubicMMD(Discrepancy):
 
     def sketch(self, X: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         """mean z over positions: (..., N, M) → (..., D)."""
-        uniform = X.new_ones(()).expand(*X.shape[:-2], X.shape[-1])
-        p = shares(X, uniform if weights is None else weights)
-        matrices, offsets = summary["matrices"], summary["offsets"]
-        products: Tensor = MeanProduct.apply(X, matrices, offsets, p)  # type: ignore[no-untyped-call]
-        return products / math.sqrt(matrices.shape[1])
+        pairs = zip(summary["matrices"], summary["offsets"], strict=True)
+        u, v, w = (product(U.expand(*X.shape[:-2], *U.shape), X) + offset for U, offset in pairs)
+        return mean(u * v * w, weights) / math.sqrt(u.shape[-2])
 
     def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         return (self.sketch(F, summary, weights) - summary["products"]).square().sum(-1)
