@@ -154,8 +154,10 @@ def modules() -> str:
     found = [m for m in pkgutil.walk_packages([str(root)], "nstlib.") if not m.name.endswith("__main__")]
     pages = [("nstlib", nstlib.__doc__)]
     pages += [(m.name, importlib.import_module(m.name).__doc__) for m in found]
+    functions = api()  # one function has the name of its module, and only one of them can be in the index
     return "\n".join(
-        f"## {name.removeprefix('nstlib.')}\n\n" + _directive("automodule", name)
+        f"## {name.removeprefix('nstlib.')}\n\n"
+        + _directive("automodule", name, *([":no-index:"] if f":: {name}\n" in functions else []))
         for name, words in pages
         if words
     )
