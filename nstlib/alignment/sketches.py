@@ -1,18 +1,22 @@
 """Kernels beyond the paper's, each by a sketch whose means over positions are compared.
 
-laplace   exp(−‖x − y‖/σ) by random Fourier features. It falls off slowly, so that features far from all of
-          the style's still have a gradient, and it has a cusp at x = y, so that near ones have one, too. It
-          is characteristic; its D averages are not, as with the Gaussian kernel.
+    laplace   exp(−‖x − y‖/σ)    random Fourier features
+    cubic     (xᵀy + c)³         products of three random projections
+    any       k(x, y)            landmarks
 
-cubic     (xᵀy + c)³ = φ(x)ᵀφ(y) with φ(x) = x̃ ⊗ x̃ ⊗ x̃, x̃ = (x, √c), which has (N + 1)³ entries, two million
-          at N = 128. Three independent vectors u, v, w with E uuᵀ = I give E (uᵀx̃)(vᵀx̃)(wᵀx̃) (uᵀỹ)(vᵀỹ)(wᵀỹ)
-          = (x̃ᵀỹ)³ (Kar and Karnick 2012), so that D products of three projections are an unbiased sketch.
-          It sees skew, and how three channels vary together; it is not characteristic.
+The Laplace kernel falls off slowly, so that features far from all of the style's still have a gradient, and
+its cusp at x = y gives near ones a gradient, too. It is characteristic; its D means are not, as with the
+Gaussian.
 
-any       A kernel k without a short feature map still has the functions k(l, ·) of L landmarks l (Nyström).
-          On their span MMD² ≈ aᵀ K⁻¹ a, a_l = mean k(l, f) − mean k(l, s), K_ll' = k(l, l') (Chatalic et
-          al. 2022), a lower bound that is exact once the landmarks tell all positions apart. They are
-          positions of the style: what lies far from it counts less the faster k falls off.
+The cubic kernel's φ(x) = x̃ ⊗ x̃ ⊗ x̃ with x̃ = (x, √c) has (N + 1)³ entries, two million at N = 128. Three
+independent vectors u, v, w with E uuᵀ = I give E (uᵀx̃)(vᵀx̃)(wᵀx̃) (uᵀỹ)(vᵀỹ)(wᵀỹ) = (x̃ᵀỹ)³ (Kar and
+Karnick 2012), so that D products of three projections are an unbiased sketch of φ. It sees skew, and how
+three channels vary together; it is not characteristic.
+
+Any other kernel still has the functions k(l, ·) of L landmarks l (Nyström). On their span MMD² ≈ aᵀ K⁻¹ a
+with a_l = mean k(l, f) − mean k(l, s) and K_ll' = k(l, l') (Chatalic et al. 2022), a lower bound that is
+exact once the landmarks tell all positions apart. They are positions of the style: what lies far from it
+counts less.
 """
 
 import math
