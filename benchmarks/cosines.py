@@ -58,8 +58,6 @@ def main() -> None:
     cases = {"as the library": "gaussian"}
     for D in (32, 128, 512):
         cases |= {f"D = {D}": f"gaussian(features={D})"}
-    for sampling in ("orthogonal", "quasi"):
-        cases |= {f"D = {D}, {sampling}": f"gaussian(features={D},sampling={sampling})" for D in (32, 128)}
     cases |= {f"D = {D}, resampled": f"gaussian(features={D})" for D in (32, 128)}
     cases |= {"laplace": "laplace", "energy": "energy", "wasserstein": "wasserstein", "gram": "gram"}
     shares: dict[str, list[float]] = {name: [] for name in ["halves", *cases]}

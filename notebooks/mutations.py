@@ -110,7 +110,7 @@ MUTATIONS = tuple(
         (
             "bandwidth: σ² for σ",
             "02",
-            "alignment/kernels.py",
+            "alignment/samples.py",
             "1e-6 * norms + 1e-12).sqrt()",
             "1e-6 * norms + 1e-12)",
         ),
@@ -118,7 +118,7 @@ MUTATIONS = tuple(
         (
             "linear-time estimator without one of its terms",
             "02",
-            "alignment/gaussian.py",
+            "alignment/linear_time.py",
             " - each(f2, s1)",
             "",
         ),

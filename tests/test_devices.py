@@ -28,7 +28,6 @@ METHODS = [
     "linear",
     "poly(c=2)",
     "gaussian(scales=3)",
-    "gaussian(sampling=quasi)",
     "bn",
     "wasserstein",
     "sliced",
@@ -90,7 +89,6 @@ def test_every_discrepancy_needs_no_float64_on_its_device(method: str, device: t
         if "paired" not in str(method):
             yield nstlib.transport(F, S, d, 0.9, of_F, of_S)
             yield nstlib.alignment.witness(d, F, S)
-            yield nstlib.alignment.pull(d, F, S)
 
     on_cpu = results(F, S, of_F, of_S)
     for found in results(*(x.to(device) for x in (F, S, of_F, of_S))):

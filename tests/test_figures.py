@@ -84,7 +84,7 @@ def test_a_slider_redraws_where_somebody_slides(monkeypatch: pytest.MonkeyPatch)
         kernel = Kernel()
 
     monkeypatch.setattr(ipywidgets, "interact", interact)
-    monkeypatch.setattr("IPython.core.getipython.get_ipython", Shell)
+    monkeypatch.setattr("IPython.get_ipython", Shell)
     drawn: list[float] = []
     figures.slide(lambda sigma: drawn.append(sigma), sigma=(0.5, 2.0, 0.1))
     (slider,) = made

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 import nstlib
 from nstlib.__main__ import main
-from nstlib.alignment import moments, pointwise
-from nstlib.alignment.gaussian import MeanCosine
+from nstlib.alignment import moments
+from nstlib.alignment.spectra import MeanCosine
 from nstlib.encoders import precision
 from nstlib.encoders.encoder import Encoder
 from nstlib.feedforward.pipeline import estimate_pass
@@ -87,18 +87,18 @@ def test_products_over_positions(B: int, N: int, M: int, D: int, columns: bool) 
     if columns:
         F = F.mT.contiguous().mT
     exact = torch.einsum("dn,bnm->bdm", A.double(), F.double()).float()
-    torch.testing.assert_close(pointwise.product(A, F), exact, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(pointwise.product(A.expand(B, D, N), F), exact, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(moments.product(A, F), exact, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(moments.product(A.expand(B, D, N), F), exact, rtol=1e-4, atol=1e-4)
     exact = torch.einsum("bim,bjm->bij", F.double(), F.double()).float()
-    torch.testing.assert_close(pointwise.outer(F), exact, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(moments.outer(F), exact, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.skipif(not pointwise.ONEDNN, reason="needs oneDNN")
+@pytest.mark.skipif(not moments.ONEDNN, reason="needs oneDNN")
 def test_an_encoders_features_take_the_fast_way(image: Tensor) -> None:
     F = nstlib.load_encoder()(image, ["relu2_1"])["relu2_1"]
-    assert pointwise._convolves(F) and pointwise._convolves(F[..., 5:90])
-    assert pointwise._convolves(pointwise.product(torch.rand(7, F.shape[1]), F))
-    assert not pointwise._convolves(F.contiguous())
+    assert moments._convolves(F) and moments._convolves(F[..., 5:90])
+    assert moments._convolves(moments.product(torch.rand(7, F.shape[1]), F))
+    assert not moments._convolves(F.contiguous())
 
 
 def test_a_gradient_that_is_the_same_everywhere_is_added_like_any_other(image: Tensor) -> None:

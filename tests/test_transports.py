@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import nstlib
-from nstlib.alignment.transports import optimal, remembered, toward
+from nstlib.alignment.transports import moved, optimal, remembered
 from tests.oracles import features
 
 CLOSED = ["linear", "bn", "poly", "poly(c=3)", "wasserstein", "coral"]
@@ -134,7 +134,7 @@ def test_what_is_remembered_serves_any_features() -> None:
     summary = remembered(d, S)
     for seed in range(3):
         F = features(4, 50, seed)
-        assert torch.equal(toward(d, F, summary, 0.5), nstlib.transport(F, S, d, 0.5))
+        assert torch.equal(moved(d, F, summary), nstlib.transport(F, S, d))
 
 
 def test_a_fusion_keeps_what_its_parts_agree_on() -> None:

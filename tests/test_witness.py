@@ -8,7 +8,7 @@ from test_discrepancy import METHODS
 from torch import Tensor
 
 import nstlib
-from nstlib.alignment import GaussianMMD, LinearMMD, PolynomialMMD, permutation_test, pull, witness
+from nstlib.alignment import GaussianMMD, LinearMMD, PolynomialMMD, permutation_test, witness
 from nstlib.alignment.witness import apart, forgetting
 
 
@@ -36,9 +36,6 @@ def test_every_discrepancy_has_a_witness_by_finite_differences(d: nstlib.Discrep
     summary, ones = d.summary(S), torch.ones(7, dtype=torch.float64)
     numeric = oracles.numeric_gradient(lambda w: d.distance(F, summary, w), ones)
     torch.testing.assert_close(witness(d, F, S), 3.5 * numeric, rtol=1e-4, atol=1e-7)
-    torch.testing.assert_close(
-        pull(d, F, S), -7 * oracles.numeric_gradient(lambda X: d(X, S), F), rtol=1e-4, atol=1e-6
-    )
 
 
 def test_the_witness_points_at_what_is_too_much() -> None:

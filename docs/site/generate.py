@@ -143,8 +143,9 @@ def api() -> str:
 
 def figure_functions() -> str:
     """Every public function of nstlib.figures."""
-    found = ((name, getattr(figures, name)) for name in figures.__all__)
-    return "\n".join(_documented(f"nstlib.figures.{name}", thing) for name, thing in found if callable(thing))
+    found = (thing for _, thing in inspect.getmembers(figures, inspect.isfunction))
+    names = (f.__name__ for f in found if f.__module__ == figures.__name__ and not f.__name__.startswith("_"))
+    return "\n".join(_directive("autofunction", f"nstlib.figures.{name}") for name in names)
 
 
 def modules() -> str:

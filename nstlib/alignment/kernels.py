@@ -13,10 +13,12 @@ position, as columns; k(F, S) is the M × M' matrix of k(f_i, s_j). Leading dime
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+from nstlib.alignment.samples import floor_root, widen
 
 Kernel = Callable[[Tensor, Tensor], Tensor]
 AnyKernel = TypeVar("AnyKernel", bound=Kernel)
@@ -116,15 +118,3 @@ def bandwidth(F: Tensor, S: Tensor | None = None) -> Tensor:
         squared = F.square().sum(-2).mean(-1) + S.square().sum(-2).mean(-1)
         squared = squared - 2 * (F.mean(-1) * S.mean(-1)).sum(-1)
     return floor_root(squared, norms)
-
-
-def floor_root(squared: Tensor, norms: Tensor) -> Tensor:
-    """σ from σ² and mean ‖f‖² + mean ‖s‖², whose rounding is all that a σ² below (4 eps)² of them can be."""
-    rounding = (4 * torch.finfo(norms.dtype).eps) ** 2 * norms
-    return torch.where(squared > rounding, squared, 1e-6 * norms + 1e-12).sqrt()
-
-
-def widen(x: Any) -> Any:
-    """A tensor of 16 bits as float32, in which sums over positions neither overflow nor stall; all else as it
-    is."""
-    return x.float() if isinstance(x, Tensor) and x.dtype in (torch.float16, torch.bfloat16) else x

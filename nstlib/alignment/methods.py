@@ -1,4 +1,4 @@
-"""Methods by name: the small grammar of `nstlib.method`.
+"""Methods by name: the grammar of `nstlib.method`, and `register` for methods from outside.
 
 method  = part ("+" part)*          weights are 1 where left out; equal parts are one, their weights added
 part    = name ["(" key "=" value ("," key "=" value)* ")"] [":" weight]
@@ -8,58 +8,91 @@ name    = linear | poly | gram (= poly, c = 0) | gaussian | bn                  
 
 "gram"    "poly(c=100)"    "gaussian(factor=2)"    "bn:0.7+poly:0.3"
 
-A text may come from a stranger: it is read once from left to right, and `LONGEST`, `MOST_PARTS`,
+A text may come from an untrusted client: it is read once from left to right, and `LONGEST`, `MOST_PARTS`,
 `MOST_FEATURES` and `MOST_SLICES` bound what it can cost to run.
+
+A registered name is a method like any other: in `transfer`, in sums, calibrated by the same γ. An installed
+package can bring its own: the entry points of the group `nstlib.methods` name functions that are called
+once, when an unknown name is read; each calls `register`.
 """
 
 import re
+import warnings
+from collections.abc import Callable
+from functools import cache, partial
+from importlib.metadata import entry_points
 from typing import Any
 
-from nstlib.alignment.central import CentralMoments, Coral
-from nstlib.alignment.cubic import CubicMMD
 from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, Fusion, LinearMMD, PolynomialMMD
 from nstlib.alignment.gaussian import GaussianMMD
-from nstlib.alignment.laplace import LaplaceMMD
-from nstlib.alignment.registry import METHODS, load_installed, register
+from nstlib.alignment.kernels import Kernel
+from nstlib.alignment.options import options
+from nstlib.alignment.sketches import CubicMMD, KernelMMD, LaplaceMMD
 from nstlib.alignment.sliced import EnergyDistance, SlicedWasserstein
-from nstlib.alignment.wasserstein import Wasserstein
+from nstlib.alignment.wasserstein import CentralMoments, Coral, Wasserstein
 
-BUILT_IN: dict[str, type[Discrepancy]] = {
-    "linear": LinearMMD,
-    "poly": PolynomialMMD,
-    "gram": PolynomialMMD,
-    "gaussian": GaussianMMD,
-    "bn": BNStatistics,
-    "wasserstein": Wasserstein,
-    "coral": Coral,
-    "cmd": CentralMoments,
-    "sliced": SlicedWasserstein,
-    "energy": EnergyDistance,
-    "laplace": LaplaceMMD,
-    "cubic": CubicMMD,
+CLASSES: tuple[type[Discrepancy], ...] = (
+    *(LinearMMD, PolynomialMMD, GaussianMMD, BNStatistics),  # the paper's
+    *(Wasserstein, SlicedWasserstein, EnergyDistance, LaplaceMMD, CubicMMD, Coral, CentralMoments),
+)
+BUILT_IN = {d.name: d for d in CLASSES}
+METHODS: dict[str, tuple[Callable[..., Discrepancy], dict[str, type]]] = {
+    **{name: (d, options(d)) for name, d in BUILT_IN.items()},
+    "gram": (PolynomialMMD, {}),  # Gatys' Gram matrices: c = 0
 }
-for _name, _method in BUILT_IN.items():
-    register(_name, _method)
-METHODS["gram"] = PolynomialMMD, {}  # c = 0 is what the word means
+RETIRED = ("sampling",)  # options of the Gaussian and Laplace kernels that texts of earlier versions may name
 LONGEST = 1000  # characters
 MOST_PARTS = 16  # different ones: each is a gradient a layer to calibrate, and a term a step
 MOST_FEATURES = 4096  # D of the Gaussian: eight times the default at the widest layer
 MOST_SLICES = 256  # directions and landmarks of all parts together: each keeps a number for every position
 _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
 _PART = re.compile(
-    rf"\s*(?P<name>[^\W\d]\w*)\s*(?:\((?P<options>[^()]*)\)\s*)?(?::\s*(?P<weight>{_NUMBER})\s*)?"
+    rf"\s*(?P<name>[^\W\d]\w*)\s*(?:\((?P<options>[^()]*)\)\s*)?(?::\s*(?P<weight>{_NUMBER})\s*)?(?P<more>\+|\Z)"
 )
 
 
-__all__ = ["METHODS", "method", "register"]
+def register(name: str, method: type[Discrepancy] | None = None, *, kernel: Kernel | None = None) -> None:
+    """Makes `name` a method: a discrepancy, or a kernel of your own.
+
+        nstlib.register("rational", kernel=lambda x, y: 1 / (1 + nstlib.kernels.squared_distance(x, y)))
+        nstlib.register("median", MedianGap)
+
+    Args:
+        name: letters, digits and underscores, not taken yet.
+        method: a frozen dataclass derived from `Discrepancy`. Its fields that are numbers or words, `seed`
+            left out, are options: name(field=value).
+        kernel: k(x, y), positive definite, compared from landmarks (see `KernelMMD`).
+
+    Raises:
+        ValueError: A name that is taken or is none, or both or neither of method and kernel.
+    """
+    if not re.fullmatch(r"[A-Za-z_]\w*", name):
+        raise ValueError(f"a method's name is letters, digits and underscores, got {name!r}")
+    if name in METHODS:
+        raise ValueError(f"method {name!r} exists already: choose another name")
+    if kernel is not None and method is None:
+        METHODS[name] = partial(KernelMMD, kernel, name), options(KernelMMD)
+    elif method is not None and kernel is None:
+        if "name" not in vars(method):
+            method.name = name
+        METHODS[name] = method, options(method)
+    else:
+        raise ValueError(f"register {name!r} with either a Discrepancy or a kernel")
+
+
+@cache
+def load_installed() -> None:
+    """Calls the entry points of installed packages, once: the search takes 70 ms."""
+    for point in entry_points(group="nstlib.methods"):
+        point.load()()
 
 
 def method(text: str) -> Discrepancy:
-    """The discrepancy that `text` spells, e.g. method("bn:0.7+poly:0.3"). `str` is its inverse.
+    """Reads a method's text, e.g. "bn:0.7+poly:0.3"; `str` of the result gives it back.
 
-    Raises ValueError naming the known methods for an unknown name, the known options for an unknown
-    option, and the bound for a text, a number of parts or of features beyond it; option values are
-    checked by the method itself.
+    Raises:
+        ValueError: An unknown name or option (the message lists the known ones), an option's value out of
+            range, or a text, a number of parts, features, directions or landmarks beyond its bound.
     """
     if len(text) > LONGEST:
         raise ValueError(f"a method has at most {LONGEST} characters, got {len(text)}")
@@ -68,7 +101,7 @@ def method(text: str) -> Discrepancy:
     while True:
         match = _PART.match(text, position)
         if match is None:
-            raise ValueError(f"cannot read method {_shown(text[position:])}; {_known()}")
+            raise ValueError(f"cannot read method {_shorten(text[position:])}; {_known()}")
         part = _part(match["name"], match["options"] or "")
         weights[part] = weights.get(part, 0.0) + float(match["weight"] or 1)
         if len(weights) > MOST_PARTS:
@@ -76,13 +109,38 @@ def method(text: str) -> Discrepancy:
         if sum(map(_slices, weights)) > MOST_SLICES:
             raise ValueError(f"a method has at most {MOST_SLICES} directions and landmarks in all")
         position = match.end()
-        if position == len(text):
+        if not match["more"]:
             break
-        if text[position] != "+":
-            raise ValueError(f"cannot read method {_shown(text)} from {_shown(text[position:])}; {_known()}")
-        position += 1
     alone = match.start() == 0 and match["weight"] is None
     return part if alone else Fusion(weights)
+
+
+def _part(name: str, text: str) -> Discrepancy:
+    """The method `name` with the options of `text`, "key=value,…"."""
+    if name not in METHODS:
+        load_installed()
+    if name not in METHODS:
+        raise ValueError(f"unknown method {_shorten(name)}; {_known()}")
+    make, known = METHODS[name]
+    values: dict[str, Any] = {}
+    for option in filter(None, (part.strip() for part in text.split(","))):
+        key, _, value = (side.strip() for side in option.partition("="))
+        if key in RETIRED and name in ("gaussian", "laplace"):
+            warnings.warn(f"method {name!r} has no option {key!r} any more: it is ignored", stacklevel=3)
+            continue
+        if key not in known:
+            has = ", ".join(known) or "none"
+            raise ValueError(f"method {name!r} has no option {_shorten(key)}; it has: {has}")
+        if key in values:
+            raise ValueError(f"method {name!r} has its option {key!r} twice")
+        try:
+            values[key] = known[key](value)
+        except ValueError:
+            kind = known[key].__name__
+            raise ValueError(f"{name}({key}=…) must be a {kind}, got {_shorten(value)}") from None
+    if values.get("features", 0) > MOST_FEATURES:
+        raise ValueError(f"{name}(features=…) may be at most {MOST_FEATURES}, got {values['features']}")
+    return make(**values)
 
 
 def _slices(part: Discrepancy) -> int:
@@ -91,35 +149,11 @@ def _slices(part: Discrepancy) -> int:
     return 64 if count is None else int(count)
 
 
-def _shown(text: str) -> str:
-    """A text for a message: its start, where it is long."""
+def _shorten(text: str) -> str:
+    """A text for a message: only its start, where it is long."""
     return repr(text if len(text) <= 60 else text[:60] + "…")
 
 
 def _known() -> str:
     load_installed()
     return f"methods are {', '.join(METHODS)} and weighted sums of them, e.g. 'bn:0.7+poly:0.3'"
-
-
-def _part(name: str, options: str) -> Discrepancy:
-    if name not in METHODS:
-        load_installed()  # only now: the search through all installed packages takes 70 ms
-    if name not in METHODS:
-        raise ValueError(f"unknown method {_shown(name)}; {_known()}")
-    make, known = METHODS[name]
-    arguments: dict[str, Any] = {}
-    for option in filter(None, (part.strip() for part in options.split(","))):
-        key, _, value = (side.strip() for side in option.partition("="))
-        if key not in known:
-            has = ", ".join(known) or "none"
-            raise ValueError(f"method {name!r} has no option {_shown(key)}; it has: {has}")
-        if key in arguments:
-            raise ValueError(f"method {name!r} has its option {key!r} twice")
-        try:
-            arguments[key] = known[key](value)
-        except ValueError:
-            kind = known[key].__name__
-            raise ValueError(f"{name}({key}=…) must be a {kind}, got {_shown(value)}") from None
-    if arguments.get("features", 0) > MOST_FEATURES:
-        raise ValueError(f"{name}(features=…) may be at most {MOST_FEATURES}, got {arguments['features']}")
-    return make(**arguments)

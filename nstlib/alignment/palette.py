@@ -1,14 +1,14 @@
 """The palette: which colours a style has at all, whatever a method sees of its features.
 
 Statistics of colour leave colours between the style's own: pink beside red and white has their mean and lies
-within their spread. So here every pixel is pulled to the *nearest* colour of the style,
+within their spread. So here every pixel is drawn to the *nearest* colour of the style,
 
     mean_i (‖f_i − n(f_i)‖ − free)₊²,        n(f) the nearest of the style's colours,
 
-one side of a Chamfer distance. It says which colours may be used, not how often: that is a discrepancy's
-part. Not one of the paper's methods. n is looked up in a table over the RGB cube, made once per style; near
-is √(2 Δr² + 4 Δg² + 3 Δb²), the usual weights of what the eye sees, for then a separable pass along each axis
-of the cube finds it (as in a distance transform).
+one side of a Chamfer distance. It says which colours may be used, not how often: that is left to a
+discrepancy. It is not one of the paper's methods. n is looked up in a table over the RGB cube, made once per
+style; the distance there is √(2 Δr² + 4 Δg² + 3 Δb²), the usual weights of visible differences, because then
+a separable pass along each axis of the cube finds n (as in a distance transform).
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.alignment.moments import shares
+from nstlib.alignment.options import NOT_NEGATIVE
 
 CELLS = 32  # of the table, along each side of the cube
 SEEN = (2.0, 4.0, 3.0)  # weights of squared differences of red, green and blue
@@ -28,7 +29,7 @@ SEEN = (2.0, 4.0, 3.0)  # weights of squared differences of red, green and blue
 class MeanExcess(torch.autograd.Function):
     """Σ p (‖f − n‖ − free)₊² over pixels F (1, 3, M) with targets n, shares p (1, M) or 1/M; gradient for F.
 
-    The gradient, 2 p (1 − free/‖f − n‖)₊ (f − n), is made on the way: a step's budget is milliseconds."""
+    The gradient, 2 p (1 − free/‖f − n‖)₊ (f − n), is computed in the same pass."""
 
     @staticmethod
     def forward(ctx: Any, F: Tensor, target: Tensor, free: float, p: Tensor | None) -> Tensor:
@@ -48,23 +49,21 @@ class MeanExcess(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class Palette(Discrepancy):
-    """mean (‖f − n(f)‖ − free)₊² for pixels F (1, 3, M) or (3, M), RGB in [0, 1]: 0 for a picture in the
-    style's colours. free: RGB distance from the nearest colour that costs nothing. One-sided: not symmetric.
+    """mean (‖f − n(f)‖ − free)₊²: 0 for an image in the style's colours. One-sided: not symmetric.
+
+    Features are the pixels of one image, (1, 3, M) or (3, M), RGB in [0, 1]; ValueError for others.
+
+    Args:
+        free: RGB distance ≥ 0 from the nearest colour that costs nothing; ValueError for others.
     """
 
+    name, limits = "palette", {"free": NOT_NEGATIVE}
     free: float = 0.02
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.free < float("inf"):
-            raise ValueError(f"the palette's free distance must be a finite number >= 0, got {self.free}")
-
-    def __str__(self) -> str:
-        return "palette"
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         """{"nearest": (3, CELLS³)}: for every cell of the cube the style's nearest colour.
 
-        The colours are the means of the style's pixels in each cell. Pixels of weight 0 are not there.
+        The colours are the means of the style's pixels in each cell. Pixels of weight 0 are left out.
         """
         pixels = _pixels(S)
         if weights is not None:
@@ -87,15 +86,15 @@ def nearest(F: Tensor, summary: Summary) -> Tensor:
 
 
 def confined(F: Tensor, summary: Summary, knee: float, reach: float) -> Tensor:
-    """Pixels moved towards n(f) until all are within `reach` of it (RGB), those within `knee` not at all:
-    as a printer's colours are brought into its gamut. (1, 3, M) → the same shape."""
+    """Moves pixels (1, 3, M) towards n(f) until all are within `reach` of it (RGB), those within `knee` not
+    at all, as colours are brought into a printer's gamut."""
     target = nearest(F, summary)
     far = (F - target).square().sum(-2).sqrt_().flatten()
-    strays = (far > knee).nonzero().squeeze(-1)
-    far, room, moved = far[strays], reach - knee, F.clone()
-    allowed = knee + room * (1 - torch.exp((knee - far) / room))
-    x, n = F[..., strays], target[..., strays]
-    moved[..., strays] = n + (x - n) * (allowed / far)
+    outside = (far > knee).nonzero().squeeze(-1)
+    far, bend, moved = far[outside], reach - knee, F.clone()
+    allowed = knee + bend * (1 - torch.exp((knee - far) / bend))
+    x, n = F[..., outside], target[..., outside]
+    moved[..., outside] = n + (x - n) * (allowed / far)
     return moved
 
 
@@ -116,7 +115,7 @@ def _nearest(cells: Tensor) -> Tensor:
 
 def _pixels(F: Tensor) -> Tensor:
     if F.shape[-2] != 3 or F[..., 0, 0].numel() != 1:
-        raise ValueError(f"a palette is of the pixels (1, 3, M) of one picture, got {tuple(F.shape)}")
+        raise ValueError(f"a palette is of the pixels (1, 3, M) of one image, got {tuple(F.shape)}")
     return F.reshape(3, F.shape[-1])
 
 

@@ -2,24 +2,22 @@
 
 On a line the optimal map keeps the order: f ↦ Q_S(P_F(f)), the number of the same rank. Along the axes of one
 rotation after another this carries F to S in distribution (Pitié, Kokaram and Dahyot 2007), so that *every*
-discrepancy becomes small, and none exactly zero: what is left falls with the rounds and with M and M'.
+discrepancy becomes small, and none exactly zero: the residual falls with the rounds and with M and M'.
 
-    sliced, energy, a kernel of one's own, cubic   `ROUNDS` rotations, after the optimal affine map
-    cmd                                            one round along the channels themselves: it sees no other
+    sliced, energy, cubic, a kernel of your own    `ROUNDS` rotations, after the optimal affine map
+    cmd                                            one round along the channels, the only lines that it sees
 """
 
 import torch
 from torch import Tensor
 
-from nstlib.alignment.central import CentralMoments
-from nstlib.alignment.cubic import CubicMMD
 from nstlib.alignment.discrepancy import Discrepancy, Summary
-from nstlib.alignment.landmarks import KernelMMD
-from nstlib.alignment.moments import covariance_mean, shares
-from nstlib.alignment.pointwise import product
+from nstlib.alignment.moments import covariance_mean, product, shares
+from nstlib.alignment.sketches import CubicMMD, KernelMMD
 from nstlib.alignment.sliced import SlicedWasserstein, order, quantiles
 from nstlib.alignment.spectra import directions
 from nstlib.alignment.transports import moved, remembered, with_moments
+from nstlib.alignment.wasserstein import CentralMoments
 
 ROUNDS, LEVELS = 6, 128
 
@@ -44,16 +42,11 @@ def in_order(X: Tensor, Q: Tensor, weights: Tensor | None = None) -> Tensor:
     return torch.empty_like(X).scatter_(-1, index, value)
 
 
-def turns(N: int, seed: int, like: Tensor) -> Tensor:
-    """(ROUNDS, N, N) rotations."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.stack([directions(N, N, generator) for _ in range(ROUNDS)]).to(like)
-
-
 def lines(d: Discrepancy, S: Tensor, weights: Tensor | None = None) -> Summary:
     """What the map needs of a style: mean, covariance, and quantiles along the axes of each rotation."""
     C, μ = covariance_mean(S, weights)
-    R = turns(S.shape[-2], getattr(d, "seed", 0), S)
+    N, generator = S.shape[-2], torch.Generator().manual_seed(getattr(d, "seed", 0))
+    R = torch.stack([directions(N, N, generator) for _ in range(ROUNDS)]).to(S)
     p = None if weights is None else shares(S, weights).unsqueeze(-2)
     seen = [product(turn.expand(*S.shape[:-2], *turn.shape), S).contiguous() for turn in R]
     along = torch.stack([quantiles(X, p, LEVELS) for X in seen])

@@ -1,31 +1,27 @@
-"""Discrepancies by slices: features projected on D directions, where distributions are sorted numbers.
+"""Discrepancies by slices: features projected on D directions, where a distribution is sorted numbers.
 
-On a line the optimal way to move one distribution onto another keeps the order. Q(u), the quantile
-function, is all there is to know; two distributions are equal if their slices in all directions are
-(Cramér and Wold 1936).
+On a line the optimal map between two distributions keeps the order, and the quantile function Q(u) determines
+the distribution. Two distributions are equal if their slices in all directions are (Cramér and Wold 1936).
 
     sliced   mean over directions θ of ∫₀¹ (Q_F(u) − Q_S(u))² du      (Rabin et al. 2011; Heitz et al. 2021)
     energy   2 E‖f − s‖ − E‖f − f'‖ − E‖s − s'‖                       (Székely and Rizzo 2013)
 
 The energy distance is a mean over slices, too: ‖x‖ is, up to a factor c_N, the mean of |θᵀx| over the
 sphere, and on a line E is 2 ∫ (P_F(t) − P_S(t))² dt, P the distribution functions. It is MMD² with the
-kernel −‖x − y‖ (Sejdinovic et al. 2013). Both are characteristic over all directions; over D of them, on
-those.
+kernel −‖x − y‖ (Sejdinovic et al. 2013). Both are characteristic over all directions, not over D of them.
 
-Q is kept as the means of K equal shares of the sorted positions: K numbers whatever M is, exact for M = K,
+Q is stored as the means of K equal shares of the sorted positions: K numbers whatever M is, exact for M = K,
 and every position has a gradient. Sorting costs O(D (N M + M log M)).
 """
 
 import math
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
-from nstlib.alignment.moments import shares
-from nstlib.alignment.pointwise import product
+from nstlib.alignment.moments import product, shares
 from nstlib.alignment.spectra import directions
 
 
@@ -62,30 +58,22 @@ def quantiles(X: Tensor, p: Tensor | None, K: int) -> Tensor:
 
 @dataclass(frozen=True)
 class SlicedWasserstein(Discrepancy):
-    """Mean over D directions of the squared Wasserstein-2 distance of the slices: sees whole distributions.
+    """Mean over D directions of the squared Wasserstein-2 distance of the slices (Rabin et al. 2011; Heitz et
+    al. 2021): sees whole distributions.
 
-    directions: D, or None for N kept within 16 … 64. levels: K. seed: of the directions.
+    Args:
+        directions: D, 1 … 4096, or None for N kept within 16 … 64.
+        levels: K, the numbers that stand for a slice, 1 … 4096.
+        seed: of the directions.
+
+    Raises:
+        ValueError: An option out of range.
     """
 
+    name, limits = "sliced", {"directions": (1, 4096), "levels": (1, 4096)}
     directions: int | None = None
     levels: int = 128
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("directions", "levels"):
-            value = getattr(self, name)
-            if value is not None and not 1 <= value <= 4096:
-                raise ValueError(f"{self._name} takes 1 … 4096 {name}, got {value}")
-
-    _name = "sliced"
-
-    def __str__(self) -> str:
-        shown = {"directions": self.directions, "levels": None if self.levels == 128 else self.levels}
-        texts = [f"{k}={v}" for k, v in shown.items() if v is not None]
-        return f"{self._name}({','.join(texts)})" if texts else self._name
-
-    def seeded(self, seed: int) -> Self:
-        return replace(self, seed=seed)
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         N = S.shape[-2]
@@ -105,13 +93,13 @@ class SlicedWasserstein(Discrepancy):
 
 @dataclass(frozen=True)
 class EnergyDistance(SlicedWasserstein):
-    """2 E‖f − s‖ − E‖f − f'‖ − E‖s − s'‖, from slices: MMD² with k(x, y) = −‖x − y‖. No bandwidth.
+    """2 E‖f − s‖ − E‖f − f'‖ − E‖s − s'‖ (Székely and Rizzo 2013), from slices: MMD² with k(x, y) = −‖x − y‖.
 
-    On a line, with K numbers each, it is 2 ∫ (P_F − P_S)² dt: a sum over the gaps between the 2K sorted
-    numbers.
+    It has no bandwidth; its options are those of `SlicedWasserstein`. On a line, with K numbers each, it is
+    2 ∫ (P_F − P_S)² dt: a sum over the gaps between the 2K sorted numbers.
     """
 
-    _name = "energy"
+    name = "energy"
 
     def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         a, b = self.quantiles(F, summary, weights), summary["quantiles"]  # (..., D, K)

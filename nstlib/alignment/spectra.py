@@ -1,26 +1,64 @@
-"""Random frequencies: a translation-invariant kernel is the mean of cosines over its spectrum (Bochner
-1932).
+"""Random Fourier features: a translation-invariant kernel is a mean of cos over its spectrum.
 
-    k(x, y) = κ(‖x − y‖/σ) = E cos(wᵀ(x − y)/σ)        (Rahimi and Recht 2007)
+    k(x, y) = κ(‖x − y‖/σ) = E cos(wᵀ(x − y)/σ)        (Bochner 1932; Rahimi and Recht 2007)
 
-    gaussian   κ(r) = exp(−r²/2)    w ~ N(0, I): a uniform direction, its length chi distributed
-    laplace    κ(r) = exp(−r)       w ~ multivariate Cauchy: a normal vector over a normal number
+    gaussian   κ(r) = exp(−r²/2)    w ~ N(0, I)
+    laplace    κ(r) = exp(−r)       w ~ multivariate Cauchy: a normal vector over the size of a normal number
 
-D frequencies are drawn for σ = 1, as rows of W ∈ R^{D×N}; how evenly they cover the spectrum is a choice:
-
-    plain        independent draws
-    orthogonal   directions orthogonal N at a time, lengths independent (Yu et al. 2016)
-    quasi        a scrambled Sobol sequence through the normal quantile function (Avron et al. 2016)
+This module computes their means over positions, and draws the random directions of other methods.
 """
 
 import math
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-Sampling = Literal["plain", "orthogonal", "quasi"]
-SAMPLINGS = ("plain", "orthogonal", "quasi")
+from nstlib.alignment.moments import product
+
+
+class MeanCosine(torch.autograd.Function):
+    """Σ p cos(Wx + u) over positions x, with shares p (..., M) or None for 1/M:
+    X (..., N, M), W (..., D, N), u (D, 1) → (..., D); gradients for X and p.
+
+    At relu1_1 these are many times as many numbers as the features. They are made and used block by block, in
+    the processor's cache, and the backward pass makes their derivatives −sin(Wx + u) again.
+    """
+
+    BLOCK = 1 << 19  # numbers: 2 MB
+
+    @staticmethod
+    def angles(X: Tensor, W: Tensor, u: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        step = max(1, MeanCosine.BLOCK // W[..., 0].numel())
+        for start in range(0, X.shape[-1], step):
+            block = slice(start, start + step)
+            yield block, product(W, X[..., block]).add_(u)  # (..., D, step)
+
+    @staticmethod
+    def forward(ctx: Any, X: Tensor, W: Tensor, u: Tensor, p: Tensor | None = None) -> Tensor:
+        ctx.save_for_backward(X, W, u, p)
+        angles = MeanCosine.angles(X, W, u)
+        if p is not None:
+            sums = [(angle.cos_() @ p[..., block].unsqueeze(-1)).squeeze(-1) for block, angle in angles]
+            return torch.stack(sums).sum(0)
+        return torch.stack([angle.cos_().sum(-1) for _, angle in angles]).sum(0) / X.shape[-1]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None, Tensor | None]:
+        X, W, u, p = ctx.saved_tensors
+        weighted = (W * (-g if p is not None else g / -X.shape[-1]).unsqueeze(-1)).mT  # (..., N, D)
+        gradient = torch.empty_like(X)  # keeps X's order in memory
+        of_p = torch.empty_like(p) if p is not None and ctx.needs_input_grad[3] else None
+        for block, angle in MeanCosine.angles(X, W, u):
+            if of_p is not None:
+                of_p[..., block] = (g.unsqueeze(-2) @ angle.cos()).squeeze(-2)
+            gradient[..., block] = product(weighted, angle.sin_())
+        if p is not None:
+            gradient *= p.unsqueeze(-2)
+        return gradient, None, None, of_p
 
 
 def directions(count: int, N: int, generator: torch.Generator) -> Tensor:
@@ -30,36 +68,3 @@ def directions(count: int, N: int, generator: torch.Generator) -> Tensor:
         Q, R = torch.linalg.qr(torch.randn(N, N, generator=generator, dtype=torch.float64))
         blocks.append(Q * R.diagonal().sign())  # with these signs the rotation is uniform (Mezzadri 2007)
     return torch.cat(blocks)[:count]
-
-
-def quantile(u: Tensor) -> Tensor:
-    """The normal quantile function, its ends cut off."""
-    found: Tensor = torch.special.ndtri(u.clamp(1e-9, 1 - 1e-9))
-    return found
-
-
-def normal(D: int, N: int, generator: torch.Generator, sampling: Sampling = "plain") -> Tensor:
-    """W ~ N(0, I), (D, N) in float64: the Gaussian kernel's spectrum."""
-    if sampling == "orthogonal":
-        lengths = torch.randn(D, N, generator=generator, dtype=torch.float64).square().sum(-1).sqrt()
-        return directions(D, N, generator) * lengths.unsqueeze(-1)
-    if sampling == "quasi":
-        seed = int(torch.randint(2**31 - 1, (), generator=generator))
-        engine = torch.quasirandom.SobolEngine(N, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
-        uniform: Tensor = engine.draw(D, dtype=torch.float64)
-        uniform[0] = uniform[0].float()  # torch rounds this point to the default dtype, the others not
-        return quantile(uniform)
-    return torch.randn(D, N, generator=generator, dtype=torch.float64)
-
-
-def cauchy(
-    D: int, N: int, generator: torch.Generator, sampling: Sampling = "plain", narrowest: float = 0.0
-) -> Tensor:
-    """W multivariate Cauchy, (D, N) in float64: the Laplace kernel's spectrum.
-
-    A normal vector over |g|, g normal: the Laplace kernel is a mixture of Gaussian ones of bandwidth σ|g|.
-    The |g| are the quantiles of D equal shares, shuffled, and at least `narrowest`.
-    """
-    shares = (torch.arange(D, dtype=torch.float64) + 0.5) / D
-    widths = quantile(0.5 + shares / 2)[torch.randperm(D, generator=generator)].clamp(min=narrowest)
-    return normal(D, N, generator, sampling) / widths.unsqueeze(-1)

@@ -1,6 +1,6 @@
 """Transports: the map that moves features F until a method cannot tell them from a style's, d(T(F), S) = 0.
 
-Every notion of style has one, and for all but the Gaussian kernel it is in closed form:
+Every method has one, and for all of these but the Gaussian kernel it is in closed form:
 
     linear        T(f) = f − μ_F + μ_S                       the mean moves
     BN            T(f) = (f − μ_F) σ_S/σ_F + μ_S             AdaIN (Huang and Belongie 2017)
@@ -16,7 +16,8 @@ styles by Lu et al. 2019 and Mroueh 2020); it is the only symmetric positive one
     A = C_F^{-1/2} (C_F^{1/2} C_S C_F^{1/2})^{1/2} C_F^{-1/2}
 
 In a fusion, what all parts agree on is met (the mean, in linear + BN); where they ask for different things
-each gets its share, and a residual of each discrepancy stays. `@moved.register` registers another map.
+each gets its share, and a residual of each discrepancy stays. `@moved.register` registers a map for a method
+of your own. The maps of the other methods are in rearrangement.py.
 """
 
 import math
@@ -26,28 +27,19 @@ from functools import singledispatch
 import torch
 from torch import Tensor
 
-from nstlib.alignment.central import Coral
-from nstlib.alignment.discrepancy import (
-    BNStatistics,
-    Discrepancy,
-    Fusion,
-    LinearMMD,
-    PolynomialMMD,
-    Summary,
-    check_pair,
-)
-from nstlib.alignment.gaussian import GaussianMMD, MeanCosine
-from nstlib.alignment.kernels import widen
+from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, Fusion, LinearMMD, PolynomialMMD, Summary
+from nstlib.alignment.gaussian import GaussianMMD
 from nstlib.alignment.methods import method as parse_method
-from nstlib.alignment.moments import covariance_mean, gram, mean, shares, variance_mean
-from nstlib.alignment.pointwise import outer, product
-from nstlib.alignment.wasserstein import Wasserstein
+from nstlib.alignment.moments import covariance_mean, gram, mean, outer, product, shares, variance_mean
+from nstlib.alignment.samples import check_pair, promote
+from nstlib.alignment.spectra import MeanCosine
+from nstlib.alignment.wasserstein import Coral, Wasserstein
 from nstlib.version import use_torch_defaults
 
-NEWTON_STEPS = 4  # of the Gaussian's flow, at most
-NEAR = 1e-4  # of what moments alone leave: little enough
-MANY = 16_384  # positions, above which the steps are worked out from every k-th of them
-DAMPING = 1e-3  # of its equations, over their mean diagonal
+NEWTON_STEPS = 4  # for the Gaussian, at most
+NEAR = 1e-4  # of the residual that moments alone leave: near enough
+MANY = 16_384  # positions, above which the steps are computed from every k-th of them
+DAMPING = 1e-3  # of the equations, over their mean diagonal
 
 
 @use_torch_defaults()
@@ -59,37 +51,43 @@ def transport(
     weights: Tensor | None = None,
     style_weights: Tensor | None = None,
 ) -> Tensor:
-    """F moved until `method` cannot tell it from S: F' (..., N, M) with d(F', S) = 0 at strength 1.
+    """Moves F until `method` cannot tell it from S: d(F', S) = 0 at strength 1.
 
-    F: (..., N, M), S: (..., N, M'); M ≠ M' allowed. strength: t in [0, 1], in a straight line from F to T(F).
-    weights (..., M), style_weights (..., M'): how much positions count, >= 0; all are moved, by one map.
-    A direction in which F does not vary at all (a dead channel, N > M) stays so: no map can fill it.
-    Raises ValueError for shapes that do not fit, a strength outside [0, 1], an unknown method.
+    Args:
+        F: (..., N, M).
+        S: (..., N, M'). Both are promoted to the wider of their dtypes.
+        method: its text, or a discrepancy.
+        strength: t in 0 … 1, on a straight line from F to T(F).
+        weights: (..., M) ≥ 0, of the positions of F. All of them are moved, by one map.
+        style_weights: (..., M') ≥ 0, of the positions of S.
+
+    Returns:
+        F' (..., N, M), of F's dtype. A direction in which F does not vary (a dead channel, N > M) stays so.
+
+    Raises:
+        ValueError: Shapes or weights that do not fit, a strength outside 0 … 1, an unknown method.
+        TypeError: A discrepancy for which no map is registered.
     """
     check_pair(F, S)
-    d = parse_method(method) if isinstance(method, str) else method
-    return toward(d, widen(F), remembered(d, widen(S), style_weights), strength, weights).to(F.dtype)
-
-
-def toward(
-    d: Discrepancy, F: Tensor, summary: Summary, strength: float = 1.0, weights: Tensor | None = None
-) -> Tensor:
-    """The same from what is `remembered` of a style, so that it is computed once."""
     if not 0 <= strength <= 1:
         raise ValueError(f"strength must lie in 0 … 1, got {strength}")
-    return F if strength == 0 else torch.lerp(F, moved(d, F, summary, weights), strength)
+    d = parse_method(method) if isinstance(method, str) else method
+    if strength == 0:
+        return F
+    X, S = promote(F, S)
+    return torch.lerp(X, moved(d, X, remembered(d, S, style_weights), weights), strength).to(F.dtype)
 
 
 @singledispatch
 def remembered(d: Discrepancy, S: Tensor, weights: Tensor | None = None) -> Summary:
-    """What the map needs of the style features S (..., N, M'): the summary, or what is registered."""
+    """The style statistics that the map needs of S (..., N, M'): the summary, or what is registered."""
     return d.summary(S, weights)
 
 
 @singledispatch
 def moved(d: Discrepancy, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-    """T(F) for the method d, from what is `remembered` of the style."""
-    raise TypeError(f"no transport is known for {d}: register one (nstlib/alignment/transports.py)")
+    """T(F) for the method d and features F (..., N, M), from the style statistics of `remembered`."""
+    raise TypeError(f"no transport is known for {d}: register one with @moved.register (transports.py)")
 
 
 @moved.register
@@ -111,7 +109,7 @@ def _(d: PolynomialMMD, F: Tensor, summary: Summary, weights: Tensor | None = No
     if not d.c:
         return product(optimal(gram(F, weights), summary["gram"]), F)
     μ = summary["mean"]
-    return with_moments(F, μ, summary["gram"] - dyad(μ), weights)
+    return with_moments(F, μ, summary["gram"] - μ.unsqueeze(-1) * μ.unsqueeze(-2), weights)
 
 
 @moved.register
@@ -126,7 +124,7 @@ def _(d: Coral, F: Tensor, summary: Summary, weights: Tensor | None = None) -> T
 
 
 def with_moments(F: Tensor, μ_S: Tensor, C_S: Tensor, weights: Tensor | None = None) -> Tensor:
-    """F moved as little as possible to the mean μ_S (..., N) and the covariance C_S (..., N, N)."""
+    """Moves F as little as possible to the mean μ_S (..., N) and the covariance C_S (..., N, N)."""
     C, μ = covariance_mean(F, weights)
     A = optimal(C, C_S)
     return product(A, F) + (μ_S.unsqueeze(-1) - A @ μ.unsqueeze(-1))
@@ -135,9 +133,9 @@ def with_moments(F: Tensor, μ_S: Tensor, C_S: Tensor, weights: Tensor | None = 
 def optimal(C_F: Tensor, C_S: Tensor) -> Tensor:
     """The symmetric A ≥ 0 with A C_F Aᵀ = C_S, both (..., N, N) symmetric ≥ 0.
 
-    With C_F = L Lᵀ it is L^{-T} (Lᵀ C_S L)^{1/2} L^{-1}, one eigendecomposition and not two. It is computed
-    in float64 on the CPU, for not every device has it. A ridge of the inputs' own rounding, on both sides,
-    keeps directions that are nothing but rounding from being blown up, and A = 1 where C_F = C_S.
+    With C_F = L Lᵀ it is L^{-T} (Lᵀ C_S L)^{1/2} L^{-1}, one eigendecomposition and not two, computed in
+    float64 on the CPU, because not every device has it. A ridge of the inputs' own rounding, on both sides,
+    keeps rounding from being amplified; A = 1 where C_F = C_S.
     """
     ε = ridge(*(C.diagonal(0, -2, -1).mean(-1) for C in (C_F, C_S)))[..., None, None].cpu().double()
     one = torch.eye(C_F.shape[-1], dtype=torch.float64)
@@ -150,15 +148,10 @@ def optimal(C_F: Tensor, C_S: Tensor) -> Tensor:
 
 
 def ridge(*variances: Tensor) -> Tensor:
-    """A variance that is nothing beside these (...): √eps of their mean, and never 0."""
+    """A variance that is negligible beside these (...): √eps of their mean, and never 0."""
     info = torch.finfo(variances[0].dtype)
     ε: Tensor = torch.stack(variances).mean(0) * info.eps**0.5
     return ε.clamp(min=info.tiny)
-
-
-def dyad(μ: Tensor) -> Tensor:
-    """μ μᵀ: (..., N) → (..., N, N)."""
-    return μ.unsqueeze(-1) * μ.unsqueeze(-2)
 
 
 @remembered.register
@@ -171,7 +164,7 @@ def _(d: GaussianMMD, S: Tensor, weights: Tensor | None = None) -> Summary:
 @moved.register
 def _(d: GaussianMMD, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
     near = with_moments(F, summary["mean"], summary["covariance"], weights)
-    return follow(near, summary, weights) if "embedding" in summary else near  # else moments must do
+    return follow(near, summary, weights) if "embedding" in summary else near
 
 
 def follow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
@@ -182,68 +175,60 @@ def follow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor
 
         δ(f) = −J(f)ᵀ K⁻¹ r,    K = mean J Jᵀ = (2/D) (mean sin sinᵀ) ∘ (W Wᵀ)
 
-    one D × D system, slightly damped. A step that does not bring r nearer to 0 is not taken. Of more than
-    `MANY` positions a part decides on the steps, and all take them.
+    one D × D system, slightly damped. Of more than `MANY` positions every k-th decides on the steps, and all
+    take them.
     """
-    if (k := math.ceil(F.shape[-1] / MANY)) > 1:
-        part = None if weights is None else weights[..., ::k]
-        if part is None or bool((part.sum(-1) > 0).all()):
-            for pull in steps(F[..., ::k], summary, part)[1]:
-                after = F.clone()
-                for block, angle in MeanCosine.angles(F, summary["frequencies"], summary["phases"]):
-                    after[..., block] += product(pull, angle.sin_())
-                F = after
-            return F
-    return steps(F, summary, weights)[0]
+    k = math.ceil(F.shape[-1] / MANY)
+    part = None if weights is None else weights[..., ::k]
+    if k == 1 or not (part is None or bool((part.sum(-1) > 0).all())):
+        return steps(F, summary, weights)[0]
+    for step in steps(F[..., ::k], summary, part)[1]:
+        after = F.clone()
+        for block, angle in MeanCosine.angles(F, summary["frequencies"], summary["phases"]):
+            after[..., block] += product(step, angle.sin_())
+        F = after
+    return F
 
 
 def steps(F: Tensor, summary: Summary, weights: Tensor | None) -> tuple[Tensor, list[Tensor]]:
-    """The positions after the best number of steps, and what took them there: a matrix (..., N, D) a step."""
+    """Takes steps as long as r comes nearer to 0, `NEWTON_STEPS` at most. Returns the positions after them,
+    and a matrix (..., N, D) for each: the step at f is the matrix times sin(Wf + u)."""
     W, u, goal = summary["frequencies"], summary["phases"], summary["embedding"]
     p = F.new_full((F.shape[-1],), 1 / F.shape[-1]) if weights is None else shares(F, weights)
     factor, squares = (2 / W.shape[-2]) ** 0.5, W @ W.mT
-    best, lowest, first = F, None, goal
-    pulls: list[Tensor] = []
-    for step in range(NEWTON_STEPS + 1):
+    before, taken, residuals = F, list[Tensor](), list[Tensor]()
+    while True:
         sines, total, G = [], torch.zeros_like(goal), torch.zeros_like(squares)
         for block, angle in MeanCosine.angles(F, W, u):
             total = total + (angle.cos() @ p[..., block].unsqueeze(-1)).squeeze(-1)
             sines.append((block, angle.sin_()))
-            if step < NEWTON_STEPS:
+            if len(taken) < NEWTON_STEPS:
                 G = G + outer(sines[-1][1] * p[..., block].sqrt().unsqueeze(-2))
         r = factor * total - goal
-        left = r.square().sum(-1)
-        if lowest is not None and not bool((left < lowest).all()):
-            return best, pulls[: step - 1]
-        best, lowest = F, left
-        first = left if step == 0 else first
-        if step == NEWTON_STEPS or bool((left < NEAR * first).all()):
-            break
+        residuals.append(r.square().sum(-1))
+        if taken and not bool((residuals[-1] < residuals[-2]).all()):
+            return before, taken[:-1]
+        if len(taken) == NEWTON_STEPS or bool((residuals[-1] < NEAR * residuals[0]).all()):
+            return F, taken
         K = factor**2 * G * squares
         K = K + DAMPING * torch.diag_embed(K.diagonal(0, -2, -1).mean(-1, keepdim=True).expand(r.shape))
         λ = torch.linalg.solve(K.cpu(), r.cpu()).to(r)
-        pull = factor * (W * λ.unsqueeze(-1)).mT  # (..., N, D)
-        pulls.append(pull)
-        F = F.clone()
+        taken.append(factor * (W * λ.unsqueeze(-1)).mT)  # (..., N, D)
+        before, F = F, F.clone()
         for block, sine in sines:
-            F[..., block] += product(pull, sine)
-    return best, pulls[:step]
+            F[..., block] += product(taken[-1], sine)
 
 
 @remembered.register
 def _(d: Fusion, S: Tensor, weights: Tensor | None = None) -> Summary:
-    return {
-        f"{i}/{name}": value
-        for i, (part, _) in enumerate(d.parts())
-        for name, value in remembered(part, S, weights).items()
-    }
+    return {str(i): remembered(part, S, weights) for i, (part, _) in enumerate(d.parts())}  # type: ignore[misc]
 
 
 @moved.register
 def _(d: Fusion, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
     total, result = sum(weight for _, weight in d.parts()), torch.zeros_like(F)
     for i, (part, weight) in enumerate(d.parts()):
-        own = {n.removeprefix(f"{i}/"): t for n, t in summary.items() if n.startswith(f"{i}/")}
         if weight:
+            own: Summary = summary[str(i)]  # type: ignore[assignment]
             result = result + weight / total * moved(part, F, own, weights)
     return result

@@ -1,63 +1,46 @@
-"""Gaussian Wasserstein-2: two sets of features as two Gaussians, and the cost of moving one onto the other.
+"""Moments beyond the paper's: Gaussian Wasserstein-2, CORAL and central moments.
 
-    W₂²[F, S] = ‖μ_F − μ_S‖² + tr(C_F + C_S − 2 (C_S^{1/2} C_F C_S^{1/2})^{1/2})
+    wasserstein   ‖μ_F − μ_S‖² + tr(C_F + C_S − 2 (C_S^{1/2} C_F C_S^{1/2})^{1/2})              O(N²M + N³)
+    coral         ‖C_F − C_S‖² / 4N²                                                            O(N²M)
+    cmd           ‖μ_F − μ_S‖² / Nr² + Σ_{k=2..K} ‖c_k(F) − c_k(S)‖² / N r^{2k}                 O(KNM)
 
-(Dowson and Landau 1982; Bures' metric on covariances C.) Not one of the paper's: like a polynomial kernel
-with c > 0 it sees means and covariances, but it measures how far features must *move*, so that strong and
-weak directions count alike, where ‖G − A‖² squares a square and the strongest directions drown the others.
+with C the covariance, c_k = mean (f − μ_F)^k channel by channel, and r the range of the features, in units of
+which moments of different order compare. None is characteristic.
 
-Its gradient is the optimal map's displacement: ∂/∂f = 2/M (f − μ_S − T (f − μ_F)) with
-T = C_S^{1/2} (C_S^{1/2} C_F C_S^{1/2})^{-1/2} C_S^{1/2}.
+W₂² (Dowson and Landau 1982; Bures' metric on covariances) is the cost of moving one Gaussian onto the other.
+Like a polynomial kernel with c > 0 it sees means and covariances, but it measures how far features must
+*move*, so that strong and weak directions count alike, where ‖G − A‖² squares a square and the strongest
+directions hide the others. Its gradient is the optimal map's displacement, ∂/∂f = 2/M (f − μ_S − T (f − μ_F))
+with T = C_S^{1/2} (C_S^{1/2} C_F C_S^{1/2})^{-1/2} C_S^{1/2}.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from nstlib.alignment.discrepancy import Discrepancy, Summary, spelled
-from nstlib.alignment.moments import covariance_mean
-
-
-class TraceRoot(torch.autograd.Function):
-    """tr B^{1/2} of symmetric B (..., N, N) in float64, its gradient ½ B^{-1/2}: the eigenvalues of a product
-    of covariances span more orders of magnitude than float32 holds."""
-
-    @staticmethod
-    def forward(ctx: Any, B: Tensor) -> Tensor:
-        values, vectors = torch.linalg.eigh(B)
-        roots: Tensor = values.clamp(min=torch.finfo(torch.float64).eps * values[..., -1:]).sqrt()
-        ctx.save_for_backward(roots, vectors)
-        return roots.sum(-1)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> Tensor:
-        roots, vectors = ctx.saved_tensors
-        slope: Tensor = (vectors / (2 * roots).unsqueeze(-2)) @ vectors.mT
-        return slope * g[..., None, None]
+from nstlib.alignment.discrepancy import Discrepancy, Summary
+from nstlib.alignment.moments import covariance_mean, mean, shares
+from nstlib.alignment.options import POSITIVE
 
 
 @dataclass(frozen=True)
 class Wasserstein(Discrepancy):
     """W₂² between the Gaussians of F's and of S's mean and covariance: 0 exactly where both are equal.
 
-    Both covariances get `ridge` times the style's mean variance added on the diagonal, as if a little
-    noise lay on both: the distance stays a distance, and where an image has fewer positions than channels,
-    or a dead channel, the gradient stays finite. Covariances are compared on the CPU, in float64, which not
-    every device has.
+    The distance stays a distance with the ridge, and its gradient stays finite where an image has fewer
+    positions than channels, or a dead channel. Covariances are compared on the CPU, in float64, which not
+    every device has. Source: Dowson and Landau 1982.
+
+    Args:
+        ridge: > 0; times the style's mean variance it is added to the diagonals of both covariances.
+
+    Raises:
+        ValueError: A ridge out of range.
     """
 
+    name, limits = "wasserstein", {"ridge": POSITIVE}
     ridge: float = 1e-3
-
-    def __post_init__(self) -> None:
-        if not 0 < self.ridge < float("inf"):
-            raise ValueError(f"wasserstein's ridge must be a finite number > 0, got {self.ridge}")
-
-    def __str__(self) -> str:
-        return "wasserstein" if self.ridge == 1e-3 else f"wasserstein(ridge={spelled(self.ridge)})"
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         C, mean = covariance_mean(S, weights)
@@ -76,8 +59,66 @@ class Wasserstein(Discrepancy):
     def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         C, mean = covariance_mean(F, weights)
         C = C.cpu().double() + summary["noise"]  # (..., N, N), float64 on the CPU from here
-        R = summary["root"]
-        trace_root: Tensor = TraceRoot.apply(R @ C @ R)  # type: ignore[no-untyped-call]
+        values: Tensor = torch.linalg.eigvalsh(summary["root"] @ C @ summary["root"])
+        least = torch.finfo(torch.float64).eps * values.detach()[..., -1:]
+        trace_root = values.clamp(min=least).sqrt().sum(-1)
         moved = C.diagonal(dim1=-2, dim2=-1).sum(-1) + summary["trace"] - 2 * trace_root
         # in two steps, so that the gradient leaves F's device before it becomes float64
         return (mean - summary["mean"]).square().sum(-1) + moved.clamp(min=0).to(F.dtype).to(F.device)
+
+
+@dataclass(frozen=True)
+class Coral(Discrepancy):
+    """‖C_F − C_S‖²_F / 4N²: correlation alignment (Sun and Saenko 2016), a Gram matrix without the mean.
+
+    Zero where covariances are equal, whatever the means: it sees neither mean colour nor brightness.
+    """
+
+    name = "coral"
+
+    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
+        return {"covariance": covariance_mean(S, weights)[0]}
+
+    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+        C, _ = covariance_mean(F, weights)
+        return (C - summary["covariance"]).square().sum((-2, -1)) / (4 * C.shape[-1] ** 2)
+
+
+@dataclass(frozen=True)
+class CentralMoments(Discrepancy):
+    """Central moment discrepancy (Zellinger et al. 2017) of orders 1 … K, channel by channel.
+
+    It sees each channel's mean, width, skew, …, and no correlation between channels. Departures: squared
+    norms, so that the gradient is smooth at zero; r is the range of the style's features, all channels
+    together, because a ReLU's are not bounded.
+
+    Args:
+        moments: K, 1 … 8.
+
+    Raises:
+        ValueError: A number of moments out of range.
+    """
+
+    name, limits = "cmd", {"moments": (1, 8)}
+    moments: int = 5
+
+    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
+        X = S  # without the positions that do not count
+        if weights is not None:
+            X = S.where((shares(S, weights) > 0).unsqueeze(-2), mean(S, weights)[..., None])
+        r = (X.amax((-2, -1)) - X.amin((-2, -1))).unsqueeze(-1) + 1e-3  # a flat style has none
+        return {"range": r, "moments": self.standardised(S, r, weights)}
+
+    def standardised(self, X: Tensor, r: Tensor, weights: Tensor | None) -> Tensor:
+        """μ/r, c_2/r², … c_K/r^K: (..., N, M) → (..., K, N)."""
+        centre = mean(X, weights)
+        away = (X - centre.unsqueeze(-1)) / r.unsqueeze(-1)
+        powers, power = [centre / r], away
+        for _ in range(2, self.moments + 1):
+            power = power * away
+            powers.append(mean(power, weights))
+        return torch.stack(powers, -2)
+
+    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+        own = self.standardised(F, summary["range"], weights)
+        return (own - summary["moments"]).square().mean(-1).sum(-1)

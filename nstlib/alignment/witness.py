@@ -1,4 +1,4 @@
-"""Where two distributions still differ: the witness function, and a test whether they differ at all.
+"""Where two distributions differ: the witness function, and a two-sample test.
 
 MMD is the largest gap of means that a function of unit norm can show, and the function that shows it is
 
@@ -8,51 +8,49 @@ up to its norm: large where F has too much, small where it has too little. It is
 of MMD² in the weight of a position at x, and so every discrepancy has one: `witness` takes that derivative.
 
 The permutation test asks how often a random division of the pooled positions is as far apart as F and S
-are. It is exact for exchangeable positions only. Neighbouring positions of one picture share most of what
-their fields see, so they are *not*: thin them out first (`apart`), by about the distance at which they
-forget each other (`forgetting`).
+are. It is exact for exchangeable positions only. Neighbouring positions of an image share most of their
+receptive fields, so they are *not* exchangeable: subsample them first (`apart`), by the distance at which
+they are roughly uncorrelated (`forgetting`).
 """
 
 import torch
 from torch import Tensor
 
-from nstlib.alignment.discrepancy import Discrepancy, check_pair
+from nstlib.alignment.discrepancy import Discrepancy
 from nstlib.alignment.kernels import Kernel, bandwidth, gaussian
-from nstlib.alignment.pairs import centre_samples
+from nstlib.alignment.samples import centre_samples, check_pair, promote
 from nstlib.version import use_torch_defaults
 
 
 @use_torch_defaults(gradients=True)
 def witness(d: Discrepancy, F: Tensor, S: Tensor, weights: Tensor | None = None) -> Tensor:
-    """½ ∂d/∂w_i at equal weights w: (..., N, M), (..., N, M') → (..., M), its mean over positions zero.
+    """½ ∂d/∂w_i at equal weights w of F's positions; for an MMD this is w(f_i) − mean w.
 
-    For an MMD this is w(f_i) − mean w. Positive: more like f_i than the style has; removing the position
-    would bring the picture nearer. weights: of the style's positions. Raises ValueError for shapes that do
-    not fit, and for the paired Gaussian, which only samples positions.
+    Args:
+        d: any discrepancy but the paired Gaussian, which only samples positions.
+        F: (..., N, M).
+        S: (..., N, M'). Both are promoted to the wider of their dtypes.
+        weights: (..., M') ≥ 0, of the positions of S (the style's, unlike those of `transport`).
+
+    Returns:
+        The witness (..., M), of mean zero: positive where F has more like f_i than the style has.
+
+    Raises:
+        ValueError: Shapes or weights that do not fit, or the paired Gaussian.
     """
     check_pair(F, S)
     if getattr(d, "estimator", "features") == "paired":
         raise ValueError("the paired estimator has no witness: it compares random pairs; take 'features'")
+    F, S = promote(F.detach().clone(), S.detach())
     own = torch.ones(*F.shape[:-2], F.shape[-1], dtype=F.dtype, device=F.device, requires_grad=True)
-    value = d.distance(F.detach().clone(), d.summary(S.detach(), weights), own).sum()
+    value = d.distance(F, d.summary(S, weights), own).sum()
     (slope,) = torch.autograd.grad(value, own)
     return slope * F.shape[-1] / 2
 
 
-@use_torch_defaults(gradients=True)
-def pull(d: Discrepancy, F: Tensor, S: Tensor) -> Tensor:
-    """−M ∂d/∂f_i: in which direction each position is pulled. (..., N, M), (..., N, M') → (..., N, M)."""
-    check_pair(F, S)
-    leaf = F.detach().clone().requires_grad_(True)
-    (slope,) = torch.autograd.grad(d(leaf, S.detach()).sum(), leaf)
-    return -F.shape[-1] * slope
-
-
 def forgetting(maps: Tensor) -> int:
-    """The distance, in positions, at which features of a map (N, H, W) correlate by less than 1/e.
-
-    Both directions and all channels together; at least 1, at most half the shorter side.
-    """
+    """The distance, in positions, at which features of a map (N, H, W) correlate by less than 1/e, both
+    directions and all channels together: at least 1, at most half the shorter side."""
     centred = maps - maps.mean((-2, -1), keepdim=True)
     power = centred.square().mean()
     for step in range(1, min(maps.shape[-2:]) // 2 + 1):
@@ -73,17 +71,20 @@ def apart(maps: Tensor, spacing: int) -> Tensor:
 def permutation_test(
     F: Tensor, S: Tensor, kernel: Kernel | None = None, *, permutations: int = 500, seed: int = 0
 ) -> float:
-    """p-value of "F and S come from one distribution" by MMD², in (0, 1].
+    """Tests by MMD² whether F and S come from one distribution; returns the p-value, in (0, 1].
 
-    The share of divisions, this one counted, whose MMD² is at least that of F and S, on the CPU in float64:
-    O((M + M')² (N + permutations)). Valid where positions are exchangeable (see above).
+    It is the share of divisions, this one counted, whose MMD² is at least that of F and S (Gretton et al.
+    2012, §5), on the CPU in float64: O((M + M')² (N + permutations)).
 
     Args:
-        F: (N, M), or (1, N, M) as an encoder returns it. S: (N, M') or (1, N, M').
-        kernel: by default the Gaussian with the pooled positions' bandwidth.
+        F: (N, M), or (1, N, M) as an encoder returns it. Positions must be exchangeable (see above).
+        S: (N, M') or (1, N, M').
+        kernel: by default the Gaussian with the bandwidth of the pooled positions.
+        permutations: random divisions, at least 19: with fewer no p-value is below 0.05.
+        seed: of the divisions.
 
-    Raises ValueError for shapes that do not fit, for a batch of more than one sample, and for fewer than 19
-    permutations, with which no p-value is below 0.05.
+    Raises:
+        ValueError: Shapes that do not fit, a batch of more than one sample, or too few permutations.
     """
     check_pair(F, S)
     if max(F.shape[:-2].numel(), S.shape[:-2].numel()) > 1:

@@ -18,13 +18,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from nstlib.alignment.central import Coral
 from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, LinearMMD, PolynomialMMD, Summary
 from nstlib.alignment.gaussian import GaussianMMD
 from nstlib.alignment.methods import method as parse_method
 from nstlib.alignment.moments import covariance_mean, mixture
 from nstlib.alignment.transports import moved, remembered
-from nstlib.alignment.wasserstein import Wasserstein
+from nstlib.alignment.wasserstein import Coral, Wasserstein
 from nstlib.encoders.encoder import Encoder, load_encoder
 from nstlib.feedforward.decoders import LEVELS, Decoder, load_decoder
 from nstlib.inputs import check_image, check_images, check_styles

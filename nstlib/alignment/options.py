@@ -1,0 +1,67 @@
+"""The options of a method: the fields of its dataclass, as its text writes them and within their limits."""
+
+import dataclasses
+import math
+import typing
+
+from nstlib.alignment.samples import widen_inputs
+
+POSITIVE, NOT_NEGATIVE = (math.ulp(0.0), math.inf), (0.0, math.inf)  # limits of an option
+NO_OPTIONS = ("seed", "epsilon", "name")  # the run's, arithmetic's, and the method's own
+
+
+def options(method: type) -> dict[str, type]:
+    """Returns {field: float, int or str} for the fields of a dataclass that hold a number or a word."""
+    found: dict[str, type] = {}
+    hints = typing.get_type_hints(method)
+    for field in dataclasses.fields(method) if dataclasses.is_dataclass(method) else ():
+        inner = typing.get_args(hints[field.name])
+        kinds = [hints[field.name], *inner, *map(type, inner)]  # int | None: int; a Literal: str
+        kind = next((kind for kind in (float, int, str) if kind in kinds), None)
+        if kind and field.init and field.name not in NO_OPTIONS:
+            found[field.name] = kind
+    return found
+
+
+def format_number(value: float | str) -> str:
+    """A number in the fewest digits that give it back: 2.0 → "2", 1.23456789 → "1.23456789"."""
+    if not isinstance(value, float):
+        return str(value)
+    return short if float(short := f"{value:g}") == value else repr(value)
+
+
+class WithOptions:
+    """A frozen dataclass with a text, name(option=value,…), whose methods on features get wide ones.
+
+    limits: least and greatest values of options.
+    """
+
+    name: str = ""
+    limits: typing.ClassVar[dict[str, tuple[float, float]]] = {}
+
+    def __init_subclass__(cls, **arguments: typing.Any) -> None:
+        super().__init_subclass__(**arguments)
+        for name in {"summary", "distance"} & vars(cls).keys():
+            setattr(cls, name, widen_inputs(vars(cls)[name]))
+
+    def __post_init__(self) -> None:
+        known = options(type(self))
+        for key, (low, high) in self.limits.items():
+            value, whole = getattr(self, key), known[key] is int
+            if value is None or (low <= value <= high and value < math.inf and not (whole and value % 1)):
+                continue
+            bounds = f"in {low} … {high}" if high < math.inf else "> 0" if 0 < low < 1 else f">= {low:g}"
+            kind = "whole" if whole else "finite"
+            raise ValueError(f"{self.name}: {key} must be a {kind} number {bounds}, got {value}")
+
+    def __str__(self) -> str:
+        """The text, with the options that are not at their defaults."""
+        known, fields = options(type(self)), getattr(self, "__dataclass_fields__", {})
+        values = {key: getattr(self, key) for key in known}
+        texts = [f"{k}={format_number(value)}" for k, value in values.items() if value != fields[k].default]
+        name = self.name or type(self).__name__
+        return f"{name}({','.join(texts)})" if texts else name
+
+    def seeded(self, seed: int) -> typing.Self:
+        """The same with its random draws (if it makes any) started from `seed`."""
+        return dataclasses.replace(self, seed=seed) if hasattr(self, "seed") else self  # type: ignore[type-var]

@@ -1,0 +1,146 @@
+"""Kernels beyond the paper's, each by a sketch whose means over positions are compared.
+
+    laplace   exp(−‖x − y‖/σ)    random Fourier features
+    cubic     (xᵀy + c)³         products of three random projections
+    any       k(x, y)            landmarks
+
+The Laplace kernel falls off slowly, so that features far from all of the style's still have a gradient, and
+its cusp at x = y gives near ones a gradient, too. It is characteristic; its D means are not, as with the
+Gaussian.
+
+The cubic kernel's φ(x) = x̃ ⊗ x̃ ⊗ x̃ with x̃ = (x, √c) has (N + 1)³ entries, two million at N = 128. Three
+independent vectors u, v, w with E uuᵀ = I give E (uᵀx̃)(vᵀx̃)(wᵀx̃) (uᵀỹ)(vᵀỹ)(wᵀỹ) = (x̃ᵀỹ)³ (Kar and
+Karnick 2012), so that D products of three projections are an unbiased sketch of φ. It sees skew, and how
+three channels vary together; it is not characteristic.
+
+Any other kernel still has the functions k(l, ·) of L landmarks l (Nyström). On their span MMD² ≈ aᵀ K⁻¹ a
+with a_l = mean k(l, f) − mean k(l, s) and K_ll' = k(l, l') (Chatalic et al. 2022), a lower bound that is
+exact once the landmarks tell all positions apart. They are positions of the style: what lies far from it
+counts less.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from nstlib.alignment.discrepancy import Discrepancy, Summary
+from nstlib.alignment.gaussian import GaussianMMD
+from nstlib.alignment.kernels import Kernel
+from nstlib.alignment.moments import mean, product, shares, spread
+from nstlib.alignment.options import NOT_NEGATIVE
+from nstlib.alignment.spectra import directions
+
+NARROWEST = 0.5  # of σ: the Laplace kernel's narrowest part
+RIDGE = 1e-5  # of the kernel's mean diagonal: landmarks may nearly coincide
+
+
+@dataclass(frozen=True)
+class LaplaceMMD(GaussianMMD):
+    """k(x, y) = exp(−‖x − y‖/σ) by random Fourier features, O(NDM) (Rahimi and Recht 2007).
+
+    Its options are those of `GaussianMMD`; ValueError for the paired estimator and several scales. Departure:
+    the kernel is a mixture of Gaussian kernels of all widths; those narrower than σ/2 get that width, because
+    they are noise to an optimiser, which then hardly changes the image (`kernels.laplace` is exact).
+    """
+
+    name = "laplace"
+
+    def __post_init__(self) -> None:
+        if self.estimator != "features" or self.scales != 1:
+            raise ValueError("laplace has the estimator 'features' and one bandwidth only")
+        super().__post_init__()
+
+    def spectrum(self, D: int, N: int, generator: torch.Generator) -> Tensor:
+        """W (D, N), multivariate Cauchy: a normal vector over |g|, g normal, with the |g| at the quantiles of
+        D equal shares, shuffled."""
+        u = (torch.arange(D, dtype=torch.float64) + 0.5) / D
+        widths: Tensor = torch.special.ndtri(0.5 + u / 2)[torch.randperm(D, generator=generator)]
+        normal = torch.randn(D, N, generator=generator, dtype=torch.float64)
+        return normal / widths.clamp(min=NARROWEST).unsqueeze(-1)
+
+
+@dataclass(frozen=True)
+class CubicMMD(Discrepancy):
+    """k(x, y) = (xᵀy + c)³ by D random products: MMD² ≈ ‖mean z(f) − mean z(s)‖², unbiased in the draw
+    (Kar and Karnick 2012).
+
+    Args:
+        c: offset ≥ 0, in units of the features' squares.
+        features: D, 1 … 4096, or None for N kept within 64 … 128.
+        seed: of the products.
+
+    Raises:
+        ValueError: An option out of range.
+    """
+
+    name, limits = "cubic", {"c": NOT_NEGATIVE, "features": (1, 4096)}
+    c: float = 0.0
+    features: int | None = None
+    seed: int = 0
+
+    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
+        N = S.shape[-2]
+        D = self.features or min(128, max(64, N))
+        generator = torch.Generator().manual_seed(self.seed)
+        U = torch.stack([directions(D, N + 1, generator) for _ in range(3)]).to(S) * (N + 1) ** 0.5
+        summary = {"matrices": U[..., :N].contiguous(), "offsets": U[..., N:] * self.c**0.5}
+        return summary | {"products": self.sketch(S, summary, weights)}
+
+    def sketch(self, X: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+        """mean z over positions: (..., N, M) → (..., D)."""
+        pairs = zip(summary["matrices"], summary["offsets"], strict=True)
+        u, v, w = (product(U.expand(*X.shape[:-2], *U.shape), X) + offset for U, offset in pairs)
+        return mean(u * v * w, weights) / math.sqrt(u.shape[-2])
+
+    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+        return (self.sketch(F, summary, weights) - summary["products"]).square().sum(-1)
+
+
+@dataclass(frozen=True)
+class KernelMMD(Discrepancy):
+    """MMD² of a kernel of your own, from landmarks, O(LNM) (Nyström; Chatalic et al. 2022).
+
+    Features come to the kernel in units of σ, the root mean squared distance of the style's positions (paper,
+    §4). From landmarks no kernel is characteristic.
+
+    Args:
+        kernel: k(x, y), positive definite: (..., N, M), (..., N, M') → (..., M, M').
+        name: what `str` gives and `nstlib.register` made known.
+        landmarks: L at most, 1 … 4096.
+        seed: of the choice of landmarks.
+
+    Raises:
+        ValueError: A number of landmarks out of range.
+    """
+
+    limits: ClassVar = {"landmarks": (1, 4096)}
+    kernel: Kernel
+    name: str = "kernel"
+    landmarks: int = 128
+    seed: int = 0
+
+    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
+        generator = torch.Generator().manual_seed(self.seed)
+        present = torch.arange(S.shape[-1])
+        if weights is not None:  # landmarks of every batch from where any of them counts
+            present = present[(shares(S, weights) > 0).reshape(-1, S.shape[-1]).any(0).cpu()]
+        chosen = present[torch.randperm(len(present), generator=generator)[: self.landmarks]]
+        sigma = spread(S.detach(), weights)[..., None, None]
+        L = S[..., chosen.to(S.device)] / sigma
+        K = self.kernel(L, L)
+        ridge = RIDGE * K.diagonal(dim1=-2, dim2=-1).abs().mean(-1)[..., None, None].cpu().double()
+        root = torch.linalg.cholesky(K.cpu().double() + ridge * torch.eye(K.shape[-1], dtype=torch.float64))
+        summary = {"landmarks": L, "sigma": sigma, "root": root.to(S)}
+        return summary | {"mean": self.embed(S, summary, weights)}
+
+    def embed(self, X: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+        """R⁻¹ mean k(l, x), K = R Rᵀ: (..., N, M) → (..., L)."""
+        seen = mean(self.kernel(summary["landmarks"], X / summary["sigma"]), weights)
+        solved: Tensor = torch.linalg.solve_triangular(summary["root"], seen.unsqueeze(-1), upper=False)
+        return solved.squeeze(-1)
+
+    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+        return (self.embed(F, summary, weights) - summary["mean"]).square().sum(-1)
