@@ -37,7 +37,7 @@ def texture(style: Tensor, encoder: Encoder, d: nstlib.Discrepancy, steps: int, 
     x = torch.rand(style.shape, generator=torch.Generator().manual_seed(0))
     noise = torch.randn(style.shape, generator=torch.Generator().manual_seed(1))
     for seed in range(steps // every):
-        terms = style_terms(d.seeded(seed), S, dict.fromkeys(layers, 1.0))
+        terms = style_terms(d.with_seed(seed), S, dict.fromkeys(layers, 1.0))
         reference = (style + 0.2 * noise).clamp(0, 1)
         objective = calibrate(Objective({}, terms), lambda image: encoder(image, layers), reference)
         run = nstlib.synthesis.synthesize(

@@ -207,7 +207,7 @@ def _start(
             initial = onepass(
                 content,
                 styles,
-                settings.discrepancy.seeded(settings.seed),
+                settings.discrepancy.with_seed(settings.seed),
                 gamma_to_strength(settings.gamma),
                 style_weights=() if areas else settings.style_weights,
                 masks=areas,

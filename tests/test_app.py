@@ -516,7 +516,7 @@ def test_comparisons_use_the_visitor_s_own_choices(kind, pictures):
     assert len(settings) == pictures and len({str(s) for s in settings}) == pictures
     assert [cell.label for cell in made.beside] == ["Content", "Style"], "the originals are always there"
     if kind == "fusion":
-        assert {"linear", "gaussian"} == {str(p) for s in settings for p, _ in s.discrepancy.parts()}
+        assert {"linear", "gaussian"} == {str(p) for s in settings for p, _ in s.discrepancy.components()}
 
 
 @pytest.mark.parametrize(("kind", "pictures"), [("style", 5), ("methods", 20), ("content", 5)])

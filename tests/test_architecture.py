@@ -27,7 +27,7 @@ WINGS = {  # inside a folder: each module may import only from modules before it
         {"samples"},
         {"kernels", "options"},
         {"moments"},
-        {"discrepancy", "spectra", "linear_time"},
+        {"discrepancy", "random_features", "linear_time"},
         {"gaussian", "wasserstein", "sliced", "witness", "palette"},
         {"sketches"},
         {"methods"},

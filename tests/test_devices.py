@@ -81,7 +81,7 @@ def test_every_discrepancy_needs_no_float64_on_its_device(method: str, device: t
     of_F, of_S = torch.linspace(0, 1, 30), torch.linspace(1, 2, 20)
 
     def results(F: Tensor, S: Tensor, of_F: Tensor, of_S: Tensor) -> Iterator[Tensor]:
-        for own, weights, of_style in ((d.seeded(3), None, None), (d.seeded(3), of_F, of_S)):
+        for own, weights, of_style in ((d.with_seed(3), None, None), (d.with_seed(3), of_F, of_S)):
             leaf = F.detach().clone().requires_grad_()
             value = own.distance(leaf, own.summary(S, of_style), weights)
             yield value
@@ -180,7 +180,7 @@ def _everything() -> dict[str, Tensor]:
     }
     for method in ALL:
         d = nstlib.method(method) if isinstance(method, str) else method
-        found[f"d {d}"] = d.seeded(1).distance(F, d.seeded(1).summary(S))
+        found[f"d {d}"] = d.with_seed(1).distance(F, d.with_seed(1).summary(S))
         if "paired" not in str(d):
             found[f"transport {d}"] = nstlib.transport(F, S, d)
     training = nstlib.train_feedforward(

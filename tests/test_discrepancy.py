@@ -29,7 +29,7 @@ from nstlib.alignment import (
     kernels,
     mmd2,
 )
-from nstlib.alignment.moments import spread
+from nstlib.alignment.moments import weighted_bandwidth
 
 METHODS = [
     LinearMMD(),
@@ -139,7 +139,7 @@ def test_samples_of_two_dtypes_are_compared_in_the_wider_one() -> None:
             nstlib.alignment.witness(d, F, S.float(), of_S), nstlib.alignment.witness(d, F, rounded, of_S)
         )
     paired = GaussianMMD(estimator="paired")
-    assert paired.seeded(1)(F, S.float()).item() == paired.seeded(1)(F, rounded).item()
+    assert paired.with_seed(1)(F, S.float()).item() == paired.with_seed(1)(F, rounded).item()
 
 
 @pytest.mark.parametrize(
@@ -173,8 +173,8 @@ def test_the_paired_estimator_takes_batches() -> None:
     S = torch.stack([features(3, 8, seed + 9) for seed in range(4)]).view(2, 2, 3, 8)
     for options in ({}, {"sigma": 1.2}):
         d = GaussianMMD(estimator="paired", seed=3, **options)
-        single = [d.seeded(3)(f, s).item() for f, s in zip(F.flatten(0, 1), S.flatten(0, 1), strict=True)]
-        found = d.seeded(3)(F, S).flatten()
+        single = [d.with_seed(3)(f, s).item() for f, s in zip(F.flatten(0, 1), S.flatten(0, 1), strict=True)]
+        found = d.with_seed(3)(F, S).flatten()
         torch.testing.assert_close(found, torch.tensor(single, dtype=torch.float64))
 
 
@@ -295,7 +295,7 @@ def test_bandwidth_far_from_the_origin(offset: float, dtype: torch.dtype) -> Non
         )
     )
     assert kernels.bandwidth(F, S).item() == pytest.approx(exact, rel=1e-3)
-    assert spread(S).item() == pytest.approx(kernels.bandwidth(S).item(), rel=1e-4)
+    assert weighted_bandwidth(S).item() == pytest.approx(kernels.bandwidth(S).item(), rel=1e-4)
     apart = F + 100 * offset + 100  # two samples, neither near the other
     assert kernels.bandwidth(apart, S).item() == pytest.approx(
         (apart.double().mean(-1) - S.double().mean(-1)).norm().item(), rel=1e-2
@@ -309,7 +309,7 @@ def test_identical_positions_have_a_bandwidth_that_can_be_divided_by(
 ) -> None:
     F = torch.full((3, 700), value, dtype=dtype)
     expected = math.sqrt(1e-6 * 2 * 3 * F[0, 0].item() ** 2 + 1e-12)
-    for found in (kernels.bandwidth(F), spread(F.float() if dtype == torch.float16 else F)):
+    for found in (kernels.bandwidth(F), weighted_bandwidth(F.float() if dtype == torch.float16 else F)):
         assert found.item() == pytest.approx(expected, rel=1e-3)
 
 
@@ -482,8 +482,8 @@ def test_ranges_are_checked() -> None:
 def test_seeds() -> None:
     F, S = features(3, 40, 1), features(3, 30, 2)
     for method in (GaussianMMD(), GaussianMMD(estimator="paired")):
-        assert method.seeded(3)(F, S).item() == method.seeded(3)(F, S).item()
-        assert method.seeded(3)(F, S).item() != method.seeded(4)(F, S).item()
+        assert method.with_seed(3)(F, S).item() == method.with_seed(3)(F, S).item()
+        assert method.with_seed(3)(F, S).item() != method.with_seed(4)(F, S).item()
     paired = GaussianMMD(estimator="paired")
     assert paired(F, S).item() != paired(F, S).item()  # fresh pairs each time
 
@@ -499,8 +499,8 @@ weights = st.floats(0.01, 10).map(lambda w: float(f"{w:.3g}"))
 def test_method_and_str_are_inverse(parts) -> None:
     whole = nstlib.method(" + ".join(f"{name}:{weight:g}" for name, weight in parts))
     again = nstlib.method(str(whole))
-    assert [part for part, _ in again.parts()] == [part for part, _ in whole.parts()]
-    found, expected = ([weight for _, weight in m.parts()] for m in (again, whole))
+    assert [part for part, _ in again.components()] == [part for part, _ in whole.components()]
+    found, expected = ([weight for _, weight in m.components()] for m in (again, whole))
     assert found == pytest.approx(expected, rel=1e-4)
 
 

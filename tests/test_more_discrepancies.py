@@ -26,8 +26,8 @@ from nstlib.alignment import (
     mmd2,
     sketches,
 )
+from nstlib.alignment.random_features import directions
 from nstlib.alignment.sliced import projection, quantiles
-from nstlib.alignment.spectra import directions
 
 
 def line_w2(a: list[float], b: list[float]) -> float:

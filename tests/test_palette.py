@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import nstlib
-from nstlib.alignment.palette import CELLS, Palette, confined, nearest
+from nstlib.alignment.palette import CELLS, Palette, nearest, project_to_palette
 from nstlib.synthesis import pixels
 
 
@@ -68,7 +68,7 @@ def test_confined_keeps_what_is_near_and_bounds_what_is_far() -> None:
     summary = Palette().summary(S)
     before = (F - nearest(F, summary)).norm(dim=1)
     target = nearest(F, summary)
-    moved = confined(F, summary, knee=0.1, reach=0.2)
+    moved = project_to_palette(F, summary, knee=0.1, reach=0.2)
     after = (moved - target).norm(dim=1)
     assert after.max() <= 0.2
     assert torch.equal(before <= 0.1, (moved - F).abs().amax(1) < 1e-12)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import nstlib
 from nstlib.__main__ import main
 from nstlib.alignment import moments
-from nstlib.alignment.spectra import MeanCosine
+from nstlib.alignment.random_features import MeanCosine
 from nstlib.encoders import precision
 from nstlib.encoders.encoder import Encoder
 from nstlib.feedforward.pipeline import estimate_pass

@@ -9,7 +9,7 @@ from torch import Tensor
 
 import nstlib
 from nstlib import kernels
-from nstlib.alignment.rearrangement import LEVELS, in_order
+from nstlib.alignment.rearrangement import LEVELS, match_quantiles
 from nstlib.alignment.sliced import quantiles
 
 WHOLE = ["sliced", "energy", "cubic", "cubic(c=1)"]
@@ -25,7 +25,7 @@ def skewed(N: int, M: int, seed: int) -> Tensor:
 @settings(max_examples=30, deadline=None)
 def test_on_a_line_the_number_of_the_same_rank(M: int, seed: int) -> None:
     X, S = features(2, M, seed), features(2, M, seed + 1)
-    moved = in_order(X, quantiles(S, None, M))
+    moved = match_quantiles(X, quantiles(S, None, M))
     for x, s, found in zip(X.tolist(), S.tolist(), moved.tolist(), strict=True):
         ranks = sorted(range(M), key=x.__getitem__)
         expected = [0.0] * M

@@ -157,8 +157,8 @@ def test_a_flow_goes_downhill_all_the_way(method):
     frames = flow(method)
     assert len(frames) == clouds.FRAMES and torch.equal(frames[0], F)
     d = nstlib.method(method)
-    for part, _ in d.parts() if len(d.parts()) == 1 else ():
-        part = clouds.with_features(part).seeded(0)
+    for part, _ in d.components() if len(d.components()) == 1 else ():
+        part = clouds.with_features(part).with_seed(0)
         values = [float(part(frame, S)) for frame in frames]
         assert all(b <= a + 1e-6 for a, b in itertools.pairwise(values))
         assert values[-1] < 0.05 * values[0]

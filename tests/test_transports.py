@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import nstlib
-from nstlib.alignment.transports import moved, optimal, remembered
+from nstlib.alignment.transports import bures_wasserstein_map, transport_map, transport_summary
 from tests.oracles import features
 
 CLOSED = ["linear", "bn", "poly", "poly(c=3)", "wasserstein", "coral"]
@@ -75,7 +75,7 @@ def test_of_all_maps_that_fit_the_optimal_one_moves_least() -> None:
     F, S = features(6, 300), rich(6, 300, 7)
     F, S = F - F.mean(1, keepdim=True), S - S.mean(1, keepdim=True)
     C, C_S = F @ F.T / 300, S @ S.T / 300
-    A = optimal(C, C_S)
+    A = bures_wasserstein_map(C, C_S)
     torch.testing.assert_close(A, A.T)
     assert torch.linalg.eigvalsh(A).min() > 0
     cost = (A @ F - F).square().sum()
@@ -131,10 +131,10 @@ def test_weights_count_positions_as_often(method: str) -> None:
 
 def test_what_is_remembered_serves_any_features() -> None:
     d, S = nstlib.method("bn+gaussian"), rich(4, 90, 1)
-    summary = remembered(d, S)
+    summary = transport_summary(d, S)
     for seed in range(3):
         F = features(4, 50, seed)
-        assert torch.equal(moved(d, F, summary), nstlib.transport(F, S, d))
+        assert torch.equal(transport_map(d, F, summary), nstlib.transport(F, S, d))
 
 
 def test_a_fusion_keeps_what_its_parts_agree_on() -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 import nstlib
 from nstlib.alignment import GaussianMMD, LinearMMD, PolynomialMMD, permutation_test, witness
-from nstlib.alignment.witness import apart, forgetting
+from nstlib.alignment.witness import correlation_length, subsample
 
 
 @pytest.mark.parametrize(
@@ -86,26 +86,26 @@ def smooth(seed: int, side: int = 36, reach: int = 3) -> Tensor:
 
 
 def test_neighbours_mislead_the_test_and_thinning_mends_it() -> None:
-    assert 3 <= forgetting(smooth(0)) <= 7
-    assert forgetting(torch.randn(3, 20, 20, generator=torch.Generator().manual_seed(0))) == 1
+    assert 3 <= correlation_length(smooth(0)) <= 7
+    assert correlation_length(torch.randn(3, 20, 20, generator=torch.Generator().manual_seed(0))) == 1
     neighbours, thinned = 0, 0
     for i in range(30):
         a, b = smooth(i), smooth(500 + i)
         neighbours += (
             permutation_test(a[:, :8, :8].flatten(1), b[:, :8, :8].flatten(1), permutations=99) <= 0.05
         )
-        thinned += permutation_test(apart(a, 7), apart(b, 7), permutations=99) <= 0.05
+        thinned += permutation_test(subsample(a, 7), subsample(b, 7), permutations=99) <= 0.05
     assert neighbours >= 15  # equal distributions, rejected most of the time
     assert thinned <= 6
 
 
 def test_apart_is_a_centred_lattice() -> None:
     grid = torch.arange(25.0).view(1, 5, 5)
-    assert apart(grid, 2).tolist() == [[0, 2, 4, 10, 12, 14, 20, 22, 24]]
-    assert apart(grid, 4).tolist() == [[0, 4, 20, 24]]
-    assert apart(grid, 3).tolist() == [[0, 3, 15, 18]]
+    assert subsample(grid, 2).tolist() == [[0, 2, 4, 10, 12, 14, 20, 22, 24]]
+    assert subsample(grid, 4).tolist() == [[0, 4, 20, 24]]
+    assert subsample(grid, 3).tolist() == [[0, 3, 15, 18]]
     batch = torch.stack([grid, grid + 25, grid + 50])  # (B, N, H, W)
-    assert apart(batch, 2).tolist() == [apart(maps, 2).tolist() for maps in batch]
+    assert subsample(batch, 2).tolist() == [subsample(maps, 2).tolist() for maps in batch]
 
 
 def test_a_texture_cannot_be_told_from_its_style(style: Tensor) -> None:

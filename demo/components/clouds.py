@@ -42,8 +42,8 @@ def flow(method: str) -> list[Tensor]:
     F, S = clouds()
     x = F.clone().requires_grad_()
     parts = []
-    for part, weight in nstlib.method(method).parts():
-        part = with_features(part).seeded(0)
+    for part, weight in nstlib.method(method).components():
+        part = with_features(part).with_seed(0)
         summary = part.summary(S)
         pull = float(torch.autograd.grad(part.distance(x, summary), x)[0].norm())
         parts.append((part, summary, weight / max(pull, 1e-12)))

@@ -40,7 +40,7 @@ def to_method(
 
 def from_method(text: str) -> tuple[str, str, float, float, str, str, float]:
     """The values of the controls for a method: the inverse of `to_method`, for methods that they can show."""
-    parts, weights = zip(*nstlib.method(text).parts(), strict=True)
+    parts, weights = zip(*nstlib.method(text).components(), strict=True)
     names = [str(part).partition("(")[0] for part in parts]
     c = next((float(part.c) for part in parts if hasattr(part, "c")), 0.0)
     factor = next((float(part.factor) for part in parts if hasattr(part, "factor")), 1.0)

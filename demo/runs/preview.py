@@ -41,7 +41,7 @@ def quick(job: Job) -> Job:
         return job
     settings = job.settings
     seconds = 0.0
-    for part, _ in settings.discrepancy.parts():
+    for part, _ in settings.discrepancy.components():
         usual = {field.name: field.default for field in fields(part)}  # type: ignore[arg-type]
         if changed := [name for name in EFFORT if getattr(part, name, None) != usual.get(name)]:
             raise ValueError(f"{part}: the option {changed[0]} is too slow for one pass here; Refine uses it")
@@ -81,7 +81,7 @@ def _workers(small: bool) -> ThreadPoolExecutor:
 def _make(job: Job, detail: float) -> tuple[Pixels, dict[str, Any]]:
     s = job.settings
     used = ("size", "style_weights", "colours", "style_scale")
-    fixed = {name: getattr(s, name) for name in used} | {"method": s.discrepancy.seeded(s.seed)}
+    fixed = {name: getattr(s, name) for name in used} | {"method": s.discrepancy.with_seed(s.seed)}
     kept = Job(nstlib.Settings(**fixed), job.content, job.style, second=job.second, where=job.region)
     ready = (_prepare_small if s.size <= USUAL else _prepare_large)(kept)
     image = ready(gamma_to_strength(s.gamma), detail, s.palette)

@@ -40,7 +40,7 @@ def variants(kind: str, settings: nstlib.Settings) -> tuple[str, dict[str, dict[
         title = f"Method {settings.method}: more content, more style"
         return title, {f"γ = {gamma:g}": {"gamma": gamma} for gamma in GAMMAS}
     if kind == "fusion":
-        parts = [str(part) for part, _ in settings.discrepancy.parts()]
+        parts = [str(part) for part, _ in settings.discrepancy.components()]
         first, second = parts[:2] if len(parts) > 1 else ("bn", "poly")
         changes = {
             f"{1 - share:.1g} {_short(first)} + {share:g} {_short(second)}": {

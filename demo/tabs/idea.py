@@ -52,7 +52,7 @@ def numbers(method: str) -> int:
 
 def describe(method: str) -> str:
     """Markdown for a method, or for both parts of a fusion."""
-    parts = [(_name(part), share) for part, share in nstlib.method(method).parts()]
+    parts = [(_name(part), share) for part, share in nstlib.method(method).components()]
     words = [
         WORDS.format(numbers=numbers(name), link=_link(METHODS[name]["notebook"]), **METHODS[name])
         for name, _ in parts
@@ -81,7 +81,7 @@ def _link(place: str) -> str:
 
 def memory(method: str) -> str:
     """A figure on a log scale: how many numbers each method stores, compared with the image itself."""
-    chosen = {_name(part): numbers(str(part)) for part, _ in nstlib.method(method).parts()}
+    chosen = {_name(part): numbers(str(part)) for part, _ in nstlib.method(method).components()}
     counts = {name: numbers(name) for name in sorted(COMPARED)} | chosen
     rows = sorted(
         ((ALL[name], count, name in chosen) for name, count in counts.items()), key=lambda row: row[1]

@@ -11,7 +11,8 @@
     transports     the maps that send a discrepancy to zero; rearrangement: those without a closed form
     witness        where distributions differ; a test whether they do
     palette        which colours a style has at all
-    samples, options, moments, spectra    how: checks, fields of methods, means, random features
+    samples, options, moments             how: checks, fields of methods, means
+    random_features                       how: averages of cosines, in tiles
 
 Read kernels, discrepancy, gaussian, then synthesis/objective: the paper. Each of the others stands alone.
 """

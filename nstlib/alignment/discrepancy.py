@@ -14,8 +14,8 @@ O(MM'N). Kernels with an explicit feature map φ, k(x, y) = φ(x)ᵀφ(y), allow
     gaussian     φ(x) = cos(Wx+u)   stores D numbers (see gaussian.py)              O(NDM)
     BN           –                  stores means and standard deviations            O(NM)
 
-`summary(S)` computes the style statistics once; `distance(F, summary)` compares features with them. Both take
-weights of positions (see moments.py): a mask for a region, or the shares of several styles in a mixture.
+`summary(S)` computes the style statistics once; `distance(F, summary)` compares features with them. Both
+take weights of positions: a mask for a region, or the shares of several styles in a mixture.
 """
 
 import math
@@ -101,7 +101,7 @@ class Discrepancy(WithOptions, ABC):
     def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         """d of F (..., N, M), with weights (..., M) ≥ 0, from statistics of a style of the same dtype."""
 
-    def parts(self) -> tuple[tuple["Discrepancy", float], ...]:
+    def components(self) -> tuple[tuple["Discrepancy", float], ...]:
         """The methods that this one adds up, with their weights."""
         return ((self, 1.0),)
 
@@ -178,26 +178,26 @@ class Fusion(Discrepancy):
         for whole, weight in pairs:
             if not 0 <= weight < math.inf:
                 raise ValueError(f"a fusion's weights must be finite numbers >= 0, got {weight} for {whole}")
-            for part, share in whole.parts():
+            for part, share in whole.components():
                 merged[part] = merged.get(part, 0.0) + weight * share
         if not sum(merged.values()) > 0:
             raise ValueError("a fusion needs at least one method of positive weight")
         object.__setattr__(self, "weights", tuple(merged.items()))
 
     def __str__(self) -> str:
-        return "+".join(f"{part}:{format_number(weight)}" for part, weight in self.parts())
+        return "+".join(f"{part}:{format_number(weight)}" for part, weight in self.components())
 
-    def parts(self) -> tuple[tuple[Discrepancy, float], ...]:
+    def components(self) -> tuple[tuple[Discrepancy, float], ...]:
         return tuple(self.weights)  # type: ignore[arg-type]
 
-    def seeded(self, seed: int) -> Self:
-        return replace(self, weights=tuple((part.seeded(seed), weight) for part, weight in self.parts()))
+    def with_seed(self, seed: int) -> Self:
+        return replace(self, weights=tuple((d.with_seed(seed), weight) for d, weight in self.components()))
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
-        return {str(i): part.summary(S, weights) for i, (part, _) in enumerate(self.parts())}  # type: ignore[misc]
+        return {str(i): part.summary(S, weights) for i, (part, _) in enumerate(self.components())}  # type: ignore[misc]
 
     def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         total = F.new_zeros(())
-        for i, (part, weight) in enumerate(self.parts()):
+        for i, (part, weight) in enumerate(self.components()):
             total = total + weight * part.distance(F, summary[str(i)], weights)  # type: ignore[arg-type]
         return total

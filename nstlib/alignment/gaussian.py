@@ -1,7 +1,7 @@
 """The Gaussian kernel's discrepancy, by two estimators that are linear in the number of positions.
 
 k(x, y) = exp(−‖x − y‖² / 2σ²) has no finite feature map. The paper compares a few random pairs a step
-(linear_time.py). The default compares means of D random Fourier features over *all* positions (spectra.py):
+(linear_time.py). The default compares means of D random Fourier features over *all* positions:
 
     z(x) = √(2/D) cos(Wx + u),   W ~ N(0, σ⁻²),  u ~ U(0, 2π),   k(x, y) ≈ z(x)ᵀz(y)
     MMD² ≈ ‖mean z(f) − mean z(s)‖²
@@ -17,9 +17,9 @@ from torch import Tensor
 from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.alignment.kernels import bandwidth
 from nstlib.alignment.linear_time import paired_mmd2
-from nstlib.alignment.moments import shares, spread
+from nstlib.alignment.moments import normalize_weights, weighted_bandwidth
 from nstlib.alignment.options import POSITIVE
-from nstlib.alignment.spectra import MeanCosine
+from nstlib.alignment.random_features import MeanCosine
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class GaussianMMD(Discrepancy):
             return torch.as_tensor(self.sigma * self.factor, dtype=F.dtype, device=F.device)
         if weights is None:
             return bandwidth(F.detach(), S.detach()) * self.factor
-        return spread(S.detach(), weights) * self.factor
+        return weighted_bandwidth(S.detach(), weights) * self.factor
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         if self.estimator == "paired":
@@ -84,7 +84,7 @@ class GaussianMMD(Discrepancy):
     def embed(self, X: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         """mean √(2/D) cos(Wx + u) over positions: (..., N, M) → (..., D)."""
         W, u = summary["frequencies"], summary["phases"]
-        p = None if weights is None else shares(X, weights)
+        p = None if weights is None else normalize_weights(X, weights)
         mean: Tensor = MeanCosine.apply(X, W, u, p)  # type: ignore[no-untyped-call]
         return mean * math.sqrt(2 / W.shape[-2])
 

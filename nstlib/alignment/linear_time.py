@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nstlib.alignment.kernels import gaussian
-from nstlib.alignment.moments import shares
+from nstlib.alignment.moments import normalize_weights
 
 
 def paired_mmd2(
@@ -42,6 +42,6 @@ def _draw(X: Tensor, weights: Tensor | None, count: int, generator: torch.Genera
     if weights is None:
         chosen = torch.randperm(X.shape[-1], generator=generator)[:count]
     else:
-        p = shares(X, weights.flatten()).cpu()
+        p = normalize_weights(X, weights.flatten()).cpu()
         chosen = torch.multinomial(p, count, replacement=True, generator=generator)
     return X[..., chosen.to(X.device)]

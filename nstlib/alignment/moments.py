@@ -27,7 +27,7 @@ from nstlib.alignment.samples import floor_root
 ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
 
-def shares(F: Tensor, weights: Tensor) -> Tensor:
+def normalize_weights(F: Tensor, weights: Tensor) -> Tensor:
     """p = weights / Σ weights, the share of each position of F (..., N, M). weights (..., M) → (..., M).
 
     Raises ValueError for another number of positions, a weight that is negative or not finite, or all zero.
@@ -41,7 +41,7 @@ def shares(F: Tensor, weights: Tensor) -> Tensor:
     return weights / total
 
 
-def mixture(parts: Sequence[Tensor], weights: Sequence[float]) -> tuple[Tensor, Tensor]:
+def mix_samples(parts: Sequence[Tensor], weights: Sequence[float]) -> tuple[Tensor, Tensor]:
     """Several samples (..., N, M_k) as one, (..., N, Σ M_k), and the weights of its positions, (..., Σ M_k):
     the positions of a sample share its weight."""
     counts = [
@@ -53,7 +53,7 @@ def mixture(parts: Sequence[Tensor], weights: Sequence[float]) -> tuple[Tensor, 
 def mean(F: Tensor, weights: Tensor | None = None) -> Tensor:
     """μ: (..., N, M) → (..., N). Divided after the sum, so that its gradient is N numbers, not N × M."""
     if weights is not None:
-        return (F @ shares(F, weights).unsqueeze(-1)).squeeze(-1)
+        return (F @ normalize_weights(F, weights).unsqueeze(-1)).squeeze(-1)
     return F.sum(-1) / F.shape[-1]
 
 
@@ -69,7 +69,8 @@ def variance_mean(F: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Ten
 def gram(F: Tensor, weights: Tensor | None = None) -> Tensor:
     """G = FFᵀ/M: (..., N, M) → (..., N, N)."""
     if weights is not None:
-        F = F * (shares(F, weights) * F.shape[-1]).sqrt().unsqueeze(-2)  # Σ p f fᵀ = mean (√pM f)(√pM f)ᵀ
+        p = normalize_weights(F, weights)
+        F = F * (p * F.shape[-1]).sqrt().unsqueeze(-2)  # Σ p f fᵀ = mean (√pM f)(√pM f)ᵀ
     G: Tensor = _Gram.apply(F)  # type: ignore[no-untyped-call]
     return G
 
@@ -81,7 +82,7 @@ def covariance_mean(F: Tensor, weights: Tensor | None = None) -> tuple[Tensor, T
     return gram(F - centre.detach().unsqueeze(-1), weights), centre
 
 
-def spread(S: Tensor, weights: Tensor | None = None) -> Tensor:
+def weighted_bandwidth(S: Tensor, weights: Tensor | None = None) -> Tensor:
     """σ, the root mean squared distance between weighted positions: (..., N, M) → (...).
 
     mean ‖s − s'‖² = 2 Σ σ_i², with a floor as in `kernels.bandwidth`."""

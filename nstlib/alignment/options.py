@@ -62,6 +62,6 @@ class WithOptions:
         name = self.name or type(self).__name__
         return f"{name}({','.join(texts)})" if texts else name
 
-    def seeded(self, seed: int) -> typing.Self:
+    def with_seed(self, seed: int) -> typing.Self:
         """The same with its random draws (if it makes any) started from `seed`."""
         return dataclasses.replace(self, seed=seed) if hasattr(self, "seed") else self  # type: ignore[type-var]

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
-from nstlib.alignment.moments import shares
+from nstlib.alignment.moments import normalize_weights
 from nstlib.alignment.options import NOT_NEGATIVE
 
 CELLS = 32  # of the table, along each side of the cube
@@ -67,7 +67,7 @@ class Palette(Discrepancy):
         """
         pixels = _pixels(S)
         if weights is not None:
-            pixels = pixels[:, shares(S, weights).flatten() > 0]
+            pixels = pixels[:, normalize_weights(S, weights).flatten() > 0]
         cells, cell = torch.unique(_cell(pixels), return_inverse=True)
         sums = torch.zeros(len(cells), 4, dtype=S.dtype, device=S.device)
         sums.index_add_(0, cell, torch.cat([pixels, torch.ones_like(pixels[:1])]).mT)
@@ -75,7 +75,7 @@ class Palette(Discrepancy):
         return {"nearest": own[_nearest(cells)].mT.contiguous()}
 
     def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-        p = None if weights is None else shares(F, weights)
+        p = None if weights is None else normalize_weights(F, weights)
         found: Tensor = MeanExcess.apply(F, nearest(F, summary), self.free, p)  # type: ignore[no-untyped-call]
         return found
 
@@ -85,7 +85,7 @@ def nearest(F: Tensor, summary: Summary) -> Tensor:
     return summary["nearest"].index_select(1, _cell(_pixels(F.detach()))).view(F.shape)
 
 
-def confined(F: Tensor, summary: Summary, knee: float, reach: float) -> Tensor:
+def project_to_palette(F: Tensor, summary: Summary, knee: float, reach: float) -> Tensor:
     """Moves pixels (1, 3, M) towards n(f) until all are within `reach` of it (RGB), those within `knee` not
     at all, as colours are brought into a printer's gamut."""
     target = nearest(F, summary)

@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
-from nstlib.alignment.moments import covariance_mean, product, shares
+from nstlib.alignment.moments import covariance_mean, normalize_weights, product
+from nstlib.alignment.random_features import directions
 from nstlib.alignment.sketches import CubicMMD, KernelMMD
 from nstlib.alignment.sliced import SlicedWasserstein, order, quantiles
-from nstlib.alignment.spectra import directions
-from nstlib.alignment.transports import moved, remembered, with_moments
+from nstlib.alignment.transports import match_moments, transport_map, transport_summary
 from nstlib.alignment.wasserstein import CentralMoments
 
 ROUNDS, LEVELS = 6, 128
 
 
-def in_order(X: Tensor, Q: Tensor, weights: Tensor | None = None) -> Tensor:
+def match_quantiles(X: Tensor, Q: Tensor, weights: Tensor | None = None) -> Tensor:
     """Q_S(P_F(x)) along every line: X (..., D, M), the style's quantiles Q (..., D, K) → (..., D, M).
 
     Between the middles of the K shares, and beyond the outer ones, Q is continued in straight lines.
@@ -32,7 +32,7 @@ def in_order(X: Tensor, Q: Tensor, weights: Tensor | None = None) -> Tensor:
         ranks = (torch.arange(X.shape[-1], dtype=X.dtype, device=X.device) + 0.5) / X.shape[-1]
         ranks = ranks.expand(X.shape)
     else:
-        mass = shares(X, weights).unsqueeze(-2).expand(X.shape).gather(-1, index)
+        mass = normalize_weights(X, weights).unsqueeze(-2).expand(X.shape).gather(-1, index)
         ranks = mass.cumsum(-1) - mass / 2
     if K == 1:
         return Q.expand(X.shape).contiguous()
@@ -42,37 +42,39 @@ def in_order(X: Tensor, Q: Tensor, weights: Tensor | None = None) -> Tensor:
     return torch.empty_like(X).scatter_(-1, index, value)
 
 
-def lines(d: Discrepancy, S: Tensor, weights: Tensor | None = None) -> Summary:
+def projected_quantiles(d: Discrepancy, S: Tensor, weights: Tensor | None = None) -> Summary:
     """What the map needs of a style: mean, covariance, and quantiles along the axes of each rotation."""
     C, μ = covariance_mean(S, weights)
     N, generator = S.shape[-2], torch.Generator().manual_seed(getattr(d, "seed", 0))
     R = torch.stack([directions(N, N, generator) for _ in range(ROUNDS)]).to(S)
-    p = None if weights is None else shares(S, weights).unsqueeze(-2)
+    p = None if weights is None else normalize_weights(S, weights).unsqueeze(-2)
     seen = [product(turn.expand(*S.shape[:-2], *turn.shape), S).contiguous() for turn in R]
     along = torch.stack([quantiles(X, p, LEVELS) for X in seen])
     return {"covariance": C, "mean": μ, "turns": R, "lines": along}
 
 
-def carried(d: Discrepancy, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+def iterative_distribution_transfer(
+    d: Discrepancy, F: Tensor, summary: Summary, weights: Tensor | None = None
+) -> Tensor:
     """F after the optimal affine map and every rotation's rearrangement, whatever d is."""
-    F = with_moments(F, summary["mean"], summary["covariance"], weights)
+    F = match_moments(F, summary["mean"], summary["covariance"], weights)
     for turn, Q in zip(summary["turns"], summary["lines"], strict=True):
         turn = turn.expand(*F.shape[:-2], *turn.shape)
-        F = product(turn.mT, in_order(product(turn, F).contiguous(), Q, weights))
+        F = product(turn.mT, match_quantiles(product(turn, F).contiguous(), Q, weights))
     return F
 
 
 for _whole in (SlicedWasserstein, CubicMMD, KernelMMD):  # the energy distance is a sliced one
-    remembered.register(_whole)(lines)
-    moved.register(_whole)(carried)
+    transport_summary.register(_whole)(projected_quantiles)
+    transport_map.register(_whole)(iterative_distribution_transfer)
 
 
-@remembered.register
+@transport_summary.register
 def _(d: CentralMoments, S: Tensor, weights: Tensor | None = None) -> Summary:
-    p = None if weights is None else shares(S, weights).unsqueeze(-2)
+    p = None if weights is None else normalize_weights(S, weights).unsqueeze(-2)
     return {"lines": quantiles(S.contiguous(), p, LEVELS)}
 
 
-@moved.register
+@transport_map.register
 def _(d: CentralMoments, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-    return in_order(F.contiguous(), summary["lines"], weights)
+    return match_quantiles(F.contiguous(), summary["lines"], weights)

@@ -29,9 +29,9 @@ from torch import Tensor
 from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.alignment.gaussian import GaussianMMD
 from nstlib.alignment.kernels import Kernel
-from nstlib.alignment.moments import mean, product, shares, spread
+from nstlib.alignment.moments import mean, normalize_weights, product, weighted_bandwidth
 from nstlib.alignment.options import NOT_NEGATIVE
-from nstlib.alignment.spectra import directions
+from nstlib.alignment.random_features import directions
 
 NARROWEST = 0.5  # of σ: the Laplace kernel's narrowest part
 RIDGE = 1e-5  # of the kernel's mean diagonal: landmarks may nearly coincide
@@ -126,9 +126,9 @@ class KernelMMD(Discrepancy):
         generator = torch.Generator().manual_seed(self.seed)
         present = torch.arange(S.shape[-1])
         if weights is not None:  # landmarks of every batch from where any of them counts
-            present = present[(shares(S, weights) > 0).reshape(-1, S.shape[-1]).any(0).cpu()]
+            present = present[(normalize_weights(S, weights) > 0).reshape(-1, S.shape[-1]).any(0).cpu()]
         chosen = present[torch.randperm(len(present), generator=generator)[: self.landmarks]]
-        sigma = spread(S.detach(), weights)[..., None, None]
+        sigma = weighted_bandwidth(S.detach(), weights)[..., None, None]
         L = S[..., chosen.to(S.device)] / sigma
         K = self.kernel(L, L)
         ridge = RIDGE * K.diagonal(dim1=-2, dim2=-1).abs().mean(-1)[..., None, None].cpu().double()

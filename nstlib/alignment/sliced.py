@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
-from nstlib.alignment.moments import product, shares
-from nstlib.alignment.spectra import directions
+from nstlib.alignment.moments import normalize_weights, product
+from nstlib.alignment.random_features import directions
 
 
 def order(X: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class SlicedWasserstein(Discrepancy):
 
     def quantiles(self, X: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         """(..., N, M) → (..., D, K)."""
-        p = None if weights is None else shares(X, weights).unsqueeze(-2)
+        p = None if weights is None else normalize_weights(X, weights).unsqueeze(-2)
         return quantiles(product(summary["directions"], X).contiguous(), p, self.levels)
 
     def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:

@@ -30,9 +30,17 @@ from torch import Tensor
 from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, Fusion, LinearMMD, PolynomialMMD, Summary
 from nstlib.alignment.gaussian import GaussianMMD
 from nstlib.alignment.methods import method as parse_method
-from nstlib.alignment.moments import covariance_mean, gram, mean, outer, product, shares, variance_mean
+from nstlib.alignment.moments import (
+    covariance_mean,
+    gram,
+    mean,
+    normalize_weights,
+    outer,
+    product,
+    variance_mean,
+)
+from nstlib.alignment.random_features import MeanCosine
 from nstlib.alignment.samples import check_pair, promote
-from nstlib.alignment.spectra import MeanCosine
 from nstlib.alignment.wasserstein import Coral, Wasserstein
 from nstlib.version import use_torch_defaults
 
@@ -75,27 +83,29 @@ def transport(
     if strength == 0:
         return F
     X, S = promote(F, S)
-    return torch.lerp(X, moved(d, X, remembered(d, S, style_weights), weights), strength).to(F.dtype)
+    return torch.lerp(X, transport_map(d, X, transport_summary(d, S, style_weights), weights), strength).to(
+        F.dtype
+    )
 
 
 @singledispatch
-def remembered(d: Discrepancy, S: Tensor, weights: Tensor | None = None) -> Summary:
+def transport_summary(d: Discrepancy, S: Tensor, weights: Tensor | None = None) -> Summary:
     """The style statistics that the map needs of S (..., N, M'): the summary, or what is registered."""
     return d.summary(S, weights)
 
 
 @singledispatch
-def moved(d: Discrepancy, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+def transport_map(d: Discrepancy, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
     """T(F) for the method d and features F (..., N, M), from the style statistics of `remembered`."""
     raise TypeError(f"no transport is known for {d}: register one with @moved.register (transports.py)")
 
 
-@moved.register
+@transport_map.register
 def _(d: LinearMMD, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
     return F + (summary["mean"] - mean(F, weights)).unsqueeze(-1)
 
 
-@moved.register
+@transport_map.register
 def _(d: BNStatistics, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
     variance, μ = variance_mean(F, weights)
     goal = summary["deviation"].square()
@@ -104,33 +114,33 @@ def _(d: BNStatistics, F: Tensor, summary: Summary, weights: Tensor | None = Non
     return torch.addcmul((summary["mean"] - scale * μ).unsqueeze(-1), scale.unsqueeze(-1), F)
 
 
-@moved.register
+@transport_map.register
 def _(d: PolynomialMMD, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
     if not d.c:
-        return product(optimal(gram(F, weights), summary["gram"]), F)
+        return product(bures_wasserstein_map(gram(F, weights), summary["gram"]), F)
     μ = summary["mean"]
-    return with_moments(F, μ, summary["gram"] - μ.unsqueeze(-1) * μ.unsqueeze(-2), weights)
+    return match_moments(F, μ, summary["gram"] - μ.unsqueeze(-1) * μ.unsqueeze(-2), weights)
 
 
-@moved.register
+@transport_map.register
 def _(d: Wasserstein, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
     C = summary["root"] @ summary["root"] - summary["noise"]
-    return with_moments(F, summary["mean"], C.to(F), weights)
+    return match_moments(F, summary["mean"], C.to(F), weights)
 
 
-@moved.register
+@transport_map.register
 def _(d: Coral, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-    return with_moments(F, mean(F, weights), summary["covariance"], weights)
+    return match_moments(F, mean(F, weights), summary["covariance"], weights)
 
 
-def with_moments(F: Tensor, μ_S: Tensor, C_S: Tensor, weights: Tensor | None = None) -> Tensor:
+def match_moments(F: Tensor, μ_S: Tensor, C_S: Tensor, weights: Tensor | None = None) -> Tensor:
     """Moves F as little as possible to the mean μ_S (..., N) and the covariance C_S (..., N, N)."""
     C, μ = covariance_mean(F, weights)
-    A = optimal(C, C_S)
+    A = bures_wasserstein_map(C, C_S)
     return product(A, F) + (μ_S.unsqueeze(-1) - A @ μ.unsqueeze(-1))
 
 
-def optimal(C_F: Tensor, C_S: Tensor) -> Tensor:
+def bures_wasserstein_map(C_F: Tensor, C_S: Tensor) -> Tensor:
     """The symmetric A ≥ 0 with A C_F Aᵀ = C_S, both (..., N, N) symmetric ≥ 0.
 
     With C_F = L Lᵀ it is L^{-T} (Lᵀ C_S L)^{1/2} L^{-1}, one eigendecomposition and not two, computed in
@@ -154,20 +164,20 @@ def ridge(*variances: Tensor) -> Tensor:
     return ε.clamp(min=info.tiny)
 
 
-@remembered.register
+@transport_summary.register
 def _(d: GaussianMMD, S: Tensor, weights: Tensor | None = None) -> Summary:
     d = replace(d, estimator="features")  # the paired estimator only estimates the same distance
     C, μ = covariance_mean(S, weights)
     return {"covariance": C, "mean": μ, **d.summary(S, weights)}
 
 
-@moved.register
+@transport_map.register
 def _(d: GaussianMMD, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-    near = with_moments(F, summary["mean"], summary["covariance"], weights)
-    return follow(near, summary, weights) if "embedding" in summary else near
+    near = match_moments(F, summary["mean"], summary["covariance"], weights)
+    return newton_flow(near, summary, weights) if "embedding" in summary else near
 
 
-def follow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+def newton_flow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
     """Newton's method on r(F) = mean z(f) − mean z(s) = 0, every step the smallest that does it.
 
     z(f) = √(2/D) cos(Wf + u). With J(f) = −√(2/D) diag(sin(Wf + u)) W the step that solves
@@ -181,8 +191,8 @@ def follow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor
     k = math.ceil(F.shape[-1] / MANY)
     part = None if weights is None else weights[..., ::k]
     if k == 1 or not (part is None or bool((part.sum(-1) > 0).all())):
-        return steps(F, summary, weights)[0]
-    for step in steps(F[..., ::k], summary, part)[1]:
+        return newton_steps(F, summary, weights)[0]
+    for step in newton_steps(F[..., ::k], summary, part)[1]:
         after = F.clone()
         for block, angle in MeanCosine.angles(F, summary["frequencies"], summary["phases"]):
             after[..., block] += product(step, angle.sin_())
@@ -190,11 +200,11 @@ def follow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor
     return F
 
 
-def steps(F: Tensor, summary: Summary, weights: Tensor | None) -> tuple[Tensor, list[Tensor]]:
+def newton_steps(F: Tensor, summary: Summary, weights: Tensor | None) -> tuple[Tensor, list[Tensor]]:
     """Takes steps as long as r comes nearer to 0, `NEWTON_STEPS` at most. Returns the positions after them,
     and a matrix (..., N, D) for each: the step at f is the matrix times sin(Wf + u)."""
     W, u, goal = summary["frequencies"], summary["phases"], summary["embedding"]
-    p = F.new_full((F.shape[-1],), 1 / F.shape[-1]) if weights is None else shares(F, weights)
+    p = F.new_full((F.shape[-1],), 1 / F.shape[-1]) if weights is None else normalize_weights(F, weights)
     factor, squares = (2 / W.shape[-2]) ** 0.5, W @ W.mT
     before, taken, residuals = F, list[Tensor](), list[Tensor]()
     while True:
@@ -219,16 +229,16 @@ def steps(F: Tensor, summary: Summary, weights: Tensor | None) -> tuple[Tensor, 
             F[..., block] += product(taken[-1], sine)
 
 
-@remembered.register
+@transport_summary.register
 def _(d: Fusion, S: Tensor, weights: Tensor | None = None) -> Summary:
-    return {str(i): remembered(part, S, weights) for i, (part, _) in enumerate(d.parts())}  # type: ignore[misc]
+    return {str(i): transport_summary(part, S, weights) for i, (part, _) in enumerate(d.components())}  # type: ignore[misc]
 
 
-@moved.register
+@transport_map.register
 def _(d: Fusion, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-    total, result = sum(weight for _, weight in d.parts()), torch.zeros_like(F)
-    for i, (part, weight) in enumerate(d.parts()):
+    total, result = sum(weight for _, weight in d.components()), torch.zeros_like(F)
+    for i, (part, weight) in enumerate(d.components()):
         if weight:
             own: Summary = summary[str(i)]  # type: ignore[assignment]
-            result = result + weight / total * moved(part, F, own, weights)
+            result = result + weight / total * transport_map(part, F, own, weights)
     return result

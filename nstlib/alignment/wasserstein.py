@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
-from nstlib.alignment.moments import covariance_mean, mean, shares
+from nstlib.alignment.moments import covariance_mean, mean, normalize_weights
 from nstlib.alignment.options import POSITIVE
 
 
@@ -105,7 +105,7 @@ class CentralMoments(Discrepancy):
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         X = S  # without the positions that do not count
         if weights is not None:
-            X = S.where((shares(S, weights) > 0).unsqueeze(-2), mean(S, weights)[..., None])
+            X = S.where((normalize_weights(S, weights) > 0).unsqueeze(-2), mean(S, weights)[..., None])
         r = (X.amax((-2, -1)) - X.amin((-2, -1))).unsqueeze(-1) + 1e-3  # a flat style has none
         return {"range": r, "moments": self.standardised(S, r, weights)}
 

@@ -48,7 +48,7 @@ def witness(d: Discrepancy, F: Tensor, S: Tensor, weights: Tensor | None = None)
     return slope * F.shape[-1] / 2
 
 
-def forgetting(maps: Tensor) -> int:
+def correlation_length(maps: Tensor) -> int:
     """The distance, in positions, at which features of a map (N, H, W) correlate by less than 1/e, both
     directions and all channels together: at least 1, at most half the shorter side."""
     centred = maps - maps.mean((-2, -1), keepdim=True)
@@ -61,7 +61,7 @@ def forgetting(maps: Tensor) -> int:
     return max(1, min(maps.shape[-2:]) // 2)
 
 
-def apart(maps: Tensor, spacing: int) -> Tensor:
+def subsample(maps: Tensor, spacing: int) -> Tensor:
     """Every `spacing`-th position of maps (..., N, H, W) down and across, centred: (..., N, M)."""
     down, across = ((side - 1) % spacing // 2 for side in maps.shape[-2:])
     return maps[..., down::spacing, across::spacing].flatten(-2)

@@ -21,8 +21,8 @@ from torch.nn.functional import interpolate, pad
 from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, LinearMMD, PolynomialMMD, Summary
 from nstlib.alignment.gaussian import GaussianMMD
 from nstlib.alignment.methods import method as parse_method
-from nstlib.alignment.moments import covariance_mean, mixture
-from nstlib.alignment.transports import moved, remembered
+from nstlib.alignment.moments import covariance_mean, mix_samples
+from nstlib.alignment.transports import transport_map, transport_summary
 from nstlib.alignment.wasserstein import Coral, Wasserstein
 from nstlib.encoders.encoder import Encoder, load_encoder
 from nstlib.feedforward.decoders import LEVELS, Decoder, load_decoder
@@ -121,12 +121,12 @@ class OnePass:
         for layer in LEVELS:
             S, shares = features[0][layer], None
             if len(images) > 1:
-                S, shares = mixture([F[layer] for F in features], weights or [1.0] * len(images))
+                S, shares = mix_samples([F[layer] for F in features], weights or [1.0] * len(images))
             if isinstance(d, GaussianMMD) and layer in SHALLOW:
                 C, μ = covariance_mean(S, shares)
                 summaries[layer] = {"covariance": C, "mean": μ}
             else:
-                summaries[layer] = remembered(d, S, shares)
+                summaries[layer] = transport_summary(d, S, shares)
         return Style(d, summaries, mask)
 
     @use_torch_defaults(gradients=False)
@@ -147,12 +147,12 @@ class OnePass:
         def transport(x: Tensor, layer: str) -> Tensor:
             F = x.flatten(2)
             if not masks:
-                return moved(styles[0].method, F, styles[0].summaries[layer]).view_as(x)
+                return transport_map(styles[0].method, F, styles[0].summaries[layer]).view_as(x)
             regions = [interpolate(mask.cpu(), x.shape[2:], mode="area").flatten().to(F) for mask in masks]
             total, result = torch.stack(regions).sum(0).clamp(min=TINY), torch.zeros_like(F)
             for style, region in zip(styles, regions, strict=True):
                 if bool(region.any()):
-                    result += region / total * moved(style.method, F, style.summaries[layer], region)
+                    result += region / total * transport_map(style.method, F, style.summaries[layer], region)
             return result.view_as(x)
 
         x = encoded.maps[5]
@@ -188,7 +188,7 @@ def estimate_pass(
         content: its (height, width). style: that of the largest style, before `settings.style_scale`.
         styles, masks: their numbers.
     """
-    by_moments = all(isinstance(part, MOMENTS) for part, _ in settings.discrepancy.parts())
+    by_moments = all(isinstance(part, MOMENTS) for part, _ in settings.discrepancy.components())
     decoding, encoding, mixing = BY_MOMENTS if by_moments else BY_POSITIONS
     of_content = (decoding + masks * MASK) * math.prod(content)
     of_styles = (encoding + (0 if masks else styles - 1) * mixing) * math.prod(style)

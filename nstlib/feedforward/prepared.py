@@ -159,7 +159,7 @@ def prepare(
     shapes = [image.shape[2:] for image in images]
     for shape in shapes:
         inputs.check_side(shape, "style", model.encoder.strides, LEVELS, style_scale)
-    d = settings.discrepancy if seed is None else settings.discrepancy.seeded(seed)
+    d = settings.discrepancy if seed is None else settings.discrepancy.with_seed(seed)
     require(
         lambda c, s: estimate_pass(settings, model.encoder, c, s, len(images), len(regions)),
         model.encoder.device,
@@ -193,7 +193,7 @@ def prepare(
         region = None if region is None else region.clamp(max=1).to(content)
         palette.append((summarize_palette(own, weights or [1.0] * len(own)), region))
 
-    seeds = {getattr(part, "seed", 0) for part, _ in d.parts()}
+    seeds = {getattr(part, "seed", 0) for part, _ in d.components()}
     recipe = {
         "kind": "onepass",
         "method": str(d),

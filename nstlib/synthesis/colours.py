@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nstlib.alignment.moments import covariance_mean
-from nstlib.alignment.transports import optimal
+from nstlib.alignment.transports import bures_wasserstein_map
 
 Colours = Literal["style", "luminance", "content"]
 LUMA = (0.299, 0.587, 0.114)  # of Rec. 601: luminance of RGB as displayed
@@ -51,5 +51,5 @@ def match_colours(style: Tensor, content: Tensor) -> Tensor:
     S, C = (image.flatten(2).cpu().double() for image in (style, content))  # not every device has float64
     (C_S, mean_S), (C_C, mean_C) = covariance_mean(S), covariance_mean(C)
     noise = 1e-6 * torch.eye(3, dtype=torch.float64)  # so that the little chroma of a grey style stays little
-    A = optimal(C_S + noise, C_C + noise)
+    A = bures_wasserstein_map(C_S + noise, C_C + noise)
     return (A @ (S - mean_S.unsqueeze(-1)) + mean_C.unsqueeze(-1)).view(style.shape).clamp(0, 1).to(style)

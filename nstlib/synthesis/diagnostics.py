@@ -4,7 +4,7 @@ from torch import Tensor
 
 from nstlib.alignment.discrepancy import Discrepancy
 from nstlib.alignment.methods import method as parse_method
-from nstlib.alignment.witness import apart, forgetting, permutation_test, witness
+from nstlib.alignment.witness import correlation_length, permutation_test, subsample, witness
 from nstlib.encoders import Encoder
 
 
@@ -51,6 +51,6 @@ def p_values(
     found = {}
     for layer in layers:
         f, s = F[layer][0].detach(), S[layer][0].detach()
-        spacing = max(forgetting(f), forgetting(s))
-        found[layer] = permutation_test(apart(f, spacing), apart(s, spacing), seed=seed)
+        spacing = max(correlation_length(f), correlation_length(s))
+        found[layer] = permutation_test(subsample(f, spacing), subsample(s, spacing), seed=seed)
     return found

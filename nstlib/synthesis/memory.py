@@ -48,7 +48,7 @@ def estimate(settings: Settings, encoder: Encoder, content: Size, style: Size) -
     walk, small = _walk(encoder, layers), settings.memory == "small"
     maps, positions = walk.scales(content)
     features = positions * walk.features
-    linear = all(isinstance(part, LinearMMD) for part, _ in settings.discrepancy.parts())
+    linear = all(isinstance(part, LinearMMD) for part, _ in settings.discrepancy.components())
     gradients = 0 if linear else features
     in_flight = (1 if small else 2) * maps * walk.largest  # gradients on their way back
     # with checkpointing the features are gone when the largest segment is run again

@@ -63,7 +63,7 @@ def style_terms(
     total = sum(weights.values())
     if not 0 < total < math.inf or min(weights.values()) < 0:
         raise ValueError(f"layer weights must be >= 0, not all zero and of a finite sum, got {weights}")
-    parts = discrepancy.parts()
+    parts = discrepancy.components()
     share = sum(weight for _, weight in parts)
     if not 0 < share < math.inf:
         raise ValueError(f"the weights of {discrepancy} must have a finite sum > 0")

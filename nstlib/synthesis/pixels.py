@@ -21,9 +21,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import interpolate, pad
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
-from nstlib.alignment.moments import covariance_mean, mixture
-from nstlib.alignment.palette import Palette, confined
-from nstlib.alignment.transports import optimal
+from nstlib.alignment.moments import covariance_mean, mix_samples
+from nstlib.alignment.palette import Palette, project_to_palette
+from nstlib.alignment.transports import bures_wasserstein_map
 from nstlib.alignment.wasserstein import Wasserstein
 from nstlib.encoders.encoder import Encoder
 from nstlib.synthesis.objective import Features, StyleTerm
@@ -120,7 +120,7 @@ def split_frequencies(image: Tensor) -> tuple[Tensor, Tensor]:
 def band_covariances(styles: Sequence[Tensor], weights: Sequence[float]) -> list[Tensor]:
     """Return the covariances (1, 3, 3) of the mixed styles' two bands."""
     return [
-        covariance_mean(*mixture([part.flatten(2) for part in parts], weights))[0]
+        covariance_mean(*mix_samples([part.flatten(2) for part in parts], weights))[0]
         for parts in zip(*map(split_frequencies, styles), strict=True)
     ]
 
@@ -138,7 +138,7 @@ def limit_variance(image: Tensor, regions: Regions, strength: float) -> Tensor:
         for part, C, allowance in zip(parts, covariances, ALLOWANCE, strict=True):
             found, mean = covariance_mean(part.flatten(2), None if mask is None else mask.flatten(1))
             more = (_ONE + allowance).to(image)
-            values, vectors = torch.linalg.eigh(optimal(found, more @ C @ more)[0].cpu())
+            values, vectors = torch.linalg.eigh(bures_wasserstein_map(found, more @ C @ more)[0].cpu())
             excess = min(1.0, strength) * vectors * (1 - values).clamp(min=0) @ vectors.mT
             result = result - torch.einsum("ij,bjhw->bihw", excess.to(image), part - mean[..., None, None])
         return result
@@ -154,7 +154,7 @@ def remove_outlier_colours(image: Tensor, regions: Regions, strength: float, rea
     """
     wide = reach / min(1.0, max(strength, 1e-6))
     flat = image.flatten(2)
-    return _joined(image, regions, lambda S, _: confined(flat, S, wide / 2, wide).view(image.shape))
+    return _joined(image, regions, lambda S, _: project_to_palette(flat, S, wide / 2, wide).view(image.shape))
 
 
 def _joined(image: Tensor, regions: Regions, change: Callable[[Any, Tensor | None], Tensor]) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from nstlib.alignment.discrepancy import Summary
-from nstlib.alignment.moments import mixture
+from nstlib.alignment.moments import mix_samples
 from nstlib.encoders.encoder import Encoder
 from nstlib.synthesis import pixels
 from nstlib.synthesis.objective import Features, Objective, StyleTerm, add_noise, calibrate, style_terms
@@ -34,7 +34,9 @@ class Region:
         """Return the features of the region's styles, out of those of all, and the weights of positions."""
         if len(self.which) == 1:
             return encoded[self.which[0]], None
-        found = {name: mixture([encoded[k][name] for k in self.which], self.weights) for name in encoded[0]}
+        found = {
+            name: mix_samples([encoded[k][name] for k in self.which], self.weights) for name in encoded[0]
+        }
         return {name: F for name, (F, _) in found.items()}, {name: w for name, (_, w) in found.items()}
 
     def apply_mask(self, terms: Iterable[StyleTerm], sizes: Mapping[str, Sequence[int]]) -> list[StyleTerm]:
@@ -89,7 +91,7 @@ def build_objective(
     layers = settings.style_layers or encoder.style_layers
     weights = dict(zip(layers, settings.layer_weights or [1.0] * len(layers), strict=True))
     below = (pixels.PIXELS, pixels.GRAIN) if settings.palette else ()
-    method, small = settings.discrepancy.seeded(settings.seed), settings.memory == "small"
+    method, small = settings.discrepancy.with_seed(settings.seed), settings.memory == "small"
     P: Features = {}
     terms: list[StyleTerm] = []
     palette: list[StyleTerm] = []

@@ -164,9 +164,9 @@ class Settings:
         """Sentences on the parts of the method that `as_dict` cannot store: code of the user's own."""
         return [
             f"the method {part} is code of your own: give or register it again for a repeat"
-            for part, _ in self.discrepancy.parts()
+            for part, _ in self.discrepancy.components()
             if type(part) is not BUILT_IN.get(str(part).partition("(")[0])
-            or parse_method(str(part)).seeded(0) != part.seeded(0)
+            or parse_method(str(part)).with_seed(0) != part.with_seed(0)
         ]
 
     def replace(self, **changes: Any) -> "Settings":

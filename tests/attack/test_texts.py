@@ -41,7 +41,7 @@ def test_a_method_is_read_and_spelled_back_exactly_or_refused(text: str) -> None
         assert len(str(error)) < 600 + len(text) and str(error)
         return
     assert nstlib.method(str(method)) == method
-    assert len(method.parts()) <= MOST_PARTS
+    assert len(method.components()) <= MOST_PARTS
 
 
 @given(st.floats(0, 1e300), st.floats(1e-300, 1e300), st.floats(1e-6, 1e6))
@@ -61,8 +61,8 @@ def test_equal_parts_are_one() -> None:
         {nstlib.BNStatistics(): 3.0, nstlib.LinearMMD(): 1.0}
     )
     many = nstlib.method("+".join(["bn"] * 300))
-    assert [weight for _, weight in many.parts()] == [300.0]
-    assert nstlib.method("bn+bn").parts() != nstlib.method("bn").parts()
+    assert [weight for _, weight in many.components()] == [300.0]
+    assert nstlib.method("bn+bn").components() != nstlib.method("bn").components()
 
 
 @pytest.mark.parametrize(
