@@ -1,10 +1,10 @@
 """One pass against the optimisation: time, memory, the residual of each discrepancy, colours, content.
 
-    python benchmarks/onepass.py [--part time left picture networks sheet] [--contents FILE…] [--styles FILE…]
+    python benchmarks/onepass.py [--part time left image networks sheet] [--contents FILE…] [--styles FILE…]
 
 time      seconds of whole calls, also in units of a plain VGG-19 step (forward and backward, float32)
 left      residual of each method's own discrepancy, result over content, at relu1_1 … relu5_1
-picture   distance of colours to the style's, and the content error, beside those of a run
+image     distance of colours to the style's, and the content error, beside those of a run
 networks  the objective of a one-style network's result over that of 300 steps
 sheet     an image of every method's one pass on pairs of contents and styles (only on request)
 """
@@ -137,7 +137,7 @@ def sheet(contents: list[Path], styles: list[Path], size: int, file: Path) -> No
 
 
 def main() -> None:
-    parts = ("time", "left", "picture", "networks")
+    parts = ("time", "left", "image", "networks")
     arguments = common.parser(__doc__, size=512)
     for name in ("contents", "styles"):
         files = sorted((EXAMPLES / name).glob("*.jpg"))
@@ -151,7 +151,7 @@ def main() -> None:
     with torch.no_grad():
         if "left" in args.part:
             what_is_left(args.contents, args.styles, args.size, args.rounds)
-    if "picture" in args.part:
+    if "image" in args.part:
         colours_and_content(args.contents, args.styles, args.size)
     if "networks" in args.part:
         objective_of_networks(args.contents, args.size)

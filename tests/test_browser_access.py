@@ -171,28 +171,28 @@ def test_a_tile_opens_large_by_keys_and_goes_on_in_stylize(page):  # noqa: F811
 def dots(page: Page) -> list[str]:  # noqa: F811
     """Where the moving points are."""
     read = "dots => dots.map(dot => dot.getAttribute('cx') + ',' + dot.getAttribute('cy'))"
-    return page.locator("#clouds circle").evaluate_all(read)
+    return page.locator("#point-clouds circle").evaluate_all(read)
 
 
-def test_the_clouds_move_by_themselves_and_follow_the_method(page):  # noqa: F811
+def test_the_point_clouds_move_by_themselves_and_follow_the_method(page):  # noqa: F811
     open_tab(page, "The idea")
-    expect(page.locator("#clouds [data-play]")).to_have_text("Pause")
+    expect(page.locator("#point-clouds [data-play]")).to_have_text("Pause")
     first = dots(page)
     page.wait_for_timeout(700)
     assert dots(page) != first
-    expect(page.locator("#clouds [data-play]")).to_have_text("Play")
-    end, left = dots(page), page.locator("#clouds li b").all_inner_texts()
+    expect(page.locator("#point-clouds [data-play]")).to_have_text("Play")
+    end, left = dots(page), page.locator("#point-clouds li b").all_inner_texts()
     page.get_by_label(NAMES["bn"]).check()
-    expect(page.locator("#clouds svg")).to_have_attribute("aria-label", "A cloud of dots moves onto a cloud "
-                                                          "of squares under the method bn")  # fmt: skip
-    expect(page.locator("#clouds [data-play]")).to_have_text("Play")
-    assert dots(page) != end and page.locator("#clouds li b").all_inner_texts() != left
+    label = "A point cloud of dots moves onto one of squares under the method bn"
+    expect(page.locator("#point-clouds svg")).to_have_attribute("aria-label", label)
+    expect(page.locator("#point-clouds [data-play]")).to_have_text("Play")
+    assert dots(page) != end and page.locator("#point-clouds li b").all_inner_texts() != left
 
 
 def test_who_asked_for_less_motion_sees_the_end_and_may_still_play(browser):  # noqa: F811
     page = open_page(browser, 1280, 900, reduced_motion="reduce")  # noqa: F811
     open_tab(page, "The idea")
-    play = page.locator("#clouds [data-play]")
+    play = page.locator("#point-clouds [data-play]")
     expect(play).to_have_text("Play")
     end = dots(page)
     page.wait_for_timeout(700)
@@ -205,7 +205,7 @@ def test_who_asked_for_less_motion_sees_the_end_and_may_still_play(browser):  # 
     expect(play).to_have_text("Play")
     held = dots(page)
     assert held != end
-    time = page.locator("#clouds input[type=range]")
+    time = page.locator("#point-clouds input[type=range]")
     time.focus()
     page.keyboard.press("End")
     assert dots(page) == end

@@ -1,4 +1,4 @@
-"""Compare, Look inside and The idea, without a server: what their sheets show, and whether clouds do flow."""
+"""Compare, Look inside and The idea, without a server: what their sheets show, and whether points do flow."""
 
 import functools
 import itertools
@@ -14,7 +14,7 @@ import torch
 from app_server import CONTENT, STYLE
 
 import nstlib
-from demo.components import clouds
+from demo.components import point_clouds
 from demo.components.grid import Cell, Grid, sheet
 from demo.components.method_controls import ALL, MethodControls, from_method
 from demo.runs.engine import Frame
@@ -142,23 +142,25 @@ def test_the_sheet_to_keep_has_room_for_every_picture_and_head(kind):
 
 # --- the idea ------------------------------------------------------------------------------------
 
-F, S = clouds.clouds()
-flow = functools.cache(clouds.flow)
+F, S = point_clouds.make_samples()
+flow = functools.cache(point_clouds.flow)
 
 
 def differences(method: str) -> list[float]:
     """Shares of the first differences that are left at the end: means, spreads, correlation, everything."""
     end = flow(method)[-1]
-    return [a / b for a, b in zip(clouds.differences(end, S), clouds.differences(F, S), strict=True)]
+    return [
+        a / b for a, b in zip(point_clouds.differences(end, S), point_clouds.differences(F, S), strict=True)
+    ]
 
 
 @pytest.mark.parametrize("method", [*ALL, "poly(c=2)", "bn:0.5+poly:0.5"])
 def test_a_flow_goes_downhill_all_the_way(method):
     frames = flow(method)
-    assert len(frames) == clouds.FRAMES and torch.equal(frames[0], F)
+    assert len(frames) == point_clouds.FRAMES and torch.equal(frames[0], F)
     d = nstlib.method(method)
     for part, _ in d.components() if len(d.components()) == 1 else ():
-        part = clouds.with_features(part).with_seed(0)
+        part = point_clouds.with_features(part).with_seed(0)
         values = [float(part(frame, S)) for frame in frames]
         assert all(b <= a + 1e-6 for a, b in itertools.pairwise(values))
         assert values[-1] < 0.05 * values[0]
@@ -181,16 +183,16 @@ def test_each_method_moves_what_it_sees_and_only_that():
 
 def test_the_gram_flow_ends_with_equal_gram_matrices():
     end = flow("poly")[-1]
-    assert torch.allclose(end @ end.T / clouds.POINTS, S @ S.T / clouds.POINTS, atol=2e-2)
+    assert torch.allclose(end @ end.T / point_clouds.POINTS, S @ S.T / point_clouds.POINTS, atol=2e-2)
 
 
 def test_the_figure_holds_its_frames_for_the_script_and_its_end_without_one():
-    html = clouds.figure("linear")
+    html = point_clouds.figure("linear")
     data = json.loads(unescape(re.search(r"data-flow='(.*?)'", html)[1]))
-    assert len(data["frames"]) == len(data["left"]) == clouds.FRAMES
-    assert {len(frame) for frame in data["frames"]} == {2 * clouds.POINTS}
+    assert len(data["frames"]) == len(data["left"]) == point_clouds.FRAMES
+    assert {len(frame) for frame in data["frames"]} == {2 * point_clouds.POINTS}
     assert data["left"][0] == [100] * 4 and data["left"][-1][0] <= 1
-    assert len(html) < 60_000 and html.count("<circle") == html.count("<rect") == clouds.POINTS
+    assert len(html) < 60_000 and html.count("<circle") == html.count("<rect") == point_clouds.POINTS
     shown = re.findall(r'<circle cx="(-?\d+)" cy="(-?\d+)"', html)
     assert [int(number) for point in shown for number in point] == data["frames"][-1]
 

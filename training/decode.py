@@ -25,7 +25,7 @@ from nstlib.encoders import load_encoder
 from nstlib.encoders.encoder import Encoder
 from nstlib.feedforward.decoders import LEVELS, Decoder
 
-RECOLOURED = 0.17  # share of training crops with colours that photographs do not have
+RECOLOURED = 0.17  # share of training crops with colours that photos do not have
 FIRST = ("alone", "together")  # kinds of steps, in turn
 AFTER = ("moving", "together", "moving", "alone", "moving", "together")
 WIDER = (176, 3)  # px and number of the crops to transport: a style is a distribution over many positions

@@ -4,7 +4,7 @@
     controls            every setting of a run as a control; method_controls: the method and its options
     presets             the presets and encoders on offer here
     inputs              the input images, a second style, all choices together; address: the same as a link
-    clouds              two point clouds, and how a method moves one onto the other
+    point_clouds        two point clouds, and how a method moves one onto the other
     grid                images that fill while their runs work
     messages, curves    status, errors and losses in words and lines
     reproduce           the Python and the command line that make an image again

@@ -10,7 +10,7 @@ import gradio as gr
 import torch
 
 import nstlib
-from demo.components import clouds
+from demo.components import point_clouds
 from demo.components.common import PRIVATE, QUIET
 from demo.components.method_controls import ALL, METHODS, MethodControls, to_method
 
@@ -26,7 +26,7 @@ $$ {formula} $$
 SOURCE = "https://github.com/nstlib/nstlib/blob/main"  # NSTLIB_SOURCE_URL replaces it
 COMPARED = {"linear", "bn", "gaussian", "poly"}  # their numbers are always shown
 SIDE = 256  # px: the image whose size the numbers are compared with
-IF_OPEN = "(asks) => document.querySelector('#clouds')?.offsetParent ? asks + 1 : asks"
+IF_OPEN = "(asks) => document.querySelector('#point-clouds')?.offsetParent ? asks + 1 : asks"
 DECADES = (2, 3, 4, 5, 6)  # of the scale of numbers: 100 … 1,000,000
 AUXILIARY = {"frequencies", "phases", "directions", "matrices", "offsets", "range", "trace", "noise"}
 DELIMITERS: list[dict[str, Any]] = [
@@ -123,19 +123,19 @@ def everything(*values: Any) -> list[Any]:
     *options, gamma = values
     method = to_method(*options)
     balance = forces(gamma) if gamma and gamma > 0 else gr.skip()  # a box may be empty for a while
-    return [clouds.figure(method), describe(method), balance, memory(method)]
+    return [point_clouds.figure(method), describe(method), balance, memory(method)]
 
 
 def build(method: MethodControls, tab: gr.Tab) -> None:
     """Lays the tab out in the current one. It follows the method and γ while it is open."""
     gr.Markdown(
         "A network of feature detectors looks at an image and responds, at every position, with a list of "
-        "numbers. Without the positions, these are a cloud of points: a sample of a **distribution**. This "
+        "numbers. Without the positions, these are a point cloud: a sample of a **distribution**. This "
         "distribution is the style, and style transfer moves the points of one image until they are "
         "distributed as those of another. The methods differ in *how they compare two distributions*."
     )
     shown = everything(*(part.value for part in method.inputs))
-    drawing = gr.HTML(shown[0], elem_id="clouds", js_on_load=clouds.PLAY)
+    drawing = gr.HTML(shown[0], elem_id="point-clouds", js_on_load=point_clouds.PLAY)
     gr.Markdown(
         "This drawing has sixty positions and only two detectors. The points follow the gradient of the same "
         "discrepancy that a transfer uses. Choose a different method to see what it aligns and what it "

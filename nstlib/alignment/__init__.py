@@ -12,7 +12,7 @@
     witness        where distributions differ; a test whether they do
     palette        which colours a style has at all
     samples, options, moments             how: checks, fields of methods, means
-    random_features                       how: averages of cosines, in tiles
+    random_features                       how: means of random Fourier features
 
 Read kernels, discrepancy, gaussian, then synthesis/objective: the paper. Each of the others stands alone.
 """

@@ -17,7 +17,7 @@ VGG_DEPTHS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3), "vgg19-slim": 
 VGG_WIDTHS = (64, 128, 256, 512, 512)
 _fragments: list[torch.library.Library] = []  # kept alive: schemas are removed with their Library
 # The mean of 2 × 2 ReLU activations is smaller than their maximum. Average pooling is scaled up by the ratio
-# of the two (1.26 to 1.55 from the first pool to the last, on 15 photographs and paintings).
+# of the two (1.26 to 1.55 from the first pool to the last, on 15 photos and paintings).
 AVERAGE_POOLING_GAIN = 1.4
 
 

@@ -35,7 +35,7 @@ CALIBRATION_CROPS = 4
 class train_feedforward(Iterator[Step]):  # called like a function
     """Trains a network to give images the style of `style`; an iterator that yields a `Step` per iteration.
 
-        training = nstlib.train_feedforward(style, "photographs/", method="bn", output="mine.safetensors")
+        training = nstlib.train_feedforward(style, "photos/", method="bn", output="mine.safetensors")
         for step in training:
             print(step.index, step.loss)
         training.network(content)

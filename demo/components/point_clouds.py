@@ -1,7 +1,7 @@
 """Two point clouds in the plane, of which one flows onto the other: what a method moves, and what it misses.
 
 The points of the image follow the negative gradient of nstlib's own discrepancy. This is the gradient flow of
-a style transfer, with two channels in place of hundreds. clouds.js plays the frames that are computed here.
+a style transfer, with two channels in place of hundreds. point_clouds.js plays its frames.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from torch import Tensor
 
 import nstlib
 
-PLAY = Path(__file__).with_name("clouds.js").read_text(encoding="utf-8")
+PLAY = Path(__file__).with_name("point_clouds.js").read_text(encoding="utf-8")
 POINTS, FRAMES = 60, 48
 FEATURES = 256
 STEPS = 500  # at most
@@ -25,7 +25,7 @@ SIDE = 420  # units of the drawing
 QUESTIONS = ("means", "spreads", "correlation", "everything")
 
 
-def clouds() -> tuple[Tensor, Tensor]:
+def make_samples() -> tuple[Tensor, Tensor]:
     """(F, S), each (2, POINTS): one round cluster, and three clusters of unequal size on a bent line."""
     generator = torch.Generator().manual_seed(17)
     F = torch.tensor([[0.3], [0.35]]) + 0.11 * torch.randn(2, POINTS, generator=generator)
@@ -35,11 +35,11 @@ def clouds() -> tuple[Tensor, Tensor]:
 
 
 def flow(method: str) -> list[Tensor]:
-    """FRAMES clouds (2, POINTS) on the way of F along the method's negative gradient, evenly spaced.
+    """FRAMES samples (2, POINTS) on the way of F along the method's negative gradient, evenly spaced.
 
     A step that would increase the distance is halved. The parts of a fusion start with equal pulls.
     """
-    F, S = clouds()
+    F, S = make_samples()
     x = F.clone().requires_grad_()
     parts = []
     for part, weight in nstlib.method(method).components():
@@ -99,8 +99,8 @@ def differences(F: Tensor, S: Tensor) -> list[float]:
 
 @lru_cache(maxsize=64)
 def figure(method: str) -> str:
-    """The figure of a method, with its frames as JSON for clouds.js. It shows the last frame."""
-    frames, (F, S) = flow(method), clouds()
+    """The figure of a method, with its frames as JSON for point_clouds.js. It shows the last frame."""
+    frames, (F, S) = flow(method), make_samples()
     first = differences(F, S)
     left = [
         [round(100 * now / then) for now, then in zip(differences(frame, S), first, strict=True)]
@@ -115,13 +115,13 @@ def figure(method: str) -> str:
     style = "".join(f'<rect x="{x - 4}" y="{y - 4}" width="8" height="8"/>' for x, y in _points(S))
     dots = "".join(f'<circle cx="{x}" cy="{y}" r="5"/>' for x, y in places[-1])
     ((x0, y0),) = _points(torch.zeros(2, 1))
-    words = f"A cloud of dots moves onto a cloud of squares under the method {method}"
+    words = f"A point cloud of dots moves onto one of squares under the method {method}"
     bars = "".join(
         f'<li><span>{name}</span><i style="width:{min(share, 100)}%"></i><b>{share} %</b></li>'
         for name, share in zip(QUESTIONS, left[-1], strict=True)
     )
     return (
-        f"<figure class=\"nst-clouds\" data-flow='{escape(json.dumps(data, separators=(',', ':')))}'>"
+        f"<figure class=\"nst-point-clouds\" data-flow='{escape(json.dumps(data, separators=(',', ':')))}'>"
         f'<svg viewBox="0 0 {SIDE} {SIDE}" role="img" aria-label="{escape(words)}"><g class="axes">'
         f'<path d="M0 {y0}H{SIDE}M{x0} 0V{SIDE}"/>'
         f'<text x="{SIDE - 6}" y="{y0 - 8}" text-anchor="end">detector 1 responds</text>'

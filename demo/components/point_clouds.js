@@ -1,4 +1,4 @@
-// Plays the frames that clouds.py computed. element and watch are Gradio's. Nothing moves by itself for
+// Plays the frames that point_clouds.py computed. element and watch are Gradio's. Nothing moves by itself for
 // users who asked their system for less motion: they see the end, and the buttons.
 const SECONDS = 5;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");

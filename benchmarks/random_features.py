@@ -1,6 +1,6 @@
 """How well D random Fourier features stand for the Gaussian kernel: the exact MMD² after matching them.
 
-    python benchmarks/cosines.py [--json FILE] [--size 96] [--steps 120]
+    python benchmarks/random_features.py [--json FILE] [--size 96] [--steps 120]
 
 A texture made from noise matches the means of D random Fourier features at the five style layers. The
 residual of the *exact* MMD² (by definition, over all positions) shows how far an optimiser fits the features

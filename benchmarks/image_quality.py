@@ -1,9 +1,9 @@
 """Scores images: out-of-palette colours, grain, texture, edges of the content; and shows them on a sheet.
 
-    python benchmarks/pictures.py [--size 256] [--pairs FOLDER] [--peer] [--cache FOLDER] [--sheet FILE] …
+    python benchmarks/image_quality.py [--size 256] [--pairs FOLDER] [--crowsonkb] [--cache FOLDER] …
 
 Eight pairs of the repository's images, or NAME_content.* and NAME_style.* of a folder. Every method runs with
-its defaults and without the palette term; `--peer` adds the baseline of peer.py, which takes minutes for an
+its defaults and without the palette term; `--crowsonkb` adds the baseline of crowsonkb.py, which takes minutes an
 image (`--cache` keeps its results). Medians over the pairs follow. judge.py defines the scores; with
 `--judge-weights` a trained network instead of a random one scores texture. content and style are the method's
 own terms without the palette: relative error of the content's features, and style loss.
@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import crowsonkb
 import judge
-import peer
 import torch
 from common import EXAMPLES, parser, sheet
 from torch import Tensor
@@ -69,14 +69,14 @@ class Own:
         )
 
 
-def from_peer(
+def from_crowsonkb(
     name: str, content: Tensor, style: Tensor, encoder: nstlib.encoders.Encoder, cache: Path | None
 ) -> Tensor:
     file = None if cache is None else cache / f"{name}-{max(content.shape)}.png"
     if file is not None and file.exists():
         return nstlib.load_image(file)
     image = content
-    for image in peer.transfer(content, style, encoder):  # noqa: B007
+    for image in crowsonkb.transfer(content, style, encoder):  # noqa: B007
         pass
     return image if file is None else nstlib.load_image(nstlib.save_image(image, file))
 
@@ -87,7 +87,7 @@ def main() -> None:
     arguments.add_argument("--only", nargs="+", help="names of the pairs to take")
     arguments.add_argument("--methods", nargs="+", default=METHODS)
     arguments.add_argument("--palette", type=float, nargs="+", default=[0.0, nstlib.Settings().palette])
-    arguments.add_argument("--peer", action="store_true", help="the baseline, too: minutes per image")
+    arguments.add_argument("--crowsonkb", action="store_true", help="the baseline, too: minutes per image")
     arguments.add_argument("--cache", type=Path, help="folder for the baseline's results")
     arguments.add_argument("--sheet", type=Path, help="file for a sheet: content, style, results by pair")
     arguments.add_argument("--judge-weights", type=Path, help="weights of a trained VGG-19, as .safetensors")
@@ -110,12 +110,12 @@ def main() -> None:
     for name, content_file, style_file in pairs(options.pairs, options.only):
         content, style = (nstlib.load_image(file, options.size) for file in (content_file, style_file))
         row = [content, style]
-        if options.peer:
+        if options.crowsonkb:
             start = time.perf_counter()
-            row.append(from_peer(name, content, style, encoder, options.cache))
+            row.append(from_crowsonkb(name, content, style, encoder, options.cache))
             own = Own(content, style, "wasserstein", encoder)(row[-1])
             verdict = judge.judge(row[-1], content, style, eye)
-            report(name, "peer", "", verdict, *own, time.perf_counter() - start)
+            report(name, "crowsonkb", "", verdict, *own, time.perf_counter() - start)
         for method in options.methods:
             own_terms = Own(content, style, method, encoder)
             for palette in options.palette:
