@@ -3,7 +3,7 @@
     python benchmarks/image_quality.py [--size 256] [--pairs FOLDER] [--crowsonkb] [--cache FOLDER] …
 
 Eight pairs of the repository's images, or NAME_content.* and NAME_style.* of a folder. Every method runs with
-its defaults and without the palette term; `--crowsonkb` adds the baseline of crowsonkb.py, which takes minutes an
+its defaults and without the palette term; `--crowsonkb` adds a baseline, crowsonkb.py, which takes minutes an
 image (`--cache` keeps its results). Medians over the pairs follow. judge.py defines the scores; with
 `--judge-weights` a trained network instead of a random one scores texture. content and style are the method's
 own terms without the palette: relative error of the content's features, and style loss.

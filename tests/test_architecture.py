@@ -26,7 +26,7 @@ WINGS = {  # inside a folder: each module may import only from modules before it
     "nstlib.alignment": [
         {"samples"},
         {"kernels", "options"},
-        {"moments"},
+        {"moments", "pairs"},
         {"discrepancy", "random_features", "linear_time"},
         {"gaussian", "wasserstein", "sliced", "witness", "palette"},
         {"sketches"},

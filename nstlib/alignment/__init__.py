@@ -11,7 +11,7 @@
     transports     the maps that send a discrepancy to zero; rearrangement: those without a closed form
     witness        where distributions differ; a test whether they do
     palette        which colours a style has at all
-    samples, options, moments             how: checks, fields of methods, means
+    samples, options, pairs, moments      how: checks, fields of methods, sums over pairs, means
     random_features                       how: means of random Fourier features
 
 Read kernels, discrepancy, gaussian, then synthesis/objective: the paper. Each of the others stands alone.

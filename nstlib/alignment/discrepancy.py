@@ -22,16 +22,15 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Self
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from nstlib.alignment.kernels import Kernel
 from nstlib.alignment.moments import gram, mean, variance_mean
 from nstlib.alignment.options import NOT_NEGATIVE, WithOptions, format_number
+from nstlib.alignment.pairs import sum_pairs
 from nstlib.alignment.samples import centre_samples, check_pair, promote
 from nstlib.version import use_torch_defaults
 
@@ -49,7 +48,8 @@ def mmd2(kernel: Kernel, F: Tensor, S: Tensor, *, unbiased: bool = False, chunk:
         S: (..., N, M').
         unbiased: leave the pairs of a position with itself out of the first two means (Gretton et al. 2012,
             Lemma 6), which needs two positions in each sample.
-        chunk: positions compared at a time. Memory is O(chunk · M): the backward pass computes them again.
+        chunk: positions compared at a time. Memory is O(chunk · M), because the backward pass computes them
+            again; it is O(M²) only where the kernel's own parameters require gradients.
 
     Raises:
         ValueError: Shapes that do not fit, chunk < 1, or one position only for the unbiased estimator.
@@ -63,16 +63,8 @@ def mmd2(kernel: Kernel, F: Tensor, S: Tensor, *, unbiased: bool = False, chunk:
     batch = torch.broadcast_shapes(F.shape[:-2], S.shape[:-2])  # type: ignore[no-untyped-call]
     F, S = F.expand(*batch, *F.shape[-2:]), S.expand(*batch, *S.shape[-2:])
 
-    @use_torch_defaults()
-    def sum_pairs(X: Tensor, Y: Tensor, start: int, distinct: bool) -> Tensor:
-        K = kernel(X[..., start : start + chunk], Y)  # (..., chunk, M')
-        return K.sum((-2, -1)) - (K.diagonal(start, -2, -1).sum(-1) if distinct else 0)
-
-    block = partial(checkpoint, sum_pairs, use_reentrant=False, preserve_rng_state=False)
-
     def average(X: Tensor, Y: Tensor, distinct: bool = False) -> Tensor:
-        sums = (block(X, Y, start, distinct) for start in range(0, X.shape[-1], chunk))
-        return sum(sums, X.new_zeros(())) / (X.shape[-1] * (Y.shape[-1] - distinct))
+        return sum_pairs(kernel, X, Y, chunk, distinct) / (X.shape[-1] * (Y.shape[-1] - distinct))
 
     return average(F, F, unbiased) + average(S, S, unbiased) - 2 * average(F, S)
 

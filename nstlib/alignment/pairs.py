@@ -1,0 +1,67 @@
+"""Sums over all pairs of positions in bounded memory: what `mmd2` is made of."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nstlib.alignment.kernels import Kernel
+from nstlib.version import use_torch_defaults
+
+
+def sum_pairs(kernel: Kernel, X: Tensor, Y: Tensor, chunk: int, distinct: bool = False) -> Tensor:
+    """Σ_ij k(x_i, y_j), by `chunk` positions of X at a time: (..., N, M), (..., N, M') → (...).
+
+    distinct: without the pairs i = j."""
+
+    def block(X: Tensor, Y: Tensor, start: int) -> Tensor:
+        K = kernel(X[..., start : start + chunk], Y)  # (..., chunk, M')
+        return K.sum((-2, -1)) - (K.diagonal(start, -2, -1).sum(-1) if distinct else 0)
+
+    starts = range(0, X.shape[-1], chunk)
+    of_samples = torch.is_grad_enabled() and (X.requires_grad or Y.requires_grad)
+    # where the kernel's own parameters require gradients, autograd needs the whole graph
+    if not of_samples or kernel(X[..., :1].detach(), Y[..., :1].detach()).requires_grad:
+        return _sum_blocks(block, starts, X, Y)
+    total: Tensor = _BlockSum.apply(block, starts, X, Y)  # type: ignore[no-untyped-call]
+    return total
+
+
+def _sum_blocks(block: Callable[..., Tensor], starts: Sequence[int], X: Tensor, Y: Tensor) -> Tensor:
+    """Σ block(X, Y, start). Nothing small is kept from one block to the next: it would fragment the memory
+    that the next one needs. With torch's checkpointing the peak grows by a matrix for each block."""
+    total = block(X, Y, starts[0])
+    for start in starts[1:]:
+        total = total + block(X, Y, start)
+    return total
+
+
+class _BlockSum(torch.autograd.Function):
+    """Σ block(X, Y, start), each block computed again for the gradient: one at a time is in memory."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, block: Callable[..., Tensor], starts: Sequence[int], X: Tensor, Y: Tensor
+    ) -> Tensor:
+        ctx.block, ctx.starts = block, starts
+        ctx.save_for_backward(X, Y)
+        return _sum_blocks(block, starts, X, Y)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        needed = [i for i in (0, 1) if ctx.needs_input_grad[2 + i]]
+        found: list[Any] = [None, None]
+        again = torch.is_grad_enabled()  # for second derivatives
+        with use_torch_defaults(gradients=True):
+            for start in ctx.starts:
+                pair = [X.view_as(X) for X in ctx.saved_tensors]  # two variables, where X and Y are one
+                value = ctx.block(*pair, start)
+                if not value.requires_grad:  # a kernel of steps
+                    continue
+                slopes = torch.autograd.grad(
+                    value, [pair[i] for i in needed], g, create_graph=again, materialize_grads=True
+                )
+                for i, slope in zip(needed, slopes, strict=True):
+                    found[i] = slope if found[i] is None else found[i] + slope
+        return None, None, *found
