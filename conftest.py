@@ -9,10 +9,14 @@ assert in the same cell says what of them holds).
 """
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job; tests send Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROCESSES = min(4, os.cpu_count() or 1)
 IN_WORKER = "PYTEST_XDIST_WORKER" in os.environ  # this is one of several processes

@@ -222,15 +222,15 @@ def test_a_run_settles_for_less_memory_or_refuses(
         for m in ("fast", "small")
     }
     for free, mode in ((None, "fast"), (need["fast"] * 1.01, "fast"), (need["small"] * 1.01, "small")):
-        monkeypatch.setattr("nstlib.synthesis.memory.free", lambda _, free=free: free)
+        monkeypatch.setattr("nstlib.synthesis.memory.free_memory", lambda _, free=free: free)
         assert memory.choose_memory(nstlib.Settings(), encoder, shape, shape).memory == mode
-    monkeypatch.setattr("nstlib.synthesis.memory.free", lambda _: need["small"] * 0.99)
+    monkeypatch.setattr("nstlib.synthesis.memory.free_memory", lambda _: need["small"] * 0.99)
     with pytest.raises(
         MemoryError, match="1024 x 1024 px with vgg19-slim needs about .* size=(960|992) would fit"
     ):
         memory.choose_memory(nstlib.Settings(), encoder, shape, shape)
     assert memory.choose_memory(nstlib.Settings(memory="small"), encoder, shape, shape).memory == "small"
-    monkeypatch.setattr("nstlib.synthesis.memory.free", lambda _: 1e6)
+    monkeypatch.setattr("nstlib.synthesis.memory.free_memory", lambda _: 1e6)
     with pytest.raises(MemoryError, match="close other programs"):
         nstlib.transfer(image, image)
     picture = "examples/contents/harbour.jpg"
@@ -244,7 +244,7 @@ def test_one_pass_and_a_network_refuse_what_would_not_fit(
     """With the same words as a run, before any work; what they propose fits."""
     encoder, network = nstlib.load_encoder(), nstlib.load_feedforward("strokes-gram")
     huge, poly = torch.zeros(1, 3, 1, 1).expand(1, 3, 4000, 3000), nstlib.Settings(method="poly")
-    monkeypatch.setattr("nstlib.synthesis.memory.free", lambda _: 4e9)
+    monkeypatch.setattr("nstlib.synthesis.memory.free_memory", lambda _: 4e9)
 
     def check_pass(content: tuple[int, int], style: tuple[int, int]) -> None:
         memory.require(
@@ -287,7 +287,7 @@ def test_one_pass_and_a_network_refuse_what_would_not_fit(
         network(huge)
     with pytest.raises(MemoryError, match="3000 x 4000 px with one pass"):
         nstlib.onepass(huge, image)
-    monkeypatch.setattr("nstlib.synthesis.memory.free", lambda _: 1e6)
+    monkeypatch.setattr("nstlib.synthesis.memory.free_memory", lambda _: 1e6)
     photo, out = "examples/contents/harbour.jpg", str(tmp_path / "x.png")
     for command in (["onepass", photo, photo, "--size", "64"], ["apply", "strokes-gram", photo]):
         assert main([*command, "-o", out]) == 1

@@ -53,7 +53,7 @@ def test_a_step_makes_its_image_when_it_is_asked_for(
     """Once, if at all; late as at once, whatever was done to another step's."""
     asked = []
     finished = run.finish_image
-    monkeypatch.setattr(run, "finished", lambda *arguments: asked.append(1) or finished(*arguments))
+    monkeypatch.setattr(run, "finish_image", lambda *arguments: asked.append(1) or finished(*arguments))
     options = {"iterations": 6, "levels": 2, "palette": palette}
     at_once = [step.image.clone() for step in nstlib.transfer(content, style, **options)]
     steps = list(nstlib.transfer(content, style, **options))
@@ -113,7 +113,7 @@ def test_levels_stop_at_the_coarsest_size(
     assert sum(steps for _, steps in sizes) == Settings().iterations
     assert schedule(Settings(levels=6), 127) == [(1.0, 80)]
     sides = []
-    monkeypatch.setattr(run, "plan", lambda _, side: sides.append(side) or [(1.0, 1)])
+    monkeypatch.setattr(run, "schedule", lambda _, side: sides.append(side) or [(1.0, 1)])
     for scale in (0.5, 2.0):
         next(nstlib.transfer(content, style, style_scale=scale, palette=0))
     assert sides == [min(style.shape[2:]) // 2, min(content.shape[2:])]
