@@ -13,7 +13,7 @@ from demo.runs import engine
 from demo.runs.limits import LIMITS
 from nstlib.synthesis.allocator import keep_memory
 
-SESSIONS = 128  # whose values Gradio stores: 0.2 MB each, 0.9 MB with a live image (its default is 10 000)
+SESSIONS = 64  # whose values Gradio stores: 0.2 MB each, 0.9 MB with a live image (its default is 10 000)
 
 demo = page.build()
 demo.queue(max_size=LIMITS.queue, default_concurrency_limit=1, api_open=False)
