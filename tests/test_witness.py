@@ -75,6 +75,10 @@ def test_the_permutation_test_takes_what_an_encoder_returns() -> None:
     for f, s in ((F[None].repeat(2, 1, 1), S[None]), (F, S.repeat(2, 1, 1)), (F.repeat(2, 2, 1, 1),) * 2):
         with pytest.raises(ValueError, match="one sample with one"):
             permutation_test(f, s)
+    for k in (nstlib.kernels.gaussian(2.0), nstlib.kernels.linear):  # NaN is no smaller p-value
+        for value in (torch.nan, torch.inf):
+            with pytest.raises(ValueError, match="NaN, infinite"):
+                permutation_test(torch.where(F == F.max(), value, F), S, k, permutations=99)
 
 
 def smooth(seed: int, side: int = 36, reach: int = 3) -> Tensor:

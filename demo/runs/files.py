@@ -85,11 +85,31 @@ isolate(seconds=LIMITS.decode)  # this process decodes no file of a client
 warnings.filterwarnings("ignore", message="the colour profile of ")  # clients must not fill the log
 
 
+_over_limit: dict[str, str] = {}  # path → why: such a file costs its time once, whatever is asked of it
+
+
+@contextmanager
+def _once(path: str) -> Iterator[None]:
+    """Raises at once for a file that took more time or memory than it may before."""
+    if path in _over_limit:
+        raise nstlib.ImageError(_over_limit[path])
+    try:
+        yield
+    except nstlib.ImageError as error:
+        if "to decode" in str(error):
+            if len(_over_limit) >= 1000:
+                _over_limit.clear()
+            _over_limit[path] = str(error)
+        raise
+
+
 @lru_cache(maxsize=64 if LIMITS.public else 16)
 def _decode(path: str, size: int) -> torch.Tensor | str:
-    """The 8-bit pixels of an image, or why it is refused: a slow file costs its time once."""
+    """The 8-bit pixels of an image, or why it is refused."""
     try:
-        return (nstlib.load_image(path, size=size, max_pixels=LIMITS.pixels) * 255).round().to(torch.uint8)
+        with _once(path):
+            image = nstlib.load_image(path, size=size, max_pixels=LIMITS.pixels)
+        return (image * 255).round().to(torch.uint8)
     except nstlib.ImageError as error:
         if "try again in a moment" in str(error):  # the decoder's fault, not the file's
             raise
@@ -110,7 +130,8 @@ def load_input(path: str, size: int) -> torch.Tensor:
 @lru_cache(maxsize=64)
 def input_info(path: str) -> ImageInfo:
     """The size and the format of a client's image. Raises as nstlib.load_image."""
-    return image_info(path, max_pixels=LIMITS.pixels)
+    with _once(path):
+        return image_info(path, max_pixels=LIMITS.pixels)
 
 
 @contextmanager

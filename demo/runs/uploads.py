@@ -44,13 +44,12 @@ class Uploads:
         length = int(request.headers.get("content-length", UPLOAD))
         async with asyncio.timeout(SECONDS):
             if length > UPLOAD:
-                if length < 3 * UPLOAD:  # a browser shows an answer only after it has sent everything
-                    async for _ in request.stream():
-                        pass
+                await _discard(request, length)
                 raise HTTPException(413, TOO_LARGE)
             size, waited = length + FILES * occupied(0), 0
             while not STORE.reserve(owner, size):  # until other uploads have ended
                 if waited >= PATIENCE or not self._under_way:
+                    await _discard(request, length)
                     raise HTTPException(503, NO_SPACE)
                 await asyncio.sleep(1)
                 waited += 1
@@ -105,6 +104,13 @@ class Uploads:
             yield f"data: {json.dumps(message)}\n\n"
             await asyncio.sleep(0.2)
         yield 'data: {"msg": "done"}\n\n'
+
+
+async def _discard(request: Request, length: int) -> None:
+    """Reads a body to its end: a browser shows an answer only after it has sent everything."""
+    if length < 3 * UPLOAD:
+        async for _ in request.stream():
+            pass
 
 
 def _keep(file: UploadFile, owner: str) -> str:

@@ -84,7 +84,8 @@ def permutation_test(
         seed: of the divisions.
 
     Raises:
-        ValueError: Shapes that do not fit, a batch of more than one sample, or too few permutations.
+        ValueError: Shapes that do not fit, a batch of more than one sample, values that are not finite, or
+            too few permutations.
     """
     check_pair(F, S)
     if max(F.shape[:-2].numel(), S.shape[:-2].numel()) > 1:
@@ -98,6 +99,8 @@ def permutation_test(
     kernel = kernel or gaussian(bandwidth(torch.cat([F, S], -1)))
     pooled = torch.cat(centre_samples(kernel, F, S), -1)
     K = kernel(pooled, pooled)
+    if not K.isfinite().all():
+        raise ValueError("F or S holds values that are NaN, infinite or too large for the kernel")
     M, total = F.shape[-1], pooled.shape[-1]
     share = torch.full((total,), -1 / (total - M), dtype=K.dtype)
     share[:M] = 1 / M

@@ -40,7 +40,11 @@ def add_options(command: argparse.ArgumentParser, name: str) -> None:
     elif name == "train":
         add("style", type=Path, help="style image file")
         add("--images", type=Path, required=True, help="folder of images to learn from")
-        add("--checkpoint", type=Path, help="file to save to and resume from (default: OUTPUT.part.pt)")
+        add(
+            "--checkpoint",
+            type=Path,
+            help="file to save to and resume from (default: the output with the suffix .part.pt)",
+        )
         add("--begin", help="network to start from: a bundled one or a file, also of a different style")
         add("--every", type=int, default=200, help="steps between checkpoints (default 200)")
         add("--style-size", type=int, default=384, help="longest side of the style, px (default 384)")

@@ -138,10 +138,13 @@ def test_a_refused_file_costs_its_time_once_and_a_busy_decoder_refuses_no_file(
         raise ImageError(busy if path == "busy.png" else "bad.png takes more than 6 s to decode")
 
     monkeypatch.setattr(files.nstlib, "load_image", refuse)
+    monkeypatch.setattr(files, "image_info", refuse)
     for path in ("bad.png", "busy.png"):
-        for _ in range(2):
+        for size in (63, 65):  # another size is no new try
             with pytest.raises(ImageError, match="more than 6 s" if path == "bad.png" else "too many"):
-                files.load_input(path, 63)
+                files.load_input(path, size)
+    with pytest.raises(ImageError, match="more than 6 s"):
+        files.input_info("bad.png")
     assert asked == ["bad.png", "busy.png", "busy.png"]
     source = inspect.getsource(isolation)
     assert source.count("try again in a moment") == 1, "load_input knows these words"

@@ -5,6 +5,7 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.exceptions import HTTPException
@@ -289,6 +290,12 @@ def test_an_upload_without_disk_space_is_refused_in_words(
     taking._under_way = {"other": ("", 0)} if waits == "for another upload" else {}
     headers = [(b"content-type", b"multipart/form-data; boundary=x"), (b"content-length", b"100")]
     scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": headers}
+    parts = [{"type": "http.request", "body": b"x" * 50, "more_body": more} for more in (False, True)]
+
+    async def receive() -> Any:
+        return parts.pop()
+
     with pytest.raises(HTTPException, match="no disk space") as refusal:
-        asyncio.run(taking.take(Request(scope), "flood"))
+        asyncio.run(taking.take(Request(scope, receive), "flood"))
     assert refusal.value.status_code == 503 and len(asked) == (2 if taking._under_way else 1)
+    assert not parts, "a browser shows the answer only after it has sent everything"
