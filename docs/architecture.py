@@ -1,9 +1,9 @@
-"""Draws docs/architecture.svg, the house as its imports show it: rooms on floors, arrows to what they use.
+"""Draws docs/architecture.svg: the packages of nstlib in layers, with arrows to the packages they import.
 
 python docs/architecture.py [--out FILE]
 
-A room stands one floor above the highest room that it imports. An arrow that follows from two others is left
-out. Needs nothing but Python.
+A package stands one layer above the highest package that it imports. An arrow that follows
+from two others is left out. Needs nothing but Python.
 """
 
 import argparse
@@ -11,12 +11,12 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-WIDTH, HEIGHT, GAP, LINE = 148, 84, 16, 13  # px of a room, between rooms, of a line of text
-FLOOR = HEIGHT + 56
+WIDTH, HEIGHT, GAP, LINE = 148, 84, 16, 13  # px of a package, between packages, of a line of text
+LAYER = HEIGHT + 56
 
 
-def rooms() -> dict[str, list[Path]]:
-    """The rooms of nstlib/: a folder with its modules, or a module alone."""
+def packages() -> dict[str, list[Path]]:
+    """The packages of nstlib/: a folder with its modules, or a module alone."""
     found: dict[str, list[Path]] = {}
     for path in sorted((ROOT / "nstlib").rglob("*.py")):
         place = path.relative_to(ROOT / "nstlib")
@@ -26,7 +26,7 @@ def rooms() -> dict[str, list[Path]]:
 
 
 def uses(paths: list[Path], names: set[str]) -> set[str]:
-    """The other rooms that these modules import."""
+    """The other packages that these modules import."""
     found: set[str] = set()
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -36,62 +36,64 @@ def uses(paths: list[Path], names: set[str]) -> set[str]:
     return found & names
 
 
-def floors(arrows: dict[str, set[str]]) -> dict[str, int]:
-    """Each room's floor, the ground 0. Raises ValueError for a circle of imports."""
+def layers(arrows: dict[str, set[str]]) -> dict[str, int]:
+    """Each package's layer, the ground 0. Raises ValueError for a circle of imports."""
     level: dict[str, int] = {}
     while len(level) < len(arrows):
-        ready = [room for room, used in arrows.items() if room not in level and used <= level.keys()]
+        ready = [package for package, used in arrows.items() if package not in level and used <= level.keys()]
         if not ready:
             raise ValueError(f"a circle of imports among {sorted(arrows.keys() - level.keys())}")
-        for room in ready:
-            level[room] = 1 + max((level[other] for other in arrows[room]), default=-1)
+        for package in ready:
+            level[package] = 1 + max((level[other] for other in arrows[package]), default=-1)
     return level
 
 
 def shortest(arrows: dict[str, set[str]]) -> dict[str, set[str]]:
     """The arrows that do not follow from others: the transitive reduction."""
 
-    def below(room: str) -> set[str]:
-        return arrows[room] | {deep for other in arrows[room] for deep in below(other)}
+    def below(package: str) -> set[str]:
+        return arrows[package] | {deep for other in arrows[package] for deep in below(other)}
 
-    return {room: used - {deep for other in used for deep in below(other)} for room, used in arrows.items()}
+    return {
+        package: used - {deep for other in used for deep in below(other)} for package, used in arrows.items()
+    }
 
 
 def draw() -> str:
-    """The picture, as SVG."""
-    modules = rooms()
-    arrows = {room: uses(paths, set(modules)) - {room} for room, paths in modules.items()}
-    level = floors(arrows)
+    """The drawing, as SVG."""
+    modules = packages()
+    arrows = {package: uses(paths, set(modules)) - {package} for package, paths in modules.items()}
+    level = layers(arrows)
     top = max(level.values())
-    stories = [sorted(room for room in level if level[room] == floor) for floor in range(top + 1)]
-    width = max(len(story) for story in stories) * (WIDTH + GAP) + GAP
+    rows = [sorted(package for package in level if level[package] == layer) for layer in range(top + 1)]
+    width = max(len(row) for row in rows) * (WIDTH + GAP) + GAP
     place = {}
-    for floor, story in enumerate(stories):
-        left = (width - len(story) * (WIDTH + GAP) + GAP) / 2
-        for i, room in enumerate(story):
-            place[room] = (left + i * (WIDTH + GAP), GAP + (top - floor) * FLOOR)
+    for layer, row in enumerate(rows):
+        left = (width - len(row) * (WIDTH + GAP) + GAP) / 2
+        for i, package in enumerate(row):
+            place[package] = (left + i * (WIDTH + GAP), GAP + (top - layer) * LAYER)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {FLOOR * (top + 1)}" '
-        'font-family="sans-serif" role="img" aria-label="The rooms of nstlib and their imports">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {LAYER * (top + 1)}" '
+        'font-family="sans-serif" role="img" aria-label="The packages of nstlib and their imports">',
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0 0L8 4L0 8z" fill="#777"/></marker></defs>',
-        f'<rect width="{width}" height="{FLOOR * (top + 1)}" fill="white"/>',
+        f'<rect width="{width}" height="{LAYER * (top + 1)}" fill="white"/>',
     ]
-    for room, used in sorted(shortest(arrows).items()):
+    for package, used in sorted(shortest(arrows).items()):
         for other in sorted(used):
-            (x, y), (u, v) = place[room], place[other]
+            (x, y), (u, v) = place[package], place[other]
             shift = (u - x) / width * WIDTH * 0.6  # leave towards where it goes
             parts.append(
                 f'<path d="M{x + WIDTH / 2 + shift:.0f} {y + HEIGHT}L{u + WIDTH / 2 - shift:.0f} {v - 2}" '
                 'stroke="#999" stroke-width="1.2" fill="none" marker-end="url(#tip)"/>'
             )
-    for room, (x, y) in place.items():
-        inside = [path.stem for path in modules[room] if path.parent.name == room]
+    for package, (x, y) in place.items():
+        inside = [path.stem for path in modules[package] if path.parent.name == package]
         fill = "#dcebf7" if inside else "#f4efe3"
         parts.append(
             f'<rect x="{x:.0f}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6" fill="{fill}" '
             f'stroke="#456"/><text x="{x + 8:.0f}" y="{y + 17}" font-size="13" font-weight="bold">'
-            f"{room}</text>"
+            f"{package}</text>"
         )
         text, row = [], ""
         for name in inside:

@@ -1,6 +1,6 @@
-"""The shape of the house: wings that do not know each other, imports that point down, small rooms.
+"""The structure of the code: independent packages, imports in one direction, short modules.
 
-`docs/architecture.md` draws it from the same imports (`docs/architecture.py`).
+`docs/explanation/architecture.md` draws it from the same imports (`docs/architecture.py`).
 """
 
 import ast
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FLOORS = [  # the rooms of nstlib/: each may import only from floors before its own
+LAYERS = [  # the packages of nstlib/: each may import only from layers before its own
     {"version", "threads", "inputs"},
     {"images", "alignment", "encoders"},
     {"synthesis", "figures", "kernels"},
@@ -22,7 +22,7 @@ FLOORS = [  # the rooms of nstlib/: each may import only from floors before its 
     {"console"},
     {"__main__"},
 ]
-WINGS = {  # inside a folder: each module may import only from modules before it
+ORDER = {  # inside a folder: each module may import only from modules before it
     "nstlib.alignment": [
         {"samples"},
         {"kernels", "options"},
@@ -60,10 +60,10 @@ WINGS = {  # inside a folder: each module may import only from modules before it
     ],
     "demo": [{"runs"}, {"guard"}, {"components"}, {"tabs"}, {"api"}, {"page"}, {"serve"}],
 }
-FLOOR = {f"nstlib.{room}": number for number, rooms in enumerate(FLOORS) for room in rooms}
-RANK = {f"{wing}.{m}": rank for wing, order in WINGS.items() for rank, ms in enumerate(order) for m in ms}
+LAYER = {f"nstlib.{package}": number for number, packages in enumerate(LAYERS) for package in packages}
+RANK = {f"{group}.{m}": rank for group, order in ORDER.items() for rank, ms in enumerate(order) for m in ms}
 FILES = sorted(
-    path for wing in ("nstlib", "demo") for path in (ROOT / wing).rglob("*.py") if path.stem != "__init__"
+    path for group in ("nstlib", "demo") for path in (ROOT / group).rglob("*.py") if path.stem != "__init__"
 )
 FOLDERS = sorted({path.parent for path in FILES} - {ROOT / "nstlib"})
 
@@ -90,25 +90,25 @@ def imports(path: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-def room(module: str) -> str:
+def package(module: str) -> str:
     return ".".join(module.split(".")[:2])
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)
 def test_imports_point_down(path: Path) -> None:
     module = named(path)
-    wing = module.rpartition(".")[0] if module.startswith("nstlib.") else "demo"
+    group = module.rpartition(".")[0] if module.startswith("nstlib.") else "demo"
     for other in imports(path):
         if other.split(".")[0] == "nstlib" and module.startswith("nstlib."):
-            assert other != "nstlib", f"{module} imports the package's own face"
-            if room(other) != room(module):
-                assert FLOOR[room(other)] < FLOOR[room(module)], f"{module} imports {other}"
-        if wing == "demo" and other.startswith("demo.") and room(other) != room(module):
-            assert RANK[room(other)] < RANK[room(module)], f"{module} imports {other}"
-        if other.startswith(f"{wing}.") and module in RANK and wing != "demo":
+            assert other != "nstlib", f"{module} imports the top-level package"
+            if package(other) != package(module):
+                assert LAYER[package(other)] < LAYER[package(module)], f"{module} imports {other}"
+        if group == "demo" and other.startswith("demo.") and package(other) != package(module):
+            assert RANK[package(other)] < RANK[package(module)], f"{module} imports {other}"
+        if other.startswith(f"{group}.") and module in RANK and group != "demo":
             assert RANK[other] < RANK[module], f"{module} imports {other}"
-    if wing in WINGS and wing != "demo":
-        assert module in RANK, f"give {module} a place in WINGS"
+    if group in ORDER and group != "demo":
+        assert module in RANK, f"give {module} a place in ORDER"
 
 
 def reaches(module: str, seen: frozenset[str] = frozenset()) -> frozenset[str]:
@@ -123,7 +123,7 @@ def reaches(module: str, seen: frozenset[str] = frozenset()) -> frozenset[str]:
 
 
 @pytest.mark.parametrize(
-    ("wing", "stranger"),
+    ("group", "forbidden"),
     [
         ("nstlib.alignment", "nstlib.encoders"),
         ("nstlib.encoders", "nstlib.alignment"),
@@ -135,15 +135,15 @@ def reaches(module: str, seen: frozenset[str] = frozenset()) -> frozenset[str]:
         ("demo.components", "demo.tabs"),
     ],
 )
-def test_wings_do_not_know_each_other(wing: str, stranger: str) -> None:
+def test_packages_are_independent(group: str, forbidden: str) -> None:
     for module in MODULES:
-        if module.startswith(f"{wing}."):
-            met = {other for other in reaches(module) if other.startswith(f"{stranger}.")}
+        if module.startswith(f"{group}."):
+            met = {other for other in reaches(module) if other.startswith(f"{forbidden}.")}
             assert not met, f"{module} reaches {met}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)
-def test_each_library_has_its_room(path: Path) -> None:
+def test_each_library_has_its_module(path: Path) -> None:
     module, outside = named(path), {name.split(".")[0] for name in imports(path)}
     if not module.startswith("nstlib."):
         assert "gradio" not in outside or not module.startswith("demo.runs.")
@@ -168,14 +168,14 @@ def test_every_folder_says_what_lives_there(folder: Path) -> None:
     lives = {path.stem for path in folder.glob("*.py") if path.stem != "__init__"}
     lives |= {path.parent.name for path in folder.glob("*/__init__.py")}
     assert "ead " in words or len(lives) < 4, f"{folder}: no reading order"
-    assert not {name for name in lives if name not in words}, f"{folder}/__init__.py leaves out a room"
+    assert not {name for name in lives if name not in words}, f"{folder}/__init__.py leaves out a module"
 
 
-def test_the_package_has_few_rooms_on_few_floors() -> None:
-    rooms = {path.stem for path in (ROOT / "nstlib").glob("*.py")} - {"__init__"}
-    rooms |= {path.parent.name for path in (ROOT / "nstlib").glob("*/__init__.py")}
-    assert len(rooms) <= 13 and len(FLOORS) <= 7
-    assert rooms <= {name.removeprefix("nstlib.") for name in FLOOR}
+def test_there_are_few_packages_in_few_layers() -> None:
+    packages = {path.stem for path in (ROOT / "nstlib").glob("*.py")} - {"__init__"}
+    packages |= {path.parent.name for path in (ROOT / "nstlib").glob("*/__init__.py")}
+    assert len(packages) <= 13 and len(LAYERS) <= 7
+    assert packages <= {name.removeprefix("nstlib.") for name in LAYER}
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)
@@ -183,13 +183,13 @@ def test_modules_are_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) < 250
 
 
-def test_the_picture_of_the_house_is_of_today() -> None:
+def test_the_diagram_is_current() -> None:
     code = "import sys; sys.path.insert(0, 'docs'); import architecture; print(architecture.draw(), end='')"
     drawn = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, encoding="utf-8"
     )
-    picture = (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8")
-    assert drawn.stdout == picture, "run python docs/architecture.py"
+    drawing = (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8")
+    assert drawn.stdout == drawing, "run python docs/architecture.py"
 
 
 def test_public_names() -> None:

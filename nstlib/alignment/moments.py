@@ -5,7 +5,8 @@
     gram      G = F Fᵀ / M                       ∂/∂F = (g + gᵀ) F / M
 
 Each takes `weights` (..., M) ≥ 0 of the positions: the mean over positions is then the weighted one, with
-`shares` in place of 1/M. A mask gives a region's moments; positions of several styles give their mixture's.
+`normalize_weights` in place of 1/M. A mask gives the moments of a region. Positions of several styles give
+the moments of their mixture.
 
 At the first layers F is by far the largest thing in a run. Autograd would write its gradient several times,
 one operation after the other; here it is written once, in F's own order in memory. Matrix products over

@@ -7,7 +7,7 @@ Every method has one, and for all of these but the Gaussian kernel it is in clos
     poly, c = 0   T(f) = A f,              A G_F Aᵀ = G_S    uncentred second moments G = FFᵀ/M
     poly, c > 0   T(f) = A (f − μ_F) + μ_S, A C_F Aᵀ = C_S   covariances C = G − μμᵀ, and the mean
     wasserstein   the same, which is the very map whose cost it measures; coral: the same, F's mean kept
-    gaussian      no closed form: the same first, then Newton steps of least change (`follow`)
+    gaussian      no closed form: the same first, then Newton steps of least change (`newton_flow`)
     a fusion      Σ_k w_k T_k(f) / Σ_k w_k: the mixture of its parts' maps
 
 Of the many A that fit, the optimal one moves the features least (Monge's map between Gaussians, used for
@@ -16,8 +16,8 @@ styles by Lu et al. 2019 and Mroueh 2020); it is the only symmetric positive one
     A = C_F^{-1/2} (C_F^{1/2} C_S C_F^{1/2})^{1/2} C_F^{-1/2}
 
 In a fusion, what all parts agree on is met (the mean, in linear + BN); where they ask for different things
-each gets its share, and a residual of each discrepancy stays. `@moved.register` registers a map for a method
-of your own. The maps of the other methods are in rearrangement.py.
+each gets its share, and a residual of each discrepancy stays. `@transport_map.register` adds a map for a
+method of your own. The maps of the other methods are in rearrangement.py.
 """
 
 import math
@@ -96,8 +96,8 @@ def transport_summary(d: Discrepancy, S: Tensor, weights: Tensor | None = None) 
 
 @singledispatch
 def transport_map(d: Discrepancy, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-    """T(F) for the method d and features F (..., N, M), from the style statistics of `remembered`."""
-    raise TypeError(f"no transport is known for {d}: register one with @moved.register (transports.py)")
+    """T(F) for the method d and features F (..., N, M), with the style statistics of `transport_summary`."""
+    raise TypeError(f"no transport is known for {d}: register one with @transport_map.register")
 
 
 @transport_map.register

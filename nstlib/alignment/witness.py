@@ -9,8 +9,8 @@ of MMD² in the weight of a position at x, and so every discrepancy has one: `wi
 
 The permutation test asks how often a random division of the pooled positions is as far apart as F and S
 are. It is exact for exchangeable positions only. Neighbouring positions of an image share most of their
-receptive fields, so they are *not* exchangeable: subsample them first (`apart`), by the distance at which
-they are roughly uncorrelated (`forgetting`).
+receptive fields, so they are *not* exchangeable: thin them out first (`subsample`), by the distance
+at which they are roughly uncorrelated (`correlation_length`).
 """
 
 import torch

@@ -29,7 +29,7 @@ N_SIZES = 2
 REACH = 0.04  # of the palette projection (synthesis/pixels.py); a run uses twice that after its palette term
 PALETTE_SIDE = 96  # px of a style at which its colours are read
 MOST_COUNT = 16  # of levels and rounds
-BALANCE = 1 / 3  # γ at which one pass gives half of the style; see `strength_at`
+BALANCE = 1 / 3  # γ at which one pass gives half of the style; see `gamma_to_strength`
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@
     nearest   distance of every pixel to the style's nearest colour (see alignment/palette.py)
     grain     mean and covariance of a 3 × 3 high pass: how rough the image is, in luminance and in chroma
 
-In the images that a run shows, `restrained` limits the variance of colours and grain, and `cleaned` projects
-out-of-palette colours.
+In the images that a run shows, `limit_variance` limits the variance of colours and grain, and
+`remove_outlier_colours` projects out-of-palette colours.
 
 An encoder sees colours only through its filters, and it hardly sees the finest grain. Whatever the method,
 there are images with the style's statistics in colours that are not in the style, and with chromatic noise.
@@ -129,7 +129,8 @@ def limit_variance(image: Tensor, regions: Regions, strength: float) -> Tensor:
     """Limit the variance of the image's colours and grain, in (1, 3, H, W), to the style's.
 
     Each band is moved by the optimal map of covariances (alignment/transports.py), which may enlarge no
-    direction. regions: The styles' `spreads`. strength: Fraction of the correction; from 1 on all of it.
+    direction. regions: The styles' `band_covariances`. strength: Fraction of the correction; from 1 on all
+    of it.
     """
     parts = split_frequencies(image)
 
@@ -149,8 +150,8 @@ def limit_variance(image: Tensor, regions: Regions, strength: float) -> Tensor:
 def remove_outlier_colours(image: Tensor, regions: Regions, strength: float, reach: float = REACH) -> Tensor:
     """Project out-of-palette colours of the image (1, 3, H, W) towards the style's nearest colours.
 
-    regions: The styles' `palette_of`. strength: 1 leaves no pixel further than `reach` from the palette, 0.1
-    ten times as far.
+    regions: The styles' `summarize_palette`. strength: 1 leaves no pixel further than `reach` from the
+    palette, 0.1 ten times as far.
     """
     wide = reach / min(1.0, max(strength, 1e-6))
     flat = image.flatten(2)
