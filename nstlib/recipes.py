@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from nstlib.encoders.encoder import Encoder, load_encoder
 from nstlib.feedforward.prepared import gamma_to_strength, onepass
 from nstlib.inputs import check_image, check_images, check_masks, check_side, check_styles, describe_inputs
 from nstlib.synthesis import memory
 from nstlib.synthesis.optimize import Step
-from nstlib.synthesis.pyramid import resize_image
+from nstlib.synthesis.pyramid import resize_image, resize_mask
 from nstlib.synthesis.run import Job, run_job
 from nstlib.synthesis.settings import PRESETS, Settings
 from nstlib.version import use_torch_defaults
@@ -199,7 +198,7 @@ def _start(
     inputs = describe_inputs(content=content, styles=styles or None, masks=masks, initial=initial)
     areas: tuple[Tensor, ...] = ()
     if content is not None:
-        areas = tuple(_resize_mask(mask, content) for mask in masks or ())
+        areas = tuple(resize_mask(mask, content) for mask in masks or ())
         if initial is not None:
             initial = resize_image(initial, *content.shape[2:])
         elif settings.start == "onepass":
@@ -217,10 +216,3 @@ def _start(
                 encoder=slim or load_encoder("vgg19-slim", device=encoder.device, dtype=settings.dtype),
             )
     return run_job(Job(settings, encoder, content, styles, areas, initial, between, inputs))
-
-
-def _resize_mask(mask: Tensor, content: Tensor) -> Tensor:
-    """Returns a mask (1, 1, H, W) at the content's size."""
-    size = content.shape[2:]
-    mask = interpolate(mask.to(content), size, mode="bilinear", antialias=True, align_corners=False)
-    return mask.clamp(min=0)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from nstlib import inputs
 from nstlib.alignment.discrepancy import Discrepancy, Summary
@@ -21,7 +20,7 @@ from nstlib.feedforward.pipeline import DETAIL, Encoded, OnePass, Style, estimat
 from nstlib.synthesis.colours import Colours, prepare_colours, with_chroma
 from nstlib.synthesis.memory import require
 from nstlib.synthesis.pixels import remove_outlier_colours, summarize_palette
-from nstlib.synthesis.pyramid import COARSEST, scale_image, upsample_change
+from nstlib.synthesis.pyramid import COARSEST, resize_mask, scale_image, upsample_change
 from nstlib.synthesis.settings import Settings
 from nstlib.version import environment_info, use_torch_defaults
 
@@ -181,7 +180,9 @@ def prepare(
     for scale in (0.5**k for k in range(coarse, -1, -1)):
         target, *painted = (scale_image(image, scale) for image in (content, *images))
         styles = [
-            model.encode_style([painted[k] for k in which], d, weights, _resized_mask(mask, target))
+            model.encode_style(
+                [painted[k] for k in which], d, weights, None if mask is None else resize_mask(mask, target)
+            )
             for which, mask in groups
         ]
         sizes.append((target, tuple(styles)))
@@ -189,8 +190,7 @@ def prepare(
     steps = [max(1, max(image.shape[2:]) // PALETTE_SIDE) for image in images]
     for which, mask in groups:
         own = [images[k][..., :: steps[k], :: steps[k]] for k in which]  # enough to read colours
-        region = _resized_mask(mask, content)
-        region = None if region is None else region.clamp(max=1).to(content)
+        region = None if mask is None else resize_mask(mask, content).clamp(max=1)
         palette.append((summarize_palette(own, weights or [1.0] * len(own)), region))
 
     seeds = {getattr(part, "seed", 0) for part, _ in d.components()}
@@ -211,13 +211,6 @@ def prepare(
         **environment_info(),
     }
     return Prepared(model, given, tuple(sizes), model.encode_content(sizes[0][0]), tuple(palette), recipe)
-
-
-def _resized_mask(mask: Tensor | None, image: Tensor) -> Tensor | None:
-    """The mask at the size of an image."""
-    if mask is None:
-        return None
-    return interpolate(mask, tuple(image.shape[2:]), mode="bilinear", antialias=True)
 
 
 def _check_count(value: int, name: str) -> None:

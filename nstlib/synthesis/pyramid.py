@@ -25,6 +25,13 @@ def resize_image(image: Tensor, height: int, width: int) -> Tensor:
     )
 
 
+def resize_mask(mask: Tensor, image: Tensor) -> Tensor:
+    """Return a mask (1, 1, H, W) at the size of an image, antialiased, with values >= 0."""
+    size = image.shape[2:]
+    mask = interpolate(mask.to(image), size, mode="bilinear", antialias=True, align_corners=False)
+    return mask.clamp(min=0)
+
+
 def scale_image(image: Tensor, scale: float) -> Tensor:
     """Return the image at `scale` times its size."""
     return resize_image(image, *(max(1, round(side * scale)) for side in image.shape[2:]))
