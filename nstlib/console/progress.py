@@ -22,7 +22,7 @@ from nstlib.synthesis.optimize import Step
 def check_distinct(options: argparse.Namespace) -> None:
     """Raises ValueError where the output would overwrite an input."""
     target = options.output
-    for name in ("content", "style", "mask", "initial", "image", "images", "recipe", "begin"):
+    for name in ("content", "style", "mask", "initial", "image", "images", "recipe", "init_from"):
         given = getattr(options, name, None) or []
         for source in map(Path, given if isinstance(given, list) else [given]):
             same = os.path.realpath(target) == os.path.realpath(source)  # even where its folder is absent

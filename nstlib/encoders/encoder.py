@@ -105,10 +105,10 @@ class Encoder:
             raise ValueError(f"an image tensor is (B, 3, H, W), got {tuple(image.shape)}")
         if wanted:
             check_side(image.shape[2:], "the image", self.strides, wanted)
-        side, margin = min(image.shape[2:]), self.network.margin
+        side, padding = min(image.shape[2:]), self.network.padding
         x = (image.float().to(self.device) - self._mean) / self._std  # not every device has float64
-        if margin:  # the network pads with zeros; mirrored pixels keep them away from the image
-            x = nn.functional.pad(x, [margin] * 4, mode="reflect" if side > margin else "replicate")
+        if padding:  # the network pads with zeros; mirrored pixels keep them away from the image
+            x = nn.functional.pad(x, [padding] * 4, mode="reflect" if side > padding else "replicate")
         x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
         return features.collect(self.network, x, wanted, checkpoint)
 
