@@ -19,13 +19,14 @@ from nstlib.synthesis.optimize import Step
 from nstlib.synthesis.pyramid import resize_image, resize_mask
 from nstlib.synthesis.run import Job, run_job
 from nstlib.synthesis.settings import PRESETS, Settings
-from nstlib.version import rename_arguments, use_torch_defaults
+from nstlib.version import refuse_device, rename_arguments, use_torch_defaults
 
 OURS = ("balanced", "draft", "fine")  # presets whose steps are meant for a start from the content
 FROM_NOISE = 3  # times as many steps for a start from noise
 
 
 @rename_arguments(between="check_cancel")
+@refuse_device
 @use_torch_defaults(gradients=True)
 def transfer(
     content: Tensor,
@@ -67,6 +68,7 @@ def transfer(
 
 
 @rename_arguments(between="check_cancel")
+@refuse_device
 def stylize(
     content: Tensor,
     style: Tensor | Sequence[Tensor],
@@ -78,6 +80,7 @@ def stylize(
 
 
 @rename_arguments(between="check_cancel")
+@refuse_device
 @use_torch_defaults(gradients=True)
 def reconstruct_style(
     style: Tensor,
@@ -114,6 +117,7 @@ def reconstruct_style(
 
 
 @rename_arguments(between="check_cancel")
+@refuse_device
 @use_torch_defaults(gradients=True)
 def reconstruct_content(
     content: Tensor,

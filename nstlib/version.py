@@ -73,6 +73,20 @@ def step_with_torch_defaults(
     return step
 
 
+def refuse_device(function: Target) -> Target:
+    """Decorates a function that works on the device of its encoder: it says so where it is given `device`."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if "device" in kwargs:
+            what = function.__qualname__.removesuffix(".__init__")
+            remedy = "it works on that of its encoder; give encoder=nstlib.load_encoder(device=…)"
+            raise TypeError(f"{what} has no argument 'device': {remedy}")
+        return function(*args, **kwargs)
+
+    return call  # type: ignore[return-value]
+
+
 def rename_arguments(**new_names: str) -> Callable[[Target], Target]:
     """Decorates a function or a class of which arguments were renamed, as in old="new".
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nstlib.encoders import features, networks, precision, weight_files
 from nstlib.encoders.networks import Network
-from nstlib.inputs import check_side
+from nstlib.inputs import check_dense, check_side
 from nstlib.version import use_torch_defaults
 
 Pooling = Literal["max", "avg"]
@@ -101,6 +101,7 @@ class Encoder:
     ) -> dict[str, tuple[Tensor, features.Size]]:
         wanted = tuple(dict.fromkeys(layers))
         self.check_layers(wanted)
+        check_dense(image, "the image")
         if image.dim() != 4 or image.shape[1] != 3:
             raise ValueError(f"an image tensor is (B, 3, H, W), got {tuple(image.shape)}")
         if wanted:

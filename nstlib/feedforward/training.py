@@ -27,7 +27,7 @@ from nstlib.synthesis.objective import Objective, StyleTerm
 from nstlib.synthesis.optimize import Step
 from nstlib.synthesis.pixels import encode
 from nstlib.synthesis.regions import build_objective
-from nstlib.version import __version__, check_writable, rename_arguments, use_torch_defaults
+from nstlib.version import __version__, check_writable, refuse_device, rename_arguments, use_torch_defaults
 
 CALIBRATION_CROPS = 4
 
@@ -56,7 +56,7 @@ class train_feedforward(Iterator[Step]):  # called like a function
         plan: architecture, "light" (default) or "full" (networks.py).
         iterations: number of steps (2000).
         batch: images per step, over all processes (4).
-        size: side of the crops in px, a multiple of 4 (192).
+        size: side of the crops in px, a multiple of 4, at least 64 (192).
         lr: peak learning rate of Adam (0.003).
         seed: of every random draw (0).
         dtype: of the encoder's arithmetic, where `encoder` is a name ("auto").
@@ -71,6 +71,7 @@ class train_feedforward(Iterator[Step]):  # called like a function
     """
 
     @rename_arguments(begin="init_from")
+    @refuse_device
     @use_torch_defaults(gradients=True)
     def __init__(
         self,
