@@ -19,7 +19,7 @@ LAYERS = [  # the packages of nstlib/: each may import only from layers before i
     {"synthesis", "figures", "kernels"},
     {"feedforward"},
     {"recipes"},
-    {"console"},
+    {"cli"},
     {"__main__"},
 ]
 ORDER = {  # inside a folder: each module may import only from modules before it
@@ -52,7 +52,7 @@ ORDER = {  # inside a folder: each module may import only from modules before it
         {"prepared", "training"},
     ],
     "nstlib.images": [{"opening"}, {"pixels"}, {"decoding"}, {"isolation"}, {"files"}],
-    "nstlib.console": [
+    "nstlib.cli": [
         {"options", "errors"},
         {"repeat"},
         {"progress"},
@@ -151,7 +151,7 @@ def test_each_library_has_its_module(path: Path) -> None:
     assert "gradio" not in outside
     assert module == "nstlib.figures" or "matplotlib" not in outside
     assert module.startswith("nstlib.images.") or "PIL" not in outside
-    assert module.startswith("nstlib.console.") or "tqdm" not in outside
+    assert module.startswith("nstlib.cli.") or "tqdm" not in outside
     assert "torchvision" not in outside  # encoders.networks imports it by name, on first use
 
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 import nstlib
 from demo.components import address
+from nstlib.__main__ import make_parser
 from nstlib.alignment.palette import Palette
 from nstlib.alignment.sketches import CubicMMD
 from nstlib.encoders.networks import Network
@@ -115,6 +116,12 @@ def test_an_old_spelling_is_not_an_option_of_other_methods() -> None:
         nstlib.method("bn(features=3)")
     with pytest.raises(ValueError, match="has its option 'n_features' twice"):
         nstlib.method("gaussian(features=3,n_features=4)")
+
+
+def test_the_old_option_of_the_command_line_is_read() -> None:
+    command = ["train", "a.jpg", "--images", "photos", "-o", "a.safetensors"]
+    assert make_parser(["train"]).parse_args([*command, "--begin", "waves-bn"]).init_from == "waves-bn"
+    assert make_parser(["train"]).parse_args([*command, "--init-from", "b"]).init_from == "b"
 
 
 def test_the_old_metadata_of_a_network_is_read(tmp_path: Path) -> None:

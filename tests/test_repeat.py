@@ -10,7 +10,7 @@ from torch import Tensor
 
 import nstlib
 from nstlib.__main__ import main
-from nstlib.console.repeat import longest_side
+from nstlib.cli.repeat import longest_side
 from nstlib.images import save_image
 from nstlib.synthesis.settings import Settings
 

@@ -26,7 +26,9 @@ POLY = "+".join(f"poly(c={c})" for c in range(2000))
         ({"method": "+".join(f"poly(c={c})" for c in range(17))}, "at most 16 different parts"),
         ({"method": "gaussian(n_features=1000000000)"}, "at most 4096"),
         ({"method": "gaussian(n_features=" + "9" * 500 + ")"}, "at most 4096"),
+        ({"method": "gaussian(features=1000000000)"}, "at most 4096"),  # the old spelling
         ({"method": "sliced(n_projections=4096)"}, "at most 256 directions"),
+        ({"method": "sliced(directions=4096)"}, "at most 256 directions"),
         (
             {
                 "method": "sliced+energy+" * 3

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
-from nstlib.console.repeat import differences
+from nstlib.cli.repeat import differences
 from nstlib.images import check_output, save_image
 from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.optimize import Step
