@@ -3,10 +3,16 @@
     relu5_1 ─► block 5 ─► relu4_1 ─► block 4 ─► … ─► relu1_1 ─► block 1 ─► image
 
 Each block inverts what the embedded encoder computes between two of its style layers, so its output compares
-with the encoder's features: it can be transported towards a style and passed on. `training/decode.py` trained
-the bundled weights.
+with the encoder's features: it can be transported towards a style and passed on. At every level the chain of
+a pass (pipeline.py) mixes three maps, in amounts that are learned for each method and follow the share k,
+which is 0 for the content and grows with the balance factor γ of a run:
+
+    x = t T(x') + (1 − t) x',   x' = scale · block(x below) + shift + (1 + k D) residual
+
+`training/decode.py` trained the blocks, `training/objective.py` all of it.
 """
 
+import math
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +33,8 @@ BLOCKS: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
     4: ((128, 128, 128), (64, 64)),
     5: ((128, 128), (128,)),
 }
+REFINED = (2, 3, 4)  # levels with a correction
+METHODS = ("linear", "bn", "poly", "wasserstein")  # that have amounts of their own
 WEIGHTS = Path(__file__).parent / "weights" / "decoder.safetensors"
 
 
@@ -36,10 +44,46 @@ class Decoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.blocks = nn.ModuleDict({f"block{level}": Block(level) for level in BLOCKS})
+        self.refining = nn.ModuleDict({f"refine{level}": Refine(WIDTHS[level]) for level in REFINED})
+        self.strengths = nn.Parameter(torch.tensor([0.0, 1.0]).repeat(len(METHODS), len(BLOCKS), 1))
+        self.mixing = nn.ParameterList(nn.Parameter(torch.zeros(n, n)) for n in WIDTHS[:-1])
+        self.gains = nn.ParameterList(nn.Parameter(torch.zeros(len(METHODS), 3, n)) for n in WIDTHS[:-1])
+
+    def strength(self, level: int, methods: Tensor, share: float) -> Tensor:
+        """Returns how far to move the features of relu{level}_1, in 0 … 1.
+
+        Args:
+            methods: the shares of `METHODS` in the method of the pass, (4,), of sum 1.
+            share: k in 0 … 1, without the ends.
+        """
+        offset, slope = methods.to(self.strengths) @ self.strengths[:, level - 1]
+        amount: Tensor = torch.sigmoid(offset + nn.functional.softplus(slope) * math.log(share / (1 - share)))
+        return amount
+
+    def mix(self, up: Tensor, residual: Tensor, level: int, methods: Tensor, share: float) -> Tensor:
+        """Returns a block's output `up` and the content's residual at a level 0 … 4, mixed: (B, N, H, W)."""
+        scale, shift, gain = share * torch.einsum(
+            "m,mkn->kn", methods.to(self.gains[level]), self.gains[level]
+        )
+        matrix = share * self.mixing[level] + torch.diag(1 + gain)
+        rest = nn.functional.conv2d(residual, matrix[..., None, None], shift)
+        return torch.addcmul(rest, up, 1 + scale.view(-1, 1, 1))
+
+    def refine(self, x: Tensor, own: Tensor, level: int, share: float) -> Tensor:
+        """Returns x of relu{level}_1 with a correction that also sees the content's own features."""
+        if level not in REFINED:
+            return x
+        change: Tensor = self.refining[f"refine{level}"](torch.cat([x, own], 1).to(self.dtype))
+        return x + share * change.to(x.dtype)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """That of the convolutions; the amounts stay float32."""
+        return next(self.blocks.parameters()).dtype
 
     def up(self, x: Tensor, level: int) -> Tensor:
         """Decodes features of relu{level}_1 to those one level up (level 1: to the image)."""
-        above: Tensor = self.blocks[f"block{level}"](x.to(next(self.parameters()).dtype))
+        above: Tensor = self.blocks[f"block{level}"](x.to(self.dtype))
         return above.to(x.dtype)
 
     def decode(self, x: Tensor, level: int) -> Tensor:
@@ -58,7 +102,9 @@ class Block(nn.Module):
         below, above = BLOCKS[level]
         self.upsample_before = len(below) if above else -1
         widths = (WIDTHS[level], *below, *above)
-        self.convs = nn.ModuleList(nn.Conv2d(n, m, 3, padding=1) for n, m in pairwise(widths))
+        self.convs = nn.ModuleList(
+            nn.Conv2d(n, m, 3, padding=1, padding_mode="replicate") for n, m in pairwise(widths)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         final = len(self.convs) - 1
@@ -73,6 +119,23 @@ class Block(nn.Module):
         return x
 
 
+class Refine(nn.Sequential):
+    """Two convolutions with a ReLU between; the second one begins as zero."""
+
+    def __init__(self, width: int) -> None:
+        first, second = (
+            nn.Conv2d(n, width, 3, padding=1, padding_mode="replicate") for n in (2 * width, width)
+        )
+        nn.init.zeros_(second.weight)
+        nn.init.zeros_(second.bias)  # type: ignore[arg-type]
+        super().__init__(first, nn.ReLU(), second)
+
+
+def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    """3 × 3; zeros beyond the border would give coloured fringes."""
+    return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate")
+
+
 @lru_cache(maxsize=4)
 @use_torch_defaults(gradients=False)
 def load_decoder(path: str | None = None, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Decoder:
@@ -81,5 +144,7 @@ def load_decoder(path: str | None = None, device: str = "cpu", dtype: torch.dtyp
     with torch.device("meta"):
         decoder = Decoder()
     decoder.load_state_dict(state, assign=True)
-    decoder.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    decoder.to(device)
+    for part in (decoder.blocks, decoder.refining):
+        part.to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return decoder.eval().requires_grad_(False)

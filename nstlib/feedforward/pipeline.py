@@ -3,8 +3,9 @@
     P_5 ─► T_5 ─► block 5 ─► T_4 ─► block 4 ─► … ─► block 2 ─► T_1 ─► block 1 ─► image
 
 T_l is the method's transport (alignment/transports.py) to the style statistics at relu{l}_1. The decoder
-loses fine detail of the content; the residual of each block puts it back. A strength t < 1 mixes the own
-features of the content in at every level: t = 0 gives the content.
+loses fine detail of the content; the residual of each block puts it back. How far the features move, and how
+much detail returns, is learned for each method and follows the strength (decoders.py): at 0 nothing moves and
+all detail returns, so the result is the content.
 
 After *universal style transfer* (Li, Fang, Yang, Wang, Lu and Yang 2017), whose map whitens and colours; here
 the method provides the map. This module works at one size; prepared.py adds sizes, regions and colours.
@@ -25,13 +26,15 @@ from nstlib.alignment.moments import covariance_mean, mix_samples
 from nstlib.alignment.transports import transport_map, transport_summary
 from nstlib.alignment.wasserstein import Coral, Wasserstein
 from nstlib.encoders.encoder import Encoder, load_encoder
-from nstlib.feedforward.decoders import LEVELS, Decoder, load_decoder
+from nstlib.feedforward.decoders import LEVELS, METHODS, Decoder, load_decoder
 from nstlib.inputs import check_image, check_images, check_styles
 from nstlib.synthesis.memory import base_memory
 from nstlib.synthesis.settings import Settings
 from nstlib.version import use_torch_defaults
 
 DETAIL = 1.0
+BALANCE = 1 / 3  # γ at which the share k = γ / (γ + BALANCE) of the style is one half
+FULL = 10 / (10 + BALANCE)  # share at strength 1: that of γ = 10
 STRIDE = 16  # px between positions of relu5_1
 # The Gaussian matches only moments at these layers: with their many positions its Newton flow takes long, and
 # decoding loses what it gains (residual discrepancy: 0.210 with it, 0.208 without).
@@ -155,16 +158,29 @@ class OnePass:
                     result += region / total * transport_map(style.method, F, style.summaries[layer], region)
             return result.view_as(x)
 
-        x = encoded.maps[5]
-        for level in range(5, -1, -1):
+        share, methods = FULL * strength, method_shares(styles[0].method)
+        x = encoded.maps[5 if strength else 0]
+        for level in range(5 if strength else -1, -1, -1):
             if level < 5:
-                x = self.decoder.up(x, level + 1)
-                x = x.add(encoded.residuals[level], alpha=detail) if detail else x
-            x = transport(x, LEVELS[level - 1]) if level else x
-            x = torch.lerp(encoded.maps[level], x, strength) if strength != 1 else x
+                up, rest = self.decoder.up(x, level + 1), encoded.residuals[level]
+                x = self.decoder.mix(up, rest if detail == 1 else detail * rest, level, methods, share)
+            if level:
+                x = self.decoder.refine(x, encoded.maps[level], level, share)
+                amount = float(self.decoder.strength(level, methods, share))
+                x = torch.lerp(x, transport(x, LEVELS[level - 1]), amount)
         if masks:
             x = torch.lerp(encoded.maps[0], x, torch.stack(masks).sum(0).clamp(max=1).to(x))
         return x[..., : encoded.size[0], : encoded.size[1]].clamp(0, 1).contiguous()
+
+
+def method_shares(d: Discrepancy) -> Tensor:
+    """Returns the shares (4,) of `decoders.METHODS` in a method; any other counts as "wasserstein"."""
+    shares = torch.zeros(len(METHODS))
+    for part, weight in d.components():
+        name = getattr(part, "name", "")
+        own = name in METHODS and not getattr(part, "c", 0)  # poly with c > 0 matches covariances
+        shares[METHODS.index(name if own else "wasserstein")] += weight
+    return shares / shares.sum()
 
 
 def pad_to_multiple(image: Tensor, mode: str = "reflect") -> Tensor:

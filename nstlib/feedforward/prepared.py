@@ -16,7 +16,7 @@ from nstlib import inputs
 from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.encoders.encoder import Encoder
 from nstlib.feedforward.decoders import LEVELS
-from nstlib.feedforward.pipeline import DETAIL, Encoded, OnePass, Style, estimate_pass
+from nstlib.feedforward.pipeline import BALANCE, DETAIL, FULL, Encoded, OnePass, Style, estimate_pass
 from nstlib.synthesis.colours import Colours, prepare_colours, with_chroma
 from nstlib.synthesis.memory import require
 from nstlib.synthesis.pixels import remove_outlier_colours, summarize_palette
@@ -28,7 +28,6 @@ N_SIZES = 2
 REACH = 0.04  # of the palette projection (synthesis/pixels.py); a run uses twice that after its palette term
 PALETTE_SIDE = 96  # px of a style at which its colours are read
 MOST_COUNT = 16  # of levels and rounds
-BALANCE = 1 / 3  # γ at which one pass gives half of the style; see `gamma_to_strength`
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Prepared:
             before = content
         for _ in range(rounds - 1):
             x = self.model(self.model.encode_content(x), styles, strength, detail)
-        if projection := palette * strength ** len(LEVELS):  # the content's share keeps its colours
+        if projection := palette * strength:  # the content's share keeps its colours
             x = remove_outlier_colours(x, list(self.palette), projection, REACH)
         if self.recipe["colours"] == "luminance":
             x = with_chroma(x, self.content)
@@ -121,15 +120,11 @@ def onepass(
 
 
 def gamma_to_strength(gamma: float) -> float:
-    """Returns the strength of one pass that corresponds to a run's balance factor γ >= 0.
+    """Returns the strength of one pass that corresponds to a run's balance factor γ >= 0; 1 from γ = 10 on.
 
-    Two springs of stiffness 1 (to the content) and γ/BALANCE (to the transported features) rest at the share
-    γ / (γ + BALANCE) of the way. One pass mixes the content in at five levels, so the strength is the fifth
-    root of that share. With BALANCE = 1/3 the polynomial method changes the content about as much as a run
-    does (harbour + strokes, 192 px, content error at relu4_2 for γ = 0.1, 0.3, 1: 0.17, 0.27, 0.37; runs of
-    30 steps: 0.16, 0.29, 0.49). The maps of `linear` and `bn` change it less than their runs.
+    The networks learned the objective of a run for shares k = γ / (γ + BALANCE), and k = FULL · strength.
     """
-    return float((gamma / (gamma + BALANCE)) ** (1 / len(LEVELS)))
+    return float(min(1.0, gamma / (gamma + BALANCE) / FULL))
 
 
 @refuse_device
