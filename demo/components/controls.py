@@ -10,7 +10,7 @@ import gradio as gr
 
 import nstlib
 from demo.components import presets
-from demo.components.common import QUIET, Asks, Update, slider
+from demo.components.common import PRIVATE, QUIET, Asks, Update, slider
 from demo.components.method_controls import MethodControls
 from demo.components.presets import EMBEDDED, LABELS, is_present, layer_names
 from demo.runs.limits import LIMITS
@@ -81,6 +81,7 @@ class Controls:
         # `select`, not `input`: a dropdown also sends `input` when it merely loses the focus.
         preset = {*self.inputs, self.preset}, [*self.outputs, self.preset]
         asks.after(self.preset.select(self._apply_preset, *preset, **QUIET).then)
+        self.by_name["iterations"].input(None, None, self.preset, js="() => null", **PRIVATE)
         self.by_name["encoder"].select(
             lambda name: [gr.update(choices=layer_names(name), value=[])] * 2,
             self.by_name["encoder"],

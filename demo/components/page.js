@@ -29,7 +29,7 @@
     if (!file) return;
     const start = new TextDecoder("latin1").decode(await file.slice(0, 4000).arrayBuffer());
     const style = target.closest?.(".nst-input")?.querySelector("#styles, #second");
-    give(start.startsWith("\x89PNG") && start.includes("iTXtnstlib\0") ? "drop" : `${style?.id ?? "contents"}-upload`, file);
+    give(start.slice(1, 4) === "PNG" && start.includes("iTXtnstlib\0") ? "drop" : `${style?.id ?? "contents"}-upload`, file);
   };
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("drop", (event) => {

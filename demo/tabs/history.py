@@ -160,7 +160,7 @@ class History:
         view, inputs, size = self.tab.view, self.tab.inputs, first_size()
         recipe, unused = address.read(query, size)
         if not query.lstrip("?"):  # the size alone: the user may have chosen something by now
-            asked = replace(view.first.recipe, settings=view.first.recipe.settings.replace(size=size), step=0)
+            asked = replace(view.first.recipe, settings=address.DEFAULTS.replace(size=size), step=0)
             first = replace(view.first, asked=asked)
             return {view.shown: first, inputs.controls.by_name["size"]: size}
         opened: Update = {view.shown: view.first}
