@@ -89,7 +89,9 @@ __all__ = [
     "transport",
 ]
 
-_MODULES = ("images", "encoders", "alignment", "synthesis", "feedforward", "recipes", "figures", "kernels")
+_MODULES = """
+    images encoders alignment synthesis feedforward recipes figures kernels export
+""".split()  # noqa: SIM905
 _DEPRECATED = """
     CentralMoments Coral CubicMMD ENCODERS Encoder EnergyDistance FeedForward KernelMMD LaplaceMMD Objective
     OnePass Prepared SlicedWasserstein Wasserstein calibrate load_mask p_values synthesize witness witnesses
