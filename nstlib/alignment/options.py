@@ -7,6 +7,7 @@ import typing
 from nstlib.alignment.samples import widen_inputs
 
 POSITIVE, NOT_NEGATIVE = (math.ulp(0.0), math.inf), (0.0, math.inf)  # limits of an option
+ON_FEATURES = {"parameters", "embed", "statistics", "summary", "compare", "distance"}
 NO_OPTIONS = ("seed", "epsilon", "name")  # the run's, arithmetic's, and the method's own
 
 
@@ -41,7 +42,9 @@ class WithOptions:
 
     def __init_subclass__(cls, **arguments: typing.Any) -> None:
         super().__init_subclass__(**arguments)
-        for name in {"summary", "distance"} & vars(cls).keys():
+        for name in {"summary", "distance", "parameters", "embed", "statistics", "compare"} & vars(
+            cls
+        ).keys():
             setattr(cls, name, widen_inputs(vars(cls)[name]))
 
     def __post_init__(self) -> None:

@@ -74,10 +74,13 @@ class Palette(Discrepancy):
         own = sums[:, :3] / sums[:, 3:]  # (colours, 3)
         return {"nearest": own[_nearest(cells)].mT.contiguous()}
 
-    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+    def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
         p = None if weights is None else normalize_weights(F, weights)
         found: Tensor = MeanExcess.apply(F, nearest(F, summary), self.free, p)  # type: ignore[no-untyped-call]
-        return found
+        return {"excess": found}
+
+    def compare(self, embedding: Summary, summary: Summary) -> Tensor:
+        return embedding["excess"]
 
 
 def nearest(F: Tensor, summary: Summary) -> Tensor:
