@@ -38,8 +38,7 @@ def check_image(value: object, name: str, batch: bool = False) -> Tensor:
         raise ValueError(f"{name} must be {wanted}, got shape {shape}{_reshaping(shape)}")
     if not image.is_floating_point():
         raise ValueError(
-            f"{name} must hold floating-point values in [0, 1], got {image.dtype}: "
-            "divide by the largest value that its type stands for, like image.float() / 255"
+            f"{name} must hold floating-point values in [0, 1], got {image.dtype}: {_converting(image)}"
         )
     image = image.detach().float()
     low, high = (float(bound) for bound in image.aminmax())
@@ -116,6 +115,15 @@ def check_side(
         )
 
 
+def check_dense(value: Tensor, name: str) -> None:
+    """Raises TypeError for a tensor that has no values, or not at every place: meta, sparse, nested."""
+    if value.is_meta:
+        raise TypeError(f"{name} must hold values, and it is on the meta device: load or compute them first")
+    if value.is_nested or value.layout is not torch.strided:
+        kind = "nested" if value.is_nested else str(value.layout)
+        raise TypeError(f"{name} must be a dense tensor, got {kind}: convert it, for example by .to_dense()")
+
+
 def is_number(value: object) -> TypeGuard[float]:
     """Returns whether a value is a real number: numpy's are, True is not."""
     return isinstance(value, Real) and not isinstance(value, bool)
@@ -151,6 +159,7 @@ def _described(image: Tensor) -> dict[str, Any]:
 
 def _tensor(value: object, name: str, loader: str = "load_image") -> Tensor:
     if isinstance(value, Tensor):
+        check_dense(value, name)
         return value
     array = hasattr(value, "__array_interface__") and not hasattr(value, "getbands")  # the latter is Pillow's
     remedy = "PIL.Image.fromarray(array)" if array else "a path or a Pillow image"
@@ -173,6 +182,15 @@ def _reshaping(shape: tuple[int, ...]) -> str:
         case (_, 4, _, _):
             return ": leave its alpha out, image[:, :3]"
     return ""
+
+
+def _converting(image: Tensor) -> str:
+    """What makes floating-point values of an image of a different type."""
+    if image.dtype is torch.bool:
+        return "use image.float()"
+    if image.is_complex():
+        return "use its real part, image.real, or its magnitude, image.abs()"
+    return "divide by the largest value that its type stands for, like image.float() / 255"
 
 
 def _ranging(low: float, high: float) -> str:

@@ -38,8 +38,8 @@ def test_no_distance_in_the_styles_own_colours_and_the_square_beyond() -> None:
     S = torch.tensor([[[0.2, 0.8], [0.2, 0.8], [0.2, 0.8]]]).double()
     assert Palette()(S, S).item() == 0
     F = torch.tensor([[[0.3, 0.8], [0.2, 0.8], [0.2, 0.8]]]).double()  # one of two pixels 0.1 away
-    assert Palette(free=0.02)(F, S).item() == pytest.approx(0.08**2 / 2)
-    assert Palette(free=0.1)(F, S).item() == pytest.approx(0)
+    assert Palette(tolerance=0.02)(F, S).item() == pytest.approx(0.08**2 / 2)
+    assert Palette(tolerance=0.1)(F, S).item() == pytest.approx(0)
 
 
 def test_pink_lies_within_the_spread_of_red_and_white_but_not_in_their_palette() -> None:
@@ -79,8 +79,8 @@ def test_confined_keeps_what_is_near_and_bounds_what_is_far() -> None:
 def test_shapes_and_ranges_are_checked() -> None:
     with pytest.raises(ValueError, match="pixels"):
         Palette()(torch.rand(1, 4, 5), torch.rand(1, 4, 5))
-    with pytest.raises(ValueError, match="free"):
-        Palette(free=-1)
+    with pytest.raises(ValueError, match="tolerance"):
+        Palette(tolerance=-1)
 
 
 def test_grain_is_what_a_blur_takes_away() -> None:
@@ -112,7 +112,7 @@ def test_a_run_uses_the_styles_colours_only() -> None:
     far = {}
     for palette in (0, 1):
         image = nstlib.stylize(content, style, iterations=30, palette=palette, dtype="float32")
-        d = Palette(free=0)
+        d = Palette(tolerance=0)
         far[palette] = d(image.flatten(2), style.flatten(2)).item() ** 0.5
     assert far[1] < pixels.REACH
     assert far[1] < far[0] / 3

@@ -8,6 +8,12 @@ from nstlib.alignment.samples import widen_inputs
 
 POSITIVE, NOT_NEGATIVE = (math.ulp(0.0), math.inf), (0.0, math.inf)  # limits of an option
 ON_FEATURES = {"parameters", "embed", "statistics", "summary", "compare", "distance"}
+OLD_OPTIONS = {  # old spellings, which texts in recipes and links may have for ever
+    "directions": "n_projections",
+    "levels": "n_quantiles",
+    "features": "n_features",
+    "factor": "bandwidth_factor",
+}
 NO_OPTIONS = ("seed", "epsilon", "name")  # the run's, arithmetic's, and the method's own
 
 

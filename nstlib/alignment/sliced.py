@@ -62,17 +62,17 @@ class SlicedWasserstein(Discrepancy):
     al. 2021): sees whole distributions.
 
     Args:
-        directions: D, 1 … 4096, or None for N kept within 16 … 64.
-        levels: K, the numbers that stand for a slice, 1 … 4096.
+        n_projections: D, 1 … 4096, or None for N kept within 16 … 64.
+        n_quantiles: K, the numbers that stand for a slice, 1 … 4096.
         seed: of the directions.
 
     Raises:
         ValueError: An option out of range.
     """
 
-    name, limits = "sliced", {"directions": (1, 4096), "levels": (1, 4096)}
-    directions: int | None = None
-    levels: int = 128
+    name, limits = "sliced", {"n_projections": (1, 4096), "n_quantiles": (1, 4096)}
+    n_projections: int | None = None
+    n_quantiles: int = 128
     seed: int = 0
 
     additive = False  # a quantile is no mean over positions
@@ -80,13 +80,13 @@ class SlicedWasserstein(Discrepancy):
     def parameters(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         N = S.shape[-2]
         generator = torch.Generator().manual_seed(self.seed)
-        theta = directions(self.directions or min(64, max(16, N)), N, generator).to(S)
+        theta = directions(self.n_projections or min(64, max(16, N)), N, generator).to(S)
         return {"directions": theta.expand(*S.shape[:-2], *theta.shape)}
 
     def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
         p = None if weights is None else normalize_weights(F, weights).unsqueeze(-2)
         projected = product(summary["directions"], F).contiguous()
-        return {"quantiles": quantiles(projected, p, self.levels)}  # (..., D, K)
+        return {"quantiles": quantiles(projected, p, self.n_quantiles)}  # (..., D, K)
 
     def compare(self, embedding: Summary, summary: Summary) -> Tensor:
         return (embedding["quantiles"] - summary["quantiles"]).square().mean((-2, -1))

@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
@@ -20,6 +21,7 @@ MAX_SCANS = 24  # of a progressive JPEG: cameras and editors write 10, and each 
 MAX_RECIPE = 100_000  # characters of a recipe: a run's has 2,000, and parsed JSON takes 100 times its text
 RECIPE_KEY = "nstlib"
 ORIENTATION, WIDTH, HEIGHT = 274, 256, 257  # tags of EXIF and TIFF
+HEAD = 1000  # bytes that show the format of a file
 EXPORT = "save it as JPEG or PNG"
 UNSUPPORTED = (  # how a file begins, its format, and what to do
     (rb"\0\0\0\x0cjP  |\xffO\xffQ", "JPEG 2000", EXPORT),
@@ -36,6 +38,14 @@ Allow = Callable[[int], None]  # called with the number of pixels before they ar
 
 class ImageError(ValueError):
     """An image that cannot be used; the message names it and says what to do."""
+
+
+class CostlyImageError(ImageError):
+    """An image that takes more time or memory to decode than `isolate` allows."""
+
+
+class DecoderBusyError(ImageError):
+    """No child process was free to decode the image: the same image may be read later."""
 
 
 def suffixes() -> set[str]:
@@ -117,7 +127,9 @@ def known_formats() -> list[str]:
 def _unidentified(stream: IO[bytes]) -> str:
     """Says why no decoder knows a file, and what to do."""
     stream.seek(0)
-    head = stream.read(1000)
+    head = stream.read(HEAD)
+    with contextlib.suppress(zlib.error):
+        head = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, HEAD)  # .svgz is SVG in gzip
     for start, kind, remedy in UNSUPPORTED:
         if re.match(start, head, re.DOTALL | re.IGNORECASE):
             return f": the format {kind} is not supported; {remedy}"
