@@ -101,5 +101,6 @@ class GaussianMMD(Discrepancy):
     def compare(self, embedding: Summary, summary: Summary) -> Tensor:
         if self.estimator != "paired":
             return super().compare(embedding, summary)
-        samples, weights = ([part.get(key) for part in (embedding, summary)] for key in ("sample", "weights"))
-        return paired_mmd2(*samples, self.width, self._generator, *weights)  # type: ignore[arg-type]
+        F, S = embedding["sample"], summary["sample"]
+        own = embedding.get("weights"), summary.get("weights")
+        return paired_mmd2(F, S, self.width, self._generator, *own)

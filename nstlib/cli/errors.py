@@ -28,7 +28,7 @@ def run_command(command: Callable[[], int]) -> int:
     except Exception as error:
         message, code = str(error) or type(error).__name__, FAILED
         if _lacks_memory(error):
-            if "GB are free" not in message:  # which the message of nstlib itself says
+            if "GB of memory and" not in message:  # which the message of nstlib itself says
                 message = "out of memory; try a smaller --size or --encoder vgg19-slim"
         elif isinstance(error, ValueError | TypeError | OSError) or type(error).__name__ == "WeightsError":
             code = MISTAKE
