@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nstlib.export import METHODS
 from nstlib.feedforward.networks import bundled_networks
 from nstlib.feedforward.settings import Training
 from nstlib.images import image_size
@@ -19,6 +20,11 @@ def add_options(command: argparse.ArgumentParser, name: str) -> None:
     """Adds the options of the command `name` to its parser."""
     add = command.add_argument
     if name == "doctor":
+        return
+    if name == "export":
+        add("model", help=f"onepass; or a network file of `train`, or one of {', '.join(bundled_networks())}")
+        add("--methods", nargs="+", default=[*METHODS], help=f"of onepass (default {' '.join(METHODS)})")
+        add("-o", "--output", type=Path, required=True, help="folder for onepass; .onnx file for a network")
         return
     if name in ("transfer", "onepass"):
         add("content", type=Path, help="content image file")
