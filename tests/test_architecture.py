@@ -36,13 +36,15 @@ ORDER = {  # inside a folder: each module may import only from modules before it
     ],
     "nstlib.encoders": [
         {"networks", "weight_files", "precision"},
+        {"windows"},
         {"features"},
         {"encoder"},
     ],
     "nstlib.synthesis": [
-        {"optimizers", "allocator", "objective", "colours"},
+        {"optimizers", "allocator", "terms", "colours"},
+        {"objective"},
         {"optimize", "pixels"},
-        {"settings", "diagnostics"},
+        {"settings", "diagnostics", "tiles"},
         {"pyramid", "memory", "regions"},
         {"run"},
     ],

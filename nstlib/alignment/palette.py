@@ -80,10 +80,13 @@ class Palette(Discrepancy):
         own = (sums[cells, :3] / sums[cells, 3:]).to(S.dtype).to(S.device)  # (colours, 3)
         return {"nearest": own[_nearest(cells.to(S.device))].mT.contiguous()}
 
-    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+    def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
         p = None if weights is None else normalize_weights(F, weights)
         found: Tensor = MeanExcess.apply(F, nearest(F, summary), self.tolerance, p)  # type: ignore[no-untyped-call]
-        return found
+        return {"excess": found}
+
+    def compare(self, embedding: Summary, summary: Summary) -> Tensor:
+        return embedding["excess"]
 
 
 def nearest(F: Tensor, summary: Summary) -> Tensor:

@@ -29,7 +29,7 @@ def run_command(command: Callable[[], int]) -> int:
         named = type(error).__name__
         message, code = str(error) or named, FAILED
         if _lacks_memory(error):
-            if "GB are free" not in message:  # which the message of nstlib itself says
+            if "GB of memory and" not in message:  # which the message of nstlib itself says
                 message = "out of memory; try a smaller --size or --encoder vgg19-slim"
         elif isinstance(error, ValueError | TypeError | OSError) or named in (
             "WeightsError",

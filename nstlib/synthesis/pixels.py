@@ -12,7 +12,7 @@ there are images with the style's statistics in colours that are not in the styl
 The paper has no such term: `palette=0` is the paper's objective.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,9 +26,9 @@ from nstlib.alignment.moments import covariance_mean
 from nstlib.alignment.palette import Palette, project_to_palette
 from nstlib.alignment.transports import bures_wasserstein_map
 from nstlib.alignment.wasserstein import Wasserstein
-from nstlib.encoders.encoder import Encoder
+from nstlib.encoders import IMAGE, Encoder, Window
 from nstlib.synthesis.colours import pool_moments, strips
-from nstlib.synthesis.objective import Features, StyleTerm
+from nstlib.synthesis.terms import Features, StyleTerm
 
 PIXELS, GRAIN = "pixels", "grain"
 COARSE = 0.8  # by how much the preconditioner reduces the finest grain
@@ -69,32 +69,51 @@ def blur(image: Tensor) -> Tensor:
     return result
 
 
-def features(image: Tensor) -> Features:
+def features(image: Tensor, window: Window | None = None) -> Features:
     """Return {"pixels", "grain"}, (1, 3, M) each, of an image (1, 3, H, W). Grain is image minus blur."""
-    return {PIXELS: image.flatten(2), GRAIN: (image - blur(image)).flatten(2)}
+    inside = (..., *window.inside[PIXELS]) if window else ...
+    return {PIXELS: image[inside].flatten(2), GRAIN: (image - blur(image))[inside].flatten(2)}
 
 
-def encode(encoder: Encoder, image: Tensor, layers: Iterable[str], checkpoint: bool = False) -> Features:
-    """Return the features of an image at `layers`, which may include the pixels and the grain."""
-    layers = tuple(layers)
-    own = features(image) if PIXELS in layers else {}
-    return own | encoder(image, [layer for layer in layers if layer not in own], checkpoint=checkpoint)
+def encode(encoder: Encoder, image: Tensor, layers: Iterable[str], window: Window | None = None) -> Features:
+    """Return the features of an image at `layers`, which may include the pixels and the grain.
+
+    window: One of `windows`, whose crop is given as the image; layers without a position in it are left out.
+    """
+    layers = [layer for layer in layers if window is None or layer in window.positions]
+    own = features(image, window) if {PIXELS, GRAIN}.intersection(layers) else {}
+    deep = [layer for layer in layers if layer not in own]
+    return own | (encoder(image, deep, window=window) if deep else {})
+
+
+def make_windows(encoder: Encoder, size: Sequence[int], layers: Iterable[str], tile: int) -> list[Window]:
+    """Return the windows of an image of `size` (H, W) for `layers`, pixels and grain included."""
+    windows = encoder.windows(size, [layer for layer in layers if layer not in (PIXELS, GRAIN)], tile)
+    for window in windows:
+        for name in (PIXELS, GRAIN):
+            window.positions[name], window.inside[name] = window.positions[IMAGE], window.inside[IMAGE]
+            window.sizes[name] = window.sizes[IMAGE]
+    return windows
 
 
 def blur_preconditioner(gradient: Tensor) -> Tensor:
     """Precondition a gradient: L-BFGS then begins with coarse structure, and less of the result is grain."""
-    return torch.lerp(gradient, blur(gradient), COARSE)
+    result = torch.empty_like(gradient)
+    for channel in range(gradient.shape[1]):  # less memory at a time
+        fine = gradient[:, channel : channel + 1]
+        result[:, channel : channel + 1] = torch.lerp(fine, blur(fine), COARSE)
+    return result
 
 
 def terms(
-    style: Features, shares: Features | None, colours: Summary, strength: float
+    summaries: Mapping[tuple[str, Discrepancy], Summary], colours: Summary, strength: float
 ) -> tuple[StyleTerm, ...]:
-    """Return the palette's terms for a style's `features`, its positions weighted by `shares`."""
+    """Return the palette's terms from the statistics of the style."""
     return tuple(
         StyleTerm(
             layer,
             d,
-            colours if d is PALETTE else d.summary(style[layer], shares[layer] if shares else None),
+            colours if d is PALETTE else summaries[layer, d],
             strength * weight / 5,
             name=f"palette/{name}",
         )
