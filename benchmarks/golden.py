@@ -23,7 +23,7 @@ import nstlib
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 SIZE = 96
 METHODS = (
-    *("linear", "poly", "poly(c=100)", "gram", "gaussian", "gaussian(factor=2)", "bn"),
+    *("linear", "poly", "poly(c=100)", "gram", "gaussian", "gaussian(bandwidth_factor=2)", "bn"),
     *("wasserstein", "coral", "cmd", "sliced", "energy", "laplace", "cubic", "bn:0.7+poly:0.3"),
 )
 RUNS = {  # fields of Settings

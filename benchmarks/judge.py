@@ -118,7 +118,7 @@ def judge_encoder(weights: Path | None) -> nstlib.encoders.Encoder:
         bias + torch.einsum("ochw,c->o", weight, shift),
     )
     network = networks.vgg(
-        networks.VGG_DEPTHS["vgg19-slim"], kernels, "max", mean=torch.zeros(3), std=torch.ones(3), margin=16
+        networks.VGG_DEPTHS["vgg19-slim"], kernels, "max", mean=torch.zeros(3), std=torch.ones(3), padding=16
     )
     return nstlib.encoders.Encoder("judge", network, "", torch.device("cpu"))
 

@@ -104,15 +104,15 @@ def colours_and_content(contents: list[Path], styles: list[Path], size: int) -> 
 def objective_of_networks(contents: list[Path], size: int) -> None:
     for name in bundled_networks():
         network = nstlib.load_feedforward(name)
-        style = nstlib.load_image(EXAMPLES / "styles" / network.card["style"], 384)
+        style = nstlib.load_image(EXAMPLES / "styles" / network.metadata["style"], 384)
         for c in contents:
             content = nstlib.load_image(c, size)
             settings = nstlib.Settings(
-                method=network.card["method"],
-                gamma=network.card["gamma"],
+                method=network.metadata["method"],
+                gamma=network.metadata["gamma"],
                 levels=1,
                 iterations=300,
-                palette=network.card.get("palette", 0.0),
+                palette=network.metadata.get("palette", 0.0),
                 size=size,
             )
             encoder = nstlib.load_encoder(dtype="auto")

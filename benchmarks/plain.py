@@ -29,13 +29,13 @@ def frozen(network: Network) -> Network:
 def features(network: Network, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
     """Returns {layer: (1, N_l, M_l)} of an image (1, 3, H, W)."""
     x, found = (image - network.mean.view(3, 1, 1)) / network.std.view(3, 1, 1), {}
-    if network.margin:
-        x = nn.functional.pad(x, [network.margin] * 4, mode="reflect")
+    if network.padding:
+        x = nn.functional.pad(x, [network.padding] * 4, mode="reflect")
     for name, stage in network.stages.items():
         x = stage(x)
         if name in layers:
-            ring = network.margin // network.strides[name]
-            found[name] = x[..., ring : x.shape[2] - ring, ring : x.shape[3] - ring].flatten(2)
+            border = network.padding // network.strides[name]
+            found[name] = x[..., border : x.shape[2] - border, border : x.shape[3] - border].flatten(2)
             if len(found) == len(set(layers)):
                 break
     return found

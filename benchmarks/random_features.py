@@ -57,8 +57,8 @@ def main() -> None:
     layers = encoder.style_layers
     cases = {"as the library": "gaussian"}
     for D in (32, 128, 512):
-        cases |= {f"D = {D}": f"gaussian(features={D})"}
-    cases |= {f"D = {D}, resampled": f"gaussian(features={D})" for D in (32, 128)}
+        cases |= {f"D = {D}": f"gaussian(n_features={D})"}
+    cases |= {f"D = {D}, resampled": f"gaussian(n_features={D})" for D in (32, 128)}
     cases |= {"laplace": "laplace", "energy": "energy", "wasserstein": "wasserstein", "gram": "gram"}
     shares: dict[str, list[float]] = {name: [] for name in ["halves", *cases]}
     for file in STYLES:

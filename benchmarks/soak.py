@@ -23,7 +23,7 @@ import time
 import urllib.request
 from collections import Counter
 from pathlib import Path
-from statistics import median
+from statistics import linear_regression, median
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "attack")]
@@ -261,9 +261,10 @@ def report(
     """Prints what happened; returns the exit code."""
     for what, count in sorted(seen.items()):
         print(f"{count:6}  {what}")
-    start = [mb for seconds, mb, *_ in readings if seconds >= WARM_UP * readings[-1][0]]
-    tenth = max(1, len(start) // 10)
-    first, last = (sorted(part)[len(part) // 2] for part in (start[:tenth], start[-tenth:]))
+    after = [(seconds, mb) for seconds, mb, *_ in readings if seconds >= WARM_UP * readings[-1][0]]
+    # A line through all readings: single ones differ by 10 %, with what works at that moment.
+    slope, start = linear_regression(*zip(*after, strict=True))
+    first, last = (start + slope * after[k][0] for k in (0, -1))
     growth = last / first - 1
     log = app.log.read_text(errors="replace")
     stuck = True
@@ -272,7 +273,7 @@ def report(
         messages = list(client.stylize(*client.upload(("a.ppm", noise(90, 70)), ("b.ppm", noise(70, 90)))))
         stuck = not any(m["msg"] == "process_completed" and m["success"] for m in messages)
     tracebacks, stolen = log.count("Traceback"), sum(n for what, n in seen.items() if "OPEN" in what)
-    print(f"memory {first:.0f} MB after the warm-up, {last:.0f} MB at the end: {growth:+.1%};")
+    print(f"memory {first:.0f} MB after the warm-up, {last:.0f} MB at the end, by a line: {growth:+.1%};")
     print(
         f"most {memory(app.process.pid, 'VmHWM'):.0f} MB; {tracebacks} tracebacks in {len(log)} bytes of log;"
     )

@@ -43,7 +43,7 @@ def peak_flops(dtype: torch.dtype) -> float:
 def flops(encoder: Encoder, size: int) -> float:
     """Returns the FLOPs of one step's convolutions: forward, and backward to the image (as many again)."""
     deepest = max(encoder.layers.index(layer) for layer in encoder.style_layers)
-    side, total = size + 2 * encoder.network.margin, 0.0
+    side, total = size + 2 * encoder.network.padding, 0.0
     for layer in encoder.layers[: deepest + 1]:
         stage = encoder.network.stages[layer]
         if isinstance(stage, nn.Conv2d):

@@ -27,6 +27,7 @@ synthesis/optimize → encoders/encoder → recipes.
 """
 
 import importlib
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -92,26 +93,46 @@ __all__ = [
 _MODULES = """
     images encoders alignment synthesis feedforward recipes figures kernels export
 """.split()  # noqa: SIM905
-_DEPRECATED = """
-    CentralMoments Coral CubicMMD ENCODERS Encoder EnergyDistance FeedForward KernelMMD LaplaceMMD Objective
-    OnePass Prepared SlicedWasserstein Wasserstein calibrate load_mask p_values synthesize witness witnesses
-""".split()  # noqa: SIM905 - their modules have them
+
+
+def _homes(**names: str) -> dict[str, str]:
+    """Returns {name: its package}."""
+    return {name: package for package, listed in names.items() for name in listed.split()}
+
+
+_PUBLIC = _homes(
+    alignment="METHODS BNStatistics Discrepancy Fusion GaussianMMD LinearMMD PolynomialMMD method mmd2 "
+    "permutation_test register transport",
+    encoders="WeightsError load_encoder",
+    feedforward="load_feedforward onepass prepare train_feedforward",
+    images="ImageError load_image read_recipe save_image to_pil",
+    recipes="reconstruct_content reconstruct_style stylize transfer",
+    synthesis="PRESETS Settings Step",
+)
+_DEPRECATED = _homes(
+    alignment="CentralMoments Coral CubicMMD EnergyDistance KernelMMD LaplaceMMD SlicedWasserstein "
+    "Wasserstein witness",
+    encoders="ENCODERS Encoder",
+    feedforward="FeedForward OnePass Prepared",
+    images="load_mask",
+    synthesis="Objective calibrate p_values synthesize witnesses",
+)
 
 
 def __getattr__(name: str) -> Any:
     """Imports a module or a name when it is first used, because torch takes a second to import."""
     if name in _MODULES:
         return importlib.import_module(f"nstlib.{name}")
-    if name not in __all__ and name not in _DEPRECATED:
+    if name not in _PUBLIC | _DEPRECATED:
         raise AttributeError(f"module 'nstlib' has no attribute {name!r}")
-    modules = (importlib.import_module(f"nstlib.{module}") for module in _MODULES)
-    home = next(module for module in modules if hasattr(module, name))
-    if name in _DEPRECATED:
-        words = f"nstlib.{name} is deprecated and will go with the next release: use {home.__name__}.{name}"
+    home = f"nstlib.{(_PUBLIC | _DEPRECATED)[name]}"
+    value = getattr(importlib.import_module(home), name)
+    if name in _PUBLIC:
+        globals()[name] = value
+    elif sys._getframe(1).f_code.co_name != "_handle_fromlist":  # `from nstlib import …` asks twice
+        words = f"nstlib.{name} is deprecated and will go with the next release: use {home}.{name}"
         warnings.warn(words, DeprecationWarning, stacklevel=2)
-    else:
-        globals()[name] = getattr(home, name)
-    return getattr(home, name)
+    return value
 
 
 def __dir__() -> list[str]:

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Collection
 
-from nstlib.console.errors import run_command
+from nstlib.cli.errors import run_command
 from nstlib.version import __version__
 
 COMMANDS = {
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     options = make_parser(arguments[:1]).parse_args(arguments)
-    from nstlib.console import commands
+    from nstlib.cli import commands
     from nstlib.synthesis.allocator import keep_memory
 
     keep_memory()
@@ -50,7 +50,7 @@ def make_parser(names: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentPa
     for name, description in COMMANDS.items():
         command = commands.add_parser(name, help=description, description=f"{description.capitalize()}.")
         if name in names:
-            from nstlib.console.options import add_options
+            from nstlib.cli.options import add_options
 
             add_options(command, name)
     return parser

@@ -20,12 +20,13 @@ MOST_STYLES = 64  # at once; so a recipe stays short
 LONGEST_NAME = 80  # characters of a file's name in a recipe
 
 
-def check_image(value: object, name: str, batch: bool = False) -> Tensor:
+def check_image(value: object, name: str, batch: bool = False, copy: bool = True) -> Tensor:
     """Returns an image argument as a float32 copy (1, 3, H, W) in [0, 1] that requires no gradient.
 
     Args:
         value: the argument. name: what to call it in a message.
         batch: whether (B, 3, H, W) is accepted, too.
+        copy: False returns the given numbers themselves where they need no change.
 
     Raises:
         TypeError: it is no tensor.
@@ -38,8 +39,7 @@ def check_image(value: object, name: str, batch: bool = False) -> Tensor:
         raise ValueError(f"{name} must be {wanted}, got shape {shape}{_reshaping(shape)}")
     if not image.is_floating_point():
         raise ValueError(
-            f"{name} must hold floating-point values in [0, 1], got {image.dtype}: "
-            "divide by the largest value that its type stands for, like image.float() / 255"
+            f"{name} must hold floating-point values in [0, 1], got {image.dtype}: {_converting(image)}"
         )
     image = image.detach().float()
     low, high = (float(bound) for bound in image.aminmax())
@@ -47,7 +47,7 @@ def check_image(value: object, name: str, batch: bool = False) -> Tensor:
         raise ValueError(f"{name} must hold finite values in [0, 1], and some are NaN or infinite")
     if low < -SLACK or high > 1 + SLACK:
         raise ValueError(f"{name} must lie in [0, 1], got {low:.4g} … {high:.4g}: {_ranging(low, high)}")
-    checked = image.clamp(0, 1)
+    checked = image.clamp(0, 1) if copy or low < 0 or high > 1 else image
     checked.source = getattr(value, "source", None)  # type: ignore[attr-defined]
     return checked
 
@@ -116,6 +116,15 @@ def check_side(
         )
 
 
+def check_dense(value: Tensor, name: str) -> None:
+    """Raises TypeError for a tensor that has no values, or not at every place: meta, sparse, nested."""
+    if value.is_meta:
+        raise TypeError(f"{name} must hold values, and it is on the meta device: load or compute them first")
+    if value.is_nested or value.layout is not torch.strided:
+        kind = "nested" if value.is_nested else str(value.layout)
+        raise TypeError(f"{name} must be a dense tensor, got {kind}: convert it, for example by .to_dense()")
+
+
 def is_number(value: object) -> TypeGuard[float]:
     """Returns whether a value is a real number: numpy's are, True is not."""
     return isinstance(value, Real) and not isinstance(value, bool)
@@ -151,6 +160,7 @@ def _described(image: Tensor) -> dict[str, Any]:
 
 def _tensor(value: object, name: str, loader: str = "load_image") -> Tensor:
     if isinstance(value, Tensor):
+        check_dense(value, name)
         return value
     array = hasattr(value, "__array_interface__") and not hasattr(value, "getbands")  # the latter is Pillow's
     remedy = "PIL.Image.fromarray(array)" if array else "a path or a Pillow image"
@@ -173,6 +183,15 @@ def _reshaping(shape: tuple[int, ...]) -> str:
         case (_, 4, _, _):
             return ": leave its alpha out, image[:, :3]"
     return ""
+
+
+def _converting(image: Tensor) -> str:
+    """What makes floating-point values of an image of a different type."""
+    if image.dtype is torch.bool:
+        return "use image.float()"
+    if image.is_complex():
+        return "use its real part, image.real, or its magnitude, image.abs()"
+    return "divide by the largest value that its type stands for, like image.float() / 255"
 
 
 def _ranging(low: float, high: float) -> str:

@@ -19,12 +19,14 @@ from nstlib.synthesis.optimize import Step
 from nstlib.synthesis.pyramid import resize_image, resize_mask
 from nstlib.synthesis.run import Job, run_job
 from nstlib.synthesis.settings import PRESETS, Settings
-from nstlib.version import use_torch_defaults
+from nstlib.version import refuse_device, rename_arguments, use_torch_defaults
 
 OURS = ("balanced", "draft", "fine")  # presets whose steps are meant for a start from the content
 FROM_NOISE = 3  # times as many steps for a start from noise
 
 
+@rename_arguments(between="check_cancel")
+@refuse_device
 @use_torch_defaults(gradients=True)
 def transfer(
     content: Tensor,
@@ -34,7 +36,7 @@ def transfer(
     encoder: Encoder | str | None = None,
     masks: Sequence[Tensor] = (),
     initial: Tensor | None = None,
-    between: Callable[[], None] = lambda: None,
+    check_cancel: Callable[[], None] = lambda: None,
     **changes: Any,
 ) -> Iterator[Step]:
     """Gives `content` the style of `style`, yielding a `Step` per iteration.
@@ -47,8 +49,8 @@ def transfer(
         masks: one for each style, (1, 1, H, W) or (H, W), >= 0, of any size. A style is applied where its
             mask is positive; where no mask is, the content stays.
         initial: image to start from, instead of the content.
-        between: called before each gradient of the calibration, during which no step is yielded; an exception
-            that it raises ends the run.
+        check_cancel: called before each gradient of the calibration, during which no step is yielded; an
+            exception that it raises ends the run.
         **changes: fields of `Settings`, as in transfer(c, s, method="bn", gamma=2).
 
     Returns:
@@ -62,9 +64,11 @@ def transfer(
     content, styles, masks = check_image(content, "content"), check_images(style, "style"), check_masks(masks)
     check_styles(len(styles), len(masks), settings.style_weights)
     initial = None if initial is None else check_image(initial, "initial")
-    return _start(settings, network, content, styles, between, masks, initial)
+    return _start(settings, network, content, styles, check_cancel, masks, initial)
 
 
+@rename_arguments(between="check_cancel")
+@refuse_device
 def stylize(
     content: Tensor,
     style: Tensor | Sequence[Tensor],
@@ -75,6 +79,8 @@ def stylize(
     return final_step(transfer(content, style, settings, **options)).image
 
 
+@rename_arguments(between="check_cancel")
+@refuse_device
 @use_torch_defaults(gradients=True)
 def reconstruct_style(
     style: Tensor,
@@ -82,7 +88,7 @@ def reconstruct_style(
     settings: Settings | str = "balanced",
     *,
     encoder: Encoder | str | None = None,
-    between: Callable[[], None] = lambda: None,
+    check_cancel: Callable[[], None] = lambda: None,
     **changes: Any,
 ) -> Iterator[Step]:
     """Yields a texture from noise with the style statistics of the first style layers (α = 0; Figure 1).
@@ -94,7 +100,7 @@ def reconstruct_style(
     Args:
         style: (1, 3, H, W) RGB in [0, 1].
         layer: how many of the style layers; None: all.
-        settings, encoder, between, **changes: as in `transfer`.
+        settings, encoder, check_cancel, **changes: as in `transfer`.
 
     Raises: ValueError for a layer out of range, else as `transfer`.
     """
@@ -107,9 +113,11 @@ def reconstruct_style(
         raise ValueError(f"layer must lie in 1 … {len(layers)}: the number of style layers used, got {layer}")
     weights = settings.layer_weights[:layer]
     settings = settings.replace(style_layers=layers[:layer], layer_weights=weights, alpha=0.0, start="random")
-    return _start(settings, network, None, (style,), between)
+    return _start(settings, network, None, (style,), check_cancel)
 
 
+@rename_arguments(between="check_cancel")
+@refuse_device
 @use_torch_defaults(gradients=True)
 def reconstruct_content(
     content: Tensor,
@@ -117,7 +125,7 @@ def reconstruct_content(
     settings: Settings | str = "balanced",
     *,
     encoder: Encoder | str | None = None,
-    between: Callable[[], None] = lambda: None,
+    check_cancel: Callable[[], None] = lambda: None,
     **changes: Any,
 ) -> Iterator[Step]:
     """Yields an image from noise whose features match the content's at one layer: what that layer encodes.
@@ -125,14 +133,14 @@ def reconstruct_content(
     Args:
         content: (1, 3, H, W) RGB in [0, 1].
         layer: name of the layer; None: the encoder's content layer.
-        settings, encoder, between, **changes: as in `reconstruct_style`.
+        settings, encoder, check_cancel, **changes: as in `reconstruct_style`.
 
     Raises: as `transfer`.
     """
     settings, network = _resolve(settings, encoder, _from_noise(settings) | changes)
     layers = settings.content_layers if layer is None else (layer,)
     settings = settings.replace(content_layers=layers, start="random", alpha=settings.alpha or 1.0)
-    return _start(settings, network, check_image(content, "content"), (), between)
+    return _start(settings, network, check_image(content, "content"), (), check_cancel)
 
 
 def final_step(steps: Iterator[Step]) -> Step:
@@ -178,7 +186,7 @@ def _start(
     encoder: Encoder,
     content: Tensor | None,
     styles: tuple[Tensor, ...],
-    between: Callable[[], None],
+    check_cancel: Callable[[], None],
     masks: tuple[Tensor, ...] | None = None,
     initial: Tensor | None = None,
 ) -> Iterator[Step]:
@@ -215,4 +223,4 @@ def _start(
                 style_scale=settings.style_scale,
                 encoder=slim or load_encoder("vgg19-slim", device=encoder.device, dtype=settings.dtype),
             )
-    return run_job(Job(settings, encoder, content, styles, areas, initial, between, inputs))
+    return run_job(Job(settings, encoder, content, styles, areas, initial, check_cancel, inputs))

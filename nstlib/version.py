@@ -1,4 +1,5 @@
-"""The version, what an image depends on, torch's defaults whatever the caller has set, and atomic writes.
+"""The version, what an image depends on, torch's defaults whatever the caller has set, atomic writes, and
+arguments under their old names.
 
 Every module may import this one, because it imports nothing of the package. Only functions
 import torch, so that `nstlib --help` does not wait for it.
@@ -10,6 +11,7 @@ import os
 import platform
 import secrets
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
@@ -21,6 +23,7 @@ AUTOCAST = ("cpu", "cuda", "mps", "xpu")  # device types for which a caller may 
 
 Parameters = ParamSpec("Parameters")
 Item = TypeVar("Item")
+Target = TypeVar("Target", bound=Callable[..., Any])
 
 
 @contextlib.contextmanager
@@ -68,6 +71,55 @@ def step_with_torch_defaults(
             yield item
 
     return step
+
+
+def refuse_device(function: Target) -> Target:
+    """Decorates a function that works on the device of its encoder: it says so where it is given `device`."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if "device" in kwargs:
+            what = function.__qualname__.removesuffix(".__init__")
+            remedy = "it works on that of its encoder; give encoder=nstlib.load_encoder(device=…)"
+            raise TypeError(f"{what} has no argument 'device': {remedy}")
+        return function(*args, **kwargs)
+
+    return call  # type: ignore[return-value]
+
+
+def rename_arguments(**new_names: str) -> Callable[[Target], Target]:
+    """Decorates a function or a class of which arguments were renamed, as in old="new".
+
+    Until the next release it accepts the old keywords, too, and a class has the old attributes. Both give a
+    DeprecationWarning.
+    """
+
+    def decorate(target: Target) -> Target:
+        call, owner = (target.__init__, target) if isinstance(target, type) else (target, None)  # type: ignore[misc]
+        what = target.__qualname__.removesuffix(".__init__")
+
+        def warn(old: str) -> str:
+            words = f"{old!r} of nstlib's {what} is deprecated and will go with the next release"
+            warnings.warn(f"{words}: use {new_names[old]!r}", DeprecationWarning, stacklevel=3)
+            return new_names[old]
+
+        @wraps(call)
+        def accept(*args: Any, **kwargs: Any) -> Any:
+            for old in new_names.keys() & kwargs.keys():
+                new = warn(old)
+                if new in kwargs:
+                    raise TypeError(f"{what} got {new!r} twice: {old!r} is its old name")
+                kwargs[new] = kwargs.pop(old)
+            return call(*args, **kwargs)
+
+        if owner is None:
+            return accept  # type: ignore[return-value]
+        owner.__init__ = accept  # type: ignore[misc]
+        for name in new_names:
+            setattr(owner, name, property(lambda self, name=name: getattr(self, warn(name))))  # type: ignore[misc]
+        return target
+
+    return decorate
 
 
 def environment_info() -> dict[str, Any]:

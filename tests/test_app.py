@@ -180,7 +180,7 @@ def test_compare_streams_a_growing_sheet(tmp_path):
         "linear",
         "poly",
         "poly(c=2)",
-        "gaussian(factor=0.5)",
+        "gaussian(bandwidth_factor=0.5)",
         "bn",
         "bn:0.7+poly(c=1):0.3",
         "linear:0.5+gaussian:0.5",
@@ -341,7 +341,7 @@ def test_a_foreign_recipe_is_read_or_refused_in_words(value, key, inside):
 
 @hypothesis_settings(deadline=None)
 @given(
-    st.sampled_from(["linear", "bn:0.7+poly:0.3", "gaussian(factor=0.5)", "energy"]),
+    st.sampled_from(["linear", "bn:0.7+poly:0.3", "gaussian(bandwidth_factor=0.5)", "energy"]),
     st.floats(0.01, 100),
     st.integers(64, 320),
     st.sampled_from(["style", "luminance", "content"]),

@@ -19,7 +19,7 @@ LAYERS = [  # the packages of nstlib/: each may import only from layers before i
     {"synthesis", "figures", "kernels"},
     {"feedforward"},
     {"recipes", "export"},
-    {"console"},
+    {"cli"},
     {"__main__"},
 ]
 ORDER = {  # inside a folder: each module may import only from modules before it
@@ -53,7 +53,7 @@ ORDER = {  # inside a folder: each module may import only from modules before it
     ],
     "nstlib.export": [{"files", "tracing"}, {"models"}],
     "nstlib.images": [{"opening"}, {"pixels"}, {"decoding"}, {"isolation"}, {"files"}],
-    "nstlib.console": [
+    "nstlib.cli": [
         {"options", "errors"},
         {"repeat"},
         {"progress"},
@@ -152,7 +152,7 @@ def test_each_library_has_its_module(path: Path) -> None:
     assert "gradio" not in outside
     assert module == "nstlib.figures" or "matplotlib" not in outside
     assert module.startswith("nstlib.images.") or "PIL" not in outside
-    assert module.startswith("nstlib.console.") or "tqdm" not in outside
+    assert module.startswith("nstlib.cli.") or "tqdm" not in outside
     assert "torchvision" not in outside  # encoders.networks imports it by name, on first use
 
 
@@ -202,6 +202,7 @@ def test_public_names() -> None:
     assert len(set(nstlib.__all__) - {"__version__"}) <= 30
     assert all(getattr(nstlib, name) for name in nstlib.__all__)
     assert set(nstlib.__all__) <= set(dir(nstlib))
+    assert {*nstlib._PUBLIC, "__version__"} == set(nstlib.__all__)
     assert pickle.loads(pickle.dumps(nstlib.GaussianMMD(sigma=2.0))) == nstlib.GaussianMMD(sigma=2.0)
     with pytest.raises(AttributeError, match="module 'nstlib' has no attribute 'nothing'"):
         nstlib.nothing  # noqa: B018
@@ -214,6 +215,9 @@ def test_old_public_names_warn_and_work() -> None:
         words = rf"nstlib\.{name} is deprecated.* use nstlib\.\w+\.{name}$"
         with pytest.warns(DeprecationWarning, match=words):
             assert getattr(nstlib, name)
+    with pytest.warns(DeprecationWarning) as caught:
+        from nstlib import Wasserstein
+    assert [w.filename for w in caught] == [__file__] and Wasserstein is nstlib.alignment.Wasserstein
 
 
 @pytest.mark.parametrize(

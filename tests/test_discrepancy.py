@@ -36,12 +36,12 @@ METHODS = [
     PolynomialMMD(),
     PolynomialMMD(c=2.5),
     GaussianMMD(),
-    GaussianMMD(sigma=1.3, features=48),
+    GaussianMMD(sigma=1.3, n_features=48),
     BNStatistics(),
-    GaussianMMD(features=64, scales=3),
+    GaussianMMD(n_features=64, scales=3),
     Wasserstein(),
-    SlicedWasserstein(levels=16),
-    EnergyDistance(directions=8),
+    SlicedWasserstein(n_quantiles=16),
+    EnergyDistance(n_projections=8),
     LaplaceMMD(),
     CubicMMD(c=0.5),
     Coral(),
@@ -345,7 +345,7 @@ def test_random_features_converge_to_the_exact_v_statistic() -> None:
     exact = oracles.mmd2_loops(oracles.gaussian_loop(1.4), F, S)
 
     def error(D: int) -> float:
-        found = [GaussianMMD(sigma=1.4, features=D, seed=seed)(F, S).item() for seed in range(24)]
+        found = [GaussianMMD(sigma=1.4, n_features=D, seed=seed)(F, S).item() for seed in range(24)]
         return math.sqrt(statistics.fmean((x - exact) ** 2 for x in found))
 
     errors = [error(D) for D in (64, 1024, 16384)]  # root mean square error falls as 1/√D: 4, 16 times
@@ -357,7 +357,10 @@ def test_the_rule_uses_the_style_alone_and_factor_multiplies_it() -> None:
     F, S = features(3, 8, 1), features(3, 9, 2)
     sigma = kernels.bandwidth(S).item()
     for factor in (0.5, 1.0, 3.0):
-        by_rule, by_hand = GaussianMMD(factor=factor, seed=4), GaussianMMD(sigma=sigma * factor, seed=4)
+        by_rule, by_hand = (
+            GaussianMMD(bandwidth_factor=factor, seed=4),
+            GaussianMMD(sigma=sigma * factor, seed=4),
+        )
         assert by_rule(F, S).item() == pytest.approx(by_hand(F, S).item(), rel=1e-9)
 
 
@@ -469,10 +472,10 @@ def test_ranges_are_checked() -> None:
         lambda: PolynomialMMD(c=-1),
         lambda: PolynomialMMD(c=math.nan),
         lambda: GaussianMMD(sigma=0),
-        lambda: GaussianMMD(factor=-1),
+        lambda: GaussianMMD(bandwidth_factor=-1),
         lambda: GaussianMMD(sigma=math.inf),
-        lambda: GaussianMMD(features=1.5),  # type: ignore[arg-type]
-        lambda: SlicedWasserstein(directions=2.5),  # type: ignore[arg-type]
+        lambda: GaussianMMD(n_features=1.5),  # type: ignore[arg-type]
+        lambda: SlicedWasserstein(n_projections=2.5),  # type: ignore[arg-type]
         lambda: GaussianMMD(estimator="pairs"),  # type: ignore[arg-type]
         lambda: Fusion({}),
         lambda: Fusion({LinearMMD(): -0.1}),
@@ -497,7 +500,7 @@ def test_seeds() -> None:
 
 
 names = st.sampled_from(
-    ["linear", "poly", "gram", "gaussian", "bn", "wasserstein", "poly(c=2)", "gaussian(factor=0.5)"]
+    ["linear", "poly", "gram", "gaussian", "bn", "wasserstein", "poly(c=2)", "gaussian(bandwidth_factor=0.5)"]
 )
 weights = st.floats(0.01, 10).map(lambda w: float(f"{w:.3g}"))
 
@@ -515,7 +518,9 @@ def test_method_and_str_are_inverse(parts) -> None:
 def test_method_names() -> None:
     assert nstlib.method("gram") == nstlib.method("poly") == PolynomialMMD(c=0.0)
     assert nstlib.method("poly(c=100)") == PolynomialMMD(c=100.0)
-    assert nstlib.method("gaussian(factor=2, features=128)") == GaussianMMD(factor=2.0, features=128)
+    assert nstlib.method("gaussian(bandwidth_factor=2, n_features=128)") == GaussianMMD(
+        bandwidth_factor=2.0, n_features=128
+    )
     assert nstlib.method("bn:0.7+poly:0.3") == Fusion({BNStatistics(): 0.7, PolynomialMMD(): 0.3})
     assert nstlib.method("gaussian(estimator=paired)") == GaussianMMD(estimator="paired")
 

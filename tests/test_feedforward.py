@@ -109,7 +109,7 @@ def test_training_lowers_the_objective_for_every_method(style: Tensor, content: 
     layers = {"content/relu4_2", *(f"style/relu{i}_1" for i in range(1, 6))}
     assert set(steps[0].terms) == layers | {"palette/colours", "palette/nearest", "palette/grain"}
     assert steps[-1].image.shape == (1, 3, 64, 64)
-    assert training.network.card["method"] == method
+    assert training.network.metadata["method"] == method
 
 
 def test_the_terms_are_those_of_an_optimisation(style: Tensor, content: Tensor) -> None:
@@ -145,25 +145,25 @@ def test_it_resumes_where_it_was(style: Tensor, content: Tensor, tmp_path: Path)
     torch.testing.assert_close(parameters(second.network), parameters(whole.network), rtol=1e-3, atol=1e-4)
     loaded = nstlib.load_feedforward(out)
     assert torch.equal(parameters(loaded), parameters(second.network).half().float())
-    assert loaded.card["iterations"] == 6 and loaded.card["style"] == ""
+    assert loaded.metadata["iterations"] == 6 and loaded.metadata["style"] == ""
 
 
 def test_it_begins_from_another_network(style: Tensor, content: Tensor, tmp_path: Path) -> None:
     known = tmp_path / "known.safetensors"
     save_feedforward(changed(FeedForward("light")), known)
-    training = nstlib.train_feedforward(style, [content], begin=known, iterations=2, **TINY)
+    training = nstlib.train_feedforward(style, [content], init_from=known, iterations=2, **TINY)
     assert torch.equal(parameters(training.network), parameters(nstlib.load_feedforward(known)))
-    assert training.network.card["begin"] == "known"
+    assert training.network.metadata["init_from"] == "known"
     steps = list(training)
     assert all(math.isfinite(step.loss) for step in steps)
     assert not torch.equal(parameters(training.network), parameters(nstlib.load_feedforward(known)))
     out = tmp_path / "x.safetensors"
-    assert main(train_command(out, "--begin", str(known))) == 0
-    assert nstlib.load_feedforward(out).card["begin"] == "known"
+    assert main(train_command(out, "--init-from", str(known))) == 0
+    assert nstlib.load_feedforward(out).metadata["init_from"] == "known"
     with pytest.raises(ValueError, match="has the plan 'light', not 'full'"):
-        nstlib.train_feedforward(style, [content], begin=known, plan="full", **TINY)
+        nstlib.train_feedforward(style, [content], init_from=known, plan="full", **TINY)
     with pytest.raises(WeightsError, match="no network 'nobody'"):
-        nstlib.train_feedforward(style, [content], begin="nobody", **TINY)
+        nstlib.train_feedforward(style, [content], init_from="nobody", **TINY)
 
 
 def test_draws_do_not_depend_on_who_asks(content: Tensor) -> None:
@@ -276,9 +276,9 @@ def test_shipped_networks(name: str) -> None:
     path = FOLDER / f"{name}.safetensors"
     network = nstlib.load_feedforward(name)
     assert path.stat().st_size <= 1e6
-    assert json.loads(json.dumps(network.card)) == network.card
-    style = nstlib.load_image(f"examples/styles/{network.card['style']}", 384)  # as it was learnt
-    settings = nstlib.Settings(method=network.card["method"], gamma=network.card["gamma"], levels=1)
+    assert json.loads(json.dumps(network.metadata)) == network.metadata
+    style = nstlib.load_image(f"examples/styles/{network.metadata['style']}", 384)  # as it was learnt
+    settings = nstlib.Settings(method=network.metadata["method"], gamma=network.metadata["gamma"], levels=1)
     totals = torch.zeros(2)
     for content in ("harbour", "valley", "still_life"):
         photograph = nstlib.load_image(f"examples/contents/{content}.jpg", 192)
@@ -291,7 +291,7 @@ def test_shipped_networks(name: str) -> None:
 
 
 def test_four_methods_are_shipped() -> None:
-    assert len({nstlib.load_feedforward(name).card["method"] for name in bundled_networks()}) >= 4
+    assert len({nstlib.load_feedforward(name).metadata["method"] for name in bundled_networks()}) >= 4
 
 
 def test_mistakes_are_named(style: Tensor, content: Tensor, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Files of cameras, phones, scanners and editors: turned, with colour profiles, deep, unsupported."""
 
+import gzip
 import io
 import sys
 import types
@@ -211,16 +212,42 @@ RANGES = {
 def test_the_range_of_values_is_that_of_the_type_and_its_tags(name: str, tmp_path: Path) -> None:
     values, tags, expected = RANGES[name]
     (tmp_path / "deep.tif").write_bytes(tiff(values, **tags))
-    found = load_image(tmp_path / "deep.tif")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if "highlights" in name else "error")
+        found = load_image(tmp_path / "deep.tif")
     np.testing.assert_allclose(found[0, 1].numpy(), expected, atol=1.1 / 255)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (2 * RAMP - 1, r"clipped to 0 … 1; .*-1 … 1: save \(image \+ 1\) / 2"),
+        (np.where(RAMP < 0.9, 2 * RAMP - 1, np.nan), r"-1 … 1"),
+        (np.where(RAMP < 0.9, RAMP, np.nan), r"NaN becomes 0; bring them into this range"),
+        (1.5 * RAMP, r"clipped to 0 … 1; bring them"),
+        (300 * RAMP, r"clipped to 0 … 255; bring them"),
+        ((40000 * (RAMP - 0.5)).astype(np.int16), r"clipped to 0 … 32767; bring them"),
+    ],
+    ids=["-1 … 1", "-1 … 1 and NaN", "NaN", "over 1", "over 255", "signed"],
+)
+def test_values_that_are_clipped_are_said_once(values: np.ndarray, words: str, tmp_path: Path) -> None:
+    whole = values.dtype.kind == "i"
+    (tmp_path / "x.tif").write_bytes(
+        tiff(values if whole else values.astype(np.float32), kind=2 if whole else 3)
+    )
+    with pytest.warns(UserWarning, match=rf"^the values of .*x\.tif are .*{words}") as caught:
+        load_image(tmp_path / "x.tif")
+    assert len(caught) == 1
 
 
 def test_single_strange_values_do_not_decide_the_range() -> None:
     values = np.tile(RAMP, (4, 4)).astype(np.float32)
     values[0, :4] = (np.nan, np.inf, -np.inf, 5000)
-    found = load_image(io.BytesIO(tiff(values, kind=3)))
+    with pytest.warns(UserWarning, match="NaN becomes 0"):
+        found = load_image(io.BytesIO(tiff(values, kind=3)))
     np.testing.assert_allclose(found[0, 0].numpy()[1:], values[1:], atol=1 / 255)
-    blank = load_image(io.BytesIO(tiff(np.full((20, 20), np.nan, np.float32), kind=3)))
+    with pytest.warns(UserWarning, match="NaN becomes 0"):
+        blank = load_image(io.BytesIO(tiff(np.full((20, 20), np.nan, np.float32), kind=3)))
     assert blank.max() == 0
 
 
@@ -245,6 +272,8 @@ def test_ppm_of_16_bits_is_scaled_by_its_own_maximum() -> None:
         ("photo.j2k", b"\xff\x4f\xff\x51\0\x2f", "JPEG 2000 is not supported"),
         ("photo.jxl", b"\xff\x0a\0\0", "JPEG XL is not supported"),
         ("drawing.svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG is not supported; draw it"),
+        ("drawing.svgz", gzip.compress(b'<?xml version="1.0"?><svg/>'), "SVG is not supported; draw it"),
+        ("volume.nii.gz", gzip.compress(b"a file of a different kind"), "is it damaged, or another kind"),
         ("drawing.svg", b'<?xml version="1.0"?>\n<!-- me -->\n<SVG/>', "SVG is not supported"),
     ],
 )  # fmt: skip

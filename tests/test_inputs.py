@@ -29,6 +29,8 @@ GOOD = torch.rand(1, 3, 32, 40, generator=torch.Generator().manual_seed(0))
         (GOOD * 1.05, r"overshoot.*image.clamp\(0, 1\)"),
         (GOOD * 1e9 - 5e8, r"bring them into \[0, 1\]"),
         ((GOOD * 255).byte(), r"got torch.uint8.*image.float\(\) / 255"),
+        (GOOD > 0.5, r"got torch.bool: use image.float\(\)"),
+        (GOOD.to(torch.complex64), r"got torch.complex64: use its real part"),
         (GOOD * float("nan"), r"NaN or infinite"),
         (GOOD.masked_fill(GOOD > 0.9, float("-inf")), r"NaN or infinite"),
         (GOOD[0], r"add the batch dimension, image\[None\]"),
@@ -55,6 +57,56 @@ def test_what_is_no_tensor_is_sent_to_load_image(value: object) -> None:
     for check in (inputs.check_image, inputs.check_images):
         with pytest.raises(TypeError, match=r"^style must be a tensor, got .* use nstlib.load_image\("):
             check(value, "style")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (GOOD.to("meta"), "must hold values, .* meta device: load or compute them first"),
+        (GOOD.to_sparse(), r"must be a dense tensor, got torch.sparse_coo: .*to_dense\(\)"),
+    ],
+)
+def test_a_tensor_without_values_at_every_place_is_refused(value: Tensor, words: str) -> None:
+    encoder = nstlib.load_encoder()
+    for use in (
+        lambda: nstlib.transfer(value, GOOD),
+        lambda: nstlib.save_image(value, "nothing.png"),
+        lambda: encoder(value, ["relu1_1"]),
+        lambda: inputs.check_masks([value]),
+    ):
+        with pytest.raises(TypeError, match=words):
+            use()
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (nstlib.transfer, "transfer"),
+        (nstlib.stylize, "stylize"),
+        (nstlib.onepass, "onepass"),
+        (nstlib.prepare, "prepare"),
+        (nstlib.train_feedforward, "train_feedforward"),
+    ],
+)
+def test_the_argument_device_points_to_the_encoder(call: Callable[..., object], name: str) -> None:
+    with pytest.raises(TypeError, match=rf"^{name} has no argument 'device': .*load_encoder\(device=…\)"):
+        call(GOOD, GOOD, device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("call", "order"),
+    [
+        (lambda F, k: nstlib.mmd2(F, F, k), r"mmd2\(kernel, F, S\)"),
+        (lambda F, k: nstlib.mmd2(F, k, F), r"mmd2\(kernel, F, S\)"),
+        (lambda F, k: nstlib.permutation_test(k, F, F), r"permutation_test\(F, S, kernel\)"),
+        (lambda F, k: nstlib.transport("bn", F, F), r"transport\(F, S, method\)"),
+        (lambda F, k: nstlib.alignment.witness(F, F, nstlib.LinearMMD()), r"witness\(d, F, S\)"),
+        (lambda F, k: nstlib.LinearMMD()(F, k), r"d\(F, S\)"),
+    ],
+)
+def test_swapped_arguments_are_told_their_order(call: Callable[..., object], order: str) -> None:
+    with pytest.raises(TypeError, match=f"F and S must be tensors, got .* the arguments is {order}"):
+        call(torch.rand(2, 3), nstlib.kernels.linear)
 
 
 def test_a_small_overshoot_is_clamped_and_every_float_becomes_float32() -> None:

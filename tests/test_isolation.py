@@ -108,7 +108,9 @@ def test_one_slow_file_is_given_up_and_others_are_answered_meanwhile(tmp_path: P
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
 
     def ask() -> None:
-        with pytest.raises(ImageError, match=r"strips\.tif takes more than 3 s to decode; save it again"):
+        with pytest.raises(
+            images.CostlyImageError, match=r"strips\.tif takes more than 3 s to decode; save it again"
+        ):
             load_image(path, 64)
         outcome.append("given up")
 

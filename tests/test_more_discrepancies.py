@@ -48,7 +48,7 @@ def line_w2(a: list[float], b: list[float]) -> float:
 @settings(max_examples=30, deadline=None)
 def test_sliced_wasserstein_is_the_mean_over_lines(N: int, M: int, M2: int, seed: int) -> None:
     F, S = features(N, M, seed), features(N, M2, seed + 1, shift=0.3)
-    d = SlicedWasserstein(directions=5, levels=math.lcm(M, M2))  # exact where no bin is cut by a jump
+    d = SlicedWasserstein(n_projections=5, n_quantiles=math.lcm(M, M2))  # exact where no bin is cut by a jump
     theta = d.summary(S)["directions"].tolist()
     lines = [
         line_w2(*([sum(t * v for t, v in zip(row, x, strict=True)) for x in X.mT.tolist()] for X in (F, S)))
@@ -59,7 +59,7 @@ def test_sliced_wasserstein_is_the_mean_over_lines(N: int, M: int, M2: int, seed
 
 def test_levels_bound_the_sliced_distance_from_below_and_approach_it() -> None:
     F, S = features(3, 50, 1), features(3, 70, 2, shift=0.5)
-    found = [SlicedWasserstein(directions=6, levels=K)(F, S).item() for K in (2, 7, 64, 350)]
+    found = [SlicedWasserstein(n_projections=6, n_quantiles=K)(F, S).item() for K in (2, 7, 64, 350)]
     assert found == sorted(found)
     assert found[2] > 0.98 * found[3]
 
@@ -81,7 +81,7 @@ def test_quantiles_keep_the_mean_and_have_the_right_gradient(M: int, K: int, see
 @settings(max_examples=30, deadline=None)
 def test_the_energy_distance_on_a_line_is_scipy_s(M: int, M2: int, seed: int) -> None:
     F, S = features(1, M, seed), features(1, M2, seed + 1, shift=0.4)
-    found = EnergyDistance(directions=1, levels=math.lcm(M, M2))(F, S).item()
+    found = EnergyDistance(n_projections=1, n_quantiles=math.lcm(M, M2))(F, S).item()
     expected = scipy.stats.energy_distance(F.flatten().numpy(), S.flatten().numpy()) ** 2
     assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
@@ -94,7 +94,7 @@ def test_over_many_directions_the_energy_distance_is_its_definition(N: int) -> N
         return sum(math.dist(x, y) for x in X.mT.tolist() for y in Y.mT.tolist()) / X.shape[1] / Y.shape[1]
 
     exact = 2 * mean_distance(F, S) - mean_distance(F, F) - mean_distance(S, S)
-    assert EnergyDistance(directions=2048, levels=72)(F, S).item() == pytest.approx(exact, rel=0.03)
+    assert EnergyDistance(n_projections=2048, n_quantiles=72)(F, S).item() == pytest.approx(exact, rel=0.03)
     theta = torch.randn(N, 10**5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     theta = theta / theta.norm(dim=0)
     assert projection(N) == pytest.approx(theta[0].abs().mean().item(), rel=0.01)
@@ -130,23 +130,23 @@ def test_central_moments_are_scipy_s() -> None:
 def test_cubic_is_unbiased_for_the_kernel_of_degree_three(c: float) -> None:
     F, S = features(3, 8, 1), features(3, 11, 2, shift=0.4)
     exact = mmd2(kernels.polynomial(c, 3), F, S).item()
-    draws = torch.tensor([CubicMMD(c, features=256, seed=s)(F, S).item() for s in range(60)])
+    draws = torch.tensor([CubicMMD(c, n_features=256, seed=s)(F, S).item() for s in range(60)])
     assert draws.mean().item() == pytest.approx(exact, abs=4 * draws.std().item() / 60**0.5)
     assert draws.std().item() < 0.6 * exact
 
 
 def test_cosines_approach_the_kernels_mmd() -> None:
     F, S = features(5, 20, 1), features(5, 30, 2, shift=0.6)
-    one = GaussianMMD(sigma=1.4, features=4000)(F, S).item()
+    one = GaussianMMD(sigma=1.4, n_features=4000)(F, S).item()
     assert one == pytest.approx(mmd2(kernels.gaussian(1.4), F, S).item(), rel=0.12)
     quantiles = [scipy.stats.halfnorm.ppf((i + 0.5) / 200) for i in range(200)]
     widths = [1.4 * max(0.5, g) for g in quantiles]  # none narrower than σ/2
     exact = sum(mmd2(kernels.gaussian(width), F, S).item() for width in widths) / 200
-    laplace = LaplaceMMD(sigma=1.4, features=4000)(F, S).item()
+    laplace = LaplaceMMD(sigma=1.4, n_features=4000)(F, S).item()
     assert laplace == pytest.approx(exact, rel=0.12)
     whole = sum(mmd2(kernels.gaussian(1.4 * g), F, S).item() for g in quantiles) / 200
     assert whole == pytest.approx(mmd2(kernels.laplace(1.4), F, S).item(), rel=0.02)  # the mixture it is
-    several = GaussianMMD(sigma=1.4, features=4000, scales=3)(F, S).item()
+    several = GaussianMMD(sigma=1.4, n_features=4000, scales=3)(F, S).item()
     exact = sum(mmd2(kernels.gaussian(1.4 * factor), F, S).item() for factor in (0.5, 1, 2)) / 3
     assert several == pytest.approx(exact, rel=0.12)
 
@@ -189,13 +189,13 @@ def test_a_kernel_from_landmarks_is_a_lower_bound_and_exact_where_they_span_it()
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sliced(levels=0)", "sliced: levels must be a whole number in 1 … 4096, got 0"),
-        ("energy(directions=99999)", "energy: directions must be a whole number in 1 … 4096"),
+        ("sliced(n_quantiles=0)", "sliced: n_quantiles must be a whole number in 1 … 4096, got 0"),
+        ("energy(n_projections=99999)", "energy: n_projections must be a whole number in 1 … 4096"),
         ("cubic(c=-1)", "cubic: c must be a finite number >= 0, got -1"),
         ("cmd(moments=9)", "cmd: moments must be a whole number in 1 … 8"),
         ("laplace(estimator=paired)", "laplace has the estimator 'features'"),
         ("gaussian(sigma=0)", "gaussian: sigma must be a finite number > 0, got 0"),
-        ("gaussian(features=0)", "gaussian: features must be a whole number >= 1, got 0"),
+        ("gaussian(n_features=0)", "gaussian: n_features must be a whole number >= 1, got 0"),
         ("gaussian(scales=20)", "gaussian: scales must be a whole number in 1 … 9"),
         ("coral(c=1)", "has no option 'c'"),
     ],
@@ -205,21 +205,21 @@ def test_mistakes_in_options_are_named(text: str, message: str) -> None:
         nstlib.method(text)
 
 
-@pytest.mark.parametrize("text", ["gaussian(sampling=quasi,features=64)", "laplace(sampling=orthogonal)"])
+@pytest.mark.parametrize("text", ["gaussian(sampling=quasi,n_features=64)", "laplace(sampling=orthogonal)"])
 def test_a_retired_option_of_an_old_text_is_ignored_with_a_warning(text: str) -> None:
     with pytest.warns(UserWarning, match=r"no option 'sampling' any more"):
         d = nstlib.method(text)
-    assert d in (GaussianMMD(features=64), LaplaceMMD())
+    assert d in (GaussianMMD(n_features=64), LaplaceMMD())
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "sliced",
-        "sliced(directions=8)",
-        "energy(levels=64)",
-        "laplace(factor=2)",
-        "cubic(c=0.5,features=99)",
+        "sliced(n_projections=8)",
+        "energy(n_quantiles=64)",
+        "laplace(bandwidth_factor=2)",
+        "cubic(c=0.5,n_features=99)",
         "coral",
         "cmd(moments=3)",
         "gaussian(estimator=paired,scales=5)",

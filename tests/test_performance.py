@@ -31,15 +31,15 @@ def image() -> Tensor:
 
 def plain(encoder: Encoder, image: Tensor, layers: tuple[str, ...] = LAYERS) -> dict[str, Tensor]:
     """The same features with nothing but modules, slices and autograd."""
-    network, margin = encoder.network, encoder.network.margin
+    network, padding = encoder.network, encoder.network.padding
     x = (image - network.mean.view(3, 1, 1)) / network.std.view(3, 1, 1)
-    x = nn.functional.pad(x, [margin] * 4, mode="reflect") if margin else x
+    x = nn.functional.pad(x, [padding] * 4, mode="reflect") if padding else x
     found = {}
     for name, stage in network.stages.items():
         x = torch.relu(x) if isinstance(stage, nn.ReLU) else stage(x)
-        ring = margin // network.strides[name]
+        border = padding // network.strides[name]
         if name in layers:
-            found[name] = x[..., ring : x.shape[2] - ring, ring : x.shape[3] - ring].flatten(2)
+            found[name] = x[..., border : x.shape[2] - border, border : x.shape[3] - border].flatten(2)
     return found
 
 

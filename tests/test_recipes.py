@@ -1,6 +1,8 @@
 """Whole runs on small pictures: what a user asks for is what comes out."""
 
+import copy
 import dataclasses
+import pickle
 import warnings
 
 import pytest
@@ -193,6 +195,16 @@ def test_layer_weights_alone_are_of_the_encoders_own_layers(content: Tensor, sty
     assert set(step.terms) == {"content/relu4_2", "style/relu1_1", "style/relu4_1"}
     with pytest.raises(ValueError, match="one weight for each style layer.*relu5_1.*2 for 5"):
         nstlib.transfer(content, style, layer_weights=(1.0, 2.0))
+
+
+def test_a_step_can_be_pickled_and_copied_whatever_its_run_holds(content: Tensor, style: Tensor) -> None:
+    calls: list[int] = []
+    step = next(nstlib.transfer(content, style, check_cancel=lambda: calls.append(1), **QUICK))
+    assert calls
+    for again in (pickle.loads(pickle.dumps(step)), copy.deepcopy(step)):
+        assert torch.equal(again.image, step.image) and again.image.recipe == step.image.recipe
+        assert torch.equal(again.picture(), step.image) and again.terms == step.terms
+    assert len(pickle.dumps(step)) < 2 * content.nbytes + 20_000  # neither encoder nor styles
 
 
 def test_mistakes_are_named_before_any_work(content: Tensor, style: Tensor) -> None:

@@ -91,8 +91,8 @@ def test_options_come_from_the_fields() -> None:
     assert METHODS["gaussian"][1] == {
         "sigma": float,
         "estimator": str,
-        "factor": float,
-        "features": int,
+        "bandwidth_factor": float,
+        "n_features": int,
         "scales": int,
     }
     assert METHODS["linear"][1] == {}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import nstlib
 from nstlib.__main__ import main
-from nstlib.console.repeat import longest_side
+from nstlib.cli.repeat import longest_side
 from nstlib.images import save_image
 from nstlib.synthesis.settings import Settings
 
@@ -142,7 +142,7 @@ def test_what_a_recipe_cannot_hold_is_said_in_it_and_at_the_repeat(
         "content: harbour.jpg at 72 x 54 px is not the image of the recipe, (in memory) at 64 x 72 px" in said
     )
     for method, own in (
-        (nstlib.GaussianMMD(factor=2, seed=5), 0),
+        (nstlib.GaussianMMD(bandwidth_factor=2, seed=5), 0),
         (nstlib.BNStatistics(epsilon=0.1), 1),
         ("bn:0.7+poly(c=2):0.3", 0),
         (nstlib.Fusion({Twice(): 1, nstlib.PolynomialMMD(): 1}), 1),

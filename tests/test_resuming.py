@@ -13,7 +13,7 @@ from torch import Tensor
 import nstlib
 from nstlib.__main__ import main
 from nstlib.encoders import WeightsError
-from nstlib.feedforward.networks import CARD, FeedForward, save_feedforward
+from nstlib.feedforward.networks import METADATA, FeedForward, save_feedforward
 
 TINY = {"size": 64, "batch": 2, "dtype": "float32"}
 CALL = ["--images", "examples/contents", "--size", "64", "--batch", "2", "--style-size", "64", "--quiet"]
@@ -55,7 +55,7 @@ def test_fewer_iterations_than_are_done_still_give_the_network(
     )
     assert os.listdir(tmp_path) == ["net.safetensors"]
     network = nstlib.load_feedforward(tmp_path / "net.safetensors")
-    assert network.card["iterations"] == 3
+    assert network.metadata["iterations"] == 3
     for name, value in training.network.state_dict().items():
         assert torch.equal(network.state_dict()[name], value.half().float())
 
@@ -82,7 +82,7 @@ def test_the_checkpoint_outlives_an_output_that_cannot_be_written(
         (["--method", "bn", "--gamma", "2"], "method 'gram' there, 'bn' here, gamma 1.0 there, 2.0 here"),
         (["--plan", "full"], "plan 'light' there, 'full' here"),
         (["--lr", "0.1", "--seed", "1", "--tv", "1"], "seed 0 there, 1 here"),
-        (["--begin", "strokes-gram"], "begin None there, 'strokes-gram' here"),
+        (["--init-from", "strokes-gram"], "init_from None there, 'strokes-gram' here"),
         (["--style-size", "80"], "style mosaic.jpg, 64 x 64 px there, mosaic.jpg, 80 x 80 px here"),
         ([], "style mosaic.jpg, 64 x 64 px there, waves.jpg, 64 x 64 px here"),
     ],
@@ -102,9 +102,9 @@ def test_other_settings_are_named_and_nothing_is_touched(
 
 
 def test_a_beginning_that_is_no_longer_asked_for_is_named(mosaic: Tensor, tmp_path: Path, capsys) -> None:
-    interrupted(mosaic, tmp_path / "net.part.pt", steps=0, begin="strokes-gram")
+    interrupted(mosaic, tmp_path / "net.part.pt", steps=0, init_from="strokes-gram")
     assert train(tmp_path) == 2
-    assert "begin 'strokes-gram' there, None here" in capsys.readouterr().err
+    assert "init_from 'strokes-gram' there, None here" in capsys.readouterr().err
 
 
 def broken(kind: str, good: bytes, path: Path) -> None:
@@ -203,7 +203,7 @@ def test_the_style_and_the_first_network_are_not_overwritten(tmp_path: Path, cap
     known = tmp_path / "known.safetensors"
     save_feedforward(FeedForward("light"), known)
     before = known.read_bytes()
-    assert main(["train", MOSAIC, *CALL, "-o", str(known), "--begin", str(known)]) == 2
+    assert main(["train", MOSAIC, *CALL, "-o", str(known), "--init-from", str(known)]) == 2
     assert "would overwrite the input" in capsys.readouterr().err and known.read_bytes() == before
     assert main(["train", MOSAIC, *CALL, "-o", str(tmp_path / "no" / "net.safetensors")]) == 2
     assert "does not exist" in capsys.readouterr().err
@@ -268,7 +268,7 @@ def test_a_network_that_is_not_finite_paints_no_black_image(tmp_path: Path, caps
         network.colours.weight.data[:], network.last.weight.data[:] = value, -value
         network.body[0].norm.weight.data[:] = abs(value)
         state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-        save_file(state, path, {CARD: json.dumps(network.card)})
+        save_file(state, path, {METADATA: json.dumps(network.metadata)})
         assert (
             main(["apply", str(path), "examples/contents/harbour.jpg", "-o", str(out), "--size", "48"])
             == code

@@ -17,7 +17,7 @@ from nstlib.alignment.witness import correlation_length, subsample
     [
         (LinearMMD(), oracles.dot),
         (PolynomialMMD(c=0.7), oracles.polynomial_loop(0.7)),
-        (GaussianMMD(sigma=1.2, features=20000), oracles.gaussian_loop(1.2)),
+        (GaussianMMD(sigma=1.2, n_features=20000), oracles.gaussian_loop(1.2)),
     ],
     ids=["linear", "poly", "gaussian"],
 )

@@ -30,7 +30,7 @@ def to_method(
         if name == "poly" and c:
             return f"poly(c={c:g})"
         if name == "gaussian" and factor and factor != 1:
-            return f"gaussian(factor={factor:g})"
+            return f"gaussian(bandwidth_factor={factor:g})"
         return name
 
     if name != FUSION:
@@ -43,7 +43,7 @@ def from_method(text: str) -> tuple[str, str, float, float, str, str, float]:
     parts, weights = zip(*nstlib.method(text).components(), strict=True)
     names = [str(part).partition("(")[0] for part in parts]
     c = next((float(part.c) for part in parts if hasattr(part, "c")), 0.0)
-    factor = next((float(part.factor) for part in parts if hasattr(part, "factor")), 1.0)
+    factor = next((part.bandwidth_factor for part in parts if hasattr(part, "bandwidth_factor")), 1.0)
     other = next(iter(OTHERS))
     if len(parts) > 1:
         return FUSION, other, c, factor, names[0], names[1], weights[1] / (weights[0] + weights[1])

@@ -77,8 +77,8 @@ def flow(method: str) -> list[Tensor]:
 
 def with_features(part: nstlib.Discrepancy) -> nstlib.Discrepancy:
     """With many random features, where the method chooses their number by the two channels."""
-    if isinstance(part, nstlib.GaussianMMD | nstlib.alignment.LaplaceMMD) and part.features is None:
-        return dataclasses.replace(part, features=FEATURES)
+    if isinstance(part, nstlib.GaussianMMD | nstlib.alignment.LaplaceMMD) and part.n_features is None:
+        return dataclasses.replace(part, n_features=FEATURES)
     return part
 
 

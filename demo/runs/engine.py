@@ -64,16 +64,18 @@ class Job:
         styles = tuple(map(identify, self.styles))
         return Recipe(self.settings, identify(self.content), styles, self.region, detail, step=step)
 
-    def steps(self, between: Callable[[], None]) -> Iterator[nstlib.Step]:
-        """The run's steps. nstlib calls `between` where no step comes for a while."""
+    def steps(self, check_cancel: Callable[[], None]) -> Iterator[nstlib.Step]:
+        """The run's steps. nstlib calls `check_cancel` where no step comes for a while."""
         if self.kind == "style":
             (style,) = self._load(self.style)
-            return nstlib.reconstruct_style(style, self.layer, self.settings, between=between)
+            return nstlib.reconstruct_style(style, self.layer, self.settings, check_cancel=check_cancel)
         (content,) = self._load(self.content)
         if self.kind == "content":
-            return nstlib.reconstruct_content(content, self.layer, self.settings, between=between)
+            return nstlib.reconstruct_content(content, self.layer, self.settings, check_cancel=check_cancel)
         styles = self._load(*self.styles)
-        return nstlib.transfer(content, styles, self.settings, masks=masks(self.region), between=between)
+        return nstlib.transfer(
+            content, styles, self.settings, masks=masks(self.region), check_cancel=check_cancel
+        )
 
     def _load(self, *paths: str | None) -> list[torch.Tensor]:
         return [load_input(path, self.settings.size) for path in paths if path]

@@ -23,7 +23,7 @@ from PIL import Image
 
 import nstlib
 from demo.runs.limits import LIMITS
-from nstlib.images import ImageInfo, image_info, isolate
+from nstlib.images import CostlyImageError, DecoderBusyError, ImageInfo, image_info, isolate
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]  # (H, W, 3)
 
@@ -82,7 +82,7 @@ os.environ["GRADIO_TEMP_DIR"] = str(CACHE)
 
 
 isolate(seconds=LIMITS.decode)  # this process decodes no file of a client
-warnings.filterwarnings("ignore", message="the colour profile of ")  # clients must not fill the log
+warnings.filterwarnings("ignore", message="the (colour profile|values) of ")  # clients must not fill the log
 
 
 _over_limit: dict[str, str] = {}  # path → why: such a file costs its time once, whatever is asked of it
@@ -95,11 +95,10 @@ def _once(path: str) -> Iterator[None]:
         raise nstlib.ImageError(_over_limit[path])
     try:
         yield
-    except nstlib.ImageError as error:
-        if "to decode" in str(error):
-            if len(_over_limit) >= 1000:
-                _over_limit.clear()
-            _over_limit[path] = str(error)
+    except CostlyImageError as error:
+        if len(_over_limit) >= 1000:
+            _over_limit.clear()
+        _over_limit[path] = str(error)
         raise
 
 
@@ -110,9 +109,9 @@ def _decode(path: str, size: int) -> torch.Tensor | str:
         with _once(path):
             image = nstlib.load_image(path, size=size, max_pixels=LIMITS.pixels)
         return (image * 255).round().to(torch.uint8)
+    except DecoderBusyError:  # not the file's fault
+        raise
     except nstlib.ImageError as error:
-        if "try again in a moment" in str(error):  # the decoder's fault, not the file's
-            raise
         return str(error)
 
 

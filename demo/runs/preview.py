@@ -23,7 +23,8 @@ USUAL = 256  # px: what is prepared up to this size takes at most 10 MB, so that
 SECONDS = 20.0  # after which one pass is given up
 LIVE = 1.5  # seconds of one core that one pass may take on a public host
 SECONDS_AT_256 = {"energy": 1.5, "sliced": 1.5, "cubic": 1.5, "cmd": 0.5}  # of one core; others: 0.25
-EFFORT = ("features", "directions", "levels", "scales", "landmarks", "moments")  # options that cost time
+# options that cost time
+EFFORT = ("n_features", "n_projections", "n_quantiles", "scales", "landmarks", "moments")
 
 
 @lru_cache(maxsize=1)

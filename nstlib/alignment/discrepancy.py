@@ -53,8 +53,9 @@ def mmd2(kernel: Kernel, F: Tensor, S: Tensor, *, unbiased: bool = False, chunk:
 
     Raises:
         ValueError: Shapes that do not fit, chunk < 1, or one position only for the unbiased estimator.
+        TypeError: F or S is no tensor, as in the order mmd2(F, S, kernel).
     """
-    check_pair(F, S)
+    check_pair(F, S, "mmd2(kernel, F, S)")
     if chunk < 1:
         raise ValueError(f"chunk must be at least 1 position, got {chunk}")
     if unbiased and min(F.shape[-1], S.shape[-1]) < 2:

@@ -33,8 +33,8 @@ class GaussianMMD(Discrepancy):
         sigma: bandwidth > 0, or None for the paper's rule, the mean squared distance (of style positions for
             "features", of the sampled pairs for "paired"). It is a constant in the gradient.
         estimator: "features", deterministic for a seed (a departure from the paper), or the paper's "paired".
-        factor: multiplies the bandwidth, > 0.
-        features: D ≥ 1, or None for 2N kept within 64 … 512.
+        bandwidth_factor: multiplies the bandwidth, > 0.
+        n_features: D ≥ 1, or None for 2N kept within 64 … 512.
         seed: of W and u, or of the pairs.
         scales: 1 … 9 bandwidths, an octave apart around σ, whose kernels are averaged (Long et al. 2015).
 
@@ -43,11 +43,16 @@ class GaussianMMD(Discrepancy):
     """
 
     name = "gaussian"
-    limits: ClassVar = {"sigma": POSITIVE, "factor": POSITIVE, "features": (1, math.inf), "scales": (1, 9)}
+    limits: ClassVar = {
+        "sigma": POSITIVE,
+        "bandwidth_factor": POSITIVE,
+        "n_features": (1, math.inf),
+        "scales": (1, 9),
+    }
     sigma: float | None = None
     estimator: Literal["features", "paired"] = "features"
-    factor: float = 1.0
-    features: int | None = None
+    bandwidth_factor: float = 1.0
+    n_features: int | None = None
     seed: int = 0
     scales: int = 1
     _generator: torch.Generator = field(init=False, repr=False, compare=False)
@@ -61,15 +66,15 @@ class GaussianMMD(Discrepancy):
     def width(self, F: Tensor, S: Tensor, weights: Tensor | None = None) -> Tensor:
         """σ as a constant tensor (...). Weights, of the positions of S, stand where F is S."""
         if self.sigma is not None:
-            return torch.as_tensor(self.sigma * self.factor, dtype=F.dtype, device=F.device)
+            return torch.as_tensor(self.sigma * self.bandwidth_factor, dtype=F.dtype, device=F.device)
         if weights is None:
-            return bandwidth(F.detach(), S.detach()) * self.factor
-        return weighted_bandwidth(S.detach(), weights) * self.factor
+            return bandwidth(F.detach(), S.detach()) * self.bandwidth_factor
+        return weighted_bandwidth(S.detach(), weights) * self.bandwidth_factor
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         if self.estimator == "paired":
             return {"sample": S} | ({} if weights is None else {"weights": weights})
-        D = self.features or min(512, max(64, 2 * S.shape[-2]))
+        D = self.n_features or min(512, max(64, 2 * S.shape[-2]))
         generator = torch.Generator().manual_seed(self.seed)
         W = self.spectrum(D, S.shape[-2], generator).to(S)
         u = 2 * torch.pi * torch.rand(D, 1, generator=generator, dtype=torch.float64).to(S)

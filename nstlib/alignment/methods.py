@@ -6,7 +6,7 @@ name    = linear | poly | gram (= poly, c = 0) | gaussian | bn                  
         | wasserstein | sliced | energy | laplace | cubic | coral | cmd           others
         | what `register` made known
 
-"gram"    "poly(c=100)"    "gaussian(factor=2)"    "bn:0.7+poly:0.3"
+"gram"    "poly(c=100)"    "gaussian(bandwidth_factor=2)"    "bn:0.7+poly:0.3"
 
 A text may come from an untrusted client: it is read once from left to right, and `LONGEST`, `MOST_PARTS`,
 `MOST_FEATURES` and `MOST_SLICES` bound what it can cost to run.
@@ -26,15 +26,18 @@ from typing import Any
 from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, Fusion, LinearMMD, PolynomialMMD
 from nstlib.alignment.gaussian import GaussianMMD
 from nstlib.alignment.kernels import Kernel
-from nstlib.alignment.options import options
+from nstlib.alignment.options import OLD_OPTIONS, options
 from nstlib.alignment.sketches import CubicMMD, KernelMMD, LaplaceMMD
 from nstlib.alignment.sliced import EnergyDistance, SlicedWasserstein
 from nstlib.alignment.wasserstein import CentralMoments, Coral, Wasserstein
+from nstlib.version import rename_arguments
 
 CLASSES: tuple[type[Discrepancy], ...] = (
     *(LinearMMD, PolynomialMMD, GaussianMMD, BNStatistics),  # the paper's
     *(Wasserstein, SlicedWasserstein, EnergyDistance, LaplaceMMD, CubicMMD, Coral, CentralMoments),
 )
+for _class in CLASSES:
+    rename_arguments(**{old: new for old, new in OLD_OPTIONS.items() if new in options(_class)})(_class)
 BUILT_IN = {d.name: d for d in CLASSES}
 METHODS: dict[str, tuple[Callable[..., Discrepancy], dict[str, type]]] = {
     **{name: (d, options(d)) for name, d in BUILT_IN.items()},
@@ -125,6 +128,8 @@ def _part(name: str, text: str) -> Discrepancy:
     values: dict[str, Any] = {}
     for option in filter(None, (part.strip() for part in text.split(","))):
         key, _, value = (side.strip() for side in option.partition("="))
+        if key not in known and OLD_OPTIONS.get(key) in known:
+            key = OLD_OPTIONS[key]
         if key in RETIRED and name in ("gaussian", "laplace"):
             warnings.warn(f"method {name!r} has no option {key!r} any more: it is ignored", stacklevel=3)
             continue
@@ -138,14 +143,14 @@ def _part(name: str, text: str) -> Discrepancy:
         except ValueError:
             kind = known[key].__name__
             raise ValueError(f"{name}({key}=…) must be a {kind}, got {_shorten(value)}") from None
-    if values.get("features", 0) > MOST_FEATURES:
-        raise ValueError(f"{name}(features=…) may be at most {MOST_FEATURES}, got {values['features']}")
+    if values.get("n_features", 0) > MOST_FEATURES:
+        raise ValueError(f"{name}(n_features=…) may be at most {MOST_FEATURES}, got {values['n_features']}")
     return make(**values)
 
 
 def _slices(part: Discrepancy) -> int:
     """Directions or landmarks of a part; 64 is the most that it takes by itself."""
-    count = getattr(part, "directions", getattr(part, "landmarks", 0))
+    count = getattr(part, "n_projections", getattr(part, "landmarks", 0))
     return 64 if count is None else int(count)
 
 

@@ -7,6 +7,12 @@ import typing
 from nstlib.alignment.samples import widen_inputs
 
 POSITIVE, NOT_NEGATIVE = (math.ulp(0.0), math.inf), (0.0, math.inf)  # limits of an option
+OLD_OPTIONS = {  # old spellings, which texts in recipes and links may have for ever
+    "directions": "n_projections",
+    "levels": "n_quantiles",
+    "features": "n_features",
+    "factor": "bandwidth_factor",
+}
 NO_OPTIONS = ("seed", "epsilon", "name")  # the run's, arithmetic's, and the method's own
 
 

@@ -3,7 +3,7 @@
 Statistics of colour leave colours between the style's own: pink beside red and white has their mean and lies
 within their spread. So here every pixel is drawn to the *nearest* colour of the style,
 
-    mean_i (‖f_i − n(f_i)‖ − free)₊²,        n(f) the nearest of the style's colours,
+    mean_i (‖f_i − n(f_i)‖ − tolerance)₊²,        n(f) the nearest of the style's colours,
 
 one side of a Chamfer distance. It says which colours may be used, not how often: that is left to a
 discrepancy. It is not one of the paper's methods. n is looked up in a table over the RGB cube, made once per
@@ -21,21 +21,23 @@ from torch.autograd.function import once_differentiable
 from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.alignment.moments import normalize_weights
 from nstlib.alignment.options import NOT_NEGATIVE
+from nstlib.version import rename_arguments
 
 CELLS = 32  # of the table, along each side of the cube
+CHUNK = 1 << 16  # pixels whose sums float32 holds well
 SEEN = (2.0, 4.0, 3.0)  # weights of squared differences of red, green and blue
 
 
 class MeanExcess(torch.autograd.Function):
-    """Σ p (‖f − n‖ − free)₊² over pixels F (1, 3, M) with targets n, shares p (1, M) or 1/M; gradient for F.
+    """Σ p (‖f − n‖ − t)₊² over pixels F (1, 3, M) with targets n, shares p (1, M) or 1/M; gradient for F.
 
-    The gradient, 2 p (1 − free/‖f − n‖)₊ (f − n), is computed in the same pass."""
+    The gradient, 2 p (1 − t/‖f − n‖)₊ (f − n), is computed in the same pass."""
 
     @staticmethod
-    def forward(ctx: Any, F: Tensor, target: Tensor, free: float, p: Tensor | None) -> Tensor:
+    def forward(ctx: Any, F: Tensor, target: Tensor, tolerance: float, p: Tensor | None) -> Tensor:
         offset = F - target
         far = offset.square().sum(-2, keepdim=True).sqrt_()
-        excess = (far - free).clamp_(min=0)
+        excess = (far - tolerance).clamp_(min=0)
         each: Tensor | float = 1 / F.shape[-1] if p is None else p.view_as(far)
         ctx.save_for_backward(offset.mul_(2 * each * excess / far.clamp_(min=1e-12)))
         return (excess.square_() * each).sum((-2, -1))
@@ -47,18 +49,19 @@ class MeanExcess(torch.autograd.Function):
         return gradient * g[..., None, None], None, None, None
 
 
+@rename_arguments(free="tolerance")
 @dataclass(frozen=True)
 class Palette(Discrepancy):
-    """mean (‖f − n(f)‖ − free)₊²: 0 for an image in the style's colours. One-sided: not symmetric.
+    """mean (‖f − n(f)‖ − tolerance)₊²: 0 for an image in the style's colours. One-sided: not symmetric.
 
     Features are the pixels of one image, (1, 3, M) or (3, M), RGB in [0, 1]; ValueError for others.
 
     Args:
-        free: RGB distance ≥ 0 from the nearest colour that costs nothing; ValueError for others.
+        tolerance: RGB distance ≥ 0 from the nearest colour that costs nothing; ValueError for others.
     """
 
-    name, limits = "palette", {"free": NOT_NEGATIVE}
-    free: float = 0.02
+    name, limits = "palette", {"tolerance": NOT_NEGATIVE}
+    tolerance: float = 0.02
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         """{"nearest": (3, CELLS³)}: for every cell of the cube the style's nearest colour.
@@ -68,15 +71,18 @@ class Palette(Discrepancy):
         pixels = _pixels(S)
         if weights is not None:
             pixels = pixels[:, normalize_weights(S, weights).flatten() > 0]
-        cells, cell = torch.unique(_cell(pixels), return_inverse=True)
-        sums = torch.zeros(len(cells), 4, dtype=S.dtype, device=S.device)
-        sums.index_add_(0, cell, torch.cat([pixels, torch.ones_like(pixels[:1])]).mT)
-        own = sums[:, :3] / sums[:, 3:]  # (colours, 3)
-        return {"nearest": own[_nearest(cells)].mT.contiguous()}
+        sums = torch.zeros(CELLS**3, 4, dtype=torch.float64, device="cpu")
+        for part in torch.split(pixels, CHUNK, 1):
+            found = torch.zeros(sums.shape, dtype=S.dtype, device=S.device)
+            found.index_add_(0, _cell(part), torch.cat([part, torch.ones_like(part[:1])]).mT)
+            sums += found.cpu()
+        cells = sums[:, 3].nonzero().squeeze(1)
+        own = (sums[cells, :3] / sums[cells, 3:]).to(S.dtype).to(S.device)  # (colours, 3)
+        return {"nearest": own[_nearest(cells.to(S.device))].mT.contiguous()}
 
     def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         p = None if weights is None else normalize_weights(F, weights)
-        found: Tensor = MeanExcess.apply(F, nearest(F, summary), self.free, p)  # type: ignore[no-untyped-call]
+        found: Tensor = MeanExcess.apply(F, nearest(F, summary), self.tolerance, p)  # type: ignore[no-untyped-call]
         return found
 
 

@@ -10,9 +10,15 @@ from torch import Tensor
 from nstlib.version import use_torch_defaults
 
 
-def check_pair(F: Tensor, S: Tensor) -> None:
+def check_pair(F: Tensor, S: Tensor, call: str = "d(F, S)") -> None:
     """Raises ValueError unless F is (..., N, M) and S is (..., N, M') with the same N, M, M' ≥ 1 and batches
-    that broadcast."""
+    that broadcast, and TypeError, which names the order of the arguments, unless both are tensors.
+
+    call: how the caller is called.
+    """
+    if not (isinstance(F, Tensor) and isinstance(S, Tensor)):
+        kinds = f"{type(F).__name__} and {type(S).__name__}"
+        raise TypeError(f"F and S must be tensors, got {kinds}: the order of the arguments is {call}")
     batches = zip(F.shape[-3::-1], S.shape[-3::-1], strict=False)
     fits = min(F.dim(), S.dim()) >= 2 and F.shape[-2] == S.shape[-2] and 0 not in (*F.shape, *S.shape)
     if not fits or any(a != b and 1 not in (a, b) for a, b in batches):

@@ -69,21 +69,21 @@ class CubicMMD(Discrepancy):
 
     Args:
         c: offset ≥ 0, in units of the features' squares.
-        features: D, 1 … 4096, or None for N kept within 64 … 128.
+        n_features: D, 1 … 4096, or None for N kept within 64 … 128.
         seed: of the products.
 
     Raises:
         ValueError: An option out of range.
     """
 
-    name, limits = "cubic", {"c": NOT_NEGATIVE, "features": (1, 4096)}
+    name, limits = "cubic", {"c": NOT_NEGATIVE, "n_features": (1, 4096)}
     c: float = 0.0
-    features: int | None = None
+    n_features: int | None = None
     seed: int = 0
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         N = S.shape[-2]
-        D = self.features or min(128, max(64, N))
+        D = self.n_features or min(128, max(64, N))
         generator = torch.Generator().manual_seed(self.seed)
         U = torch.stack([directions(D, N + 1, generator) for _ in range(3)]).to(S) * (N + 1) ** 0.5
         summary = {"matrices": U[..., :N].contiguous(), "offsets": U[..., N:] * self.c**0.5}

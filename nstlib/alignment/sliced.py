@@ -62,30 +62,30 @@ class SlicedWasserstein(Discrepancy):
     al. 2021): sees whole distributions.
 
     Args:
-        directions: D, 1 … 4096, or None for N kept within 16 … 64.
-        levels: K, the numbers that stand for a slice, 1 … 4096.
+        n_projections: D, 1 … 4096, or None for N kept within 16 … 64.
+        n_quantiles: K, the numbers that stand for a slice, 1 … 4096.
         seed: of the directions.
 
     Raises:
         ValueError: An option out of range.
     """
 
-    name, limits = "sliced", {"directions": (1, 4096), "levels": (1, 4096)}
-    directions: int | None = None
-    levels: int = 128
+    name, limits = "sliced", {"n_projections": (1, 4096), "n_quantiles": (1, 4096)}
+    n_projections: int | None = None
+    n_quantiles: int = 128
     seed: int = 0
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         N = S.shape[-2]
         generator = torch.Generator().manual_seed(self.seed)
-        theta = directions(self.directions or min(64, max(16, N)), N, generator).to(S)
+        theta = directions(self.n_projections or min(64, max(16, N)), N, generator).to(S)
         summary = {"directions": theta.expand(*S.shape[:-2], *theta.shape)}
         return summary | {"quantiles": self.quantiles(S, summary, weights)}
 
     def quantiles(self, X: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         """(..., N, M) → (..., D, K)."""
         p = None if weights is None else normalize_weights(X, weights).unsqueeze(-2)
-        return quantiles(product(summary["directions"], X).contiguous(), p, self.levels)
+        return quantiles(product(summary["directions"], X).contiguous(), p, self.n_quantiles)
 
     def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         return (self.quantiles(F, summary, weights) - summary["quantiles"]).square().mean((-2, -1))

@@ -76,7 +76,7 @@ def transport(
         ValueError: Shapes or weights that do not fit, a strength outside 0 … 1, an unknown method.
         TypeError: A discrepancy for which no map is registered.
     """
-    check_pair(F, S)
+    check_pair(F, S, "transport(F, S, method)")
     if not 0 <= strength <= 1:
         raise ValueError(f"strength must lie in 0 … 1, got {strength}")
     d = parse_method(method) if isinstance(method, str) else method

@@ -38,7 +38,7 @@ def witness(d: Discrepancy, F: Tensor, S: Tensor, weights: Tensor | None = None)
     Raises:
         ValueError: Shapes or weights that do not fit, or the paired Gaussian.
     """
-    check_pair(F, S)
+    check_pair(F, S, "witness(d, F, S)")
     if getattr(d, "estimator", "features") == "paired":
         raise ValueError("the paired estimator has no witness: it compares random pairs; take 'features'")
     F, S = promote(F.detach().clone(), S.detach())
@@ -87,7 +87,7 @@ def permutation_test(
         ValueError: Shapes that do not fit, a batch of more than one sample, values that are not finite, or
             too few permutations.
     """
-    check_pair(F, S)
+    check_pair(F, S, "permutation_test(F, S, kernel)")
     if max(F.shape[:-2].numel(), S.shape[:-2].numel()) > 1:
         raise ValueError(
             "permutation_test compares one sample with one: F (N, M) or (1, N, M) with S; got "

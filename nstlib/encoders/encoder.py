@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nstlib.encoders import features, networks, precision, weight_files
 from nstlib.encoders.networks import Network
-from nstlib.inputs import check_side
+from nstlib.inputs import check_dense, check_side
 from nstlib.version import use_torch_defaults
 
 Pooling = Literal["max", "avg"]
@@ -101,14 +101,15 @@ class Encoder:
     ) -> dict[str, tuple[Tensor, features.Size]]:
         wanted = tuple(dict.fromkeys(layers))
         self.check_layers(wanted)
+        check_dense(image, "the image")
         if image.dim() != 4 or image.shape[1] != 3:
             raise ValueError(f"an image tensor is (B, 3, H, W), got {tuple(image.shape)}")
         if wanted:
             check_side(image.shape[2:], "the image", self.strides, wanted)
-        side, margin = min(image.shape[2:]), self.network.margin
+        side, padding = min(image.shape[2:]), self.network.padding
         x = (image.float().to(self.device) - self._mean) / self._std  # not every device has float64
-        if margin:  # the network pads with zeros; mirrored pixels keep them away from the image
-            x = nn.functional.pad(x, [margin] * 4, mode="reflect" if side > margin else "replicate")
+        if padding:  # the network pads with zeros; mirrored pixels keep them away from the image
+            x = nn.functional.pad(x, [padding] * 4, mode="reflect" if side > padding else "replicate")
         x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
         return features.collect(self.network, x, wanted, checkpoint)
 

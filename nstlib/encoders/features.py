@@ -69,7 +69,7 @@ def run(network: Network, x: Tensor, segment: Sequence[str], layers: Sequence[st
         x = x.relu_() if isinstance(stage, nn.ReLU) and not shared else stage(x)
         shared = name in layers
         if shared and name not in found:
-            padding = network.margin // network.strides[name]
+            padding = network.padding // network.strides[name]
             size = (x.shape[2] - 2 * padding, x.shape[3] - 2 * padding)
             x, F = Tap.apply(x, padding)  # type: ignore[no-untyped-call]
             found[name] = (F, size)

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nstlib.version import rename_arguments
+
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 VGG_DEPTHS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3), "vgg19-slim": (2, 2, 4, 4, 1)}
 VGG_WIDTHS = (64, 128, 256, 512, 512)
@@ -21,11 +23,12 @@ _fragments: list[torch.library.Library] = []  # kept alive: schemas are removed 
 AVERAGE_POOLING_GAIN = 1.4
 
 
+@rename_arguments(margin="padding")
 @dataclass
 class Network:
     """Stages by name, in the order in which they run, with the channels and the stride of each.
 
-    mean, std: Input normalisation (3,). margin: Mirrored pixels that are added around the image and cut off
+    mean, std: Input normalisation (3,). padding: Mirrored pixels that are added around the image and cut off
     every map; a multiple of the deepest stride, or 0.
     """
 
@@ -33,7 +36,7 @@ class Network:
     content_layer: str
     mean: Tensor = field(default_factory=lambda: torch.tensor(IMAGENET_MEAN, dtype=torch.float32))
     std: Tensor = field(default_factory=lambda: torch.tensor(IMAGENET_STD, dtype=torch.float32))
-    margin: int = 0
+    padding: int = 0
     stages: dict[str, nn.Module] = field(default_factory=dict)
     channels: dict[str, int] = field(default_factory=dict)
     strides: dict[str, int] = field(default_factory=dict)
@@ -80,7 +83,7 @@ def build(name: str, state: dict[str, Tensor], pooling: str) -> Network:
     if name == "vgg19-slim":
         names = [f"conv{b}_{i}" for b, depth in enumerate(depths, 1) for i in range(1, depth + 1)]
         kernels = [(state[f"{n}.weight"], state[f"{n}.bias"]) for n in names]
-        return vgg(depths, kernels, pooling, mean=state["mean"].float(), std=state["std"].float(), margin=16)
+        return vgg(depths, kernels, pooling, mean=state["mean"].float(), std=state["std"].float(), padding=16)
     indices, index = [], 0  # torchvision numbers conv, ReLU and pool in one sequence, `features.N`
     for depth in depths:
         indices += [index + 2 * i for i in range(depth)]

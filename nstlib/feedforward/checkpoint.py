@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nstlib.encoders.weight_files import WeightsError
-from nstlib.feedforward.networks import is_finite
+from nstlib.feedforward.networks import is_finite, rename_keys
 from nstlib.version import write_whole
 
 REMEDY = "try a smaller lr, another seed or dtype float32"
@@ -43,7 +43,7 @@ def load_checkpoint(
     """
     try:
         state = torch.load(path, map_location=next(network.parameters()).device, weights_only=True)
-        there = dict(state["training"])
+        there = rename_keys(state["training"])
         done, seconds, planned = int(state["done"]), float(state["seconds"]), int(there["iterations"])
         different = [_difference(name, there.get(name), training.get(name)) for name in {**training, **there}]
         if not any(different):

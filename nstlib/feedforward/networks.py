@@ -27,11 +27,12 @@ from nstlib.encoders.encoder import pick_device
 from nstlib.encoders.weight_files import WeightsError, check_finite
 from nstlib.inputs import check_image, check_share
 from nstlib.synthesis.memory import base_memory, require
-from nstlib.version import use_torch_defaults, write_whole
+from nstlib.version import rename_arguments, use_torch_defaults, write_whole
 
 FOLDER = Path(__file__).parent / "weights"
 STRIDE = 4  # of the residual blocks; images are padded to a multiple of it
-CARD = "nstlib"  # key of the card in a weight file's metadata
+METADATA = "nstlib"  # key of a network's metadata in its weight file
+OLD_KEYS = {"begin": "init_from"}  # of the metadata of networks and checkpoints, which may have them for ever
 EDGE: Literal["replicate"] = "replicate"  # padding: zeros would show where the border is, as a frame
 DTYPE = torch.float32  # of the weights, whatever torch's default is
 START = 0.5, 0.25  # mean and standard deviation of a colour, before training
@@ -52,22 +53,23 @@ PLANS = {
 }
 
 
+@rename_arguments(card="metadata")
 class FeedForward(nn.Module):
     """A network for one style: `network(image, strength=1.0)`.
 
     Args:
         plan: its architecture, a name in `PLANS`.
-        card: what it was made from, as plain JSON values.
+        metadata: what it was made from, as plain JSON values.
 
     Raises:
         ValueError: the plan is unknown.
     """
 
-    def __init__(self, plan: str = "light", card: dict[str, Any] | None = None) -> None:
+    def __init__(self, plan: str = "light", metadata: dict[str, Any] | None = None) -> None:
         super().__init__()
         if plan not in PLANS:
             raise ValueError(f"unknown plan {plan!r}; plans are {', '.join(PLANS)}")
-        self.plan, self.card = plan, {"plan": plan, **(card or {})}
+        self.plan, self.metadata = plan, {"plan": plan, **(metadata or {})}
         n, blocks, ends = PLANS[plan]
         self.body = nn.Sequential(
             Layer(3, n, ends),
@@ -174,8 +176,13 @@ def is_finite(tensors: Iterable[Tensor]) -> bool:
     return all(bool(value.isfinite().all()) for value in tensors)
 
 
+def rename_keys(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Returns metadata that any version wrote, with the keys of this one."""
+    return {OLD_KEYS.get(key, key): value for key, value in metadata.items()}
+
+
 def save_feedforward(network: FeedForward, path: str | os.PathLike[str]) -> None:
-    """Writes a network's weights, in float16, and its card. A failure leaves an earlier file as it is.
+    """Writes a network's weights, in float16, and its metadata. A failure leaves an earlier file as it is.
 
     Raises:
         FloatingPointError: a weight is not a finite float16 number.
@@ -187,7 +194,7 @@ def save_feedforward(network: FeedForward, path: str | os.PathLike[str]) -> None
             f"{path} was not written: weights of the network are NaN, infinite or too large"
         )
     with write_whole(path) as part:
-        save_file(tensors, part, {CARD: json.dumps(network.card, sort_keys=True)})
+        save_file(tensors, part, {METADATA: json.dumps(network.metadata, sort_keys=True)})
 
 
 def bundled_networks() -> tuple[str, ...]:
@@ -215,9 +222,9 @@ def load_feedforward(name: str | os.PathLike[str], *, device: str | torch.device
         )
     try:
         with safe_open(path, framework="pt") as file:
-            card = json.loads((file.metadata() or {})[CARD])
+            metadata = rename_keys(json.loads((file.metadata() or {})[METADATA]))
         with torch.device("meta"):  # draws no weights, which the file replaces
-            network = FeedForward(card["plan"], card)
+            network = FeedForward(metadata["plan"], metadata)
         network.load_state_dict({key: value.float() for key, value in load_file(path).items()}, assign=True)
     except Exception as error:  # safetensors, json and torch each raise their own kinds
         raise WeightsError(f"{path} is no network that nstlib trained, or damaged ({error})") from error

@@ -22,7 +22,7 @@ from nstlib.synthesis.memory import require
 from nstlib.synthesis.pixels import remove_outlier_colours, summarize_palette
 from nstlib.synthesis.pyramid import COARSEST, resize_mask, scale_image, upsample_change
 from nstlib.synthesis.settings import Settings
-from nstlib.version import environment_info, use_torch_defaults
+from nstlib.version import environment_info, refuse_device, use_torch_defaults
 
 N_SIZES = 2
 REACH = 0.04  # of the palette projection (synthesis/pixels.py); a run uses twice that after its palette term
@@ -71,6 +71,7 @@ class Prepared:
         return x
 
 
+@refuse_device
 def onepass(
     content: Tensor,
     style: Tensor | Sequence[Tensor],
@@ -131,6 +132,7 @@ def gamma_to_strength(gamma: float) -> float:
     return float((gamma / (gamma + BALANCE)) ** (1 / len(LEVELS)))
 
 
+@refuse_device
 @use_torch_defaults(gradients=False)
 def prepare(
     content: Tensor,

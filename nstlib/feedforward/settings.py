@@ -23,7 +23,7 @@ class Training:
     plan: str = knob("light", "architecture of the network (feedforward/networks.py)", choices=PLANS)
     iterations: int = knob(2000, "number of training steps", 1, 10**9)
     batch: int = knob(4, "crops per step, over all processes", 1, 10**6)
-    size: int = knob(192, "side of the crops, in pixels, a multiple of 4", 64, 4096)
+    size: int = knob(192, "side of the crops, in pixels: a multiple of 4, at least 64", 64, 4096)
     lr: float = knob(3e-3, "peak learning rate of Adam", 1e-9, 1e30)
     tv: float = _shared("tv", 0.0)
     palette: float = _shared("palette", 1.0)

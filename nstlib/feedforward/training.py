@@ -27,7 +27,7 @@ from nstlib.synthesis.objective import Objective, StyleTerm
 from nstlib.synthesis.optimize import Step
 from nstlib.synthesis.pixels import encode
 from nstlib.synthesis.regions import build_objective
-from nstlib.version import __version__, check_writable, use_torch_defaults
+from nstlib.version import __version__, check_writable, refuse_device, rename_arguments, use_torch_defaults
 
 CALIBRATION_CROPS = 4
 
@@ -46,17 +46,17 @@ class train_feedforward(Iterator[Step]):  # called like a function
         style: (1, 3, H, W) RGB in [0, 1]. The network learns its strokes at this size.
         images: the content images: a folder, files, or tensors (1, 3, H, W).
         encoder: a name, or a loaded Encoder.
-        begin: a network to start from, bundled or a file, of a different style, say.
+        init_from: a network to start from, bundled or a file, of a different style, say.
         output: .safetensors file for the network, written in float16 at the end.
         checkpoint: file to resume from where it exists, written every `every` steps and at the end. Only the
             number of iterations may differ from those it was written with; `resumed` describes what happened.
         group: this process and others that share the batches (distributed.py).
-        name: of the style, for the network's card.
+        name: of the style, for the network's metadata.
         method, gamma, tv, palette: the objective, as in `Settings` (default: "gram", 1, 0, 1).
         plan: architecture, "light" (default) or "full" (networks.py).
         iterations: number of steps (2000).
         batch: images per step, over all processes (4).
-        size: side of the crops in px, a multiple of 4 (192).
+        size: side of the crops in px, a multiple of 4, at least 64 (192).
         lr: peak learning rate of Adam (0.003).
         seed: of every random draw (0).
         dtype: of the encoder's arithmetic, where `encoder` is a name ("auto").
@@ -65,11 +65,13 @@ class train_feedforward(Iterator[Step]):  # called like a function
         TypeError: an image is no tensor.
         ValueError: an argument is out of range, or differs from the checkpoint's.
         ImageError: the folder holds no image.
-        WeightsError: `begin` is no network, or `checkpoint` no checkpoint.
+        WeightsError: `init_from` is no network, or `checkpoint` no checkpoint.
         OSError: output or checkpoint cannot be written.
         FloatingPointError: (a step) the loss or the weights are no longer finite. The files stay as they are.
     """
 
+    @rename_arguments(begin="init_from")
+    @refuse_device
     @use_torch_defaults(gradients=True)
     def __init__(
         self,
@@ -77,7 +79,7 @@ class train_feedforward(Iterator[Step]):  # called like a function
         images: str | Path | Iterable[str | Path | Tensor],
         *,
         encoder: Encoder | str = "vgg19-slim",
-        begin: str | os.PathLike[str] | None = None,
+        init_from: str | os.PathLike[str] | None = None,
         output: str | os.PathLike[str] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         every: int = 200,
@@ -100,18 +102,20 @@ class train_feedforward(Iterator[Step]):  # called like a function
             encoder = load_encoder(encoder, dtype=settings.dtype)
         self.encoder, self.crops = encoder, Crops(images, settings.size)
         self.mine = group.slice(settings.batch)
-        card = vars(settings) | {"method": str(settings.method), "style": name, "nstlib": __version__}
-        card |= {"encoder": encoder.name, "weights_sha256": encoder.weights_hash}
+        metadata = vars(settings) | {"method": str(settings.method), "style": name, "nstlib": __version__}
+        metadata |= {"encoder": encoder.name, "weights_sha256": encoder.weights_hash}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            self.network = FeedForward(settings.plan, card)
-        if begin is not None:
-            known = load_feedforward(begin, device="cpu")
+            self.network = FeedForward(settings.plan, metadata)
+        if init_from is not None:
+            known = load_feedforward(init_from, device="cpu")
             if known.plan != settings.plan:
-                raise ValueError(f"begin: {begin} has the plan {known.plan!r}, not {settings.plan!r}")
+                raise ValueError(f"init_from: {init_from} has the plan {known.plan!r}, not {settings.plan!r}")
             self.network.load_state_dict(known.state_dict())
-            self.network.card["begin"] = Path(begin).stem
-        self._identity = self.network.card | describe_inputs(style=style)  # what a checkpoint must agree with
+            self.network.metadata["init_from"] = Path(init_from).stem
+        self._identity = self.network.metadata | describe_inputs(
+            style=style
+        )  # what a checkpoint must agree with
         self.network.eval().to(encoder.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._shared: nn.Module = self.network
         if group.world > 1:
@@ -179,7 +183,7 @@ class train_feedforward(Iterator[Step]):  # called like a function
         """Writes the output and the checkpoint once, also where a resumed training has no step left."""
         if self._finished or self.group.rank > 0:
             return
-        self.network.card["iterations"] = self.done
+        self.network.metadata["iterations"] = self.done
         if self.output is not None:
             save_feedforward(self.network, self.output)
         if self.checkpoint is not None:

@@ -22,9 +22,11 @@ from nstlib.images.files import (
     to_pil,
 )
 from nstlib.images.isolation import isolate
-from nstlib.images.opening import ImageError, suffixes
+from nstlib.images.opening import CostlyImageError, DecoderBusyError, ImageError, suffixes
 
 __all__ = [
+    "CostlyImageError",
+    "DecoderBusyError",
     "ImageError",
     "ImageInfo",
     "check_output",

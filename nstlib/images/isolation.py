@@ -23,7 +23,14 @@ import numpy as np
 from PIL import Image
 
 from nstlib.images.decoding import answer
-from nstlib.images.opening import ImageError, Source, name_of, read_whole
+from nstlib.images.opening import (
+    CostlyImageError,
+    DecoderBusyError,
+    ImageError,
+    Source,
+    name_of,
+    read_whole,
+)
 
 TRY_SECONDS = 0.5  # of a core: more than nearly every file needs
 LONGEST = 3600  # seconds that one file may be given
@@ -106,7 +113,7 @@ class _Child:
         if said.get("error") == "MemoryError":
             self.replace()
             most = f"{question['memory'] / 1e6:.0f} MB of memory beyond its pixels"
-            raise ImageError(f"{arguments['name']} takes more than {most} to decode; {AGAIN}")
+            raise CostlyImageError(f"{arguments['name']} takes more than {most} to decode; {AGAIN}")
         if "error" in said:
             known = FileNotFoundError if said["error"] == "FileNotFoundError" else ImageError
             raise known(said["message"])
@@ -140,7 +147,9 @@ class _Pool:
             try:
                 child = free.get(timeout=PATIENCE)
             except queue.Empty:
-                raise ImageError("too many images are being decoded now; try again in a moment") from None
+                raise DecoderBusyError(
+                    "too many images are being decoded now; try again in a moment"
+                ) from None
             try:
                 return child.ask(question | {"seconds": time, "memory": self.limits[1]}, data)
             except _TooSlow:
@@ -148,7 +157,7 @@ class _Pool:
             finally:
                 free.put(child)
         name = question["arguments"]["name"]
-        raise ImageError(f"{name} takes more than {self.limits[0]:g} s to decode; {AGAIN}")
+        raise CostlyImageError(f"{name} takes more than {self.limits[0]:g} s to decode; {AGAIN}")
 
     def close(self) -> None:
         """Stops the children that are free."""
@@ -169,8 +178,9 @@ def isolate(*, seconds: float = 6.0, memory: int = 400_000_000, workers: int = 2
         memory: bytes that one file may take beyond what its pixels need; only Linux keeps this limit.
         workers: children that work at the same time; 0 decodes in this process again.
 
-    Raises: ValueError for limits that are not positive. Reading a file over a limit raises ImageError.
-        Pillow images are decoded in this process in any case.
+    Raises: ValueError for limits that are not positive. Reading a file over a limit raises CostlyImageError,
+        and where no child is free for a minute DecoderBusyError. Pillow images are decoded in this process
+        in any case.
     """
     global _pool
     if not 0 < seconds <= LONGEST or not 0 < memory < math.inf or workers < 0:

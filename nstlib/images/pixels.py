@@ -17,6 +17,7 @@ MIN_SIDE = 16  # px after resizing: one position at relu5_1
 STRIP = 1 << 20  # pixels converted at a time
 GAP = 3  # an image is first shrunk by a whole factor to at least GAP times the size, then resampled well
 SAMPLE = 1000  # px a side: of the part of an image that shows its range of values
+STEP = 1 / 255  # of 8 bits: values that exceed their range by no more are clipped without a note
 SAME = 2  # levels of 255: a profile that changes colours by no more is sRGB, and the pixels stay as they are
 UPRIGHT = dict(zip(range(2, 9), (Image.Transpose(turn) for turn in (0, 3, 1, 5, 4, 6, 2)), strict=True))
 BITS, PHOTOMETRIC, SAMPLE_FORMAT, MAX_VALUE, S_MAX_VALUE = 258, 262, 339, 281, 341  # tags of a TIFF
@@ -41,7 +42,8 @@ def upright(image: Image.Image, size: int | None, name: str, mask: bool, notes: 
     turn = UPRIGHT.get(orientation(image))
     change = None if mask else _to_srgb(image, name, notes)
     factor = 1 if size is None else max(1, max(image.size) // (GAP * size))
-    rgb = _to_rgb(_opacity(image) if mask else image, factor, change)
+    opaque = _opacity(image) if mask else image
+    rgb = _to_rgb(opaque, factor, change, _scaling(opaque, name, notes))
     if size is not None:
         width, height = (max(1, round(side * size / max(image.size))) for side in image.size)
         rgb = rgb.resize((width, height), Image.Resampling.LANCZOS)
@@ -67,9 +69,8 @@ def _opacity(mask: Image.Image) -> Image.Image:
     return mask
 
 
-def _to_rgb(image: Image.Image, factor: int, change: Change | None) -> Image.Image:
+def _to_rgb(image: Image.Image, factor: int, change: Change | None, scale: Change | None) -> Image.Image:
     """Converts any mode to RGB and divides each side by `factor` (means of squares), strip by strip."""
-    scale = _scaling(image)
     if image.mode == "RGB" and factor == 1 and not (scale or change or image.has_transparency_data):
         return image
     width, height = image.size
@@ -88,8 +89,11 @@ def _to_rgb(image: Image.Image, factor: int, change: Change | None) -> Image.Ima
     return page
 
 
-def _scaling(image: Image.Image) -> Change | None:
-    """Returns what brings an image of more than 8 bits to 8; None where it has them."""
+def _scaling(image: Image.Image, name: str, notes: list[str]) -> Change | None:
+    """Returns what brings an image of more than 8 bits to 8; None where it has them.
+
+    It notes values that it clips, once.
+    """
     tags = getattr(image, "tag_v2", {})
     bits, largest = int(_number(tags, BITS)), _number(tags, MAX_VALUE) or _number(tags, S_MAX_VALUE)
     # A TIFF's largest value stands for a number of bits; 0 where none is given.
@@ -119,10 +123,20 @@ def _scaling(image: Image.Image) -> Change | None:
     sample = values(image.resize((width, height), Image.Resampling.NEAREST))
     sample = sample[np.isfinite(sample)]
     high = np.quantile(sample, 0.999) if sample.size else 0.0
+    low = np.quantile(sample, 0.001) if sample.size else 0.0
     white = next((one for one in usual[:-1] if high <= (16 if one == 1 else 2 * one)), usual[-1])
 
+    clipped: list[str] = []
+
     def scaled(strip: Image.Image) -> Image.Image:
-        light = np.nan_to_num(values(strip) / white).clip(0, 1)
+        light = values(strip) / white
+        if not (clipped or ((light >= -STEP) & (light <= 1 + STEP)).all()):  # NaN is not, either
+            signed = white == 1 and -1 - STEP <= low < -STEP and high <= 1 + STEP
+            remedy = "they look like -1 … 1: save (image + 1) / 2" if signed else "bring them into this range"
+            nan = ", and NaN becomes 0" if np.isnan(light).any() else ""
+            clipped.append(f"the values of {name} are clipped to 0 … {white:g}{nan}; {remedy}")
+            notes.extend(clipped)
+        light = np.nan_to_num(light).clip(0, 1)
         light = 1 - light if tags.get(PHOTOMETRIC) == 0 else light
         return Image.fromarray((light * 255).round().astype(np.uint8))
 

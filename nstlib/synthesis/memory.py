@@ -76,7 +76,7 @@ class Walk:
     SIDE = 64  # px of the small image
 
     def __init__(self, encoder: Encoder, layers: Sequence[str]) -> None:
-        network, self.padding = encoder.network, 2 * encoder.network.margin
+        network, self.padding = encoder.network, 2 * encoder.network.padding
         side = self.SIDE + self.padding
         x = torch.zeros(1, 3, side, side, dtype=encoder.dtype, device=encoder.device)
         x = x.contiguous(memory_format=torch.channels_last).requires_grad_(True)

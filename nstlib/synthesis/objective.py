@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
-from nstlib.version import use_torch_defaults
+from nstlib.version import rename_arguments, use_torch_defaults
 
 Features = dict[str, Tensor]
 TINY = 1e-12
@@ -132,6 +132,7 @@ def add_noise(image: Tensor, seed: int) -> Tensor:
     return (image + CALIBRATION_NOISE * noise).clamp(0, 1)
 
 
+@rename_arguments(between="check_cancel")
 @use_torch_defaults(gradients=True)
 def calibrate(
     objective: Objective,
@@ -139,7 +140,7 @@ def calibrate(
     reference: Tensor,
     *,
     keep_graph: bool = True,
-    between: Callable[[], None] = lambda: None,
+    check_cancel: Callable[[], None] = lambda: None,
 ) -> Objective:
     """Return the objective with every Z_l^k and β measured, so that γ means the same for every method.
 
@@ -153,14 +154,14 @@ def calibrate(
         encode: Image → features at `objective.layers`.
         reference: Image (1, 3, H, W) at which gradients are measured, with some noise (see `add_noise`).
         keep_graph: False encodes anew for every gradient, which needs less memory.
-        between: Called before each gradient, of which there is one for each part and layer. What it raises
-            ends the calibration.
+        check_cancel: Called before each gradient, of which there is one for each part and layer. What it
+            raises ends the calibration.
     """
     x = reference.detach().clone().requires_grad_(True)
     kept = encode(x) if keep_graph else None
 
     def gradient(value: Callable[[Features], Tensor]) -> Tensor:
-        between()
+        check_cancel()
         return torch.autograd.grad(value(kept or encode(x)), x, retain_graph=keep_graph)[0]
 
     def content(features: Features) -> Tensor:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -43,6 +43,10 @@ class Step:
         """(1, 3, H, W) in [0, 1], detached, on the run's device; made on first access."""
         with use_torch_defaults():
             return self.picture()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A pickled or copied step holds the image itself, and nothing of the run."""
+        return vars(self) | {"image": self.image, "picture": self.image.clone}
 
     @property
     def loss(self) -> float:

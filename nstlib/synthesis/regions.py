@@ -18,13 +18,15 @@ from nstlib.encoders.encoder import Encoder
 from nstlib.synthesis import pixels
 from nstlib.synthesis.objective import Features, Objective, StyleTerm, add_noise, calibrate, style_terms
 from nstlib.synthesis.settings import Settings
+from nstlib.version import rename_arguments
 
 
+@rename_arguments(which="style_indices")
 @dataclass(frozen=True)
 class Region:
     """Styles, and where they apply."""
 
-    which: tuple[int, ...]  # indices of the styles
+    style_indices: tuple[int, ...]  # indices of the styles
     weights: tuple[float, ...]
     mask: Tensor | None  # (1, 1, H, W); None: everywhere
     palette: Summary  # of the styles' pixels, like the covariances (see pixels.py)
@@ -32,10 +34,11 @@ class Region:
 
     def mix_styles(self, encoded: Sequence[Features]) -> tuple[Features, Features | None]:
         """Return the features of the region's styles, out of those of all, and the weights of positions."""
-        if len(self.which) == 1:
-            return encoded[self.which[0]], None
+        if len(self.style_indices) == 1:
+            return encoded[self.style_indices[0]], None
         found = {
-            name: mix_samples([encoded[k][name] for k in self.which], self.weights) for name in encoded[0]
+            name: mix_samples([encoded[k][name] for k in self.style_indices], self.weights)
+            for name in encoded[0]
         }
         return {name: F for name, (F, _) in found.items()}, {name: w for name, (_, w) in found.items()}
 
@@ -64,12 +67,12 @@ def make_regions(settings: Settings, styles: Sequence[Tensor], masks: Sequence[T
     if styles and not masks:
         places = [(tuple(range(len(styles))), None)]
     regions = []
-    for which, mask in places:
+    for indices, mask in places:
         if mask is None or bool((mask > 0).any()):
-            own, weights = [styles[k] for k in which], settings.style_weights or (1.0,) * len(which)
+            own, weights = [styles[k] for k in indices], settings.style_weights or (1.0,) * len(indices)
             palette = pixels.summarize_palette(own, weights) if settings.palette else {}
             covariances = pixels.band_covariances(own, weights) if settings.palette else []
-            regions.append(Region(which, weights, mask, palette, covariances))
+            regions.append(Region(indices, weights, mask, palette, covariances))
     return regions
 
 
@@ -79,12 +82,12 @@ def build_objective(
     content: Tensor | None,
     styles: Sequence[Tensor],
     regions: Sequence[Region] | None = None,
-    between: Callable[[], None] = lambda: None,
+    check_cancel: Callable[[], None] = lambda: None,
 ) -> Objective:
     """Return the calibrated objective for images (1, 3, H, W) of one size.
 
     content: None for a texture. styles: Empty for a reconstruction of the content. regions: By default the
-    mixture of all styles everywhere. between: See `calibrate`.
+    mixture of all styles everywhere. check_cancel: See `calibrate`.
     """
     regions = make_regions(settings, styles) if regions is None else regions
     image = styles[0] if content is None else content
@@ -114,4 +117,4 @@ def build_objective(
         return pixels.encode(encoder, x, objective.layers, checkpoint=small)
 
     reference = add_noise(image, settings.seed)
-    return calibrate(objective, encode, reference, keep_graph=not small, between=between)
+    return calibrate(objective, encode, reference, keep_graph=not small, check_cancel=check_cancel)

@@ -29,7 +29,7 @@ class Job:
     styles: tuple[Tensor, ...]
     masks: tuple[Tensor, ...] = ()  # (1, 1, H, W) of the content's size, >= 0, for each style; (): everywhere
     initial: Tensor | None = None  # image to start from, of the content's size
-    between: Callable[[], None] = lambda: None  # see `calibrate`
+    check_cancel: Callable[[], None] = lambda: None  # see `calibrate`
     inputs: Mapping[str, Any] = field(default_factory=dict)  # what the recipe records of the images
 
     @property
@@ -82,7 +82,7 @@ def run_job(job: Job) -> Iterator[Step]:
         else:
             x = uniform_noise(S[0] if origin is None else origin, settings.seed)
         before = origin
-        objective = build_objective(settings, job.encoder, C, S, regions, job.between)
+        objective = build_objective(settings, job.encoder, C, S, regions, job.check_cancel)
         steps = synthesize(
             x,
             lambda x, objective=objective: objective(x, encode(x, objective.layers)),  # type: ignore[misc]

@@ -101,7 +101,7 @@ class Settings:
         "linear", "style statistics: linear, poly, gaussian, bn, wasserstein, … or a sum: bn:0.7+poly:0.3"
     )
     gamma: float = knob(1.0, "balance γ: 0.1 keeps the content, 20 is nearly all style", 1e-3, 1e4)
-    size: int = knob(512, "longest side of the images, in pixels", 32, 4096)
+    size: int = knob(512, "longest side of the images, in pixels", 32, 16384)
     iterations: int = knob(80, "maximum number of optimisation steps, over all sizes", 1, 100_000)
     levels: int = knob(3, "number of sizes, each twice the previous one (1: full size only)", 1, 6)
     encoder: str = knob("vgg19-slim", "network that extracts the features", choices=ENCODERS)

@@ -130,7 +130,7 @@ def test_a_live_image_costs_little_on_a_public_host(monkeypatch: pytest.MonkeyPa
     job = Job(nstlib.Settings(size=512), "a", "b")
     energy = Job(nstlib.Settings(size=512, method="energy"), "a", "b")
     huge = Job(nstlib.Settings(size=512, method="+".join(f"cubic(c={n})" for n in range(16))), "a", "b")
-    features = Job(nstlib.Settings(method="gaussian(features=4096)"), "a", "b")
+    features = Job(nstlib.Settings(method="gaussian(n_features=4096)"), "a", "b")
     assert [preview.quick(one) for one in (job, energy, huge, features)] == [job, energy, huge, features]
     monkeypatch.setattr(preview, "LIMITS", limits.read({"SPACE_ID": "somebody/app"}))
     assert preview.quick(job) == job and preview.quick(energy).settings.size == 256

@@ -15,7 +15,20 @@ NUMBERS = st.one_of(
     st.floats(), st.integers(), st.sampled_from(["", "nan", "-0", "1e309", "1e-320", "९", "1_0"])
 )
 OPTIONS = st.sampled_from(
-    ["c", "sigma", "factor", "features", "estimator", "directions", "levels", "moments", "ridge", "", "seed"]
+    [
+        "c",
+        "sigma",
+        "bandwidth_factor",
+        "n_features",
+        "features",
+        "estimator",
+        "n_projections",
+        "n_quantiles",
+        "moments",
+        "ridge",
+        "",
+        "seed",
+    ]
 )
 NAMES = st.sampled_from([*nstlib.METHODS, "fusion", "", "LINEAR", "bn ", "__init__"])
 PARTS = st.builds(
@@ -127,11 +140,11 @@ def test_a_run_can_be_ended_inside_its_calibration() -> None:
     class Enough(Exception):
         pass
 
-    def between() -> None:
+    def check_cancel() -> None:
         calls.append(1)
         if len(calls) == 3:
             raise Enough
 
     with pytest.raises(Enough):
-        next(nstlib.transfer(image, image.flip(-1), method="bn+poly", between=between))
+        next(nstlib.transfer(image, image.flip(-1), method="bn+poly", check_cancel=check_cancel))
     assert len(calls) == 3

@@ -24,11 +24,16 @@ POLY = "+".join(f"poly(c={c})" for c in range(2000))
     [
         ({"method": POLY}, "at most 1000 characters"),
         ({"method": "+".join(f"poly(c={c})" for c in range(17))}, "at most 16 different parts"),
-        ({"method": "gaussian(features=1000000000)"}, "at most 4096"),
-        ({"method": "gaussian(features=" + "9" * 500 + ")"}, "at most 4096"),
+        ({"method": "gaussian(n_features=1000000000)"}, "at most 4096"),
+        ({"method": "gaussian(n_features=" + "9" * 500 + ")"}, "at most 4096"),
+        ({"method": "gaussian(features=1000000000)"}, "at most 4096"),  # the old spelling
+        ({"method": "sliced(n_projections=4096)"}, "at most 256 directions"),
         ({"method": "sliced(directions=4096)"}, "at most 256 directions"),
         (
-            {"method": "sliced+energy+" * 3 + "sliced(levels=2)+energy(levels=3)+sliced(levels=4)"},
+            {
+                "method": "sliced+energy+" * 3
+                + "sliced(n_quantiles=2)+energy(n_quantiles=3)+sliced(n_quantiles=4)"
+            },
             "at most 256",
         ),
         ({"method": "cmd(moments=1000000000)"}, "moments"),
@@ -182,7 +187,7 @@ def test_a_session_has_two_runs_and_an_address_leaves_places_for_others(host: Ho
 def test_a_run_of_the_most_parts_ends_by_its_clock_while_it_is_calibrated(
     host: Host, pair: list[str]
 ) -> None:
-    method = "+".join(f"gaussian(sigma={n},features=4096)" for n in range(1, 17))
+    method = "+".join(f"gaussian(sigma={n},n_features=4096)" for n in range(1, 17))
     done, said = end(host.client().stylize(*pair, method=method, size=320, iterations=1000))
     assert ("time is up" in said.lower() and not done) or '"done": true' in said
 

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
-from nstlib.console.repeat import differences
+from nstlib.cli.repeat import differences
 from nstlib.images import check_output, save_image
 from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.optimize import Step
@@ -22,7 +22,7 @@ from nstlib.synthesis.optimize import Step
 def check_distinct(options: argparse.Namespace) -> None:
     """Raises ValueError where the output would overwrite an input."""
     target = options.output
-    for name in ("content", "style", "mask", "initial", "image", "images", "recipe", "begin"):
+    for name in ("content", "style", "mask", "initial", "image", "images", "recipe", "init_from"):
         given = getattr(options, name, None) or []
         for source in map(Path, given if isinstance(given, list) else [given]):
             same = os.path.realpath(target) == os.path.realpath(source)  # even where its folder is absent

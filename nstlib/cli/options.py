@@ -51,7 +51,8 @@ def add_options(command: argparse.ArgumentParser, name: str) -> None:
             type=Path,
             help="file to save to and resume from (default: the output with the suffix .part.pt)",
         )
-        add("--begin", help="network to start from: a bundled one or a file, also of a different style")
+        add("--init-from", help="network to start from: a bundled one or a file, also of a different style")
+        add("--begin", dest="init_from", help=argparse.SUPPRESS)  # its old name, until the next release
         add("--every", type=int, default=200, help="steps between checkpoints (default 200)")
         add("--style-size", type=int, default=384, help="longest side of the style, px (default 384)")
         for field in dataclasses.fields(Training):

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from nstlib.console.errors import one_line
+from nstlib.cli.errors import one_line
 from nstlib.images import image_size, read_recipe
 
 MOST_THREADS = 2  # of a recipe's, for each core of this machine: more would wait for each other

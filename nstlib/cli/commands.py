@@ -15,10 +15,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nstlib import feedforward, recipes
-from nstlib.console.errors import one_line
-from nstlib.console.options import ONEPASS, overrides, resolve
-from nstlib.console.progress import check_distinct, check_target, finish, interrupts, say_differences
-from nstlib.console.repeat import load_recipe, longest_side
+from nstlib.cli.errors import one_line
+from nstlib.cli.options import ONEPASS, overrides, resolve
+from nstlib.cli.progress import check_distinct, check_target, finish, interrupts, say_differences
+from nstlib.cli.repeat import load_recipe, longest_side
 from nstlib.encoders import Encoder, load_encoder, precision, weight_files
 from nstlib.encoders.encoder import pick_device, working_devices
 from nstlib.export import export_feedforward, export_onepass
@@ -100,7 +100,7 @@ def train(options: argparse.Namespace) -> int:
             options.images,
             encoder=load_encoder(device=options.device, dtype=options.dtype),
             output=options.output,
-            begin=options.begin,
+            init_from=options.init_from,
             checkpoint=checkpoint,
             every=options.every,
             group=group,
@@ -173,7 +173,7 @@ def _apply_to(
         "kind": "feedforward",
         "model": str(options.model),
         "strength": options.strength,
-        "network": network.card,
+        "network": network.metadata,
         "size": list(image.shape[2:]),
         "inputs": describe_inputs(content=image),
         **environment_info(),
