@@ -41,7 +41,7 @@ def save(
     import onnx
     import onnxruntime
 
-    blob = halve(models) if shared else b""
+    blob = halve(models, shared)
     for model in models.values():
         strip(model.graph)
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,8 +87,8 @@ def strip(graph: Any) -> None:
             strip(inner)
 
 
-def halve(models: dict[str, Any]) -> bytes:
-    """Moves the large tensors of all graphs to one file, in float16 where that changes no number."""
+def halve(models: dict[str, Any], shared: bool) -> bytes:
+    """Stores large tensors in float16 where that changes no number; `shared`: outside, each of them once."""
     import onnx
 
     blob, places = bytearray(), dict[bytes, int]()
@@ -105,6 +105,8 @@ def halve(models: dict[str, Any]) -> bytes:
                 )
                 tensor.CopyFrom(onnx.numpy_helper.from_array(half, f"{name}.half"))
             data = tensor.raw_data
+            if not shared:
+                continue
             if data not in places:
                 blob += bytes(-len(blob) % 16)
                 places[data] = len(blob)
