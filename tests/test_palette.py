@@ -247,7 +247,7 @@ def test_strips_give_what_the_whole_image_gives(area: int, monkeypatch) -> None:
 
 
 def test_a_palette_of_many_equal_pixels_is_exact() -> None:
-    """Sums of float32 stop growing at 2²⁴; here their rounding alone would be 4 % off."""
+    """Sums of float32 stop growing at 2²⁴; here their rounding alone would be 1 % off."""
     S = torch.tensor([0.3, 0.7, 0.1]).view(1, 3, 1).expand(1, 3, 1 << 20)
     found = nearest(S[..., :1], Palette().summary(S))
     torch.testing.assert_close(found, S[..., :1], rtol=0, atol=1e-3)
