@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from nstlib import feedforward, recipes
 from nstlib.cli.errors import one_line
-from nstlib.cli.options import ONEPASS, measure_full_size, overrides, resolve
+from nstlib.cli.options import ONEPASS, overrides, resolve
 from nstlib.cli.progress import check_distinct, check_target, finish, interrupts, say_differences
 from nstlib.cli.repeat import load_recipe, longest_side
 from nstlib.encoders import Encoder, load_encoder, precision, weight_files
@@ -37,7 +37,6 @@ NAMED = 10  # files that are named in one line
 
 def transfer(options: argparse.Namespace) -> int:
     check_target(options)
-    measure_full_size(options, options.content)
     recipe = load_recipe(options)
     settings = resolve(options, recipe)[1]
     load = _loader(options, recipe, settings.size)
@@ -54,7 +53,6 @@ def transfer(options: argparse.Namespace) -> int:
 
 def reconstruct(options: argparse.Namespace) -> int:
     check_target(options)
-    measure_full_size(options, options.image)
     recipe = load_recipe(options)
     start, settings = resolve(options, recipe)
     changes, layer = overrides(options), options.layer
@@ -74,7 +72,6 @@ def reconstruct(options: argparse.Namespace) -> int:
 
 def onepass(options: argparse.Namespace) -> int:
     check_target(options)
-    measure_full_size(options, options.content)
     recipe, given = load_recipe(options), overrides(options)
     load = _loader(options, recipe, given.pop("size", SIZE))
     given |= {name: getattr(options, name) for name in ("strength", "detail", "rounds")}

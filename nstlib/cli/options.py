@@ -9,7 +9,6 @@ from typing import Any
 from nstlib.export import METHODS
 from nstlib.feedforward.networks import bundled_networks
 from nstlib.feedforward.settings import Training
-from nstlib.images import image_size
 from nstlib.synthesis.settings import PRESETS, Settings
 
 FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
@@ -103,12 +102,6 @@ def _add_settings(command: argparse.ArgumentParser, names: Sequence[str]) -> Non
         if name == "size":
             options["help"] += ", or full: the size of the content"
         group.add_argument(f"--{name.replace('_', '-')}", **options)
-
-
-def measure_full_size(options: argparse.Namespace, content: Path) -> None:
-    """Replaces the size "full" by the longest side of the content."""
-    if options.size == "full":
-        options.size = str(max(image_size(content)))
 
 
 def overrides(options: argparse.Namespace) -> dict[str, Any]:
