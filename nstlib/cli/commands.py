@@ -16,11 +16,12 @@ from tqdm import tqdm
 
 from nstlib import feedforward, recipes
 from nstlib.cli.errors import one_line
-from nstlib.cli.options import ONEPASS, overrides, resolve
+from nstlib.cli.options import ONEPASS, measure_full_size, overrides, resolve
 from nstlib.cli.progress import check_distinct, check_target, finish, interrupts, say_differences
 from nstlib.cli.repeat import load_recipe, longest_side
 from nstlib.encoders import Encoder, load_encoder, precision, weight_files
 from nstlib.encoders.encoder import pick_device, working_devices
+from nstlib.export import export_feedforward, export_onepass
 from nstlib.feedforward.crops import files_in
 from nstlib.feedforward.distributed import join_group
 from nstlib.feedforward.settings import Training
@@ -36,6 +37,7 @@ NAMED = 10  # files that are named in one line
 
 def transfer(options: argparse.Namespace) -> int:
     check_target(options)
+    measure_full_size(options, options.content)
     recipe = load_recipe(options)
     settings = resolve(options, recipe)[1]
     load = _loader(options, recipe, settings.size)
@@ -52,6 +54,7 @@ def transfer(options: argparse.Namespace) -> int:
 
 def reconstruct(options: argparse.Namespace) -> int:
     check_target(options)
+    measure_full_size(options, options.image)
     recipe = load_recipe(options)
     start, settings = resolve(options, recipe)
     changes, layer = overrides(options), options.layer
@@ -71,6 +74,7 @@ def reconstruct(options: argparse.Namespace) -> int:
 
 def onepass(options: argparse.Namespace) -> int:
     check_target(options)
+    measure_full_size(options, options.content)
     recipe, given = load_recipe(options), overrides(options)
     load = _loader(options, recipe, given.pop("size", SIZE))
     given |= {name: getattr(options, name) for name in ("strength", "detail", "rounds")}
@@ -190,6 +194,16 @@ def _result_name(path: Path) -> str:
     if (other := path.with_name(f"{path.name}.png")).exists():
         raise ValueError(f"its result would replace that of {other.name}: rename one of them")
     return other.name
+
+
+def export(options: argparse.Namespace) -> int:
+    if options.model == "onepass":
+        difference = export_onepass(options.output, options.methods)
+    else:
+        check_distinct(options)
+        difference = export_feedforward(feedforward.load_feedforward(options.model), options.output)
+    print(f"{options.output}: at most {255 * difference:.2g}/255 from PyTorch")
+    return 0
 
 
 def doctor(options: argparse.Namespace) -> int:

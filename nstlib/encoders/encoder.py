@@ -7,7 +7,7 @@ layers up to the deepest requested one are run.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from nstlib.encoders import features, networks, precision, weight_files
 from nstlib.encoders.networks import Network
+from nstlib.encoders.windows import Window, make_windows
 from nstlib.inputs import check_dense, check_side
 from nstlib.version import use_torch_defaults
 
@@ -75,19 +76,25 @@ class Encoder:
             )
 
     def __call__(
-        self, image: Tensor, layers: Iterable[str], *, checkpoint: bool = False
+        self, image: Tensor, layers: Iterable[str], *, window: Window | None = None
     ) -> dict[str, Tensor]:
         """Return {layer: F (B, N_l, M_l)} for an image (B, 3, H, W), with M_l = H_l · W_l positions.
 
         In memory the N_l numbers of a position lie together (`reshape`, not `view`, flattens F).
 
         Args:
-            checkpoint: Half the memory for a gradient, in a third more time (see features.py).
+            window: One of `windows`; the image is then its crop, and the features are those of its positions
+                in the whole image.
 
         Raises:
             ValueError: A layer is unknown, or the image is too small for the deepest one.
         """
-        return {layer: F for layer, (F, _) in self._collect(image, layers, checkpoint).items()}
+        return {layer: F for layer, (F, _) in self._collect(image, layers, window).items()}
+
+    def windows(self, size: Sequence[int], layers: Iterable[str], tile: int) -> list[Window]:
+        """Return the windows that divide an image of `size` (H, W) into tiles of about `tile` px a side."""
+        self.check_layers(layers := tuple(layers))
+        return make_windows(self.network, size, layers, tile)
 
     def maps(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """Return {layer: (B, N_l, H_l, W_l)}: the same with the positions in rows and columns."""
@@ -97,21 +104,24 @@ class Encoder:
 
     @use_torch_defaults()
     def _collect(
-        self, image: Tensor, layers: Iterable[str], checkpoint: bool = False
+        self, image: Tensor, layers: Iterable[str], window: Window | None = None
     ) -> dict[str, tuple[Tensor, features.Size]]:
         wanted = tuple(dict.fromkeys(layers))
         self.check_layers(wanted)
         check_dense(image, "the image")
         if image.dim() != 4 or image.shape[1] != 3:
             raise ValueError(f"an image tensor is (B, 3, H, W), got {tuple(image.shape)}")
-        if wanted:
+        if wanted and window is None:
             check_side(image.shape[2:], "the image", self.strides, wanted)
-        side, padding = min(image.shape[2:]), self.network.padding
+        side, margin = min(image.shape[2:]), self.network.padding
+        padding, mode = (margin,) * 4, "reflect" if side > margin else "replicate"
+        if window is not None:
+            padding, mode = window.padding, window.mode
         x = (image.float().to(self.device) - self._mean) / self._std  # not every device has float64
-        if padding:  # the network pads with zeros; mirrored pixels keep them away from the image
-            x = nn.functional.pad(x, [padding] * 4, mode="reflect" if side > padding else "replicate")
+        if any(padding):  # the network pads with zeros; mirrored pixels keep them away from the image
+            x = nn.functional.pad(x, padding, mode=mode)
         x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
-        return features.collect(self.network, x, wanted, checkpoint)
+        return features.collect(self.network, x, wanted, window.inside if window else None)
 
 
 def load_encoder(

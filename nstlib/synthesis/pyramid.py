@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 from nstlib.synthesis.settings import Settings
 
 FULL = 0.7  # share of the steps that are taken at full size
+LARGE = 1024  # px of the shorter side, beyond which every doubling adds a size
 COARSEST = 64  # px: smallest shorter side of a size, so that relu5_1 keeps several positions
 
 
@@ -43,7 +44,8 @@ def schedule(settings: Settings, side: int) -> list[tuple[float, int]]:
     Args:
         side: Shorter side of the smallest image, in pixels.
     """
-    coarse = min(settings.levels - 1, max(0, math.floor(math.log2(side / COARSEST))))
+    more = max(0, math.ceil(math.log2(side / LARGE))) if settings.levels > 1 else 0
+    coarse = min(settings.levels - 1 + more, max(0, math.floor(math.log2(side / COARSEST))))
     each = int(settings.iterations * (1 - FULL) / coarse) if coarse else 0
     steps = [*[each] * coarse, settings.iterations - each * coarse]
     return [(0.5 ** (coarse - k), n) for k, n in enumerate(steps) if n]
