@@ -140,11 +140,16 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
-@pytest.mark.parametrize("title", METHODS)
-def test_the_image_is_the_library_s(page, files, title, tmp_path):
+def upload_both(page: Page, files: dict[str, Path]) -> None:
+    """Uploads the two files where the page does not show them."""
     if page.locator("[data-kind=content] canvas").get_attribute("aria-label") != "The content image: content":
         upload(page, "content", files["content"])
         upload(page, "style", files["style"])
+
+
+@pytest.mark.parametrize("title", METHODS)
+def test_the_image_is_the_library_s(page, files, title, tmp_path):
+    upload_both(page, files)
     radio = page.get_by_role("radio", name=title, exact=True)
     if not radio.is_checked():
         change(page, radio.check)
@@ -159,6 +164,7 @@ def test_the_image_is_the_library_s(page, files, title, tmp_path):
 
 
 def test_the_content_s_colours_strength_and_keys(page, files, tmp_path):
+    upload_both(page, files)
     change(page, lambda: page.get_by_role("radio", name="Wasserstein").check())
     change(page, lambda: page.locator("#colours").select_option("luminance"))
     strength = page.get_by_role("slider", name="Strength")

@@ -78,6 +78,7 @@ def _(d: Mixture, F: Tensor, summary: Summary, weights: Tensor | None = None) ->
         def nothing(F: Tensor, share: Tensor, *own: Tensor) -> Tensor:
             return torch.zeros_like(F, memory_format=torch.contiguous_format)
 
+        torch.compiler.reset()  # else torch compares this branch with the last one, and fails at its views
         result = result + torch.cond(weight > 0, share, nothing, (F, weight / total, *own.values()))
     return result
 
