@@ -69,8 +69,8 @@ MUTATIONS = tuple(
             "linear distance without its square",
             "01",
             "alignment/discrepancy.py",
-            'return (mean(F, weights) - summary["mean"]).square().sum(-1)',
-            'return (mean(F, weights) - summary["mean"]).abs().sum(-1)',
+            'return (embedding["mean"] - summary["mean"]).square().sum(-1)',
+            'return (embedding["mean"] - summary["mean"]).abs().sum(-1)',
         ),
         (
             "polynomial kernel without its square",
@@ -154,8 +154,8 @@ MUTATIONS = tuple(
             "central moments not divided by the range",
             "11",
             "alignment/wasserstein.py",
-            'return {"range": r, "moments"',
-            'r = torch.ones_like(r)\n        return {"range": r, "moments"',
+            'centre, r = mean(F, weights), summary["range"]',
+            'centre, r = mean(F, weights), torch.ones_like(summary["range"])',
         ),
         (
             "map of poly: products for covariances",

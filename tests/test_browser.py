@@ -227,7 +227,8 @@ def test_a_result_of_an_own_photo_is_not_lost_where_the_photo_is_not(page, brows
     saved(page, tmp_path / "mine.png")
     other = new_page(browser)
     other.goto(address())
-    expect(other.locator("#result img")).to_be_visible()
+    expect(other.locator("[data-view=page]")).to_be_attached()  # page.js has run
+    expect(other.locator("#size input[type=number]")).to_have_value("96")
     data = list((tmp_path / "mine.png").read_bytes())  # dropped on the page
     other.evaluate(
         """data => { const list = new DataTransfer();
