@@ -51,7 +51,7 @@ PLANS = (
     WHOLE,
     *(Plan(tile) for tile in (1024, 512)),
     *(Plan(tile, (pairs, torch.bfloat16)) for pairs in (8, 4, 3) for tile in (1024, 512)),
-    Plan(256, (3, torch.bfloat16)),
+    *(Plan(256, (pairs, torch.bfloat16)) for pairs in (3, 2)),
 )
 
 

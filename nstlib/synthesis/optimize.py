@@ -106,7 +106,11 @@ def synthesize(
         (gradient,) = torch.autograd.grad(loss_tensor, x)
         x = x.detach()
         *numbers, loss, size = torch.stack(
-            [*(t.detach() for t in terms.values()), loss_tensor.detach(), gradient.abs().max()]
+            [
+                *(t.detach() for t in terms.values()),
+                loss_tensor.detach(),
+                torch.linalg.vector_norm(gradient, math.inf),
+            ]
         ).tolist()
         stopped, failed = "", False
         if math.isfinite(loss) and math.isfinite(size) and loss < RUNAWAY * lowest + slack:
