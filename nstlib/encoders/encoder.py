@@ -69,7 +69,7 @@ class Encoder:
         return "avg" if average else "max"
 
     def check_layers(self, layers: Iterable[str]) -> None:
-        """Raise ValueError, which lists the layers, where one is unknown."""
+        """Raises ValueError, which lists the layers, where one is unknown."""
         if unknown := [layer for layer in layers if layer not in self.channels]:
             raise ValueError(
                 f"{self.name} has no layer {', '.join(unknown)}; it has {', '.join(self.layers)}"
@@ -78,7 +78,7 @@ class Encoder:
     def __call__(
         self, image: Tensor, layers: Iterable[str], *, window: Window | None = None
     ) -> dict[str, Tensor]:
-        """Return {layer: F (B, N_l, M_l)} for an image (B, 3, H, W), with M_l = H_l · W_l positions.
+        """Returns {layer: F (B, N_l, M_l)} for an image (B, 3, H, W), with M_l = H_l · W_l positions.
 
         In memory the N_l numbers of a position lie together (`reshape`, not `view`, flattens F).
 
@@ -92,12 +92,12 @@ class Encoder:
         return {layer: F for layer, (F, _) in self._collect(image, layers, window).items()}
 
     def windows(self, size: Sequence[int], layers: Iterable[str], tile: int) -> list[Window]:
-        """Return the windows that divide an image of `size` (H, W) into tiles of about `tile` px a side."""
+        """Returns the windows that divide an image of `size` (H, W) into tiles of about `tile` px a side."""
         self.check_layers(layers := tuple(layers))
         return make_windows(self.network, size, layers, tile)
 
     def maps(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        """Return {layer: (B, N_l, H_l, W_l)}: the same with the positions in rows and columns."""
+        """Returns {layer: (B, N_l, H_l, W_l)}: the same with the positions in rows and columns."""
         return {
             layer: F.view(*F.shape[:2], *size) for layer, (F, size) in self._collect(image, layers).items()
         }
@@ -174,7 +174,7 @@ def _load(name: str, weights: str | None, pooling: Pooling, device: str, dtype: 
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:
-    """Return the device to run on.
+    """Returns the device to run on.
 
     Args:
         device: As torch reads it, or "auto": $NSTLIB_DEVICE, else the first of `working_devices`.
@@ -195,14 +195,14 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
 
 
 def working_devices() -> list[str]:
-    """Return the types of device that work, the fastest first: of cuda and mps those that do, then cpu."""
+    """Returns the types of device that work, the fastest first: of cuda and mps those that do, then cpu."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     # a virtual machine may have a GPU that torch calls available and that cannot hold one number
     return [kind for kind, found in there.items() if found and not _failure(kind)] + ["cpu"]
 
 
 def _failure(device: str | torch.device) -> str:
-    """Return the start of torch's message on why a device does not work, or "" where it does."""
+    """Returns the start of torch's message on why a device does not work, or "" where it does."""
     try:
         torch.zeros(1, device=device).item()
     except Exception as error:  # torch raises many kinds, from AssertionError to ImportError

@@ -20,7 +20,7 @@ Taps = dict[str, tuple[Tensor, Size]]
 def collect(
     network: Network, x: Tensor, layers: Sequence[str], inside: Mapping[str, Box] | None = None
 ) -> Taps:
-    """Return {layer: (F (B, N_l, M_l) float32, (H_l, W_l))} for a normalised, padded image x (B, 3, H, W).
+    """Returns {layer: (F (B, N_l, M_l) float32, (H_l, W_l))} for a normalised, padded image x (B, 3, H, W).
 
     x must be channels last. Stages after the deepest of `layers` are not run. inside: The rows and columns to
     read off each map; by default those inside the network's margin.
@@ -40,7 +40,7 @@ def collect(
 
 
 def order(network: Network, layers: Sequence[str]) -> list[str]:
-    """Return the stages to run, up to the deepest of `layers`."""
+    """Returns the stages to run, up to the deepest of `layers`."""
     names = list(network.stages)
     names = names[: 1 + max((names.index(layer) for layer in layers), default=-1)]
     for i in range(len(names) - 1):

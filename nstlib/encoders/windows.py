@@ -36,22 +36,22 @@ class Window:
     sizes: dict[str, tuple[int, int]]
 
     def cut(self, image: Tensor) -> Tensor:
-        """Return the crop of an image (..., H, W)."""
+        """Returns the crop of an image (..., H, W)."""
         return image[(..., *self.crop)]
 
     def select(self, values: Tensor, layer: str) -> Tensor:
-        """Return the window's part of values at the positions of a layer: (..., M_l) → (..., M)."""
+        """Returns the window's part of values at the positions of a layer: (..., M_l) → (..., M)."""
         maps = values.view(*values.shape[:-1], *self.sizes[layer])
         return maps[(..., *self.positions[layer])].flatten(-2)
 
     def share(self, layer: str) -> float:
-        """Return which share of the layer's positions lies here."""
+        """Returns which share of the layer's positions lies here."""
         (rows, columns), (height, width) = self.positions[layer], self.sizes[layer]
         return float((rows.stop - rows.start) * (columns.stop - columns.start) / (height * width))
 
 
 def receptive_fields(network: Network, layers: Iterable[str]) -> dict[str, list[tuple[int, int, int]]]:
-    """Return {layer: [(kernel, stride, padding), …]}, the convolutions and pools on the way to each layer."""
+    """Returns {layer: [(kernel, stride, padding), …]}: what lies on the way to each layer."""
     wanted, found, path = set(layers), {}, []
     for name, stage in network.stages.items():
         for part, module in stage.named_modules():  # a shortcut sees less than what it bypasses
@@ -64,7 +64,7 @@ def receptive_fields(network: Network, layers: Iterable[str]) -> dict[str, list[
 
 
 def reach(path: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
-    """Return (before, after): how many pixels a position sees on each side of its own."""
+    """Returns (before, after): how many pixels a position sees on each side of its own."""
     before = after = 0
     scale = 1
     for kernel, stride, padding in path:
@@ -77,7 +77,7 @@ def reach(path: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
 
 
 def make_windows(network: Network, size: Sequence[int], layers: Iterable[str], tile: int) -> list[Window]:
-    """Return the windows that divide an image of `size` (H, W) into tiles of about `tile` px a side."""
+    """Returns the windows that divide an image of `size` (H, W) into tiles of about `tile` px a side."""
     paths = receptive_fields(network, layers)
     mode = "reflect" if min(size) > network.padding else "replicate"
     windows = []

@@ -21,13 +21,13 @@ LUMA = (0.299, 0.587, 0.114)  # of Rec. 601: luminance of RGB as displayed
 
 
 def strips(*images: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Return views of a few rows, about STRIP pixels, of images (…, H, W) of one size."""
+    """Returns views of a few rows, about STRIP pixels, of images (…, H, W) of one size."""
     rows = max(1, STRIP // images[0].shape[-1])
     return zip(*(torch.split(image, rows, -2) for image in images), strict=True)
 
 
 def pool_moments(parts: Iterable[tuple[float, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Return covariance and mean of a mixture: Σ p_k (C_k + (μ_k − μ)(μ_k − μ)ᵀ) and μ = Σ p_k μ_k.
+    """Returns covariance and mean of a mixture: Σ p_k (C_k + (μ_k − μ)(μ_k − μ)ᵀ) and μ = Σ p_k μ_k.
 
     parts: Of each sample k a weight > 0, its covariance (…, N, N) and its mean (…, N); taken one by one.
     """
@@ -50,7 +50,7 @@ def luminance(image: Tensor) -> Tensor:
 def prepare_colours(
     colours: Colours, content: Tensor, styles: tuple[Tensor, ...]
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Return the content and the styles that a run works with."""
+    """Returns the content and the styles that a run works with."""
     if colours == "luminance":
         Y = luminance(content)
         greys = []
@@ -65,12 +65,12 @@ def prepare_colours(
 
 
 def with_chroma(image: Tensor, content: Tensor) -> Tensor:
-    """Return the luminance of `image` with the chroma of `content`; both (1, 3, H, W) of one size."""
+    """Returns the luminance of `image` with the chroma of `content`; both (1, 3, H, W) of one size."""
     return (content + luminance(image)).sub_(luminance(content)).clamp_(0, 1)
 
 
 def match_colours(style: Tensor, content: Tensor) -> Tensor:
-    """Return the style with the content's mean and covariance of colour; the map changes colours least."""
+    """Returns the style with the content's mean and covariance of colour; the map changes colours least."""
 
     def values(part: Tensor) -> Tensor:
         return part.flatten(2).cpu().double()  # not every device has float64

@@ -41,7 +41,7 @@ class Plan:
     history: tuple[int, torch.dtype | None] = HISTORY
 
     def vectors(self, optimizer: str) -> float:
-        """Return the optimiser's vectors, in images of float32."""
+        """Returns the optimiser's vectors, in images of float32."""
         pairs, dtype = self.history
         return 6 if optimizer == "adam" else (2 * pairs + 1) * (0.5 if dtype else 1) + 2
 
@@ -56,7 +56,7 @@ PLANS = (
 
 
 def estimate(settings: Settings, encoder: Encoder, content: Size, style: Size, plan: Plan = WHOLE) -> float:
-    """Return the bytes of the process at a run's peak (on a GPU: the bytes there).
+    """Returns the bytes of the process at a run's peak (on a GPU: the bytes there).
 
     Measured peaks lie within 25 % of it (benchmarks/memory.py).
 
@@ -90,13 +90,13 @@ def estimate(settings: Settings, encoder: Encoder, content: Size, style: Size, p
 
 
 def _largest_crop(encoder: Encoder, size: Size, layers: Sequence[str], tile: int) -> list[float]:
-    """Return the largest height and width of the windows of an image."""
+    """Returns the largest height and width of the windows of an image."""
     boxes = [window.crop for window in encoder.windows(size, layers, tile)]
     return [max(box[axis].stop - box[axis].start for box in boxes) for axis in (0, 1)]
 
 
 def base_memory(device: torch.device) -> float:
-    """Return the bytes of the process before any work; none of them are on a GPU."""
+    """Returns the bytes of the process before any work; none of them are on a GPU."""
     return BASE if device.type == "cpu" else 0.0
 
 
@@ -125,7 +125,7 @@ class Walk:
         self.features = float(sum(F.nbytes for F, _ in found.values()))
 
     def scales(self, size: Sequence[float]) -> tuple[float, float]:
-        """Return how many times larger the padded maps, and the features, of an image of `size` are."""
+        """Returns how many times larger the padded maps, and the features, of an image of `size` are."""
         padded = (size[0] + self.padding) * (size[1] + self.padding) / (self.SIDE + self.padding) ** 2
         return padded, math.prod(size) / self.SIDE**2
 
@@ -137,7 +137,7 @@ def _walk(encoder: Encoder, layers: tuple[str, ...]) -> Walk:
 
 
 def free_memory(device: torch.device) -> float | None:
-    """Return the bytes that this process may use in all, those that it holds included; None where unknown."""
+    """Returns the bytes that this process may use in all, its own included; None where unknown."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device))
     try:
@@ -150,7 +150,7 @@ def free_memory(device: torch.device) -> float | None:
 
 
 def _container() -> float | None:
-    """Return the limit of a container (cgroup v2 or v1), where there is one."""
+    """Returns the limit of a container (cgroup v2 or v1), where there is one."""
     for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
             return float(Path(file).read_text())
@@ -160,7 +160,7 @@ def _container() -> float | None:
 
 
 def budget(settings: Settings, device: torch.device) -> float | None:
-    """Return the bytes that a run may use: those of the settings, or a share of the free ones if known."""
+    """Returns the bytes that a run may use: those of the settings, or a share of the free ones if known."""
     if settings.memory != "auto":
         return parse_bytes(settings.memory)
     available = free_memory(device)
@@ -170,7 +170,7 @@ def budget(settings: Settings, device: torch.device) -> float | None:
 def choose_plan(
     settings: Settings, encoder: Encoder, content: Size, style: Size, available: float | None
 ) -> Plan:
-    """Return the first of `PLANS` that needs at most the `available` bytes (None: unknown, so the first).
+    """Returns the first of `PLANS` that needs at most the `available` bytes (None: unknown, so the first).
 
     Raises:
         MemoryError: None fits; see `require`.
@@ -203,7 +203,7 @@ def require(
     limit: float | None = None,
     given: bool = False,
 ) -> None:
-    """Raise MemoryError, with the bytes needed and free and the size that would fit, where too few are free.
+    """Raises MemoryError, with the bytes needed and free and the size that would fit, where too few are free.
 
     Args:
         need: The bytes for a content and a style of some sizes.

@@ -65,11 +65,11 @@ class Objective:
         return content + style
 
     def embed(self, image: Tensor, features: Features) -> list[Summary]:
-        """Return the embedding of every term."""
+        """Returns the embedding of every term."""
         return [term.embed((features | {IMAGE: image})[term.layer]) for _, _, term in self.weighted]
 
     def compare(self, embeddings: Sequence[Summary]) -> dict[str, Tensor]:
-        """Return the weighted terms from their embeddings."""
+        """Returns the weighted terms from their embeddings."""
         terms: dict[str, Tensor] = {}
         for (name, weight, term), embedding in zip(self.weighted, embeddings, strict=True):
             value = weight * term.compare(embedding)
@@ -77,18 +77,18 @@ class Objective:
         return terms
 
     def __call__(self, image: Tensor, features: Features) -> dict[str, Tensor]:
-        """Return {"content/relu4_2": …, "style/relu1_1": …, "tv": …}, scalars differentiable in the image."""
+        """Returns {"content/relu4_2": …, "style/relu1_1": …, "tv": …}, scalars with a gradient."""
         return self.compare(self.embed(image, features))
 
 
 def uniform_noise(image: Tensor, seed: int) -> Tensor:
-    """Return uniform noise in [0, 1] of an image's shape, the same numbers on every device."""
+    """Returns uniform noise in [0, 1] of an image's shape, the same numbers on every device."""
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(image.shape, generator=generator, dtype=torch.float32).to(image.device)
 
 
 def add_noise(image: Tensor, seed: int) -> Tensor:
-    """Return the image with noise of the standard deviation `CALIBRATION_NOISE`."""
+    """Returns the image with noise of the standard deviation `CALIBRATION_NOISE`."""
     noise = (uniform_noise(image, seed) - 0.5) * math.sqrt(12)
     return (image + CALIBRATION_NOISE * noise).clamp(0, 1)
 
@@ -102,7 +102,7 @@ def calibrate(
     *,
     check_cancel: Callable[[], None] = lambda: None,
 ) -> Objective:
-    """Return the objective with every Z_l^k and β measured, so that γ means the same for every method.
+    """Returns the objective with every Z_l^k and β measured, so that γ means the same for every method.
 
     The paper (§4) chooses by hand Z_l^k per layer and kernel, and β so that the style's gradient on the image
     is as long as the content's. Here both are measured once: Z_l^k makes the gradient of each layer and part

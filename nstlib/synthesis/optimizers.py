@@ -17,7 +17,7 @@ from torch import Tensor
 
 class Optimizer(Protocol):
     def __call__(self, x: Tensor, gradient: Tensor) -> Tensor:
-        """Return the change to add to x, given the gradient there."""
+        """Returns the change to add to x, given the gradient there."""
         ...
 
     def rejected(self) -> None:
@@ -100,7 +100,7 @@ class LBFGS:
         return direction.mul_(scale).view_as(gradient)
 
     def _blocks(self, like: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """Yield parts of the vectors in the dtype of `like`: one part, without a copy, where they have it."""
+        """Yields parts of the vectors in the dtype of `like`: one, without a copy, where they have it."""
         assert self.vectors is not None
         step = len(like) if self.vectors.dtype == like.dtype else self.BLOCK
         for start in range(0, len(like), step):
@@ -108,7 +108,7 @@ class LBFGS:
             yield block, self.vectors[:, block].to(like.dtype)
 
     def _direction(self) -> Tensor:
-        """Return −H g by the two-loop recursion, H the inverse Hessian of the pairs, as coefficients."""
+        """Returns −H g by the two-loop recursion, H the inverse Hessian of the pairs, as coefficients."""
         P, m = self.products, self.memory
         q, alphas = torch.zeros(len(P), dtype=P.dtype), []
         q[-1] = 1

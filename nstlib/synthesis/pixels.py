@@ -70,13 +70,13 @@ def blur(image: Tensor) -> Tensor:
 
 
 def features(image: Tensor, window: Window | None = None) -> Features:
-    """Return {"pixels", "grain"}, (1, 3, M) each, of an image (1, 3, H, W). Grain is image minus blur."""
+    """Returns {"pixels", "grain"}, (1, 3, M) each, of an image (1, 3, H, W). Grain is image minus blur."""
     inside = (..., *window.inside[PIXELS]) if window else ...
     return {PIXELS: image[inside].flatten(2), GRAIN: (image - blur(image))[inside].flatten(2)}
 
 
 def encode(encoder: Encoder, image: Tensor, layers: Iterable[str], window: Window | None = None) -> Features:
-    """Return the features of an image at `layers`, which may include the pixels and the grain.
+    """Returns the features of an image at `layers`, which may include the pixels and the grain.
 
     window: One of `windows`, whose crop is given as the image; layers without a position in it are left out.
     """
@@ -87,7 +87,7 @@ def encode(encoder: Encoder, image: Tensor, layers: Iterable[str], window: Windo
 
 
 def make_windows(encoder: Encoder, size: Sequence[int], layers: Iterable[str], tile: int) -> list[Window]:
-    """Return the windows of an image of `size` (H, W) for `layers`, pixels and grain included."""
+    """Returns the windows of an image of `size` (H, W) for `layers`, pixels and grain included."""
     windows = encoder.windows(size, [layer for layer in layers if layer not in (PIXELS, GRAIN)], tile)
     for window in windows:
         for name in (PIXELS, GRAIN):
@@ -108,7 +108,7 @@ def blur_preconditioner(gradient: Tensor) -> Tensor:
 def terms(
     summaries: Mapping[tuple[str, Discrepancy], Summary], colours: Summary, strength: float
 ) -> tuple[StyleTerm, ...]:
-    """Return the palette's terms from the statistics of the style."""
+    """Returns the palette's terms from the statistics of the style."""
     return tuple(
         StyleTerm(
             layer,
@@ -122,13 +122,13 @@ def terms(
 
 
 def summarize_palette(styles: Sequence[Tensor], weights: Sequence[float]) -> Summary:
-    """Return the palette of mixed styles (1, 3, H, W). A style of weight 0 contributes no colour."""
+    """Returns the palette of mixed styles (1, 3, H, W). A style of weight 0 contributes no colour."""
     pixels = [style.flatten(2) for style, weight in zip(styles, weights, strict=True) if weight]
     return PALETTE.summary(pixels[0] if len(pixels) == 1 else torch.cat(pixels, -1))
 
 
 def top_octave(image: Tensor) -> Tensor:
-    """Return the part of an image (1, 3, H, W) above a quarter of a cycle per pixel.
+    """Returns the part of an image (1, 3, H, W) above a quarter of a cycle per pixel.
 
     The FFT holds the spectrum of one channel only, and needs little besides.
     """
@@ -150,7 +150,7 @@ def top_octave(image: Tensor) -> Tensor:
 
 
 def _band_moments(image: Tensor, fine: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Return covariances (2, 3, 3) and means (2, 3) of an image below and in its top octave `fine`."""
+    """Returns covariances (2, 3, 3) and means (2, 3) of an image below and in its top octave `fine`."""
 
     def moments() -> Iterator[tuple[float, Tensor, Tensor]]:
         for x, f, *areas in strips(image, fine, *([] if mask is None else [mask])):
@@ -164,7 +164,7 @@ def _band_moments(image: Tensor, fine: Tensor, mask: Tensor | None = None) -> tu
 
 
 def band_covariances(styles: Sequence[Tensor], weights: Sequence[float]) -> list[Tensor]:
-    """Return the covariances (1, 3, 3) of the mixed styles below and in the top octave."""
+    """Returns the covariances (1, 3, 3) of the mixed styles below and in the top octave."""
     mixed = (
         (weight, *_band_moments(style, top_octave(style)))
         for style, weight in zip(styles, weights, strict=True)
@@ -215,7 +215,7 @@ def remove_outlier_colours(image: Tensor, regions: Regions, strength: float, rea
 
 
 def _fit_masks(image: Tensor, regions: Regions) -> list[Tensor | None]:
-    """Return the regions' masks at the size of the image."""
+    """Returns the regions' masks at the size of the image."""
     size = image.shape[2:]
     return [
         mask if mask is None or mask.shape[2:] == size else interpolate(mask, size, mode="area")

@@ -34,12 +34,12 @@ class Region:
     covariances: list[Tensor]
 
     def summarize(self, encoded: Sequence[Features], layer: str, d: Discrepancy) -> Summary:
-        """Return the statistics of the region's styles, out of the features of all."""
+        """Returns the statistics of the region's styles, out of the features of all."""
         F = [encoded[k][layer] for k in self.style_indices]
         return d.summary(F[0]) if len(F) == 1 else d.summary(*mix_samples(F, self.weights))
 
     def apply_mask(self, terms: Iterable[StyleTerm], sizes: Mapping[str, Sequence[int]]) -> list[StyleTerm]:
-        """Return the terms for the region's positions; sizes: (H_l, W_l) of each layer.
+        """Returns the terms for the region's positions; sizes: (H_l, W_l) of each layer.
 
         Calibrated gradients have one length. That of a share a of the image is √a as long where every pixel
         is moved alike, so √a is its weight.
@@ -58,7 +58,7 @@ class Region:
 
 
 def make_regions(settings: Settings, styles: Sequence[Tensor], masks: Sequence[Tensor] = ()) -> list[Region]:
-    """Return a region for each mask (1, 1, H, W) that is not empty, or one for the mixture of all styles."""
+    """Returns a region for each mask (1, 1, H, W) that is not empty, or one for the mixture of all styles."""
     places: list[tuple[tuple[int, ...], Tensor | None]] = [((k,), mask) for k, mask in enumerate(masks)]
     if styles and not masks:
         places = [(tuple(range(len(styles))), None)]
@@ -81,7 +81,7 @@ def build_objective(
     check_cancel: Callable[[], None] = lambda: None,
     tile: int | None = None,
 ) -> Objective:
-    """Return the calibrated objective for images (1, 3, H, W) of one size.
+    """Returns the calibrated objective for images (1, 3, H, W) of one size.
 
     content: None for a texture. styles: Empty for a reconstruction of the content. regions: By default the
     mixture of all styles everywhere. check_cancel: See `calibrate`. tile: See tiles.py.

@@ -43,7 +43,7 @@ class Job:
         return image.shape[2], image.shape[3]
 
     def recipe(self) -> dict[str, Any]:
-        """Return what it takes to make this image again, as plain JSON values; `run` adds the step."""
+        """Returns what it takes to make this image again, as plain JSON values; `run` adds the step."""
         kind = "transfer" if self.styles else "reconstruct_content"
         bounds = Settings.__dataclass_fields__["size"].metadata
         side = min(
@@ -64,7 +64,7 @@ class Job:
 
 @step_with_torch_defaults
 def run_job(job: Job) -> Iterator[Step]:
-    """Yield the steps of a run through all its sizes; every image has the full size and the recipe."""
+    """Yields the steps of a run through all its sizes; every image has the full size and the recipe."""
     settings, device, recipe, start = job.settings, job.encoder.device, job.recipe(), time.perf_counter()
     content, initial = (None if image is None else image.to(device) for image in (job.content, job.initial))
     styles = tuple(style.to(device) for style in job.styles)
@@ -128,7 +128,7 @@ def _terms(objective: Objective, encoder: Encoder, tile: int | None, x: Tensor) 
 def finish_image(
     picture: Callable[[], Tensor], job: Job, regions: Sequence[Region], recipe: dict[str, Any]
 ) -> Tensor:
-    """Return the image that is shown for a step: of full size, in the style's palette, with the recipe."""
+    """Returns the image that is shown for a step: of full size, in the style's palette, with the recipe."""
     image, strength = resize_image(picture(), *job.size), job.settings.palette * job.settings.gamma
     if strength and regions:
         image = pixels.limit_variance(image, [(r.covariances, r.mask) for r in regions], strength)

@@ -23,7 +23,7 @@ GIGABYTES = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(MB|GB)\s*", re.IGNORECASE)
 
 
 def parse_bytes(text: str) -> float:
-    """Return the bytes of a text such as "2GB" or "800 MB". Raises ValueError."""
+    """Returns the bytes of a text such as "2GB" or "800 MB". Raises ValueError."""
     match = GIGABYTES.fullmatch(str(text))
     if match is None or not float(match[1]):
         raise ValueError(f"memory must be 'auto' or a number of bytes, such as 2GB or 800MB, got {text!r}")
@@ -61,7 +61,7 @@ def check_fields(options: Any) -> None:
 
 
 def _check_tuple(name: str, values: Any) -> tuple[Any, ...]:
-    """Return the values of a field of layers or weights as a tuple. Raises ValueError for other values."""
+    """Returns the values of a field of layers or weights as a tuple. Raises ValueError for other values."""
     layers = name.endswith("layers")
     if not isinstance(values, tuple | list):
         raise ValueError(f"{name} must be a tuple of {'names' if layers else 'numbers'}, got {values!r}")
@@ -76,12 +76,12 @@ def _check_tuple(name: str, values: Any) -> tuple[Any, ...]:
 
 
 def _plain(value: float) -> float:
-    """Return a number of any type, such as numpy's, as Python's int or float."""
+    """Returns a number of any type, such as numpy's, as Python's int or float."""
     return value if isinstance(value, int | float) else float(value)
 
 
 def _parse(f: dataclasses.Field[Any], value: Any) -> Any:
-    """Return what a text, or a list of texts, stands for in a field."""
+    """Returns what a text, or a list of texts, stands for in a field."""
     if isinstance(f.default, tuple):
         items = re.split(r"[\s,;]+", value) if isinstance(value, str) else () if value is None else value
         if not isinstance(items, list | tuple):
@@ -185,14 +185,14 @@ class Settings:
         ]
 
     def replace(self, **changes: Any) -> "Settings":
-        """Return a copy with some fields changed. Raises TypeError for an unknown field."""
+        """Returns a copy with some fields changed. Raises TypeError for an unknown field."""
         names = [f.name for f in dataclasses.fields(self)]
         if unknown := [name for name in changes if name not in names]:
             raise TypeError(f"no such setting: {', '.join(unknown)}; settings are {', '.join(names)}")
         return dataclasses.replace(self, **changes)
 
     def parse(self, **values: Any) -> "Settings":
-        """Return a copy with fields read from text, as the command line, links and forms supply them.
+        """Returns a copy with fields read from text, as the command line, links and forms supply them.
 
         Args:
             **values: A text for each field to change, like gamma="0.5", style_layers="relu1_1, relu2_1" or
@@ -206,13 +206,13 @@ class Settings:
         return self.replace(**{k: _parse(fields[k], v) if k in fields else v for k, v in values.items()})
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON; `from_dict` reads them back."""
+        """Returns plain values for JSON; `from_dict` reads them back."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return values | {"method": str(self.method)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Settings":
-        """Return the settings that `as_dict` gave, also after a trip through JSON.
+        """Returns the settings that `as_dict` gave, also after a trip through JSON.
 
         Recipes without `palette` are older than the palette term, so it is 0 there.
         """

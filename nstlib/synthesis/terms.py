@@ -23,11 +23,11 @@ class Term(Protocol):
     def layer(self) -> str: ...
 
     def embed(self, F: Tensor, window: Window | None = None) -> Summary:
-        """Return the embedding of the features of an image, or what a window's add to it."""
+        """Returns the embedding of the features of an image, or what a window's add to it."""
         ...
 
     def compare(self, embedding: Summary) -> Tensor:
-        """Return the term, a scalar."""
+        """Returns the term, a scalar."""
         ...
 
 
@@ -76,7 +76,7 @@ class StyleTerm:
 def style_terms(
     discrepancy: Discrepancy, features: Features, weights: dict[str, float], shares: Features | None = None
 ) -> tuple[StyleTerm, ...]:
-    """Return one term for each layer and part of a method, with the statistics of the style.
+    """Returns one term for each layer and part of a method, with the statistics of the style.
 
     Args:
         features: Of the style, {layer: (1, N_l, M_l)}.
@@ -97,7 +97,7 @@ def style_terms(
 def make_terms(
     discrepancy: Discrepancy, weights: dict[str, float], summaries: Mapping[tuple[str, Discrepancy], Summary]
 ) -> tuple[StyleTerm, ...]:
-    """Return the terms of `style_terms` from the statistics of the style at each layer, for each part."""
+    """Returns the terms of `style_terms` from the statistics of the style at each layer, for each part."""
     total = sum(weights.values())
     if not 0 < total < math.inf or min(weights.values()) < 0:
         raise ValueError(f"layer weights must be >= 0, not all zero and of a finite sum, got {weights}")

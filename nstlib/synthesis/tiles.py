@@ -30,7 +30,7 @@ Wanted = dict[int, dict[str, Any]]  # {index of the term: {entry of its embeddin
 
 
 def embed(objective: Objective, encoder: Encoder, image: Tensor, tile: int | None) -> list[Summary]:
-    """Return the embedding of every term of an image (1, 3, H, W), differentiable in the image.
+    """Returns the embedding of every term of an image (1, 3, H, W), differentiable in the image.
 
     tile: Side of a tile in pixels, or None for the whole image at once.
     """
@@ -48,7 +48,7 @@ def embed(objective: Objective, encoder: Encoder, image: Tensor, tile: int | Non
 def _embed_window(
     objective: Objective, encoder: Encoder, crop: Tensor, window: Window, wanted: Wanted | None = None
 ) -> Iterator[tuple[int, str, Tensor]]:
-    """Yield what a window adds to the embeddings, (term, entry, value); wanted: to those terms only."""
+    """Yields what a window adds to the embeddings, (term, entry, value); wanted: to those terms only."""
     terms = [(k, term) for k, (_, _, term) in enumerate(objective.weighted) if not wanted or k in wanted]
     layers = dict.fromkeys(term.layer for _, term in terms if term.layer != IMAGE)
     features = pixels.encode(encoder, crop, layers, window) | {IMAGE: crop}
@@ -103,7 +103,7 @@ class _Sums(torch.autograd.Function):
 
 
 def encode(encoder: Encoder, image: Tensor, layers: Sequence[str], tile: int) -> Features:
-    """Return {layer: F (1, N_l, M_l)} of an image (1, 3, H, W), in the encoder's own dtype."""
+    """Returns {layer: F (1, N_l, M_l)} of an image (1, 3, H, W), in the encoder's own dtype."""
     windows = encoder.windows(image.shape[2:], layers, tile)
     maps = {
         layer: torch.empty(
@@ -126,7 +126,7 @@ def summarize(
     weights: Sequence[float],
     tile: int,
 ) -> dict[tuple[str, Discrepancy], Summary]:
-    """Return the style statistics of the mixture of styles (1, 3, H, W) for every (layer, method) of `parts`.
+    """Returns the style statistics of mixed styles (1, 3, H, W) for every (layer, method) of `parts`.
 
     The parameters of a method are those of a part of the positions, its embedding is that of all.
     """
