@@ -41,7 +41,6 @@ def numbers(method: str) -> int:
         for name in stored.keys() - AUXILIARY:
             symmetric = stored[name].shape == (n, n) and name != "quantiles"
             total += n * (n + 1) // 2 if symmetric else stored[name].numel()
-        total -= n if method == "poly" else 0  # it needs the mean only for c > 0
     return total
 
 
