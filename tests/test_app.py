@@ -378,6 +378,7 @@ def test_a_foreign_link_is_cleaned_and_what_was_left_out_is_named():
     assert recipe.settings == controls.DEFAULTS.replace(seed=7)
     assert [note.partition("=")[0] for note in notes] == ["size", "gamma", "who", "content"]
     assert link.read("") == (Recipe(controls.DEFAULTS), [])
+    assert link.parts("?__theme=dark&__sign=x&view=projector&lesson=1") == []  # a Space adds such parts
 
 
 def test_a_region_is_a_half_or_what_was_brushed():

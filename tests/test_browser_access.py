@@ -54,6 +54,7 @@ def test_axe_finds_nothing_serious_in_any_tab(browser, theme, rules):  # noqa: F
     for name in ("More settings", "A second style", "make this image again"):
         page.get_by_role("button", name=name).click()
     expect(page.locator("#python .cm-line").first).to_be_visible()
+    expect(page.locator("#caption")).to_contain_text("768 px · 32 steps")  # a theme asks for no new image
     for tab in TABS:
         open_tab(page, tab)
         page.wait_for_timeout(500)  # colours fade

@@ -31,13 +31,17 @@ def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
+def parts(query: str) -> list[tuple[str, str]]:
+    """What an address asks of the app: not its parts for the host (`__theme`, …) and for page.js."""
+    found = parse_qsl(query[:LONGEST].lstrip("?"))
+    return [part for part in found if not (part[0].startswith("__") or part[0] in ("view", "lesson"))]
+
+
 def read(query: str, size: int = DEFAULTS.size) -> tuple[Recipe, list[str]]:
     """The recipe that an address asks for, and every part of it that could not be used. Images that the
     address does not name have no SHA-256. size: where the address names none."""
     recipe, unused, styles = Recipe(DEFAULTS.replace(size=size)), [], {}
-    for key, value in parse_qsl(query[:LONGEST].lstrip("?")):
-        if key.startswith("__") or key in ("view", "lesson"):  # for the host, and for page.js
-            continue
+    for key, value in parts(query):
         try:
             if key == "content":
                 recipe = replace(recipe, content=_example("contents", value))

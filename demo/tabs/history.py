@@ -159,7 +159,7 @@ class History:
         has them, and the image follows them."""
         view, inputs, size = self.tab.view, self.tab.inputs, first_size()
         recipe, unused = address.read(query, size)
-        if not query.lstrip("?"):  # the size alone: the user may have chosen something by now
+        if not address.parts(query):  # the size alone: the user may have chosen something by now
             asked = replace(view.first.recipe, settings=address.DEFAULTS.replace(size=size), step=0)
             first = replace(view.first, asked=asked)
             return {view.shown: first, inputs.controls.by_name["size"]: size}
