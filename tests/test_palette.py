@@ -258,8 +258,8 @@ def test_colours_and_grain_spread_no_further_than_the_styles() -> None:
     picture = 0.5 + clouds(0.1, 1) + noise(0.04, 2)
     style = 0.4 + clouds(0.05, 3) + noise(0.02, 4)
     result = restrained(picture, style)
-    for part, own, room in zip(bands(result), bands(style), pixels.ALLOWANCE, strict=True):
-        more = torch.eye(3, dtype=torch.float64) + room
+    for part, own, allowance in zip(bands(result), bands(style), pixels.ALLOWANCE, strict=True):
+        more = torch.eye(3, dtype=torch.float64) + allowance
         expected = more @ covariance(own) @ more
         torch.testing.assert_close(covariance(part), expected, rtol=0, atol=0.03 * float(expected.max()))
     torch.testing.assert_close(result.mean((2, 3)), picture.mean((2, 3)), rtol=0, atol=1e-3)
