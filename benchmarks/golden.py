@@ -38,7 +38,6 @@ RUNS = {  # fields of Settings
     "style scale": {"style_scale": 1.5},
     "tv": {"tv": 5.0},
     "adam": {"optimizer": "adam"},
-    "small memory": {"memory": "small"},
     "random weights": {"encoder": "vgg19-random"},
     "average pooling": {"pooling": "avg"},
     "layers": {"style_layers": ("relu1_1", "relu3_1"), "layer_weights": (2.0, 1.0)},

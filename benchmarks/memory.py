@@ -19,15 +19,16 @@ import nstlib
 from nstlib.feedforward.networks import PLANS, FeedForward
 from nstlib.feedforward.pipeline import estimate_pass
 from nstlib.synthesis.allocator import keep_memory
-from nstlib.synthesis.memory import estimate
+from nstlib.synthesis.memory import choose_plan, estimate
+from nstlib.synthesis.settings import parse_bytes
 
 ALL = ("linear", "poly", "gaussian", "bn")
 TWO = ("linear", "gaussian")
-CASES = [  # what runs; its method or plan; px of the content and of the style; Settings.memory
-    *(("vgg19-slim", method, size, size, "fast") for size in (256, 512, 1024) for method in ALL),
-    *(("vgg19-slim", method, 1024, 1024, "small") for method in TWO),
-    *(("vgg19-random", method, 256, 256, "fast") for method in ("linear", "poly")),
-    *(("vgg19-random", method, 512, 512, memory) for method in TWO for memory in ("fast", "small")),
+CASES = [  # what runs; its method or plan; px of the content and of the style; the budget
+    *(("vgg19-slim", method, size, size, "auto") for size in (256, 512, 1024) for method in ALL),
+    *(("vgg19-slim", method, 1024, 1024, "900MB") for method in TWO),
+    *(("vgg19-random", method, 256, 256, "auto") for method in ("linear", "poly")),
+    *(("vgg19-random", method, 512, 512, "auto") for method in TWO),
     *(
         ("one pass", method, size, size, "")
         for method in ("poly", "gaussian", "energy")
@@ -37,8 +38,8 @@ CASES = [  # what runs; its method or plan; px of the content and of the style; 
     *(("network", plan, size, size, "") for plan in PLANS for size in (512, 1024)),
 ]
 LARGE = [
-    *(("vgg19-slim", method, 2048, 2048, "small") for method in ALL),
-    *(("vgg19-random", method, 1024, 1024, "small") for method in ALL),
+    *(("vgg19-slim", method, 2048, 2048, "1.5GB") for method in ALL),
+    *(("vgg19-random", method, size, size, "2GB") for method in ALL for size in (1024, 2048)),
 ]
 
 
@@ -49,8 +50,9 @@ def estimated(who: str, what: str, size: int, style_size: int, memory: str) -> f
         return FeedForward(what).estimate_memory(sizes[0])
     if who == "one pass":
         return estimate_pass(nstlib.Settings(method=what), nstlib.load_encoder(dtype="auto"), *sizes)
-    settings = nstlib.Settings(method=what, memory=memory)
-    return estimate(settings, nstlib.load_encoder(who, dtype="auto"), *sizes)
+    settings, encoder = nstlib.Settings(method=what), nstlib.load_encoder(who, dtype="auto")
+    limit = None if memory == "auto" else parse_bytes(memory)
+    return estimate(settings, encoder, *sizes, choose_plan(settings, encoder, *sizes, limit))
 
 
 def peak(*case: object) -> float:
@@ -62,7 +64,7 @@ def peak(*case: object) -> float:
 def one(*case: str) -> None:
     who, what, size, style_size, memory = case
     content, style = square("contents/harbour", int(size)), square("styles/strokes", int(style_size))
-    keep_memory(large=memory == "fast")  # as the command line does
+    keep_memory(large=memory == "auto")  # as the command line does
     if who == "one pass":
         nstlib.onepass(content, style, what)
     elif who == "network":

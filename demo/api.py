@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 
 import nstlib
-from demo.components import controls, inputs, messages, presets, reproduce
+from demo.components import controls, messages, presets, reproduce
 from demo.components.common import HEAVY
 from demo.components.grid import fill, sheet
 from demo.runs import files
@@ -134,6 +134,7 @@ def _options() -> list[gr.components.Component]:
 
 def _endpoint(function: Callable[..., Iterator[Answer]], *options: gr.components.Component) -> None:
     name = function.__name__
-    given = [inputs.image("content"), inputs.image("style"), *options]
+    images = [gr.Image(type="filepath", image_mode=None, label=part) for part in ("content", "style")]
+    given = [*images, *options]
     outputs = [gr.Image(type="filepath", format="png", label="image"), gr.JSON(label="info")]
     gr.Button(name).click(function, given, outputs, api_name=name, **HEAVY)

@@ -4,37 +4,27 @@ import gradio as gr
 
 from demo import api
 from demo.components import theme
-from demo.components.common import PRIVATE, QUIET
-from demo.components.controls import DEFAULTS
-from demo.components.inputs import Inputs, check, first
+from demo.components.common import PRIVATE
+from demo.components.inputs import Inputs
 from demo.guard.blocks import GuardedBlocks
-from demo.runs.engine import Job
-from demo.runs.preview import one_pass
-from demo.runs.results import Result
+from demo.runs import ready
 from demo.tabs import compare, idea, inside
 from demo.tabs.history import History
 from demo.tabs.stylize import Stylize
 
-TITLE = """# Style transfer is distribution alignment
-Give one image the style of another in four ways, and watch it form. Each way is a different answer to one
-question: *what is a style?*"""
-
-
-def _first_result() -> Result:
-    """What the page opens with: one pass of the first pair with the default settings."""
-    job = Job(DEFAULTS, first("contents"), first("styles"))
-    pixels, library = one_pass(job)
-    return Result(pixels, job.recipe(), library, first("contents"), job.recipe().request)
+NAME = "Style transfer is distribution alignment"
+TITLE = f"""# {NAME}
+Give your photo the style of a painting in four ways. Each is a different answer to one question: *what is a
+style?*"""
 
 
 def build() -> GuardedBlocks:
     """The whole app, ready for `queue` and `launch`."""
-    blocks = GuardedBlocks(title="Style transfer is distribution alignment", analytics_enabled=False)
+    blocks = GuardedBlocks(title=NAME, analytics_enabled=False)
     with blocks:
         with gr.Row(elem_classes="nst-top"):
             gr.Markdown(TITLE, elem_classes="nst-title")
-            # page.js does both, in the browser
-            gr.Button("Choices", size="sm", scale=0, min_width=90, elem_id="choices")
+            # page.js does it, in the browser
             gr.Button("Projector", size="sm", scale=0, min_width=90, elem_id="projector")
         with gr.Row(equal_height=False, elem_classes="nst-page"):
             left = gr.Column(scale=7, min_width=320, elem_classes="nst-show")
@@ -42,16 +32,20 @@ def build() -> GuardedBlocks:
                 inputs = Inputs()
             with left, gr.Tabs(elem_classes="nst-tabs"):
                 with gr.Tab("Stylize", id="stylize"):
-                    stylize = Stylize(inputs, _first_result())
-                    History(stylize, blocks)
-                with gr.Tab("Compare", id="compare"):
-                    compare.build(inputs)
-                with gr.Tab("Look inside", id="inside"):
-                    inside.build(inputs)
+                    stylize = Stylize(inputs, ready.open_result(ready.FIRST), blocks)
+                with gr.Tab("Compare", id="compare") as compare_tab:
+                    comparison = compare.build(inputs, blocks)
+                with gr.Tab("Look inside", id="inside") as inside_tab:
+                    layers = inside.build(inputs, blocks)
                 with gr.Tab("The idea", id="idea") as tab:
                     idea.build(inputs.controls.method, tab)
-        for image in inputs.images:
-            image.upload(check, image, [image, stylize.bar.status], **QUIET)
+            with gr.Column(elem_classes="nst-more"):
+                history = History(stylize)
+                stylize.add_more()
+        stylize.connect()
+        history.connect(blocks)
+        comparison.connect(compare_tab, history)
+        layers.connect(inside_tab, history)
         blocks.load(None, js=theme.ON_LOAD, **PRIVATE)
         api.build()
     return blocks

@@ -44,5 +44,5 @@ def serve() -> None:
         app_kwargs={"middleware": [Middleware(Guard, blocks=demo)], "docs_url": None, "redoc_url": None},
         ssr_mode=False,
         run_history=False,
-        footer_links=["api", "settings"],
+        footer_links=["api"],
     )

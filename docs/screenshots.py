@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 TABS = ("Stylize", "Compare", "Look inside", "The idea")
-SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1280, 900), "projector": (1920, 1080)}
+SIZES = {"phone": (390, 844), "landscape": (844, 390), "desktop": (1280, 800), "projector": (1920, 1080)}
 THEMES = ("light", "dark")
 WAIT = 300  # seconds for anything
 
@@ -65,8 +65,7 @@ def enter(page: Page, tab: str) -> None:
     """Opens a tab and fills it with results."""
     page.get_by_role("tab", name=tab, exact=True).click()
     kind = {"Compare": "compare", "Look inside": "inside"}.get(tab)
-    if kind:
-        page.locator(f"#{kind}-start").click()
+    if kind:  # it fills itself
         page.wait_for_function(f"document.querySelector('#{kind}-status').innerText.includes('Done')")
     page.wait_for_timeout(1000)
 
@@ -96,11 +95,8 @@ def capture_tabs(browser: Browser, url: str, folder: Path) -> None:
 
 
 def capture_cover(browser: Browser, url: str) -> None:
-    """Captures docs/app.png: a finished image and its curves."""
+    """Captures docs/app.png: the page as it opens."""
     page = open_page(browser, url)
-    page.locator("#stylize-start").click()
-    page.wait_for_function("document.querySelector('#stylize-status').innerText.includes('Done')")
-    page.wait_for_timeout(2000)
     page.screenshot(path=ROOT / "docs" / "app.png")
     page.close()
 

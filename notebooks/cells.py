@@ -1,8 +1,8 @@
-"""The notebooks' code, cell by cell: to try other answers, other mathematics, and for students' copies.
+"""The notebooks' code, cell by cell: to try other answers, other mathematics, and for the student form.
 
 code(name)            the code cells of a notebook, in order, without IPython's magics
 reads, writes         the global names a cell needs, and those it makes
-needed(cells, last)   the cells that a cell rests on, and no others: pictures are left out where they can be
+needed(cells, last)   the cells that a cell rests on, and no others: most figures are left out
 run(source, names)    one cell
 """
 

@@ -1,9 +1,11 @@
-"""Copies of the notebooks without the answers to their exercises, for students.
+"""The student form of the notebooks: without answers, outputs and visible explanations.
 
-    python notebooks/handouts.py FOLDER
+    python notebooks/handouts.py            writes notebooks/student, which is part of the repository
+    python notebooks/handouts.py FOLDER     writes them elsewhere
 
-In each exercise the answer (`ours` in notebooks/answers) gives way to `...`, notes on it and its output are
-dropped; everything else stays. The notebooks themselves, with their answers, are the solutions.
+In each exercise `...` replaces the answer (`ours` in notebooks/answers), and notes on the answer are dropped.
+Below a question the explanation is folded. All outputs are dropped, since most of them answer a question. The
+notebooks themselves, with answers and outputs, are the solutions; the tests run them.
 """
 
 import argparse
@@ -14,6 +16,11 @@ from pathlib import Path
 
 import cells
 import nbformat
+
+FOLDER = cells.FOLDER / "student"
+QUESTION, EXPLANATION = "**Predict", "**What happened"
+REST = re.compile(rf"^(?=#|{re.escape(QUESTION)}|---$)", re.MULTILINE)  # where an explanation ends
+NOTE = "*This copy has no answers and no outputs. [The notebook with both]({name}.ipynb).*"
 
 
 def without_answers(name: str) -> nbformat.NotebookNode:
@@ -26,17 +33,44 @@ def without_answers(name: str) -> nbformat.NotebookNode:
             raise ValueError(f"{name}: exercise {number} does not hold the answer in notebooks/answers")
         cell.source = cell.source.replace(answer["ours"], answer.get("blank", "..."))
         cell.source = re.sub(rf"({cells.MARK}):.*", r"\1", cell.source)
-        cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+def folded(text: str) -> str:
+    """Markdown whose beginning, up to the next heading or question, opens on a click."""
+    end = found.start() if (found := REST.search(text)) else len(text)
+    if not (explanation := text[:end].strip()):
+        return text
+    details = f"<details>\n<summary><b>After the cell has run</b></summary>\n\n{explanation}\n\n</details>"
+    return f"{details}\n\n{text[end:]}".rstrip()
+
+
+def student_form(name: str) -> nbformat.NotebookNode:
+    """A notebook as students open it. Raises ValueError where an answer is not found in its cell."""
+    notebook = without_answers(name)
+    asked = False
+    for before, cell in zip([None, *notebook.cells], notebook.cells, strict=False):
+        cell.metadata = {}
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+            continue
+        if (asked or EXPLANATION in cell.source) and before is not None and before.cell_type == "code":
+            cell.source, asked = folded(cell.source), False
+        asked = asked or QUESTION in cell.source
+        cell.source = cell.source.replace("](../", "](../../")
+    title, badge, rest = notebook.cells[0].source.split("\n\n", 2)
+    notebook.cells[0].source = "\n\n".join([title, badge, NOTE.format(name=f"../{name}"), rest])
     return notebook
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Write copies of the notebooks without their answers.")
-    parser.add_argument("folder", type=Path)
+    parser = argparse.ArgumentParser(description="Write the notebooks' student form.")
+    parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     for name in cells.names():
-        nbformat.write(without_answers(name), folder / f"{name}.ipynb")  # type: ignore[no-untyped-call]
+        text = nbformat.writes(student_form(name)) + "\n"  # type: ignore[no-untyped-call]
+        (folder / f"{name}.ipynb").write_text(text, encoding="utf-8")
         print(folder / f"{name}.ipynb")
     return 0
 

@@ -4,7 +4,7 @@
     python notebooks/mutations.py "wrong sign" those whose name contains a text
 
 A mutation changes one line in a copy of the package; then the notebook's cells run in order, without those
-that make pictures by optimisation, until an assert fails. About ten seconds each on a quiet machine.
+that make images by optimisation, until an assert fails. About ten seconds each on a quiet machine.
 """
 
 import argparse
@@ -69,8 +69,8 @@ MUTATIONS = tuple(
             "linear distance without its square",
             "01",
             "alignment/discrepancy.py",
-            'return (mean(F, weights) - summary["mean"]).square().sum(-1)',
-            'return (mean(F, weights) - summary["mean"]).abs().sum(-1)',
+            'return (embedding["mean"] - summary["mean"]).square().sum(-1)',
+            'return (embedding["mean"] - summary["mean"]).abs().sum(-1)',
         ),
         (
             "polynomial kernel without its square",
@@ -123,7 +123,7 @@ MUTATIONS = tuple(
             "",
         ),
         (
-            "random cosines scaled by √(1/D)",
+            "random Fourier features scaled by √(1/D)",
             "02",
             "alignment/gaussian.py",
             "math.sqrt(2 / W.shape[-2])",
@@ -149,6 +149,20 @@ MUTATIONS = tuple(
             "synthesis/objective.py",
             "terms.append(replace(term, scale=_length(bare)))",
             "terms.append(replace(term, scale=1.0))",
+        ),
+        (
+            "central moments not divided by the range",
+            "11",
+            "alignment/wasserstein.py",
+            'centre, r = mean(F, weights), summary["range"]',
+            'centre, r = mean(F, weights), torch.ones_like(summary["range"])',
+        ),
+        (
+            "map of poly: products for covariances",
+            "12",
+            "alignment/transports.py",
+            'summary["gram"] - μ.unsqueeze(-1) * μ.unsqueeze(-2), weights)',
+            'summary["gram"], weights)',
         ),
         ("β without its factor", "06", "synthesis/objective.py", "beta = PULL * _length", "beta = _length"),
     )

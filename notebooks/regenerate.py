@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+import cells
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
@@ -42,6 +43,14 @@ def describe(notebook: nbformat.NotebookNode) -> None:
                 print(f"  no caption below the figure of cell {index}: *Figure: …*, please", file=sys.stderr)
 
 
+def fold_answers(notebook: nbformat.NotebookNode) -> None:
+    """Hides the code of exercises until a reader opens it, in JupyterLab and on the documentation's site."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and cells.MARK in cell.source:
+            cell.metadata["jupyter"] = {"source_hidden": True}
+            cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), "hide-input"})
+
+
 def clean(notebook: nbformat.NotebookNode) -> None:
     """Drops what differs from run to run or machine to machine but says nothing."""
     notebook.metadata = {
@@ -67,6 +76,7 @@ def regenerate(path: Path) -> None:
     ).execute()
     clean(notebook)
     describe(notebook)
+    fold_answers(notebook)
     text = nbformat.writes(notebook) + "\n"  # type: ignore[no-untyped-call]
     part = path.with_suffix(".part")
     part.write_text(text, encoding="utf-8")

@@ -90,7 +90,9 @@ __all__ = [
     "transport",
 ]
 
-_MODULES = ("images", "encoders", "alignment", "synthesis", "feedforward", "recipes", "figures", "kernels")
+_MODULES = """
+    images encoders alignment synthesis feedforward recipes figures kernels export
+""".split()  # noqa: SIM905
 
 
 def _homes(**names: str) -> dict[str, str]:

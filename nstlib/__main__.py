@@ -1,4 +1,4 @@
-"""The command line: python -m nstlib transfer | reconstruct | onepass | train | apply | doctor.
+"""The command line: python -m nstlib transfer | reconstruct | onepass | train | apply | export | doctor.
 
 Every field of `Settings` is an option. A mistake gives one line and exit code 2. Ctrl-C and SIGTERM stop a
 run and save its last image. The modules that need torch are imported late, so that --help is fast.
@@ -19,6 +19,7 @@ COMMANDS = {
     "onepass": "give an image a style in one forward pass, by any method",
     "train": "train a network for one style",
     "apply": "apply a trained network to an image or to a folder of images",
+    "export": "write one pass, or a trained network, as ONNX files",
     "doctor": "show versions, devices, and which weights are present",
 }
 

@@ -20,12 +20,13 @@ MOST_STYLES = 64  # at once; so a recipe stays short
 LONGEST_NAME = 80  # characters of a file's name in a recipe
 
 
-def check_image(value: object, name: str, batch: bool = False) -> Tensor:
+def check_image(value: object, name: str, batch: bool = False, copy: bool = True) -> Tensor:
     """Returns an image argument as a float32 copy (1, 3, H, W) in [0, 1] that requires no gradient.
 
     Args:
         value: the argument. name: what to call it in a message.
         batch: whether (B, 3, H, W) is accepted, too.
+        copy: False returns the given numbers themselves where they need no change.
 
     Raises:
         TypeError: it is no tensor.
@@ -46,7 +47,7 @@ def check_image(value: object, name: str, batch: bool = False) -> Tensor:
         raise ValueError(f"{name} must hold finite values in [0, 1], and some are NaN or infinite")
     if low < -SLACK or high > 1 + SLACK:
         raise ValueError(f"{name} must lie in [0, 1], got {low:.4g} … {high:.4g}: {_ranging(low, high)}")
-    checked = image.clamp(0, 1)
+    checked = image.clamp(0, 1) if copy or low < 0 or high > 1 else image
     checked.source = getattr(value, "source", None)  # type: ignore[attr-defined]
     return checked
 

@@ -200,9 +200,9 @@ def _start(
         encoder.check_layers(deep)
         check_side(content.shape[2:], "content", encoder.strides, (*layers, *deep))
     largest = max(shapes, key=math.prod) if content is None or shapes else content.shape[2:]
-    settings = memory.choose_memory(
-        settings, encoder, largest if content is None else content.shape[2:], largest
-    )
+    budget = memory.budget(settings, encoder.device)
+    shape = largest if content is None else content.shape[2:]
+    tile = memory.choose_plan(settings, encoder, shape, largest, budget).tile
     inputs = describe_inputs(content=content, styles=styles or None, masks=masks, initial=initial)
     areas: tuple[Tensor, ...] = ()
     if content is not None:
@@ -223,4 +223,6 @@ def _start(
                 style_scale=settings.style_scale,
                 encoder=slim or load_encoder("vgg19-slim", device=encoder.device, dtype=settings.dtype),
             )
-    return run_job(Job(settings, encoder, content, styles, areas, initial, check_cancel, inputs))
+    return run_job(
+        Job(settings, encoder, content, styles, areas, initial, check_cancel, budget, tile, inputs)
+    )

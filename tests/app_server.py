@@ -47,6 +47,7 @@ def running(name: str = "home", folder: Path = ROOT, **environment: str) -> App:
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_TEMP_DIR": files,
         "NSTLIB_MAX_SIZE": "320",
+        "NSTLIB_SIZE": "96",
         "NSTLIB_MAX_SECONDS": "60",
         "no_proxy": "127.0.0.1,localhost",
         **environment,

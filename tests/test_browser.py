@@ -3,7 +3,6 @@
 import os
 import shutil
 import struct
-import time
 import zlib
 from collections.abc import Iterator
 
@@ -53,10 +52,20 @@ def page(browser) -> Iterator["Page"]:
         "request", lambda r: None if "127.0.0.1" in r.url or ":" not in r.url[:8] else _outside(r, troubles)
     )
     page.goto(address())
-    expect(page.locator("#stylize-start")).to_be_visible()
+    expect(page.locator("#size input[type=number]")).to_have_value("96")  # it is ready
     yield page
-    page.close()
+    leave(page)
     assert troubles == []
+
+
+def leave(page: "Page") -> None:
+    """Closes a page without a run: a run that goes on would keep those of the next page from starting."""
+    if page.is_closed():
+        return
+    page.evaluate("""() => { nst.started();
+    for (const id of ['leave', 'stop']) document.getElementById(`stylize-${id}`)?.click(); }""")
+    expect(page.locator("#stylize-start")).to_be_attached()
+    page.close()
 
 
 def _outside(request, troubles: list[str]) -> None:
@@ -87,140 +96,184 @@ def says(page: "Page", words: str) -> None:
     expect(page.locator("#caption")).to_contain_text(words)
 
 
-def choose(page: "Page", preset: str) -> None:
-    page.locator("#preset input").click()
-    page.get_by_role("option", name=f"{preset}:").click()
+def settled(page: "Page", words: str = "") -> None:
+    """Waits until a run is done by itself, and the button offers more."""
+    says(page, words)
+    expect(page.locator("#stylize-start")).to_have_text("Finer")
 
 
-def test_a_result_is_there_at_once_and_follows_every_change(page):
-    says(page, "harbour × strokes · poly · γ 1 · 256 px · one pass")
-    expect(page.locator("#result img")).to_be_visible()
-    seen = [source(page)]
-    settings(page, size=96)
-    says(page, "96 px")
+def choose(page: "Page", kind: str, name: str) -> None:
+    """Chooses an example image."""
+    page.locator(f"#{kind}-examples button[data-name={name}]").click()
+
+
+def status(page: "Page", words: str, tab: str = "stylize") -> None:
+    expect(page.locator(f"#{tab}-status")).to_contain_text(words)
+
+
+def saved(page: "Page", path, button: str = "#download") -> str:
+    """Downloads the result to a path, and returns the name that the page gives it."""
+    with page.expect_download() as download:
+        page.locator(button).click()
+    download.value.save_as(path)
+    return download.value.suggested_filename
+
+
+def test_a_finished_image_is_part_of_the_page_and_every_image_is_sharp(page):
+    says(page, "harbour × strokes · linear · γ 1 · 768 px · 32 steps")
+    status(page, "Finer")
+    expect(page.locator("#size input[type=number]")).to_have_value("96")  # of what the user changes
+    sharp = """images => images.map(i => [i.naturalWidth, i.getBoundingClientRect().width])"""
+    for where in ("#result img", ".nst-picker img"):
+        expect(page.locator(where).first).to_be_visible()
+        for natural, shown in page.locator(where).evaluate_all(sharp):
+            assert natural >= (2 if "picker" in where else 1) * shown or not shown
+    assert page.locator("#ready-examples button").count() == 4
+    page.locator("#ready-examples button").nth(2).click()
+    settled(page, "still_life × mosaic · linear · γ 1 · 768 px · 32 steps")
+    expect(page.locator("#styles-examples [aria-pressed=true]")).to_have_text("mosaic")
+
+
+def test_every_change_ends_in_an_optimised_image(page):
+    seen = [pixels(page, source(page))]
     changes = {
         "bn": lambda: page.get_by_label("Batch-norm statistics").check(),
-        "× glass": lambda: page.locator("#styles-examples button").nth(1).click(),
+        "× glass": lambda: choose(page, "styles", "glass"),
+        "still_life ×": lambda: choose(page, "contents", "still_life"),
         "γ 0.1": lambda: settings(page, gamma=0.1),
         "the content's colours": lambda: (
             page.locator("#colours input").click(),
             page.get_by_role("option", name="the content's").click(),
         ),
-        "strength 50 %": lambda: settings(page, strength=0.5),
     }
     for words, change in changes.items():
         change()
         says(page, words)
-        expect(page.locator("#result img")).not_to_have_attribute("src", seen[-1])
-        seen.append(source(page))
-    assert len({pixels(page, one) for one in seen}) == len(changes) + 1
+        settled(page, "32 steps")
+        seen.append(pixels(page, source(page)))
+    assert len(set(seen)) == len(changes) + 1
+    expect(page.locator("#history img")).to_have_count(len(changes))
+    page.get_by_label("Linear").first.check()  # three changes at once end in the last
+    settings(page, gamma=3, size=64)
+    says(page, "still_life × glass · linear · γ 3 · 64 px")
+    settled(page, "32 steps")
+    expect(page.locator("#preset input")).to_have_value("draft: 32 steps")
 
 
-def test_a_user_sees_it_form_stops_it_and_takes_it_home(page, tmp_path):
-    page.locator("#contents-examples button").nth(1).click()
-    settings(page, size=96, iterations=3000, seed=7)
-    says(page, "still_life × strokes")
-    page.locator("#stylize-start").focus()
+def test_a_run_is_paused_goes_on_and_is_taken_home(page, tmp_path):
+    settings(page, seed=7, iterations=3000)
+    expect(page.locator("#stylize-stop")).to_have_text("Pause")
+    says(page, "of 3000 steps")
+    seen = source(page)
+    expect(page.locator("#result img")).not_to_have_attribute("src", seen)
+    page.locator("#stylize-stop").focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#stylize-stop")).to_be_focused()
-    seen: dict[str, bytes] = {}
-    deadline = time.monotonic() + 90
-    while len(seen) < 3 and time.monotonic() < deadline:
-        if (current := source(page)) and current not in seen:
-            seen[current] = pixels(page, current)
-        page.wait_for_timeout(50)
-    assert len(set(seen.values())) >= 3, "three different previews"
-    expect(page.locator("#stylize-status")).to_contain_text("of 3000")
-    page.keyboard.press("Enter")
-    expect(page.locator("#stylize-status")).to_contain_text("Stopped at step")
+    status(page, "Paused at step")
     expect(page.locator("#stylize-start")).to_be_focused()
-    says(page, "of 3000")
-    with page.expect_download() as download:
-        page.locator("#download").click()
-    download.value.save_as(tmp_path / "mine.png")
-    assert download.value.suggested_filename == "still-life-strokes-poly.png"
+    expect(page.locator("#stylize-start")).to_have_text("Continue")
+    assert saved(page, tmp_path / "mine.png") == "harbour-strokes-linear.png"
     recipe = nstlib.read_recipe(tmp_path / "mine.png")
-    assert recipe["settings"]["seed"] == 7 and recipe["settings"]["size"] == 96
-    assert 0 < recipe["step"] < 3000
-    page.get_by_role("button", name="Make this image again").click()
+    assert recipe["settings"]["seed"] == 7 and 0 < recipe["step"] < 3000
+    page.get_by_role("button", name="make this image again").click()
     expect(page.locator("#python")).to_contain_text(f"step.index == {recipe['step']}")
-    assert f"Ctrl-C at step {recipe['step']}" in page.locator("#command textarea").input_value()
-
-
-def test_refine_goes_on_and_its_settings_are_restored_from_history_file_and_link(page, browser, tmp_path):
-    settings(page, size=96)
-    says(page, "96 px")
+    assert saved(page, tmp_path / "run.webp", "#animation").endswith(".webp")
     page.locator("#stylize-start").click()
-    expect(page.locator("#stylize-status")).to_contain_text("Done: 12 steps")
-    says(page, "poly · γ 1 · 96 px · 12 steps")
-    refined = pixels(page, source(page))
-    expect(page.locator("#history img")).to_have_count(1)
-    with page.expect_download() as download:
-        page.locator("#animation").click()
-    assert download.value.suggested_filename.endswith(".webp")
-    with page.expect_download() as download:
-        page.locator("#download").click()
-    download.value.save_as(tmp_path / "mine.png")
+    expect(page.locator("#stylize-stop")).to_be_visible()
+    expect(page.locator("#result img")).not_to_have_attribute("src", source(page))
+    choose(page, "styles", "ink")  # a change ends the run
+    settings(page, iterations=8)
+    settled(page, "× ink · linear · γ 1 · 96 px · 8 steps")
+    page.locator("#stylize-start").click()
+    settled(page, "96 px · 32 steps")
 
-    def back() -> None:
-        says(page, "poly · γ 1 · 96 px · 12 steps")
-        expect(page.get_by_label("Polynomial (Gram)")).to_be_checked()
+
+def test_results_come_back_from_history_file_and_link(page, browser, tmp_path):
+    choose(page, "styles", "grid")
+    settled(page, "harbour × grid · linear · γ 1 · 96 px · 32 steps")
+    finished = pixels(page, source(page))
+    saved(page, tmp_path / "mine.png")
+
+    def back(words: str = "harbour × grid · linear · γ 1 · 96 px · 32 steps") -> None:
+        settled(page, words)
         page.wait_for_timeout(1500)  # nothing may be painted over it
-        assert pixels(page, source(page)) == refined
+        says(page, words)
+        assert pixels(page, source(page)) == finished
 
-    page.get_by_label("Linear").first.check()
-    says(page, "linear · γ 1 · 96 px · one pass")
-    page.locator("#history button").first.click()
+    def away() -> None:
+        page.get_by_label("Gaussian").check()
+        settled(page, "gaussian · γ 1 · 96 px · 32 steps")
+
+    away()
+    page.locator("#history button").last.click()
     back()
-    page.get_by_label("Linear").first.check()
-    says(page, "linear · γ 1 · 96 px · one pass")
-    page.locator("#drop input[type=file]").set_input_files(tmp_path / "mine.png")
+    expect(page.get_by_label("Linear").first).to_be_checked()
+    away()
+    page.locator("input[type=file]:has(+ #drop)").set_input_files(tmp_path / "mine.png")
     back()
     page.locator("#link").click()
-    expect(page.locator("#stylize-status")).to_contain_text("link is in the address bar")
+    status(page, "link is in the address bar")
     other = new_page(browser)
     other.goto(page.url + "&gamma=5&size=many")
-    expect(other.locator("#caption")).to_contain_text("poly · γ 5 · 96 px · one pass")
-    expect(other.locator("#gamma input")).to_have_value("5")
-    other.close()
+    settled(other, "harbour × grid · linear · γ 5 · 96 px · 32 steps")  # the link makes the finished image
+    leave(other)
 
 
-def test_a_file_without_a_recipe_is_refused_in_words(page, tmp_path):
-    nstlib.save_image(nstlib.load_image(CONTENT, 64), tmp_path / "plain.png")
-    page.locator("#drop input[type=file]").set_input_files(tmp_path / "plain.png")
-    expect(page.locator("#stylize-status")).to_contain_text("plain.png holds no recipe")
-    says(page, "harbour × strokes")
+def test_a_result_of_an_own_photo_is_not_lost_where_the_photo_is_not(page, browser, tmp_path):
+    nstlib.save_image(nstlib.load_image(CONTENT, 90).flip(-1), tmp_path / "coffee.png")
+    page.locator("input[type=file]:has(+ #contents-upload)").set_input_files(tmp_path / "coffee.png")
+    settings(page, gamma=2)
+    settled(page, "coffee × strokes · linear · γ 2 · 96 px · 32 steps")
+    finished = pixels(page, source(page))
+    saved(page, tmp_path / "mine.png")
+    other = new_page(browser)
+    other.goto(address())
+    expect(other.locator("[data-view=page]")).to_be_attached()  # page.js has run
+    expect(other.locator("#size input[type=number]")).to_have_value("96")
+    data = list((tmp_path / "mine.png").read_bytes())  # dropped on the page
+    other.evaluate(
+        """data => { const list = new DataTransfer();
+        list.items.add(new File([new Uint8Array(data)], "mine.png", { type: "image/png" }));
+        const drop = new DragEvent("drop", { dataTransfer: list, bubbles: true });
+        document.querySelector("#result").dispatchEvent(drop); }""",
+        data,
+    )
+    settled(other, "coffee × strokes · linear · γ 2 · 96 px · 32 steps")
+    status(other, "Upload coffee.png again")
+    expect(other.locator("#gamma input")).to_have_value("2")
+    other.wait_for_timeout(1500)  # nothing may be painted over it
+    says(other, "coffee × strokes")
+    assert pixels(other, source(other)) == finished
+    leave(other)
+    (tmp_path / "plain.png").write_bytes((tmp_path / "coffee.png").read_bytes())
+    nstlib.save_image(nstlib.load_image(CONTENT, 64), tmp_path / "plain.png", recipe={})
+    page.locator("input[type=file]:has(+ #drop)").set_input_files(tmp_path / "plain.png")
+    status(page, "not of a style transfer made here")
+    says(page, "coffee × strokes")
 
 
-def test_two_results_side_by_side(page):
-    settings(page, size=96)
-    says(page, "96 px")
-    page.locator("#pin").click()
-    expect(page.locator("#pin")).to_have_text("Unpin A")
-    page.get_by_label("Linear").first.check()
-    says(page, "linear")
-    page.get_by_role("tab", name="Side by side").click()
+def test_before_and_after_are_shown_in_one_frame(page):
+    page.locator("#before").click()
     both = page.locator("#slider img")
     expect(both).to_have_count(2)
     left, right = (pixels(page, both.nth(i).get_attribute("src")) for i in (0, 1))
     assert left != right
     page.get_by_label("Gaussian").check()
-    says(page, "gaussian")
-    expect(page.locator("#slider img")).to_have_count(2)
-    sources = {pixels(page, page.locator("#slider img").nth(i).get_attribute("src")) for i in (0, 1)}
-    assert len(sources) == 2 and len(sources - {left, right}) == 1, "A stays, B follows"
+    settled(page, "gaussian · γ 1 · 96 px · 32 steps")
+    expect(both).to_have_count(2)
+    assert len({pixels(page, both.nth(i).get_attribute("src")) for i in (0, 1)} - {left, right}) == 2
+    page.locator("#before").click()
+    expect(page.locator("#result img")).to_be_visible()
 
 
 def test_a_second_style_is_mixed_placed_and_brushed(page):
-    settings(page, size=96)
     page.get_by_role("button", name="A second style").click()
-    page.locator("#second-examples button").nth(1).click()
+    choose(page, "second", "glass")
     says(page, "50 % strokes + 50 % glass")
     page.get_by_label("Left", exact=True).check()
     says(page, "strokes + glass")
-    seen = source(page)
     page.get_by_label("Where I brush").check()
-    expect(page.locator("#stylize-status")).to_contain_text("Brush on the image")
+    status(page, "Brush on the image")
+    seen = source(page)
     page.locator("#brush canvas").scroll_into_view_if_needed()
     box = page.locator("#brush canvas").bounding_box()
     page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + box["height"] / 2)
@@ -228,70 +281,48 @@ def test_a_second_style_is_mixed_placed_and_brushed(page):
     page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + box["height"] / 2, steps=12)
     page.mouse.up()
     expect(page.locator("#result img")).not_to_have_attribute("src", seen)
-    page.get_by_role("button", name="Make this image again").click()
+    page.get_by_role("button", name="make this image again").click()
     expect(page.locator("#python")).to_contain_text("mask-1.png")
     expect(page.locator("#masks")).to_contain_text("mask-2")
 
 
-def test_a_short_run_ends_and_its_result_becomes_the_next_content(page):
-    settings(page, size=96, iterations=6)
-    page.locator("#stylize-start").click()
-    expect(page.locator("#stylize-status")).to_contain_text("Done: 6 steps")
-    result = source(page)
+def test_a_result_becomes_the_next_content_under_its_name(page):
     page.locator("#again").click()
-    expect(page.locator("#contents img").first).to_have_attribute("src", result)
+    settled(page, "harbour-strokes-linear × strokes · linear · γ 1 · 96 px · 32 steps")
 
 
-def test_a_broken_upload_is_explained(page, tmp_path):
-    fake = tmp_path / "holiday.png"
-    fake.write_text("not a picture")
-    page.locator("#contents").get_by_label("Remove Image").or_(
-        page.locator("#contents button[title*=lear]")
-    ).first.click()
-    page.locator("#contents input[type=file]").set_input_files(fake)
-    expect(page.locator("#stylize-status")).to_contain_text("Cannot read holiday.png as an image")
-    page.locator("#stylize-start").click()
-    expect(page.locator("#stylize-status")).to_contain_text("Choose a content image first")
-    expect(page.locator("#stylize-start")).to_be_visible()
-
-
-def test_a_broken_upload_after_a_good_one_is_explained_too(page, tmp_path):
-    clear = (
-        page.locator("#contents")
-        .get_by_label("Remove Image")
-        .or_(page.locator("#contents button[title*=lear]"))
-    )
-    for name, words in (("holiday.png", "Cannot read holiday.png as an image"), ("huge.png", "huge.png")):
-        clear.first.click()
-        page.locator("#contents input[type=file]").set_input_files(CONTENT)
-        expect(page.locator("#contents img").first).to_be_visible()
-        clear.first.click()
-        bad = tmp_path / name
-        bad.write_bytes(b"no picture" if name == "holiday.png" else HUGE)
-        page.locator("#contents input[type=file]").set_input_files(bad)
-        expect(page.locator("#stylize-status")).to_contain_text(words)
+def test_a_broken_upload_is_explained_and_the_image_stays(page, tmp_path):
+    field = page.locator("input[type=file]:has(+ #contents-upload)")
+    for name, data, words in (
+        ("holiday.png", b"no picture", "Cannot read holiday.png as an image"),
+        ("huge.png", HUGE, "huge.png"),
+    ):
+        (tmp_path / name).write_bytes(data)
+        field.set_input_files(tmp_path / name)
+        status(page, words)
         assert "/tmp" not in page.locator("#stylize-status").inner_text()
-        page.locator("#contents input[type=file]").set_input_files(CONTENT)
-        expect(page.locator("#contents img").first).to_be_visible()
-    settings(page, size=96, iterations=4)
-    page.locator("#stylize-start").click()
-    expect(page.locator("#stylize-status")).to_contain_text("Done: 4 steps")
+        says(page, "harbour × strokes · linear · γ 1 · 768 px")
+    field.set_input_files(CONTENT.with_name("valley.jpg"))
+    settled(page, "valley × strokes · linear · γ 1 · 96 px · 32 steps")
 
 
-def test_compare_fills_its_grid(page, tmp_path):
-    settings(page, size=64, iterations=10)
+def test_compare_fills_itself_and_a_tile_opens_as_it_is(page, tmp_path):
+    settings(page, size=64, iterations=4)
+    settled(page, "4 steps")
     page.get_by_role("tab", name="Compare", exact=True).click()
-    expect(page.locator("#compare-grid img")).to_have_count(0)
-    page.locator("#compare-start").click()
-    expect(page.locator("#compare-status")).to_contain_text("Done in")
-    pictures = page.locator("#compare-grid img")
-    expect(pictures).to_have_count(6)
-    assert len({pictures.nth(i).get_attribute("src") for i in range(6)}) == 6
-    assert all(pictures.nth(i).get_attribute("alt") for i in range(6))
-    with page.expect_download() as download:
-        page.locator("#compare-download").click()
-    download.value.save_as(tmp_path / "sheet.png")
+    status(page, "Done in", "compare")
+    tiles = page.locator("#compare-grid img")
+    expect(tiles).to_have_count(6)
+    assert len({tiles.nth(i).get_attribute("src") for i in range(6)}) == 6
+    assert all(tiles.nth(i).get_attribute("alt") for i in range(6))
+    saved(page, tmp_path / "sheet.png", "#compare-download")
     assert len(nstlib.read_recipe(tmp_path / "sheet.png")["cells"]) == 4
+    tiles.nth(5).click()
+    page.get_by_role("button", name="Open in Stylize").last.click()
+    settled(page, "harbour × strokes · bn · γ 1 · 64 px · 4 steps")
+    page.get_by_role("tab", name="Compare", exact=True).click()
+    page.wait_for_timeout(500)
+    status(page, "Done in", "compare")  # nothing has changed, and nothing is made again
 
 
 def test_the_idea_follows_the_method_and_shows_its_formula(page):
@@ -299,63 +330,57 @@ def test_the_idea_follows_the_method_and_shows_its_formula(page):
     expect(page.locator("#idea .katex").first).to_be_visible()
     page.get_by_label("Gaussian").check()
     expect(page.locator("#idea h2")).to_have_text("Gaussian")
+    expect(page.locator("#looks")).to_contain_text("random Fourier features")
 
 
-def test_two_users_wait_for_each_other_and_one_may_leave(page, browser):
-    settings(page, size=96, iterations=2000)
-    page.locator("#stylize-start").click()
+def test_runs_begin_by_themselves_only_while_nobody_else_works_and_all_wait_in_turn(page, browser):
+    settings(page, iterations=3000)
     expect(page.locator("#stylize-stop")).to_be_visible()
     other = new_page(browser)
     other.goto(address())
+    expect(other.locator("#size input[type=number]")).to_have_value("96")
+    choose(other, "styles", "glass")
+    status(other, "Others use this app now")
+    other.wait_for_timeout(1500)
+    says(other, "one pass")
     other.locator("#stylize-start").click()
-    expect(other.locator("#stylize-status")).to_contain_text("queue: 1/1")
-    expect(other.locator("#caption")).to_contain_text("harbour × strokes · poly · γ 1 · 256 px · one pass")
+    status(other, "you are number 1 of 1")
+    choose(other, "styles", "ink")  # live images while waiting
+    says(other, "× ink")
     other.locator("#stylize-leave").click()
-    expect(other.locator("#stylize-status")).to_contain_text("Nothing was started")
-    expect(other.locator("#stylize-start")).to_be_visible()
-    other.close()
-    page.locator("#stylize-stop").click()
-    expect(page.locator("#stylize-status")).to_contain_text("Stopped at step")
+    status(other, "Nothing was started")
+    other.locator("#stylize-start").click()
+    status(other, "you are number 1 of 1")
+    page.close()  # who leaves gives the place away; this run would take 60 s
+    settled(other, "× ink · linear · γ 1 · 96 px · 32 steps")
+    leave(other)
 
 
-def test_a_closed_tab_gives_its_place_away(page, browser):
-    leaver = new_page(browser)
-    leaver.goto(address())
-    settings(leaver, size=256, iterations=3000)
-    leaver.locator("#stylize-start").click()
-    expect(leaver.locator("#stylize-stop")).to_be_visible()
-    leaver.close()
-    settings(page, size=96, iterations=10)
-    page.locator("#stylize-start").click()
-    # Theirs would take 60 s.
-    expect(page.locator("#stylize-status")).to_contain_text("Done: 10 steps", timeout=50_000)
-
-
-def test_the_gamma_slider_is_logarithmic_and_the_preset_leaves_what_was_chosen(page):
+def test_the_gamma_slider_is_logarithmic_and_presets_say_what_they_do(page):
     slider, number = page.locator("#gamma-slider input[type=range]"), page.locator("#gamma input")
     slider.focus()
     for _ in range(15):  # 0.3 decades
         page.keyboard.press("ArrowRight")
     expect(number).to_have_value("2")
+    says(page, "γ 2")
     number.fill("0.1")
     number.press("Tab")
     expect(slider).to_have_value("-1")
-    choose(page, "draft")
-    page.get_by_role("button", name="More settings").click()
-    expect(page.locator("#iterations input")).to_have_value(str(nstlib.PRESETS["draft"].iterations))
+    settings(page, size=5000)  # more than there is: the largest
+    says(page, "γ 0.1 · 320 px")
+    page.locator("#preset input").click()
+    page.get_by_role("option", name="balanced:").click()
+    expect(page.locator("#iterations input")).to_have_value(str(nstlib.PRESETS["balanced"].iterations))
     expect(number).to_have_value("0.1")
+    settings(page, seed=-1)
+    status(page, "eed must lie in")
 
 
-def test_nothing_jumps_on_a_phone_while_it_streams(browser):
-    page = new_page(browser, viewport={"width": 390, "height": 844})
-    page.goto(address())
-    expect(page.locator("#result img")).to_be_visible()
-    settings(page, size=96, iterations=600)
-    page.locator("#stylize-start").click()
-    expect(page.locator("#stylize-status")).to_contain_text("Step")
-    place = "document.querySelector('#curve').getBoundingClientRect().top + scrollY"
-    before = page.evaluate(place)
-    page.wait_for_timeout(1500)
-    assert abs(page.evaluate(place) - before) <= 1
-    page.locator("#stylize-stop").click()
-    page.close()
+def test_a_lesson_shows_what_the_teacher_has_chosen(browser):
+    page = new_page(browser)
+    page.goto(address() + "?style=glass&method=bn&lesson=1")
+    settled(page, "harbour × glass · bn · γ 1 · 96 px · 32 steps")
+    for hidden in ("#styles-examples", "#method", "#styles-upload"):
+        expect(page.locator(hidden)).to_be_hidden()
+    expect(page.locator("#gamma")).to_be_visible()
+    leave(page)

@@ -12,6 +12,7 @@ from PIL import Image
 
 import nstlib
 from nstlib import ImageError, load_image, read_recipe, save_image
+from nstlib.images import image_info
 
 
 def gradient(width: int = 40, height: int = 24) -> np.ndarray:
@@ -130,11 +131,31 @@ def test_size_limits() -> None:
 def test_a_decompression_bomb_is_refused_before_decoding(tmp_path: Path) -> None:
     path = tmp_path / "bomb.png"
     Image.new("1", (30_000, 30_000)).save(path)  # 900 million pixels in about 100 kB
-    with pytest.raises(ImageError, match=r"bomb\.png has more than 64 million pixels"):
+    with pytest.raises(ImageError, match=r"bomb\.png is 30000 x 30000 px, over the limit of 268\.4"):
         load_image(path)
     Image.new("1", (10_000, 10_000)).save(path)
     with pytest.raises(ImageError, match=r"bomb\.png is 10000 x 10000 px"):
-        load_image(path)
+        load_image(path, max_pixels=64_000_000)
+
+
+def test_images_of_16384_pixels_a_side_are_accepted_and_no_larger_ones(tmp_path: Path) -> None:
+    """Pillow's own limit is 13,377 a side. A PPM is opened by its header alone."""
+    path = tmp_path / "huge.ppm"
+    path.write_bytes(b"P6 16384 16384 255\n")
+    assert image_info(path) == (16384, 16384, "PPM")
+    path.write_bytes(b"P6 16384 16385 255\n")
+    with pytest.raises(ImageError, match=r"huge\.ppm is 16384 x 16385 px, over the limit of 268\.4"):
+        image_info(path)
+
+
+@pytest.mark.parametrize("area", [1, 100, 41 * 10])
+def test_images_become_pillow_images_strip_by_strip(area: int, monkeypatch) -> None:
+    monkeypatch.setattr("nstlib.images.files.STRIP", area)
+    image = torch.rand(1, 3, 37, 41, generator=torch.Generator().manual_seed(0))
+    image[..., 0, :2] = torch.tensor([-0.0005, 1.0005])  # an overshoot is clamped
+    before = image.clone()
+    expected = (image[0].numpy().clip(0, 1) * 255).round().astype("uint8").transpose(1, 2, 0)
+    assert (np.asarray(nstlib.to_pil(image)) == expected).all() and image.equal(before)
 
 
 def test_recipes_survive_the_disk(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import colorsys
 import math
 from collections.abc import Callable
 
+import numpy as np
 import oracles
 import pytest
 import torch
@@ -13,10 +14,10 @@ from torch import Tensor
 
 import nstlib
 from nstlib.alignment.palette import CELLS, Palette, nearest, project_to_palette
-from nstlib.synthesis import pixels
+from nstlib.synthesis import colours, pixels
 
 
-def colours(count: int, seed: int) -> Tensor:
+def random_colours(count: int, seed: int) -> Tensor:
     return torch.rand(1, 3, count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
@@ -24,7 +25,7 @@ def colours(count: int, seed: int) -> Tensor:
 @settings(max_examples=20, deadline=None)
 def test_the_nearest_colour_is_the_nearest_of_all(count: int, seed: int) -> None:
     """By a search through all colours; the table is off by a cell's width at either end at most."""
-    S, F = colours(count, seed), colours(30, seed + 1)
+    S, F = random_colours(count, seed), random_colours(30, seed + 1)
     seen = torch.tensor([2.0, 4.0, 3.0]).double().sqrt()
     found = nearest(F, Palette().summary(S))
     nearest_of_all = torch.cdist(F[0].mT * seen, S[0].mT * seen).amin(1)
@@ -52,7 +53,7 @@ def test_pink_lies_within_the_spread_of_red_and_white_but_not_in_their_palette()
 
 
 def test_gradient_and_weights() -> None:
-    S, F = colours(6, 1), colours(9, 2)
+    S, F = random_colours(6, 1), random_colours(9, 2)
     weights = torch.rand(1, 9, generator=torch.Generator().manual_seed(3)).double()
     summary = Palette().summary(S)
     leaf = F.clone().requires_grad_()
@@ -64,7 +65,7 @@ def test_gradient_and_weights() -> None:
 
 
 def test_confined_keeps_what_is_near_and_bounds_what_is_far() -> None:
-    S, F = colours(5, 1), colours(400, 2)
+    S, F = random_colours(5, 1), random_colours(400, 2)
     summary = Palette().summary(S)
     before = (F - nearest(F, summary)).norm(dim=1)
     target = nearest(F, summary)
@@ -180,9 +181,15 @@ def covariance(image: Tensor) -> Tensor:
     return torch.cov(image.flatten(2)[0].double(), correction=0)
 
 
+def bands(image: Tensor) -> tuple[Tensor, Tensor]:
+    """The image below and in its top octave."""
+    fine = pixels.top_octave(image)
+    return image - fine, fine
+
+
 def spread(image: Tensor) -> tuple[float, float]:
     """Variance of the top octave: of grey, and of what is not grey."""
-    fine = pixels.split_frequencies(image)[1]
+    fine = bands(image)[1]
     grey = fine.mean(1, keepdim=True)
     return float(grey.square().mean()), float((fine - grey).square().mean())
 
@@ -197,16 +204,53 @@ def test_the_bands_part_at_a_quarter_of_a_cycle(down: float, across: float, fine
     phase = down * torch.arange(96.0).unsqueeze(1) + across * torch.arange(80.0)
     wave = torch.tensor([0.1, -0.1, 0.2]).view(1, 3, 1, 1) * torch.cos(2 * math.pi * phase)
     inside = (..., slice(16, -16), slice(16, -16))
-    parts = pixels.split_frequencies(0.5 + wave)
+    parts = bands(0.5 + wave)
     torch.testing.assert_close((parts[fine] - 0.5 * (fine == 0))[inside], wave[inside], rtol=0, atol=0.02)
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31))
-def test_the_bands_add_up(height: int, width: int, seed: int) -> None:
+def test_the_top_octave_is_that_of_the_fft_of_the_whole_image(height: int, width: int, seed: int) -> None:
     x = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
-    wide, fine = pixels.split_frequencies(x)
-    torch.testing.assert_close(wide + fine, x)
+    spectrum = np.fft.fft2(np.pad(x[0].double(), [(0, 0), (16, 16), (16, 16)], mode="edge"))
+    radius = torch.hypot(torch.fft.fftfreq(height + 32)[:, None], torch.fft.fftfreq(width + 32)).numpy()
+    expected = np.fft.ifft2(np.where(radius > 0.25, spectrum, 0)).real[None, :, 16:-16, 16:-16]
+    with pytest.MonkeyPatch.context() as patch:
+        for area in (colours.STRIP, 50):
+            patch.setattr(colours, "STRIP", area)
+            assert np.abs(pixels.top_octave(x).numpy() - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("area", [1, 200, 37 * 8])
+def test_strips_give_what_the_whole_image_gives(area: int, monkeypatch) -> None:
+    """One row at a time, several with a rest, and several without."""
+    draws = torch.Generator().manual_seed(0)
+    image, style, other = (torch.rand(1, 3, *side, generator=draws) for side in ((41, 37), (33, 29), (7, 50)))
+    masks = (torch.rand(2, 1, 1, 41, 37, generator=draws) - 0.3).clamp(min=0)
+    masks[0, ..., :20, :] = 0  # some strips are empty
+
+    def finish() -> list[Tensor]:
+        covariances = pixels.band_covariances([0.2 * style, other], [1.0, 2.0])
+        palettes = [pixels.summarize_palette(styles, [1.0] * len(styles)) for styles in ([style], [other])]
+        found = [*covariances, *(palette["nearest"] for palette in palettes)]
+        for areas in ([None], list(masks), [masks[0, ..., :30, :9], masks[1]]):  # of any size
+            limited = pixels.limit_variance(image, [(covariances, mask) for mask in areas], 1.0)
+            regions = list(zip(palettes, areas, strict=False))
+            found += [limited.clone(), pixels.remove_outlier_colours(limited, regions, 1.0, reach=0.05)]
+        return [*found, colours.match_colours(style, image), colours.with_chroma(image, limited)]
+
+    whole = finish()
+    monkeypatch.setattr(colours, "STRIP", area)
+    monkeypatch.setattr("nstlib.alignment.palette.CHUNK", area)
+    for found, expected in zip(finish(), whole, strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_a_palette_of_many_equal_pixels_is_exact() -> None:
+    """Sums of float32 stop growing at 2²⁴; here their rounding alone would be 1 % off."""
+    S = torch.tensor([0.3, 0.7, 0.1]).view(1, 3, 1).expand(1, 3, 1 << 20)
+    found = nearest(S[..., :1], Palette().summary(S))
+    torch.testing.assert_close(found, S[..., :1], rtol=0, atol=1e-3)
 
 
 def test_colours_and_grain_spread_no_further_than_the_styles() -> None:
@@ -214,10 +258,8 @@ def test_colours_and_grain_spread_no_further_than_the_styles() -> None:
     picture = 0.5 + clouds(0.1, 1) + noise(0.04, 2)
     style = 0.4 + clouds(0.05, 3) + noise(0.02, 4)
     result = restrained(picture, style)
-    for part, own, room in zip(
-        pixels.split_frequencies(result), pixels.split_frequencies(style), pixels.ALLOWANCE, strict=True
-    ):
-        more = torch.eye(3, dtype=torch.float64) + room
+    for part, own, allowance in zip(bands(result), bands(style), pixels.ALLOWANCE, strict=True):
+        more = torch.eye(3, dtype=torch.float64) + allowance
         expected = more @ covariance(own) @ more
         torch.testing.assert_close(covariance(part), expected, rtol=0, atol=0.03 * float(expected.max()))
     torch.testing.assert_close(result.mean((2, 3)), picture.mean((2, 3)), rtol=0, atol=1e-3)
@@ -256,10 +298,10 @@ def test_several_styles_mix_their_spreads() -> None:
     """The mixture's covariance is the mean of theirs and what their means differ by."""
     styles = [0.4 + noise(0.01, 0), (0.6 + noise(0.05, 1))[..., :30]]
     for k, mixed in enumerate(pixels.band_covariances(styles, [3.0, 1.0])):
-        bands = [pixels.split_frequencies(style)[k] for style in styles]
-        means = [band.mean((0, 2, 3)).double() for band in bands]
+        parts = [bands(style)[k] for style in styles]
+        means = [part.mean((0, 2, 3)).double() for part in parts]
         apart = 3 / 16 * torch.outer(means[1] - means[0], means[1] - means[0])
-        expected = 0.75 * covariance(bands[0]) + 0.25 * covariance(bands[1]) + apart
+        expected = 0.75 * covariance(parts[0]) + 0.25 * covariance(parts[1]) + apart
         torch.testing.assert_close(mixed[0].double(), expected, rtol=1e-3, atol=1e-8)
 
 

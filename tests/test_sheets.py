@@ -16,7 +16,7 @@ from app_server import CONTENT, STYLE
 import nstlib
 from demo.components import point_clouds
 from demo.components.grid import Cell, Grid, sheet
-from demo.components.method_controls import ALL, MethodControls, from_method
+from demo.components.method_controls import ALL
 from demo.runs.engine import Frame
 from demo.tabs import compare, grid_tab, idea, inside
 
@@ -94,37 +94,22 @@ def test_a_cell_knows_how_far_its_run_is():
     assert cell.share == 1 and cell.note == "" and cell.recipe == {"a": 1}
 
 
-def test_a_tile_opens_in_stylize_with_its_method_and_gamma():
+def test_a_tile_opens_in_stylize_as_it_is():
     grid = comparison("fusion", method="linear:0.5+energy:0.5", gamma=3.0)
-    tile = grid.jobs()[1]
-    tile.show_draft(np.zeros((4, 6, 3), np.uint8), "")
-    choice = json.loads(unescape(re.search(r"data-choice='(.*?)'", tile.html())[1]))
-    with gr.Blocks():
-        controls = MethodControls("poly", 1.0)
-    values = grid_tab.tile_values(controls, SimpleNamespace(**choice))
-    assert [values[part] for part in controls.options] == list(from_method("linear:0.7+energy:0.3"))
-    assert values[controls.gamma] == 3.0
-    assert "data-choice='null'" in grid.beside[0].html(), "the originals open large, and nowhere else"
+    tile, pixels = grid.jobs()[1], np.zeros((4, 6, 3), np.uint8)
+    tile.update(Frame(2, 2, 1.0, [], pixels, {"kind": "transfer"}, done=True))
+    place = int(re.search(r'data-place="(\d+)"', tile.html(place=1))[1])
+    result = grid_tab.tile(grid, SimpleNamespace(place=place))
+    assert result.pixels is pixels and result.recipe.step == 2 and result.library == {"kind": "transfer"}
+    assert result.recipe.settings == tile.job.settings
+    assert 'data-place=""' in Cell("Style", pixels=pixels).html(), "an original opens large only"
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        {},
-        {"method": "linear"},
-        {"method": 3, "gamma": 1},
-        {"method": "nothing", "gamma": 1},
-        {"method": "linear", "gamma": -1},
-        {"method": "linear", "gamma": "1"},
-        {"method": ["linear"], "gamma": None},
-        {"method": "linear:1+bn:1+poly:1+energy:1", "gamma": 1},
-    ],
-)
-def test_what_is_no_tile_s_choice_is_refused(sent):
-    with gr.Blocks():
-        controls = MethodControls("poly", 1.0)
-    with pytest.raises(gr.Error, match="cannot be opened"):
-        grid_tab.tile_values(controls, SimpleNamespace(**sent))
+@pytest.mark.parametrize("sent", [{}, *({"place": place} for place in (-1, 99, "1", None, 0))])
+def test_what_is_no_tile_is_refused(sent):
+    for grid in (None, comparison()):  # tile 0 has no image yet
+        with pytest.raises(gr.Error, match="cannot be opened"):
+            grid_tab.tile(grid, SimpleNamespace(**sent))
 
 
 @pytest.mark.parametrize("kind", ["style", "methods"])
@@ -197,12 +182,7 @@ def test_the_figure_holds_its_frames_for_the_script_and_its_end_without_one():
     assert [int(number) for point in shown for number in point] == data["frames"][-1]
 
 
-def test_the_pulls_follow_gamma_and_memory_is_on_a_log_scale():
+def test_the_pulls_follow_gamma():
     shares = [float(re.search(r"--style:([\d.]+)", idea.forces(g))[1]) for g in (0.05, 0.5, 1, 4, 50)]
     assert shares == sorted(shares) and shares[2] == 0.5 and shares[3] == 0.8
     assert "4 times as hard" in idea.forces(4) and "2 times as weakly" in idea.forces(0.5)
-    html = idea.memory("linear")
-    places = [float(place) for place in re.findall(r'<i style="left:([\d.]+)%', html)]
-    counts = [int(number.replace(",", "")) for number in re.findall(r"<b>([\d,]+)</b></li>", html)]
-    assert places == sorted(places) and all(0 <= place <= 100 for place in places)
-    assert places == pytest.approx(25 * np.log10(np.array(counts) / 100), abs=0.06), "a decade is 25 %"

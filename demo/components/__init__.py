@@ -1,8 +1,9 @@
 """The components of the page. None of them knows a tab.
 
-    common              the options of events, and a slider
+    common              the options of events, a slider, the count of the user's changes
     controls            every setting of a run as a control; method_controls: the method and its options
     presets             the presets and encoders on offer here
+    picker              named images to choose from
     inputs              the input images, a second style, all choices together; address: the same as a link
     point_clouds        two point clouds, and how a method moves one onto the other
     grid                images that fill while their runs work

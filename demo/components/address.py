@@ -20,7 +20,7 @@ def write(recipe: Recipe) -> str:
         if image.sha256 in examples():
             wanted[key] = image.stem
     values, usual = recipe.settings.as_dict(), DEFAULTS.as_dict()
-    wanted |= {name: value for name, value in values.items() if value != usual[name]}
+    wanted |= {name: value for name, value in values.items() if value != usual[name] or name == "size"}
     for key, name in (("where", "where"), *SHARES.items()):
         if getattr(recipe, name) != getattr(Recipe(DEFAULTS), name):
             wanted[key] = getattr(recipe, name)
@@ -31,13 +31,17 @@ def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def read(query: str) -> tuple[Recipe, list[str]]:
+def parts(query: str) -> list[tuple[str, str]]:
+    """What an address asks of the app: not its parts for the host (`__theme`, …) and for page.js."""
+    found = parse_qsl(query[:LONGEST].lstrip("?"))
+    return [part for part in found if not (part[0].startswith("__") or part[0] in ("view", "lesson"))]
+
+
+def read(query: str, size: int = DEFAULTS.size) -> tuple[Recipe, list[str]]:
     """The recipe that an address asks for, and every part of it that could not be used. Images that the
-    address does not name have no SHA-256."""
-    recipe, unused, styles = Recipe(DEFAULTS), [], {}
-    for key, value in parse_qsl(query[:LONGEST].lstrip("?")):
-        if key.startswith("__") or key == "view":  # for the host, and for page.js
-            continue
+    address does not name have no SHA-256. size: where the address names none."""
+    recipe, unused, styles = Recipe(DEFAULTS.replace(size=size)), [], {}
+    for key, value in parts(query):
         try:
             if key == "content":
                 recipe = replace(recipe, content=_example("contents", value))

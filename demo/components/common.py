@@ -1,4 +1,4 @@
-"""What many components share: the options of events, and a slider of the page's look."""
+"""What many components share: the options of events, a slider of the page's look, the count of changes."""
 
 from typing import Any
 
@@ -7,12 +7,35 @@ import gradio as gr
 HEAVY: dict[str, Any] = {"concurrency_id": "heavy", "concurrency_limit": 1}  # one run at a time, of any tab
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 QUIET: dict[str, Any] = PRIVATE | {"queue": False, "show_progress": "hidden"}
+ASK = "(count) => window.nst.ask(count)"
 Update = dict[Any, Any]  # component → its new value, or gr.update
 
 
 def slider(
     label: str, low: float, high: float, value: float, step: float, id: str, **options: Any
 ) -> gr.Slider:
-    """A slider without a reset button."""
+    """A slider without a reset button. Its number field may hold anything for a while: the nearest value that
+    the slider allows is used."""
     options = {"min_width": 150, "buttons": []} | options
-    return gr.Slider(low, high, value=value, step=step, label=label, elem_id=id, **options)
+    made = gr.Slider(low, high, value=value, step=step, label=label, elem_id=id, **options)
+    made.preprocess = lambda payload: min(max(float(payload), low), high)  # type: ignore[method-assign]
+    return made
+
+
+class Asks:
+    """Counts what the user changes; it does not count what the app sets, like restored settings.
+
+    The fraction .5 says that the pointer still holds a control. page.js sees every count, too.
+    """
+
+    def __init__(self) -> None:
+        self.count = gr.Number(0, visible="hidden", elem_id="asks")
+
+    def after(self, *events: Any) -> None:
+        """Counts these events of components, or the end of another event."""
+        for event in events:
+            event(None, self.count, self.count, js=ASK, trigger_mode="multiple", **PRIVATE)
+
+    def next(self, count: float) -> float:
+        """The count after a change that the server makes for a user."""
+        return int(count) + 1.0

@@ -4,29 +4,30 @@ A new field of Settings gets a control by itself, under More settings, with its 
 """
 
 import dataclasses
-import random
 from typing import Any
 
 import gradio as gr
 
 import nstlib
 from demo.components import presets
-from demo.components.common import QUIET, Update, slider
+from demo.components.common import PRIVATE, QUIET, Asks, Update, slider
 from demo.components.method_controls import MethodControls
 from demo.components.presets import EMBEDDED, LABELS, is_present, layer_names
 from demo.runs.limits import LIMITS
 from demo.runs.recipes import DETAIL
 
-FIRST_METHOD = "poly"  # its preview is the most striking
+FIRST_METHOD = "linear"  # it keeps faces
 LARGEST_STROKES = 2.0
 SMALLEST = 64  # px
 FIELDS = {f.name: f for f in dataclasses.fields(nstlib.Settings)}
 DEFAULTS = presets.adapted(presets.FIRST).replace(method=FIRST_METHOD)
-ELSEWHERE = ("method", "gamma", "style_weights")  # fields in method_controls.py and second_style.py
+ELSEWHERE = ("method", "gamma", "style_weights")  # in MethodControls and SecondStyle
+HIDDEN = ("dtype", "memory")  # their automatic values are best here
 
 
 class Controls:
-    """All components of the settings. It lays them out in the current Blocks.
+    """All components of the settings. It lays the first out in the current Blocks, the others with
+    `add_options`.
 
     method: the controls of the method and γ. by_name: the components of the other fields. detail: of the
     preview, which is not a setting of a run.
@@ -44,18 +45,21 @@ class Controls:
                 min_width=150,
                 elem_id="colours",
             )
-        with gr.Row():
+
+    def add_options(self) -> None:
+        """Lays out what few users need, what changes most first."""
+        with gr.Accordion("More settings", open=False, elem_id="more"):
+            self.preset = gr.Dropdown(
+                presets.choices(), value=presets.FIRST, label="Optimisation", elem_id="preset"
+            )
+            for name, label in (("iterations", "Steps"), ("seed", "Seed")):
+                self.by_name[name] = gr.Number(
+                    getattr(DEFAULTS, name), label=label, precision=0, elem_id=name
+                )
             strokes = slider("Size of strokes", 0.25, LARGEST_STROKES, 1, 0.05, "style-scale")
             self.by_name["style_scale"] = strokes
-            self.detail = slider("Preview detail", 0, 1, DETAIL, 0.05, "detail")
-        self.preset = gr.Dropdown(
-            presets.choices(), value=presets.FIRST, label="Refinement", elem_id="preset"
-        )
-        with gr.Accordion("More settings", open=False, elem_id="more"):
-            with gr.Row():
-                self.by_name["iterations"] = _number("iterations", "Steps", LIMITS.steps)
-                self.by_name["seed"] = _number("seed", "Seed", FIELDS["seed"].metadata["high"])
-                dice = gr.Button("⚄ Roll", size="sm", min_width=70, scale=0, elem_id="dice")
+            self.detail = slider("Detail of the preview", 0, 1, DETAIL, 0.05, "detail")
+            self.method.add_options()
             self.by_name["encoder"] = gr.Dropdown(
                 [(LABELS.get(name, name), name) for name in LIMITS.encoders],
                 value=DEFAULTS.encoder,
@@ -64,13 +68,20 @@ class Controls:
                 elem_id="encoder",
             )
             for name in FIELDS:
-                if name not in (*ELSEWHERE, *self.by_name):
+                if name not in (*ELSEWHERE, *HIDDEN, *self.by_name):
                     self.by_name[name] = _control(FIELDS[name])
         self.inputs = {*self.method.inputs, *self.by_name.values()}
         self.outputs = [*self.method.outputs, *self.by_name.values()]
-        dice.click(lambda: random.randrange(2**31), None, self.by_name["seed"], **QUIET)
+
+    def connect(self, asks: Asks) -> None:
+        """Counts what the user changes here."""
+        self.method.connect(asks)
+        for part in (*self.by_name.values(), self.detail):
+            asks.after(part.input, *([part.release] if isinstance(part, gr.Slider) else []))
         # `select`, not `input`: a dropdown also sends `input` when it merely loses the focus.
-        self.preset.select(self._apply_preset, {*self.inputs, self.preset}, self.outputs, **QUIET)
+        preset = {*self.inputs, self.preset}, [*self.outputs, self.preset]
+        asks.after(self.preset.select(self._apply_preset, *preset, **QUIET).then)
+        self.by_name["iterations"].input(None, None, self.preset, js="() => null", **PRIVATE)
         self.by_name["encoder"].select(
             lambda name: [gr.update(choices=layer_names(name), value=[])] * 2,
             self.by_name["encoder"],
@@ -86,7 +97,7 @@ class Controls:
 
     def show(self, settings: nstlib.Settings) -> Update:
         """The value of every component. Raises ValueError for a method that they cannot show."""
-        shown = self.method.show(settings)
+        shown = self.method.show(settings) | {self.preset: preset_of(settings)}
         for name, part in self.by_name.items():
             value = _shown(getattr(settings, name))
             if name in ("style_layers", "content_layers"):
@@ -150,10 +161,9 @@ def _control(field: Any) -> gr.components.Component:
     return gr.Number(default, precision=0 if field.type is int else None, **options)
 
 
-def _number(name: str, label: str, high: float) -> gr.Number:
-    low, value = FIELDS[name].metadata["low"], getattr(DEFAULTS, name)
-    options: dict[str, Any] = {"minimum": low, "maximum": high, "precision": 0, "min_width": 90}
-    return gr.Number(value, label=label, elem_id=name, **options)
+def preset_of(settings: nstlib.Settings) -> str | None:
+    """The preset that runs these settings as they are, or None."""
+    return next((name for name in nstlib.PRESETS if presets.apply(name, settings) == settings), None)
 
 
 def _shown(value: Any) -> Any:

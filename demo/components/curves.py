@@ -11,7 +11,7 @@ EMPTY = '<p class="nst-curve-hint">The loss of every term appears here while the
 
 def draw(terms: Terms, total: int) -> str:
     """HTML of the chart for a run of `total` steps. Without terms, it is the same box with a hint."""
-    stride = math.ceil(total / POINTS) or 1
+    stride, terms = math.ceil(total / POINTS) or 1, [(n, _palette_in_one(values)) for n, values in terms]
     points = [(n, values) for n, values in terms if (n - 1) % stride == 0 or n == total]
     losses = [value for _, values in points for value in values.values() if value > 0]
     if not losses:
@@ -41,6 +41,13 @@ def draw(terms: Terms, total: int) -> str:
     )
     lines = f'<g class="grid">{grid}</g>{"".join(map(curve, names))}'
     return _chart(lines, labels, "", legend, f"step 1 … {total}; a jump is a larger size")
+
+
+def _palette_in_one(values: dict[str, float]) -> dict[str, float]:
+    """The terms with those of the palette added up: one line is enough for them."""
+    parts = [value for name, value in values.items() if name.startswith("palette/")]
+    others = {name: value for name, value in values.items() if not name.startswith("palette/")}
+    return others | ({"palette": sum(parts)} if parts else {})
 
 
 def _chart(lines: str, labels: str, hint: str, legend: str, axis: str) -> str:

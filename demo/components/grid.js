@@ -1,5 +1,5 @@
 // A tile opens large, in a dialog that Escape closes; arrow keys go to its neighbours; "Open in Stylize"
-// sends the tile's method and γ to the server. Runs once per grid: element, trigger and watch are Gradio's.
+// sends the number of the tile to the server. Runs once per grid: element, trigger and watch are Gradio's.
 const dialog = document.createElement("dialog");
 dialog.className = "nst-large";
 dialog.setAttribute("aria-label", "One image, large");
@@ -25,7 +25,7 @@ const draw = () => {
   large.src = image.src;
   large.alt = image.alt;
   words.textContent = image.alt;
-  opener.hidden = tile.dataset.choice === "null";
+  opener.hidden = !tile.dataset.place;
 };
 const go = (by) => { place += by; draw(); };
 
@@ -39,7 +39,7 @@ element.addEventListener("click", (event) => {
 dialog.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button?.dataset.go) return go(Number(button.dataset.go));
-  if (button === opener) trigger("select", JSON.parse(tiles()[place].dataset.choice));
+  if (button === opener) trigger("select", { place: Number(tiles()[place].dataset.place) });
   if (button || event.target === dialog) dialog.close();
 });
 dialog.addEventListener("keydown", (event) => {

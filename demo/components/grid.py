@@ -5,7 +5,6 @@ Every tile opens large, and from there in the Stylize tab (grid.js). `sheet` dra
 
 import base64
 import io
-import json
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -38,6 +37,7 @@ class Cell:
     note: str = ""
     recipe: dict[str, Any] = field(default_factory=dict)
     active: bool = False
+    step: int = 0
     share: float = 0.0
     _url: str = ""
 
@@ -52,9 +52,10 @@ class Cell:
             self.share = messages.work_done(self.job.settings, frame.index)
         if frame.done:
             self.note, self.share = frame.note if frame.failed else "", 1.0
-        if frame.pixels is not None:
+        is_better = self.pixels is None or self.job is None or messages.is_shown(frame, self.job.settings)
+        if frame.pixels is not None and is_better:
             self.show_draft(frame.pixels, self.note)
-            self.recipe = frame.recipe
+            self.recipe, self.step = frame.recipe, frame.index
 
     def show_draft(self, pixels: Pixels, note: str) -> None:
         """Shows an image that is not the result yet."""
@@ -68,18 +69,18 @@ class Cell:
             self._url = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
         return self._url
 
-    def html(self, captioned: bool = True) -> str:
-        """The image as a button that opens it large. In a table, the headings replace its caption."""
+    def html(self, captioned: bool = True, place: int | None = None) -> str:
+        """The image as a button that opens it large. In a table, the headings replace its caption.
+
+        place: Its number among the cells of a grid."""
         note = f"<small>{escape(self.note)}</small>" if self.note else ""
         caption = f"<figcaption>{escape(self.label) if captioned else ''} {note}</figcaption>"
         frame = '<div class="frame"></div>'
         if self.url():
-            choice = None
-            if self.job and self.is_transfer:
-                choice = {"method": str(self.job.settings.method), "gamma": self.job.settings.gamma}
+            choice = "" if place is None or not self.is_transfer else place
             frame = (
                 f'<button type="button" class="frame" aria-label="Open large: {escape(self.alt)}" '
-                f"data-choice='{escape(json.dumps(choice))}'>"
+                f'data-place="{choice}">'
                 f'<img src="{self.url()}" alt="{escape(self.alt)}" decoding="sync"></button>'
             )
         return f'<figure class="{"active" if self.active else ""}">{frame}{caption}</figure>'
@@ -104,7 +105,7 @@ class Grid:
         if self.sides:
             content = self._table(beside)
         else:
-            cells = "".join(cell.html() for cell in self.cells)
+            cells = "".join(cell.html(place=place) for place, cell in enumerate(self.cells))
             content = f'<div class="nst-given">{beside}</div><div class="nst-grid">{cells}</div>'
         return f'<div class="nst-sheet" style="{style}">{content}</div>'
 

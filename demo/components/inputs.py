@@ -5,12 +5,12 @@ from typing import Any
 
 import gradio as gr
 
-import nstlib
 from demo.components import messages
-from demo.components.common import QUIET, Update, slider
+from demo.components.common import QUIET, Asks, Update, slider
 from demo.components.controls import Controls
+from demo.components.picker import named, picker
 from demo.runs.engine import Job
-from demo.runs.files import input_info, load_input
+from demo.runs.files import input_info, keep_image, load_input
 from demo.runs.limits import LIMITS
 from demo.runs.masks import HALVES, check_region
 from demo.runs.recipes import EXAMPLES
@@ -37,23 +37,9 @@ def first(folder: str) -> str:
     return str(EXAMPLES / folder / f"{FIRST[folder]}.jpg")
 
 
-def image(label: str, **options: Any) -> gr.Image:
-    """An input image as the untouched file. nstlib does rotation and transparency, and has better words than
-    Gradio for a file that cannot be read."""
-    return gr.Image(
-        type="filepath",
-        image_mode=None,
-        format="png",
-        sources=["upload", "clipboard", "webcam"],
-        label=label,
-        buttons=["fullscreen"],
-        **options,
-    )
-
-
 def check(path: str | None) -> tuple[Any, Any]:
-    """After an upload: (image, status). Keeps a readable image, as a PNG if browsers cannot show it.
-    Otherwise removes it and says why."""
+    """(image, status) for an upload. Browsers get a PNG of what they cannot show. An unusable file leaves the
+    present image, and the status says why."""
     if path is None:
         return gr.skip(), gr.skip()
     try:  # a panorama may be too narrow at one size and not at another: the run says so
@@ -62,30 +48,45 @@ def check(path: str | None) -> tuple[Any, Any]:
         if kind not in BROWSER_FORMATS:
             # not larger than needed: a PNG of 2048 px takes seconds to write
             size = min(max(width, height, LIMITS.size), max(SHOWN, LIMITS.size))
-            return nstlib.to_pil(load_input(path, size)), gr.skip()
+            path = keep_image(load_input(path, size), Path(path).stem)
     except Exception as error:
-        return None, messages.alert(messages.explain(error, path))
-    if max(width, height) < SMALL:
-        words = f"This image has only {width} × {height} px. It will be enlarged, and show little."
-        return gr.skip(), messages.note(words)
-    return gr.skip(), gr.skip()
+        return gr.skip(), messages.alert(messages.explain(error, path))
+    words = f"This image has only {width} × {height} px. It will be enlarged, and show little."
+    return path, messages.note(words) if max(width, height) < SMALL else gr.skip()
 
 
-def build(id: str, label: str, folder: str, value: str | None) -> gr.Image:
-    """An input image with the examples of a folder, in the current Blocks."""
-    alt = f"The {label.lower()} image"
-    with gr.Column(min_width=150):
-        component = image(label, value=value, height=210, elem_id=id, alt_text=alt)
-        gr.Examples(
-            [[path] for path in examples(folder)],
-            component,
-            label=f"Examples: {label.lower()}",
-            examples_per_page=12,
-            cache_examples=False,
-            api_visibility="private",
-            elem_id=f"{id}-examples",
-        )
-    return component
+class InputImage:
+    """An input image: what is shown, the button to upload a file, and the examples to choose from. It lays
+    them out in the current Blocks. page.js hands dropped and pasted files to the button."""
+
+    def __init__(self, id: str, label: str, folder: str, value: str | None, optional: bool = False) -> None:
+        self.files = {Path(path).stem: path for path in examples(folder)}
+        self.files = {"none": ""} | self.files if optional else self.files
+        with gr.Column(min_width=150, elem_classes="nst-input"):
+            self.image = gr.Image(
+                value,
+                type="filepath",
+                image_mode=None,
+                format="png",
+                label=label,
+                height=190,
+                interactive=False,
+                buttons=["fullscreen"],
+                elem_id=id,
+                alt_text=f"The {label.lower()} image",
+            )
+            words = f"Upload a {label.lower()} …"
+            self.button = gr.UploadButton(words, file_types=["image"], size="sm", elem_id=f"{id}-upload")
+            self.examples = picker(f"Examples: {label.lower()}", self.files, id)
+
+    def connect(self, asks: Asks, status: gr.HTML) -> None:
+        """Shows the file or the example that the user chooses, and counts the change."""
+
+        def choose(count: float, event: gr.EventData) -> tuple[str | None, float]:
+            return named(event, self.files) or None, asks.next(count)
+
+        self.examples.select(choose, asks.count, [self.image, asks.count], **QUIET)
+        asks.after(self.button.upload(check, self.button, [self.image, status], **QUIET).success)
 
 
 class SecondStyle:
@@ -93,7 +94,8 @@ class SecondStyle:
 
     def __init__(self) -> None:
         with gr.Accordion("A second style", open=False, elem_id="second-style"):
-            self.image = build("second", "Second style", "styles", None)
+            self.input = InputImage("second", "Second style", "styles", None, optional=True)
+            self.image = self.input.image
             with gr.Row():
                 self.place = gr.Radio(PLACES, value="", label="Where it goes", elem_id="place", min_width=220)
                 self.share = slider("How much of it", 0, 1, 0.5, 0.05, "share", min_width=130)
@@ -136,13 +138,26 @@ class Inputs:
     """All components that a result depends on. It lays them out in the current Blocks."""
 
     def __init__(self) -> None:
-        with gr.Row():
-            self.content = build("contents", "Content", "contents", first("contents"))
-            self.style = build("styles", "Style", "styles", first("styles"))
+        with gr.Row(elem_classes="nst-images"):
+            pair = [
+                InputImage("contents", "Photo", "contents", first("contents")),
+                InputImage("styles", "Style", "styles", first("styles")),
+            ]
+        self.content, self.style = (one.image for one in pair)
         self.controls = Controls()
+        self.controls.add_options()
         self.second = SecondStyle()
+        self.asks, self._pickers = Asks(), [*pair, self.second.input]
         self.images = [self.content, self.style, self.second.image]
         self.all = {*self.images, self.controls.detail, *self.second.inputs, *self.controls.inputs}
+
+    def connect(self, status: gr.HTML) -> None:
+        """Counts everything that the user changes. Uploads report to the status line."""
+        for one in self._pickers:
+            one.connect(self.asks, status)
+        self.controls.connect(self.asks)
+        second = self.second
+        self.asks.after(second.place.input, second.share.input, second.share.release, second.brushed.input)
 
     def job(self, values: dict[Any, Any]) -> Job:
         """What the user asks for. Raises ValueError that a user can read."""

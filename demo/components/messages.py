@@ -10,7 +10,7 @@ from nstlib.synthesis.pyramid import schedule
 
 log = logging.getLogger("nstlib.app")
 
-READY = "Change anything and the image updates. <b>Refine</b> improves it step by step."
+READY = "Change anything: the image follows. <b>Finer</b> makes more of this one."
 
 
 def explain(error: BaseException, *files: str | None) -> str:
@@ -73,12 +73,17 @@ def running(frame: Frame, settings: nstlib.Settings) -> str:
     return progress(f"<b>Step {frame.index}</b> of {frame.total}", share, frame.seconds)
 
 
-def finished(frame: Frame, stopped_by_user: bool) -> str:
+def is_shown(frame: Frame, settings: nstlib.Settings) -> bool:
+    """Whether an image is worth showing: those of the small sizes are blurred."""
+    return frame.done or frame.index > frame.total - schedule(settings, round(0.75 * settings.size))[-1][1]
+
+
+def finished(frame: Frame, paused: bool) -> str:
     """The status line after a run."""
-    if stopped_by_user:
-        text = f"<b>Stopped</b> at step {frame.index} of {frame.total}. You can keep the image."
+    if paused:
+        text = f"<b>Paused</b> at step {frame.index} of {frame.total}."
     elif frame.note:
-        text = f"<b>Ended at step {frame.index}</b>: {escape(frame.note)}."
+        text = f"<b>Ended after {frame.index} steps</b>: {escape(frame.note)}."
     else:
         text = f"<b>Done</b>: {frame.total} steps in {duration(frame.seconds)}."
     return note(text, "alert" if frame.failed else "done")

@@ -8,7 +8,8 @@ from typing import Any
 import gradio as gr
 
 import nstlib
-from demo.components.common import PRIVATE, QUIET, slider
+from demo.components.common import PRIVATE, QUIET, Asks, slider
+from demo.components.point_clouds import icon
 
 FUSION, OTHER = "fusion", "other"
 METHODS = tomllib.loads(Path(__file__).with_name("methods.toml").read_text(encoding="utf-8"))
@@ -62,8 +63,16 @@ def is_used(name: str, first: str, second: str) -> list[bool]:
     return [name == OTHER, "poly" in used, "gaussian" in used, name == FUSION]
 
 
+def looks(method: str) -> str:
+    """What a method looks at, in a line beside a small figure."""
+    names = [str(part).partition("(")[0] for part, _ in nstlib.method(method).components()]
+    words = "; and ".join(METHODS[name]["stores"] for name in names)
+    blind = f" It is blind to {METHODS[names[0]]['blind']}." if len(names) == 1 else ""
+    return f'<div class="nst-looks">{icon(method)}<p>It looks at {words}.{blind}</p></div>'
+
+
 class MethodControls:
-    """The components. It lays them out in the current Blocks."""
+    """The components. It lays the first ones out in the current Blocks, the others with `add_options`."""
 
     def __init__(self, method: str, gamma: float) -> None:
         name, other, c, factor, first, second, mix = from_method(method)
@@ -76,41 +85,63 @@ class MethodControls:
             elem_id="method",
         )
         different = gr.Dropdown(
-            choices[len(NAMES) :],
-            value=other,
-            label="Other method",
-            info="Not one of the paper's four. γ and the run are the same",
-            visible=used[0],
-            elem_id="other-method",
+            choices[len(NAMES) :], value=other, label="Other method", visible=used[0], elem_id="other-method"
         )
         with gr.Group(visible=used[3]) as fusion:
             with gr.Row():
                 one = gr.Dropdown(choices, value=first, label="First", min_width=120)
                 two = gr.Dropdown(choices, value=second, label="Second", min_width=120)
             share = slider("Mix: share of the second", 0.05, 0.95, mix, 0.05, "mix")
-        offset = gr.Number(
-            c, label="Offset c", info="0 is the Gram matrix; more adds the mean", minimum=0, visible=used[1]
-        )
-        info = "1 is the paper's rule; less sees finer differences, more sees coarser ones"
-        width = slider("Bandwidth factor", 0.25, 4, factor, 0.05, "factor", info=info, visible=used[2])
+        self.looks = gr.HTML(looks(method), elem_id="looks")
         with gr.Row(elem_classes="nst-gamma"):
             label, place = "Balance γ:  more content  ⟵  ⟶  more style", position(gamma)
             self.gamma_slider = slider(label, LOG_LOW, LOG_HIGH, place, 0.02, "gamma-slider", scale=4)
             self.gamma = gr.Number(gamma, label="γ", elem_id="gamma", scale=1, min_width=76, step=0.1)
-        self.gamma_slider.input(None, self.gamma_slider, self.gamma, js=TO_NUMBER, **PRIVATE)
+        info = "1 is the paper's rule; less sees finer differences, more sees coarser ones"
+        offset = gr.Number(
+            c,
+            label="Offset c of the polynomial kernel",
+            info="0 is the Gram matrix; more adds the mean",
+            minimum=0,
+            visible=used[1],
+            render=False,
+        )
+        options: dict[str, Any] = {"info": info, "visible": used[2], "render": False}
+        width = slider("Bandwidth factor of the Gaussian kernel", 0.25, 4, factor, 0.05, "factor", **options)
         # `input`, not `change`: the rounded number must not pull the slider back while it is dragged.
         self.gamma.input(None, self.gamma, self.gamma_slider, js=TO_SLIDER, **PRIVATE)
-        gr.on(
-            [radio.change, one.change, two.change],
-            lambda *chosen: [gr.update(visible=visible) for visible in is_used(*chosen)],
-            [radio, one, two],
-            [different, offset, width, fusion],
-            **QUIET,
-        )
         # in the order of the parameters of `to_method`
         self.options: list[Any] = [radio, different, offset, width, one, two, share]
+        gr.on(
+            [radio.change, different.change, one.change, two.change],
+            self._show_options,
+            self.options,
+            [different, offset, width, fusion, self.looks],
+            **QUIET,
+        )
         self.inputs = [*self.options, self.gamma]
         self.outputs = [*self.inputs, self.gamma_slider]
+
+    def add_options(self) -> None:
+        """Lays out the options that few users need."""
+        for option in self.options[2:4]:
+            option.render()
+
+    def connect(self, asks: Asks) -> None:
+        """Counts what the user changes here."""
+        asks.after(*(part.input for part in self.inputs), self.gamma_slider.release)
+        self.gamma_slider.input(
+            None,
+            [self.gamma_slider, asks.count],
+            [self.gamma, asks.count],
+            js=f"(x, count) => [({TO_NUMBER})(x), window.nst.ask(count)]",
+            trigger_mode="multiple",  # the last place counts, however fast the slider moves
+            **PRIVATE,
+        )
+
+    def _show_options(self, *options: Any) -> list[Any]:
+        used = is_used(options[0], *options[4:6])
+        return [*(gr.update(visible=visible) for visible in used), looks(to_method(*options))]
 
     def method(self, values: dict[Any, Any]) -> str:
         """The method as `nstlib.method` reads it, e.g. "bn:0.7+poly(c=1):0.3"."""

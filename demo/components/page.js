@@ -1,29 +1,62 @@
-// For the whole page: the projector view, the keyboard focus, names of thumbnails. Runs once, on load.
+// For the whole page: when runs begin by themselves, files that are dropped or pasted, the projector view, the
+// keyboard focus. Runs once, on load.
 () => {
   const root = document.querySelector(".gradio-container");
+  const at = (selector) => document.querySelector(selector);
 
-  // Projector: a wide image, larger type, the choices folded. ?view=projector starts so.
-  const press = (id, on) => document.getElementById(id)?.setAttribute("aria-pressed", String(on));
-  const show = (wide, choices = false) => {
+  // The user's changes are counted (components/common.py). A run begins when nothing has changed for a while.
+  let held = false;
+  const timers = {};
+  const started = (id = "stylize-start") => clearTimeout(timers[id]);
+  window.nst = {
+    ask: (count) => { started(); return Math.floor(count) + 1 + (held ? 0.5 : 0); },
+    rest: (id, may, wait) => { started(id); if (may) timers[id] = setTimeout(() => document.getElementById(id)?.click(), wait); },
+    started,
+  };
+  document.addEventListener("pointerdown", (event) => { held = event.target.matches("input[type=range]"); }, true);
+  for (const end of ["pointerup", "pointercancel"])
+    document.addEventListener(end, () => { held = false; }, true);
+
+  // A file may be dropped anywhere, or pasted: a saved PNG restores its settings; else it is the style where it
+  // falls on the style, and the photo elsewhere.
+  const give = (id, file) => {
+    const input = at(`input[type=file]:has(+ #${id})`), list = new DataTransfer();
+    list.items.add(file);
+    input.files = list.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  const take = async (file, target) => {
+    if (!file) return;
+    const start = new TextDecoder("latin1").decode(await file.slice(0, 4000).arrayBuffer());
+    const style = target.closest?.(".nst-input")?.querySelector("#styles, #second");
+    give(start.slice(1, 4) === "PNG" && start.includes("iTXtnstlib\0") ? "drop" : `${style?.id ?? "contents"}-upload`, file);
+  };
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    take(event.dataTransfer.files[0], event.target);
+  });
+  document.addEventListener("paste", (event) => take(event.clipboardData.files[0], event.target));
+
+  // Projector: a wide image and larger type. ?view=projector starts so; ?lesson=1 fixes the images and the method.
+  const query = new URLSearchParams(location.search);
+  const show = (wide) => {
     root.dataset.view = wide ? "projector" : "page";
-    root.dataset.choices = choices ? "open" : "folded";
-    press("projector", wide);
-    press("choices", choices);
+    at("#projector")?.setAttribute("aria-pressed", String(wide));
   };
   document.addEventListener("click", (event) => {
-    const wide = root.dataset.view === "projector";
-    if (event.target.closest("#projector")) show(!wide);
-    if (event.target.closest("#choices")) show(wide, root.dataset.choices !== "open");
+    if (event.target.closest("#projector")) show(root.dataset.view !== "projector");
   });
-  show(new URLSearchParams(location.search).get("view") === "projector");
+  show(query.get("view") === "projector");
+  if (query.has("lesson")) root.dataset.lesson = "";
 
   // Start and Stop replace each other: the keyboard focus moves from one to the other.
-  let held = null;
-  document.addEventListener("focusin", (event) => { held = event.target.closest(".nst-go"); });
-  document.addEventListener("pointerdown", () => { held = null; });
+  let focused = null;
+  document.addEventListener("focusin", (event) => { focused = event.target.closest(".nst-go"); });
+  document.addEventListener("pointerdown", () => { focused = null; });
   const moveFocus = () => {
-    if (!held || document.activeElement !== document.body) return;
-    const tab = held.id.split("-")[0];
+    if (!focused || document.activeElement !== document.body) return;
+    const tab = focused.id.split("-")[0];
     const next = [...document.querySelectorAll(`.nst-go[id^="${tab}-"]`)].find((button) => button.offsetParent);
     next?.focus();
   };
@@ -33,11 +66,11 @@
     if (event.key === "Tab" && event.target.getAttribute("role") === "combobox") event.stopPropagation();
   }, true);
 
-  // Gradio gives example thumbnails no name: say what each shows.
-  const name = () => document.querySelectorAll('[id$="-examples"] .gallery-item img[src]:not([data-named])').forEach((image) => {
-    const file = decodeURIComponent(image.src).split("/").pop().replace(/\.\w+$/, "");
-    image.alt = "Example: " + file.replaceAll("_", " ");
-    image.dataset.named = "";
+  // The example that an input image shows is marked.
+  const mark = () => document.querySelectorAll('[id$="-examples"] .nst-picker').forEach((picker) => {
+    const source = at(`#${picker.closest("[id$=-examples]").id.replace("-examples", "")} img`)?.src ?? "/none.";
+    const name = decodeURIComponent(source).split("/").pop().replace(/\.\w*$/, "");
+    picker.querySelectorAll("button").forEach((one) => one.setAttribute("aria-pressed", String(one.dataset.name === name)));
   });
 
   // Gradio gives every radio button its own name. With one name for all, arrow keys choose and Tab leaves.
@@ -46,9 +79,18 @@
     if (one.name !== id) one.name = id;
   });
 
-  const look = () => { moveFocus(); name(); group(); };
+  // While a run waits, Gradio writes "queue: 2/3 | 4.0/9.2s": our words say the same.
+  const queue = () => {
+    const place = at(".nst-statusbox .progress-text")?.textContent.match(/queue: (\d+)\/(\d+) \|\s*([\d.]+)(?:\/([\d.]+))?/);
+    const words = place && at(".nst-statusbox:has(.progress-text) .nst-status p");
+    const left = place && Math.ceil((place[4] ?? 0) - place[3]);
+    const text = place && `Waiting for your turn: you are number ${place[1]} of ${place[2]}${left > 0 ? `, for about ${left} s` : ""}.`;
+    if (words && words.textContent !== text) words.textContent = text;
+  };
+
+  const look = () => { moveFocus(); mark(); group(); queue(); };
   new MutationObserver(look).observe(root, {
-    subtree: true, childList: true, attributes: true, attributeFilter: ["class", "style", "src"],
+    subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["class", "style", "src"],
   });
   look();
 }

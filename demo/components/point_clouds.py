@@ -127,13 +127,23 @@ def figure(method: str) -> str:
         f'<text x="{SIDE - 6}" y="{y0 - 8}" text-anchor="end">detector 1 responds</text>'
         f'<text transform="translate({x0 + 16} 6) rotate(90)">detector 2 responds</text></g>'
         f'<g class="tails">{tails}</g><g class="style">{style}</g><g class="moving">{dots}</g></svg>'
-        '<div class="beside"><p class="key"><span class="moving"></span> your image '
+        '<div class="beside"><p class="key"><span class="moving"></span> an image '
         '<span class="style"></span> the style</p>'
         '<div class="player"><button type="button" data-play>Play</button>'
         '<button type="button" data-restart>Restart</button>'
         f'<input type="range" min="0" max="{FRAMES - 1}" value="{FRAMES - 1}" aria-label="Time"></div>'
         f"<p>What is still different:</p><ul>{bars}</ul></div></figure>"
     )
+
+
+@lru_cache(maxsize=64)
+def icon(method: str) -> str:
+    """The points of the style, and those of an image after a method has moved them, as a small drawing."""
+    moved, still = _points(flow(method)[-1]), _points(make_samples()[1])
+    style = "".join(f'<rect x="{x - 5}" y="{y - 5}" width="10" height="10"/>' for x, y in still[::2])
+    dots = "".join(f'<circle cx="{x}" cy="{y}" r="8"/>' for x, y in moved[::2])
+    words = "Dots, moved by the method onto squares"
+    return f'<svg viewBox="0 0 {SIDE} {SIDE}" role="img" aria-label="{words}">{style}{dots}</svg>'
 
 
 def _points(F: Tensor) -> list[tuple[int, int]]:

@@ -14,16 +14,16 @@ LABELS = {
 }
 RESNET50 = ["relu1", *(f"block{b}_{i}" for b, n in enumerate((3, 4, 6, 3), 2) for i in range(1, n + 1))]
 FIRST_SIZE = 256  # px: quick on two cores, and a user can ask for more
-FIRST = "polish"
-WHAT = ("method", "gamma", "size", "colours", "style_scale")  # a preset says how; it leaves these as they are
+FIRST = "draft"  # 32 steps give nearly everything
+WHAT = ("method", "gamma", "colours", "style_scale")  # a preset says how; it leaves these as they are
 HELP = {
-    "polish": "one pass, then 12 steps",
-    "draft": "32 steps from the content image, a first look",
-    "balanced": "80 steps from the content image",
-    "fine": "320 steps, until the loss has nearly settled",
-    "paper": "Li et al. 2017, from noise, at most 1000 steps",
-    "gatys": "Gatys et al. 2016, Gram matrices, from noise, 1000 steps",
-    "tutorial": "the layers of the PyTorch tutorial, 300 steps",
+    "draft": "32 steps",
+    "balanced": "80 steps",
+    "fine": "320 steps",
+    "polish": "one pass + 12 steps",
+    "paper": "Li et al. 2017",
+    "gatys": "Gatys et al. 2016",
+    "tutorial": "PyTorch tutorial",
 }
 
 
@@ -33,7 +33,7 @@ def choices() -> list[tuple[str, str]]:
     for name in labels:
         wanted = nstlib.PRESETS[name].encoder
         if adapted(name).encoder != wanted:
-            labels[name] += f" ({wanted} needs a download: here with {EMBEDDED})"
+            labels[name] += f" (with {EMBEDDED})"
     return [(label, name) for name, label in labels.items()]
 
 
@@ -55,6 +55,7 @@ def apply(name: str, settings: nstlib.Settings) -> nstlib.Settings:
     """A user's settings, run as a preset says: what the preset leaves at the default of `WHAT` stays."""
     preset, usual = nstlib.PRESETS[name], nstlib.Settings()
     stays = {f: getattr(settings, f) for f in WHAT if getattr(preset, f) == getattr(usual, f)}
+    stays["size"] = settings.size
     return adapted(name).replace(**stays, seed=settings.seed, style_weights=settings.style_weights)
 
 

@@ -17,15 +17,13 @@ COLOURS = {"style": "", "luminance": "the content's colours", "content": "colour
 
 
 def caption(recipe: Recipe) -> str:
-    """harbour × waves · linear · γ 1 · 256 px · stopped at 32 of 80."""
+    """harbour × waves · linear · γ 1 · 256 px · 32 of 80 steps."""
     s, stems = recipe.settings, [style.stem for style in recipe.styles]
     if len(s.style_weights) == len(stems) > 1:
         shares = (round(100 * weight / sum(s.style_weights)) for weight in s.style_weights)
         stems = [f"{share} % {stem}" for share, stem in zip(shares, stems, strict=True)]
     steps = (
-        f"{recipe.step} steps"
-        if recipe.step == s.iterations
-        else f"stopped at {recipe.step} of {s.iterations}"
+        f"{recipe.step} steps" if recipe.step == s.iterations else f"{recipe.step} of {s.iterations} steps"
     )
     parts = [
         f"{recipe.content.stem} × {' + '.join(stems)}",
@@ -82,20 +80,11 @@ def python(recipe: Recipe) -> str:
 
 
 def command(recipe: Recipe) -> str:
-    """One command for a shell. A comment says what only the Python can do."""
+    """One command for a shell, which takes everything but the images from the PNG that the user downloads."""
+    verb, saved = "transfer" if recipe.step else "onepass", result_name(recipe)
     images = [image.name for image in (recipe.content, *recipe.styles)]
-    verb, options = "transfer" if recipe.step else "onepass", arguments(recipe)
-    words = ["python", "-m", "nstlib", verb, *images, "-o", result_name(recipe)]
-    for name, value in (options | {"size": recipe.settings.size}).items():
-        values = value if isinstance(value, tuple | list) else [value]
-        words += [f"--{name.replace('_', '-')}", *(str(_short(one)) for one in values)]
-    lines = [shlex.join(words + (["--mask", *MASKS] if recipe.where else []))]
-    if 0 < recipe.step < recipe.settings.iterations:
-        lines.append(f"# press Ctrl-C at step {recipe.step}")
-    if recipe.blend != 1:
-        share = round(100 * recipe.blend)
-        lines.append(f"# then lay it over the content image at {share} %, as the Python does")
-    return "\n".join(lines)
+    masks = ["--mask", *MASKS] if recipe.where else []
+    return shlex.join(["nstlib", verb, *images, "--recipe", saved, *masks, "-o", "again.png"])
 
 
 def result_name(recipe: Recipe) -> str:
@@ -113,7 +102,7 @@ def file_name(settings: nstlib.Settings, *images: str) -> str:
 
 def _short(value: Any) -> Any:
     """A float in as many digits as a person would write."""
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    return float(f"{value:.9g}") if isinstance(value, float) else value
 
 
 def _literal(value: Any) -> str:

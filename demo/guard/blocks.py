@@ -142,6 +142,10 @@ class GuardedBlocks(gr.Blocks):
         self._queue = FairQueue(self._queue)
         return self
 
+    def is_idle(self, session: str | None) -> bool:
+        """Whether no run of another session works or waits."""
+        return all(event.session_hash == session for event in self._queue.event_ids_to_events.values())
+
     def start_guard(self, app: Any) -> None:
         """Protects the sessions of Gradio's application, and starts the sweep of the folder of files."""
         STORE.protect_present()
@@ -196,7 +200,7 @@ class GuardedBlocks(gr.Blocks):
             taken = {
                 place: own_file(value)
                 for place, (block, value) in enumerate(zip(block_fn.inputs, inputs, strict=False))
-                if isinstance(block, gr.Image | gr.File) and value is not None
+                if isinstance(block, gr.Image | gr.File | gr.UploadButton) and value is not None
             }
             rest = [None if place in taken else value for place, value in enumerate(inputs)]
             if any(files_in(rest)):

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
+from demo.guard import card
 from demo.guard.blocks import ADDRESS, GuardedBlocks
 from demo.guard.bodies import Event, Named, read
 from demo.guard.files import describe, own_path
@@ -27,8 +28,8 @@ from demo.runs.uploads import Uploads
 log = logging.getLogger("nstlib.app")
 
 ROUTES = {
-    "GET": r"""/ | /config/? | /theme\.css | /(assets|static|svelte)/.+ | /favicon\.ico | /robots\.txt
-        | /manifest\.json | /pwa_icon(/\d{1,4})? | /login_check/?
+    "GET": r"""(?P<page>/) | (?P<card>/card\.jpg) | /config/? | /theme\.css | /(assets|static|svelte)/.+
+        | /favicon\.ico | /robots\.txt | /manifest\.json | /pwa_icon(/\d{1,4})? | /login_check/?
         | /gradio_api/(info|theme\.css|app_id|login_check|startup-events|queue/status)/?
         | /gradio_api/heartbeat/(?P<heartbeat>[\w-]{1,64}) | /gradio_api/queue/(?P<answers>data)/?
         | /gradio_api/call/(v2/)?\w{1,64}/(?P<event>[\w-]{1,64}) | /gradio_api/(?P<progress>upload_progress)/?
@@ -110,6 +111,10 @@ class Guard:
 
     async def _get(self, request: Request, asked: dict[str, str | None], send: Any) -> None:
         scope, receive, session = request.scope, request.receive, asked["heartbeat"]
+        if asked["card"]:
+            return await card.image()(scope, receive, send)
+        if asked["page"] and request.method == "GET":
+            send = card.with_card(send, request, self.blocks.title)
         if asked["progress"]:
             return await self.uploads.progress(request)(scope, receive, send)
         if asked["file"] and not own_path(asked["file"]):

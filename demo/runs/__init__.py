@@ -5,7 +5,9 @@
     engine      a run as frames, with its threads; gpu: the same on ZeroGPU
     preview     one pass, for every change of a control; animation: the images of a run as a WebP
     recipes     what made an image; masks: the region of a second style; results: an image with its recipe
-    stop_flags  how a user stops a run; connections: who is connected; turns: whose request works next
+    ready       finished results that are part of the page
+    stop_flags  how a user stops a run; paused: runs that wait for Continue
+    connections who is connected; turns: whose request works next
     uploads     files that arrive; store: the disk space that each address takes
 
 Read limits, files, store, uploads, connections, turns, engine, stop_flags.

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -24,7 +25,9 @@ from demo.runs.recipes import DETAIL, Recipe, identify
 from nstlib.synthesis.allocator import give_back
 
 FIRST_IMAGE = 0.3  # seconds after the start
-IMAGE_EVERY = 0.8  # seconds
+IMAGE_EVERY = 0.6  # seconds
+SETTLED = 3.0  # seconds in which an automatic run should settle, at the size that a page opens with
+LARGEST = 512  # px, of that size
 FRAME_EVERY = 0.15  # seconds
 
 Terms = list[tuple[int, dict[str, float]]]  # (step, {term: value})
@@ -141,6 +144,7 @@ def frames(job: Job) -> Iterator[Frame]:
             now = time.perf_counter()
             if now >= min(next_image, next_frame):
                 yield frame(now >= next_image)
+                begun += time.perf_counter() - now  # a run that is paused waits here
                 terms = []
                 if now >= next_image:
                     next_image = time.perf_counter() + IMAGE_EVERY
@@ -157,15 +161,27 @@ def frames(job: Job) -> Iterator[Frame]:
 
 
 def warm_up() -> None:
-    """Loads the embedded encoder and takes one step, so that the first user does not wait for it.
+    """Loads the embedded encoder and takes a few steps, so that the first user does not wait for it.
 
     ZeroGPU has no GPU outside a run: there, it only loads.
     """
     nstlib.load_encoder()
-    if ZERO:
-        return
-    image = torch.linspace(0, 1, 3 * 64 * 64).reshape(1, 3, 64, 64)
-    nstlib.stylize(image, image.flip(-1), iterations=2, levels=1)
+    if not ZERO:
+        first_size()
+
+
+@lru_cache(maxsize=1)
+def first_size() -> int:
+    """The size that a page opens with: an automatic run should settle in `SETTLED` seconds. It is measured
+    once, by a short run at a small size, unless NSTLIB_SIZE fixes it."""
+    if LIMITS.first or ZERO:
+        return min(LIMITS.first or LARGEST, LIMITS.size)
+    side = 192
+    image = torch.linspace(0, 1, 3 * side * side).reshape(1, 3, side, side)
+    times = [time.perf_counter() for _ in nstlib.transfer(image, image.flip(-1), iterations=6, levels=1)]
+    one_step = (times[-1] - times[1]) / 4
+    fitting = side * (SETTLED / (28 * one_step)) ** 0.5  # 32 steps, of which 8 are at smaller sizes
+    return int(min(max(fitting, 256), LARGEST, LIMITS.size)) // 32 * 32
 
 
 def set_threads() -> None:

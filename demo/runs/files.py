@@ -149,6 +149,13 @@ def save_png(pixels: Pixels, recipe: dict[str, Any], path: Path) -> str:
     return str(nstlib.save_image(to_tensor(pixels), path, recipe=recipe))
 
 
+def keep_image(image: torch.Tensor, stem: str) -> str:
+    """Writes an image as a PNG into a new folder of `CACHE`, and returns its path."""
+    path = CACHE / uuid.uuid4().hex / f"{stem}.png"
+    path.parent.mkdir(parents=True)
+    return str(nstlib.save_image(image, path))
+
+
 def to_tensor(pixels: Pixels) -> torch.Tensor:
     return torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() / 255
 

@@ -1,6 +1,7 @@
 """What one user may ask for: read once from environment variables, with defaults that are safe for the host.
 
 NSTLIB_MAX_SIZE     longest side of a run, px         1024 at home, 512 on a public host
+NSTLIB_SIZE         size that a page opens with, px   measured: a run of 3 s, 512 at most
 NSTLIB_MAX_SECONDS  time one run may take             600 at home, 90 on a public host
 NSTLIB_MAX_STEPS    optimisation steps of a run       3000 at home, 1000 on a public host
 NSTLIB_QUEUE        runs that may wait                64
@@ -33,6 +34,7 @@ class Limits:
     may embed the app, as a content security policy spells them."""
 
     size: int
+    first: int  # 0: measured
     seconds: float
     steps: int
     queue: int
@@ -69,6 +71,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Limits:
         raise ValueError(f"NSTLIB_FRAME_ANCESTORS takes sites like https://school.example, got {wrong[0]!r}")
     return Limits(
         size=int(number("NSTLIB_MAX_SIZE", 1024, 512, 64)),
+        first=int(number("NSTLIB_SIZE", 0, 0, 0)),
         seconds=number("NSTLIB_MAX_SECONDS", 600, 90, 1),
         steps=int(number("NSTLIB_MAX_STEPS", 3000, 1000, 10)),
         queue=int(number("NSTLIB_QUEUE", 64, 64, 4)),

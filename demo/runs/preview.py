@@ -33,11 +33,12 @@ def encoder() -> nstlib.encoders.Encoder:
     return nstlib.load_encoder(device="cpu" if ZERO else "auto", dtype="auto")
 
 
-def quick(job: Job) -> Job:
+def quick(job: Job, most: int | None = None) -> Job:
     """The job at a size at which one pass is quick enough: on a public host one core serves all users.
 
-    Raises ValueError for a method with options that cost time: there, only a run uses them.
+    most: The largest size. Raises ValueError for a method with options that cost time there: runs use them.
     """
+    job = replace(job, settings=job.settings.replace(size=min(job.settings.size, most or job.settings.size)))
     if not LIMITS.public:
         return job
     settings = job.settings

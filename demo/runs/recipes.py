@@ -75,13 +75,6 @@ class Recipe:
     blend: float = 1.0
     step: int = 0
 
-    @property
-    def request(self) -> tuple[Any, ...]:
-        """What one pass depends on: two recipes with equal requests have the same preview."""
-        s = self.settings
-        look = (str(s.method), s.gamma, s.size, s.colours, s.style_scale, s.style_weights, s.palette, s.seed)
-        return (*look, self.where, self.detail, *(image.sha256 for image in (self.content, *self.styles)))
-
     def blended(self, blend: float) -> "Recipe":
         return replace(self, blend=min(1.0, max(0.0, blend)))
 

@@ -19,14 +19,14 @@ class Result:
 
     Args:
         content: The file of the content image, or "" where it is not here.
-        request: What the controls ask for when they ask for this result (see `Recipe.request`).
+        asked: What the controls ask for when they ask for this result; None if it is not what they ask for.
     """
 
     pixels: Pixels
     recipe: Recipe
     library: dict[str, Any]
     content: str
-    request: tuple[Any, ...]
+    asked: Recipe | None
 
     def at(self, blend: float) -> "Result":
         """The same with its recipe's blend multiplied by `blend`. The pixels stay at full strength."""

@@ -7,6 +7,24 @@ instead, and ends by itself with its last image, download and recipe.
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(eq=False)
+class Flag:
+    """Whether a run should stop, and has ended.
+
+    Args:
+        asked: What the run makes, for those who want to know whether it is still wanted.
+        replaced: Whether a change of the settings has ended it, so that its image is not wanted any more.
+    """
+
+    session: str | None
+    stop: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+    asked: Any = None
+    replaced: bool = False
 
 
 class StopFlags:
@@ -14,31 +32,35 @@ class StopFlags:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._flags: dict[tuple[str | None, str], threading.Event] = {}
+        self._flags: dict[tuple[str | None, str], Flag] = {}
 
     @contextmanager
-    def run(self, session: str | None, tab: str) -> Iterator[threading.Event]:
+    def run(self, session: str | None, tab: str) -> Iterator[Flag]:
         """Registers a run. Its flag is set when the user presses Stop or starts another run in this tab."""
-        flag = threading.Event()
+        flag = Flag(session)
         with self._lock:
             if previous := self._flags.get((session, tab)):
-                previous.set()
+                previous.stop.set()
             self._flags[session, tab] = flag
         try:
             yield flag
         finally:
+            flag.ended.set()
             with self._lock:
                 if self._flags.get((session, tab)) is flag:
                     del self._flags[session, tab]
 
-    def is_running(self, session: str | None, tab: str) -> bool:
-        return (session, tab) in self._flags
+    def find(self, session: str | None, tab: str) -> Flag | None:
+        """The flag of the run of this session and tab, if there is one."""
+        return self._flags.get((session, tab))
 
-    def stop(self, session: str | None, tab: str) -> None:
-        """Asks the run of this session and tab to stop, if there is one."""
+    def stop(self, session: str | None, tab: str, replaced: bool = False) -> Flag | None:
+        """Asks the run of this session and tab to stop, and returns its flag."""
         with self._lock:
             if flag := self._flags.get((session, tab)):
-                flag.set()
+                flag.replaced = flag.replaced or replaced
+                flag.stop.set()
+            return flag
 
 
 STOP_FLAGS = StopFlags()

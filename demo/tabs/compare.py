@@ -7,6 +7,7 @@ from demo.components import messages
 from demo.components.grid import Cell, Grid, input_cell, shape_of
 from demo.components.inputs import Inputs
 from demo.components.method_controls import ALL, NAMES
+from demo.guard.blocks import GuardedBlocks
 from demo.runs.engine import Job
 from demo.tabs.grid_tab import GridTab, Kinds
 
@@ -72,6 +73,6 @@ def _short(method: str) -> str:
     return f"{SHORT.get(name, name)} ({options}" if options else SHORT.get(name, name)
 
 
-def build(inputs: Inputs) -> GridTab:
+def build(inputs: Inputs, page: GuardedBlocks) -> GridTab:
     empty = Grid("", [Cell(label) for label in NAMES.values()], 2, beside=[Cell("Content"), Cell("Style")])
-    return GridTab("compare", "Compare", plan, KINDS, empty, inputs)
+    return GridTab("compare", plan, KINDS, empty, inputs, page)

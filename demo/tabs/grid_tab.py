@@ -1,7 +1,7 @@
-"""What Compare and Look inside share: choose a kind, press the button, and a grid fills cell by cell.
+"""What Compare and Look inside share: a grid fills itself when the tab is opened, cell by cell.
 
 Size and steps are those of the controls. A preview by one pass shows every transfer at once; the optimised
-image replaces it.
+image replaces it. A tile opens in Stylize as it is.
 """
 
 import time
@@ -15,11 +15,14 @@ from demo.components import messages
 from demo.components.common import PRIVATE, QUIET, Update
 from demo.components.grid import SCRIPT, Cell, Grid, fill, sheet
 from demo.components.inputs import Inputs
-from demo.components.method_controls import MethodControls
 from demo.components.presets import EMBEDDED
+from demo.guard.blocks import GuardedBlocks
 from demo.runs import files
 from demo.runs.limits import LIMITS
 from demo.runs.preview import one_pass, quick
+from demo.runs.results import Result
+from demo.runs.stop_flags import Flag
+from demo.tabs.history import History
 from demo.tabs.run_bar import RunBar
 
 REDRAW_EVERY = 0.8  # seconds
@@ -30,31 +33,58 @@ Kinds = dict[str, tuple[str, str]]  # kind: (label, what it shows and which choi
 
 
 class GridTab:
-    """One tab, laid out in the current `gr.Tab`. empty: the grid before the first run."""
+    """One tab, laid out in the current `gr.Tab`. empty: the grid before the first run.
+
+    grid: the last grid of the session, for its tiles. made: the count of changes at its last run.
+    """
 
     def __init__(
-        self, name: str, label: str, plan: Planner, kinds: Kinds, empty: Grid, inputs: Inputs
+        self,
+        name: str,
+        plan: Planner,
+        kinds: Kinds,
+        empty: Grid,
+        inputs: Inputs,
+        page: GuardedBlocks,
     ) -> None:
-        self.name, self.plan, self.inputs, controls = name, plan, inputs, inputs.controls
+        self.name, self.plan, self.inputs, self.kinds = name, plan, inputs, kinds
         first, choices = next(iter(kinds)), [(label, kind) for kind, (label, _) in kinds.items()]
         self.kind = gr.Radio(choices, value=first, label="What to show", elem_id=f"{name}-kind")
-        words = gr.Markdown(kinds[first][1], elem_id=f"{name}-used")
-        self.kind.change(lambda kind: kinds[kind][1], self.kind, words, **QUIET)
-        self.bar = RunBar(name, label, "Ready.")
+        self.words = gr.Markdown(kinds[first][1], elem_id=f"{name}-used")
+        self.bar = RunBar(name, ("Start", "Stop"), "Ready.", page)
         self.view = gr.HTML(empty.html(), elem_id=f"{name}-grid", js_on_load=SCRIPT)
         self.download = gr.DownloadButton(
             "Download as one PNG", interactive=False, elem_id=f"{name}-download", size="md"
         )
-        used = {inputs.content, inputs.style, self.kind, *controls.inputs}
-        self.bar.connect(self.run, used, [self.view, self.download])
+        self.grid, self.made = gr.State(), gr.State()
 
-        def open_tile(event: gr.EventData) -> Update:
-            return tile_values(controls.method, event)
+    def connect(self, tab: gr.Tab, history: History) -> None:
+        """Connects the tab: it fills itself when it is opened, and its tiles open in Stylize."""
+        inputs, kinds, count = self.inputs, self.kinds, self.inputs.asks.count
+        used = {inputs.content, inputs.style, self.kind, count, *inputs.controls.inputs}
+        self.bar.connect(self.run, used, [self.view, self.download, self.grid, self.made])
 
-        opened = self.view.select(open_tile, None, controls.method.outputs, **QUIET)
+        def may_start(kind: str, count: float, made: Any, request: gr.Request) -> tuple[str, int]:
+            may = self.bar.may_start(request.session_hash) if made != (kind, count) else 0
+            return kinds[kind][1], may
+
+        opened = gr.on(
+            [tab.select, self.kind.change],
+            may_start,
+            [self.kind, count, self.made],
+            [self.words, self.bar.may],
+            **QUIET,
+        )
+        self.bar.start_by_itself(opened, 0)
+
+        def open_tile(values: dict[Any, Any], event: gr.EventData, request: gr.Request) -> Update:
+            return history.restore(tile(values[self.grid], event), values, request)
+
+        outputs = history.outputs
+        opened = self.view.select(open_tile, {self.grid, *history.inputs}, outputs, **QUIET)
         opened.success(None, js=TO_STYLIZE, **PRIVATE)
 
-    def run(self, values: dict[Any, Any], is_stopped: Callable[[], bool]) -> Iterator[Update]:
+    def run(self, values: dict[Any, Any], flag: Flag) -> Iterator[Update]:
         """The updates of one run. The last one makes the tab ready for the next."""
         inputs, bar = self.inputs, self.bar
         settings = inputs.controls.settings(values)
@@ -63,15 +93,17 @@ class GridTab:
             **bar.show(bar.stop, messages.note("Reading the images …")),
             self.view: grid.html(),
             self.download: gr.update(interactive=False),
+            self.made: (values[self.kind], values[inputs.asks.count]),
+            self.grid: grid,
         }
         begun, drawn, number, total, words = time.perf_counter(), 0.0, 1, len(grid.jobs()), ""
         deadline = begun + LIMITS.seconds
         for cell in grid.jobs():
-            if time.perf_counter() < deadline and not is_stopped() and preview(cell):
+            if time.perf_counter() < deadline and not flag.stop.is_set() and preview(cell):
                 yield {bar.status: messages.note(f"Preview: {cell.label}"), self.view: grid.html()}
         for cell in fill(grid, deadline):
             now, number = time.perf_counter(), grid.jobs().index(cell) + 1
-            if is_stopped():
+            if flag.stop.is_set():
                 words = f"<b>Stopped</b> at image {number} of {total}."
                 break
             if now - drawn >= REDRAW_EVERY or not cell.active:
@@ -85,7 +117,7 @@ class GridTab:
         with files.outbox() as folder:
             path = files.save_png(sheet(grid), grid.recipe(), folder / f"{self.name}.png")
             yield {
-                **bar.show(bar.start, messages.note(words, "done")),
+                **bar.show(bar.start, messages.note(words, "done"), "Again"),
                 self.view: grid.html(),
                 self.download: gr.update(value=path, interactive=True),
             }
@@ -110,9 +142,12 @@ def progress(number: int, total: int, cell: Cell, seconds: float) -> str:
     return messages.progress(words, (number - 1 + cell.share) / total, seconds)
 
 
-def tile_values(controls: MethodControls, event: Any) -> Update:
-    """The method and γ of a tile as values of the controls. Raises gr.Error for anything else."""
+def tile(grid: Grid | None, event: Any) -> Result:
+    """The result in the tile that a click names. Raises gr.Error for anything else."""
     try:
-        return controls.show(nstlib.Settings(method=event.method, gamma=event.gamma))
-    except (AttributeError, TypeError, ValueError, IndexError) as error:
-        raise gr.Error("This tile cannot be opened.", print_exception=False) from error
+        assert grid is not None and event.place >= 0
+        cell = grid.cells[event.place]
+        assert cell.is_transfer and cell.job and cell.pixels is not None
+        return Result(cell.pixels, cell.job.recipe(cell.step), cell.recipe, str(cell.job.content), None)
+    except (AssertionError, AttributeError, TypeError, IndexError) as error:
+        raise gr.Error("This tile cannot be opened yet.", print_exception=False) from error

@@ -1,4 +1,4 @@
-"""Settings that are restored: from the history, from a PNG dropped on the page, from the page's address."""
+"""Settings that are restored: from the history, a saved PNG, a ready result, a tile, the page's address."""
 
 from dataclasses import replace
 from html import escape
@@ -11,6 +11,9 @@ from demo.components import address, messages
 from demo.components.common import PRIVATE, QUIET, Update
 from demo.components.controls import SMALLEST, fit_limits
 from demo.components.method_controls import from_method, to_method
+from demo.components.picker import named, picker
+from demo.runs import ready
+from demo.runs.engine import first_size
 from demo.runs.recipes import Recipe, Source, examples, identify
 from demo.runs.results import Result, open_result
 from demo.runs.stop_flags import STOP_FLAGS
@@ -26,36 +29,33 @@ COPY = """(query) => {
 
 
 class History:
-    """Connects everything that restores settings with the Stylize tab, and lays out the box for a PNG.
+    """Connects everything that restores settings with the Stylize tab, and lays out the ready results.
 
     known holds SHA-256 → file of the input images that a session has used.
     """
 
-    def __init__(self, tab: Stylize, page: gr.Blocks) -> None:
-        self.tab = tab
-        self.drop = gr.File(
-            label="Drop a PNG, or click to choose: restores its settings",
-            file_types=[".png"],
-            height=110,
-            elem_id="drop",
-        )
-        tab.view.add_snippets()
-        view = tab.view
-        self.known, self.query = gr.State({}), gr.Textbox(visible=False)
-        images = tab.inputs.images
-        inputs = {self.known, *images, *view.inputs}
-        outputs = [*{*tab.inputs.all, *tab.inputs.controls.outputs, *view.outputs, tab.bar.status}]
-        outputs += [view.strength, view.animation, self.drop]
-        view.gallery.select(self.select, inputs, outputs, **QUIET)
-        self.drop.upload(self.upload, {self.drop, *inputs}, outputs, **QUIET)
+    def __init__(self, tab: Stylize) -> None:
+        self.tab, self.known = tab, gr.State({})
+        self.ready = {name: str(ready.path(name)) for name in ready.PAIRS}
+        self.pairs = picker("Finished examples", self.ready, "ready", (400, 300))
+
+    def connect(self, page: gr.Blocks) -> None:
+        tab, view, query = self.tab, self.tab.view, gr.Textbox(visible=False)
+        images, drop = tab.inputs.images, view.drop
+        self.inputs = {self.known, *images, *view.inputs}
+        self.outputs = [*{*tab.inputs.all, *tab.inputs.controls.outputs, *tab.outputs, *tab.bar.outputs}]
+        self.outputs += [view.strength, tab.inputs.controls.preset, tab.inputs.asks.count]
+        view.gallery.select(self.select, self.inputs, self.outputs, **QUIET)
+        self.pairs.select(self.open_ready, self.inputs, self.outputs, **QUIET)
+        drop.upload(self.upload, {drop, *self.inputs}, self.outputs, **QUIET)
         for image in images:
             image.change(self.store_images, {self.known, *images}, self.known, **QUIET)
-        view.link.click(self.link, view.inputs, [self.query, tab.bar.status], **QUIET).then(
-            None, self.query, js=COPY, **PRIVATE
+        view.link.click(self.link, view.inputs, [query, tab.bar.status], **QUIET).then(
+            None, query, js=COPY, **PRIVATE
         )
         # An event with a set of inputs gets them in the order in which they were made: the query is the last.
-        page.load(self.open, {self.query, *inputs}, outputs, js=SEARCH, **QUIET)
-        tab.connect()
+        opened = {query, *self.inputs}
+        page.load(lambda values: self.open(values[query], values), opened, self.outputs, js=SEARCH, **QUIET)
 
     def store_images(self, values: dict[Any, Any]) -> dict[str, str]:
         """The input images chosen now and before, the newest last."""
@@ -67,38 +67,53 @@ class History:
         return dict(list(known.items())[-MOST_IMAGES:])
 
     def upload(self, values: dict[Any, Any], request: gr.Request) -> Update:
-        path = values[self.drop]
-        return self.restore(path, values, request) if path else {self.drop: gr.skip()}
+        path = values[self.tab.view.drop]
+        return self.restore_file(path, values, request) if path else {self.tab.bar.status: gr.skip()}
 
     def select(self, values: dict[Any, Any], event: gr.SelectData, request: gr.Request) -> Update:
         kept, place = values[self.tab.view.history], event.index
         if not isinstance(place, int) or not 0 <= place < len(kept):
-            return {self.drop: gr.skip()}
-        return self.restore(kept[place][0], values, request)
+            return {self.tab.bar.status: gr.skip()}
+        return self.restore_file(kept[place][0], values, request)
 
-    def restore(self, path: str, values: dict[Any, Any], request: gr.Request) -> Update:
-        """The controls and the image as the recipe of a result has them."""
-        view, status = self.tab.view, self.tab.bar.status
-        if STOP_FLAGS.is_running(request.session_hash, TAB):
-            return {status: messages.alert("Stop the run first, then restore this result."), self.drop: None}
+    def open_ready(self, values: dict[Any, Any], event: gr.EventData, request: gr.Request) -> Update:
+        name = ready.name(named(event, self.ready))
+        return self.restore(ready.open_result(name), values, request, first_size())
+
+    def restore_file(self, path: str, values: dict[Any, Any], request: gr.Request) -> Update:
+        """The controls and the image as the recipe in a PNG has them."""
         try:
             pixels, recipe, library = open_result(path)
-            asked, update, notes = self.controls_for(recipe, values)
         except Exception as error:
             words = messages.explain(error, path)
             if "holds no nstlib recipe" in str(error):
                 words = f"{Path(path).name} holds no recipe. Choose a PNG that this page or nstlib saved."
-            return {status: messages.alert(words), self.drop: None}
+            return {self.tab.bar.status: messages.alert(words)}
+        return self.restore(Result(pixels, recipe, library, "", None), values, request)
+
+    def restore(
+        self, result: Result, values: dict[Any, Any], request: gr.Request, size: int | None = None
+    ) -> Update:
+        """The result, and the controls as its recipe has them. size: of later results, where not its own."""
+        view, bar, recipe = self.tab.view, self.tab.bar, result.recipe
+        wanted = recipe if size is None else replace(recipe, settings=recipe.settings.replace(size=size))
+        try:
+            asked, update, notes = self.controls_for(wanted, values)
+        except ValueError as error:
+            return {bar.status: messages.alert(messages.explain(error))}
+        if flag := STOP_FLAGS.stop(request.session_hash, TAB, replaced=True):
+            flag.ended.wait(2)
         known = recipe.content in (Source(), asked.content)
         content = str(update[self.tab.inputs.content] or "") if known else ""
-        result = Result(pixels, recipe, library, content, asked.request)
+        finished = recipe.step >= recipe.settings.iterations
+        words = messages.note(escape(" ".join(["Here it is again, with its settings.", *notes])), "done")
         return {
             **update,
             view.strength: 1,
             view.animation: gr.update(interactive=False),
-            **view.show(result, values | {view.strength: 1}),
-            status: messages.note(escape(" ".join(["Settings restored.", *notes])), "done"),
-            self.drop: None,
+            self.tab.curve: gr.update(visible=False),
+            **view.show(replace(result, content=content, asked=asked), values | {view.strength: 1}),
+            **bar.show(bar.start, words, "Finer" if finished else "Refine"),
         }
 
     def controls_for(self, recipe: Recipe, values: dict[Any, Any]) -> tuple[Recipe, Update, list[str]]:
@@ -117,7 +132,8 @@ class History:
             if path is None or not Path(path).is_file():
                 path = values[part]
                 if source != Source():
-                    notes.append(f"Its image {Path(source.name).name} is not here: choose it again.")
+                    name = Path(source.name).name
+                    notes.append(f"Upload {name} again to go on from here: a PNG holds only the result.")
                 source = identify(path) if path else source
             paths.append(str(path) if path else None)
             sources.append(source)
@@ -135,26 +151,28 @@ class History:
             inputs.controls.detail: recipe.detail,
         }
         content, *styles = sources[: 3 if second else 2]
-        asked = replace(recipe, settings=settings, content=content, styles=tuple(styles), where=where)
+        asked = Recipe(settings, content, tuple(styles), where, recipe.detail)
         return asked, update, notes
 
-    def open(self, values: dict[Any, Any]) -> Update:
+    def open(self, query: str, values: dict[Any, Any]) -> Update:
         """A page was opened: its session shows the first result. The controls are set as the page's address
         has them, and the image follows them."""
-        view, status = self.tab.view, self.tab.bar.status
-        recipe, unused = address.read(values[self.query])
+        view, inputs, size = self.tab.view, self.tab.inputs, first_size()
+        recipe, unused = address.read(query, size)
+        if not address.parts(query):  # the size alone: the user may have chosen something by now
+            asked = replace(view.first.recipe, settings=address.DEFAULTS.replace(size=size), step=0)
+            first = replace(view.first, asked=asked)
+            return {view.shown: first, inputs.controls.by_name["size"]: size}
         opened: Update = {view.shown: view.first}
-        if recipe == Recipe(address.DEFAULTS) and not unused:
-            return opened
         try:
             _, update, notes = self.controls_for(recipe, values)
         except ValueError as error:
-            return opened | {status: messages.alert(f"This link cannot be used: {error}")}
-        update[view.strength] = recipe.blend
+            return opened | {self.tab.bar.status: messages.alert(f"This link cannot be used: {error}")}
+        update |= {view.strength: recipe.blend, inputs.asks.count: 1}
         if unused:
             notes.insert(0, f"This link has parts that cannot be used: {', '.join(unused)}.")
         if notes:
-            update[status] = messages.note(escape(" ".join(notes)))
+            update[self.tab.bar.status] = messages.note(escape(" ".join(notes)))
         return opened | update
 
     def link(self, values: dict[Any, Any]) -> tuple[str, str]:

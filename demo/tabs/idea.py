@@ -1,9 +1,7 @@
-"""The tab The idea: what the method takes a style to be, in moving points, words, a formula and numbers."""
+"""The tab The idea: what the method takes a style to be, in moving points, words and a formula."""
 
-import math
 import os
 from functools import lru_cache
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -24,10 +22,7 @@ $$ {formula} $$
 - **It costs** ${cost}$ per layer and step, with $N_l$ channels at $M_l$ positions.
 - **Derivation**: {link}."""
 SOURCE = "https://github.com/nstlib/nstlib/blob/main"  # NSTLIB_SOURCE_URL replaces it
-COMPARED = {"linear", "bn", "gaussian", "poly"}  # their numbers are always shown
-SIDE = 256  # px: the image whose size the numbers are compared with
 IF_OPEN = "(asks) => document.querySelector('#point-clouds')?.offsetParent ? asks + 1 : asks"
-DECADES = (2, 3, 4, 5, 6)  # of the scale of numbers: 100 … 1,000,000
 AUXILIARY = {"frequencies", "phases", "directions", "matrices", "offsets", "range", "trace", "noise"}
 DELIMITERS: list[dict[str, Any]] = [
     {"left": "$$", "right": "$$", "display": True},
@@ -46,7 +41,6 @@ def numbers(method: str) -> int:
         for name in stored.keys() - AUXILIARY:
             symmetric = stored[name].shape == (n, n) and name != "quantiles"
             total += n * (n + 1) // 2 if symmetric else stored[name].numel()
-        total -= n if method == "poly" else 0  # it needs the mean only for c > 0
     return total
 
 
@@ -79,31 +73,6 @@ def _link(place: str) -> str:
     return f"[{path}, “{section}”]({base.rstrip('/')}/{path}#{section.replace(' ', '-')})"
 
 
-def memory(method: str) -> str:
-    """A figure on a log scale: how many numbers each method stores, compared with the image itself."""
-    chosen = {_name(part): numbers(str(part)) for part, _ in nstlib.method(method).components()}
-    counts = {name: numbers(name) for name in sorted(COMPARED)} | chosen
-    rows = sorted(
-        ((ALL[name], count, name in chosen) for name, count in counts.items()), key=lambda row: row[1]
-    )
-    rows.append((f"The image itself, at {SIDE} px", 3 * SIDE * SIDE * 3 // 4, False))
-
-    def place(count: float) -> str:
-        """Where a number lies on the scale."""
-        share = (math.log10(count) - DECADES[0]) / (DECADES[-1] - DECADES[0])
-        return f'style="left:{100 * share:.1f}%"'
-
-    marks = "".join(
-        f'<li class="{"chosen" if on else ""}"><span>{escape(label)}</span>'
-        f'<div class="scale"><i {place(count)}></i></div><b>{count:,}</b></li>'
-        for label, count, on in rows
-    )
-    ticks = "".join(f"<u {place(10**power)}>{10**power:,}</u>" for power in DECADES)
-    caption = "<figcaption>Numbers stored of a style (each line is ten times the previous one)</figcaption>"
-    axis = f'<div class="axis" aria-hidden="true"><span></span><div class="scale">{ticks}</div><b></b></div>'
-    return f'<figure class="nst-memory">{caption}<ul>{marks}</ul>{axis}</figure>'
-
-
 def forces(gamma: float) -> str:
     """γ as two forces on one image: arrows as long as 1 and γ, of 1 + γ in all."""
     share = gamma / (1 + gamma)
@@ -119,11 +88,11 @@ def forces(gamma: float) -> str:
 
 
 def everything(*values: Any) -> list[Any]:
-    """The point clouds, the words, the forces and the numbers for the values of the controls."""
+    """The point clouds, the words and the forces for the values of the controls."""
     *options, gamma = values
     method = to_method(*options)
     balance = forces(gamma) if gamma and gamma > 0 else gr.skip()  # a box may be empty for a while
-    return [point_clouds.figure(method), describe(method), balance, memory(method)]
+    return [point_clouds.figure(method), describe(method), balance]
 
 
 def build(method: MethodControls, tab: gr.Tab) -> None:
@@ -142,7 +111,7 @@ def build(method: MethodControls, tab: gr.Tab) -> None:
         "leaves."
     )
     words = gr.Markdown(shown[1], elem_id="idea", latex_delimiters=DELIMITERS)
-    outputs = [drawing, words, gr.HTML(shown[2], elem_id="forces"), gr.HTML(shown[3], elem_id="memory")]
+    outputs = [drawing, words, gr.HTML(shown[2], elem_id="forces")]
     # While the tab is closed, a change of the controls ends in the browser: the server has images to make.
     asks = gr.Number(0, visible="hidden", elem_id="idea-asks")
     tab.select(None, asks, asks, js="(asks) => asks + 1", **PRIVATE)

@@ -5,6 +5,7 @@ from demo.components import messages
 from demo.components.grid import Cell, Grid, input_cell, shape_of
 from demo.components.inputs import Inputs
 from demo.components.method_controls import NAMES
+from demo.guard.blocks import GuardedBlocks
 from demo.runs.engine import Job
 from demo.runs.limits import LIMITS
 from demo.tabs.grid_tab import GridTab, Kinds
@@ -72,6 +73,6 @@ def plan(kind: str, settings: nstlib.Settings, content: str | None, style: str |
     return Grid(title, cells, len(layers), shape, beside, heads, sides)
 
 
-def build(inputs: Inputs) -> GridTab:
+def build(inputs: Inputs, page: GuardedBlocks) -> GridTab:
     empty = Grid("", [Cell(f"layer {i}") for i in range(1, 6)], 3, 1.0, [Cell("Style")])
-    return GridTab("inside", "Look inside", plan, KINDS, empty, inputs)
+    return GridTab("inside", plan, KINDS, empty, inputs, page)

@@ -8,35 +8,49 @@ import gradio as gr
 
 from demo.components import messages
 from demo.components.common import HEAVY, PRIVATE, QUIET, Update
-from demo.runs.stop_flags import STOP_FLAGS
+from demo.guard.blocks import GuardedBlocks
+from demo.runs.gpu import ZERO
+from demo.runs.stop_flags import STOP_FLAGS, Flag
 
-Run = Callable[[dict[Any, Any], Callable[[], bool]], Iterator[Update]]  # (values, whether to stop) → updates
+Run = Callable[[dict[Any, Any], Flag], Iterator[Update]]  # (values, whether to stop) → updates
 
 
 class RunBar:
-    """Start, the status line, and two buttons called Stop: `leave` cancels a run that waits, `stop` ends one
-    that works. It lays them out in the current tab."""
+    """Start, the status line, and two buttons: `leave` cancels a run that waits, `stop` ends one that works.
 
-    def __init__(self, tab: str, label: str, ready: str) -> None:
-        self.tab = tab
-        look: dict[str, Any] = {"variant": "stop", "visible": False, "elem_classes": "nst-go"}
-        with gr.Row():
-            with gr.Column(scale=1, min_width=140):
-                self.start = gr.Button(
-                    label, variant="primary", elem_id=f"{tab}-start", elem_classes="nst-go"
-                )
-                self.leave = gr.Button("Stop", elem_id=f"{tab}-leave", **look)
-                self.stop = gr.Button("Stop", elem_id=f"{tab}-stop", **look)
-            with gr.Column(scale=3, min_width=220):
+    labels: of start and of stop."""
+
+    def __init__(self, tab: str, labels: tuple[str, str], ready: str, page: GuardedBlocks) -> None:
+        self.tab, self.page = tab, page
+        look: dict[str, Any] = {"elem_classes": "nst-go"}
+        hidden = look | {"variant": "stop", "visible": False}
+        with gr.Row(elem_classes="nst-run"):
+            with gr.Column(scale=1, min_width=130):
+                self.start = gr.Button(labels[0], variant="primary", elem_id=f"{tab}-start", **look)
+                self.leave = gr.Button("Leave the queue", elem_id=f"{tab}-leave", **hidden)
+                self.stop = gr.Button(labels[1], elem_id=f"{tab}-stop", **hidden)
+            with gr.Column(scale=3, min_width=180):
                 status = messages.note(ready)
                 self.status = gr.HTML(status, elem_id=f"{tab}-status", elem_classes="nst-statusbox")
+        self.may = gr.Number(0, visible="hidden", elem_id=f"{tab}-may")
         self.outputs = [self.status, self.start, self.leave, self.stop]
 
-    def show(self, which: gr.Button, status: str) -> Update:
-        """Shows one of the buttons, with a status line."""
-        return {self.status: status} | {
-            button: gr.update(visible=button is which) for button in self.outputs[1:]
-        }
+    def show(self, which: gr.Button, status: str, label: str = "") -> Update:
+        """Shows one of the buttons, with a status line. label: what it says now."""
+        update: Update = {self.status: status} if status else {}
+        for button in self.outputs[1:]:
+            more = {"value": label} if label and button is which else {}
+            update[button] = gr.update(visible=button is which, **more)
+        return update
+
+    def may_start(self, session: str | None) -> int:
+        """Whether a run may start by itself: nobody waits or works, and no GPU must be booked for it."""
+        return int(not ZERO and self.page.is_idle(session))
+
+    def start_by_itself(self, event: Any, seconds: float) -> None:
+        """Presses Start some seconds after an event that sets `may`, if nothing is changed meanwhile."""
+        js = f"(may) => window.nst.rest('{self.tab}-start', may, {1000 * seconds:g})"
+        event.then(None, self.may, js=js, **PRIVATE)
 
     def connect(self, run: Run, inputs: set[Any], outputs: list[Any]) -> None:
         """Start → queue → `run`; Stop before and during it. The last update of `run` shows Start again."""
@@ -44,7 +58,7 @@ class RunBar:
         def guarded(values: dict[Any, Any], request: gr.Request) -> Iterator[Update]:
             try:
                 with STOP_FLAGS.run(request.session_hash, self.tab) as flag:
-                    yield from run(values, flag.is_set)
+                    yield from run(values, flag)
             except Exception as error:
                 images = [value for part, value in values.items() if isinstance(part, gr.Image)]
                 yield self.show(self.start, messages.alert(messages.explain(error, *images)))
@@ -59,7 +73,8 @@ class RunBar:
         # in the browser, so that it is seen at once
         visible = [{"__type__": "update", "visible": button is self.leave} for button in self.outputs[1:]]
         seen = json.dumps([messages.note("Waiting for your turn …"), *visible])
-        running = self.start.click(None, None, self.outputs, js=f"() => {seen}", **PRIVATE).then(
+        js = f"() => {{ window.nst.started('{self.tab}-start'); return {seen}; }}"
+        running = self.start.click(None, None, self.outputs, js=js, **PRIVATE).then(
             guarded,
             inputs,
             [*self.outputs, *outputs],

@@ -1,122 +1,158 @@
-"""The Stylize tab: a preview follows every change; Refine optimises it, and the image forms as you watch."""
+"""The Stylize tab: one pass follows every change, and a second later the optimisation begins by itself."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from demo.components import curves, messages, reproduce
 from demo.components.common import QUIET, Update
 from demo.components.inputs import Inputs
+from demo.guard.blocks import GuardedBlocks
 from demo.runs import files
-from demo.runs.animation import Animation
-from demo.runs.engine import Terms, frames
-from demo.runs.preview import one_pass, quick
+from demo.runs.engine import Job
+from demo.runs.gpu import ZERO
+from demo.runs.limits import LIMITS
+from demo.runs.paused import PAUSED
+from demo.runs.preview import USUAL, one_pass, quick
 from demo.runs.results import Result
-from demo.runs.stop_flags import STOP_FLAGS
+from demo.runs.stop_flags import STOP_FLAGS, Flag
 from demo.tabs.result_view import ResultView
 from demo.tabs.run_bar import RunBar
 
 TAB = "stylize"
+REST = 1.0  # seconds without a change, after which the optimisation begins
+FINER = 4  # times as many steps
 
 
 class Stylize:
-    """The tab: what a user asks for and where it is shown. It lays itself out in the current `gr.Tab`."""
+    """The tab: what a user asks for and where it is shown. `add_more` lays out what few users need.
 
-    def __init__(self, inputs: Inputs, first: Result) -> None:
-        self.inputs = inputs
+    newest: (count of changes, job) of the last change. A run that waits begins with it.
+    """
+
+    def __init__(self, inputs: Inputs, first: Result, page: GuardedBlocks) -> None:
+        self.inputs, self.newest = inputs, gr.State()
         self.view = ResultView(first)
-        self.bar = RunBar(TAB, "Refine", messages.READY)
-        self.view.add_tools(inputs.content)
-        self.curve = gr.HTML(curves.draw([], 0), elem_id="curve")
+        self.bar = RunBar(TAB, ("Finer", "Pause"), messages.READY, page)
+        self.view.add_tools()
+
+    def add_more(self) -> None:
+        self.view.add_more()
+        self.curve = gr.HTML("", elem_id="curve", visible=False)
+        self.outputs = [*self.view.outputs, self.view.animation, self.curve]
 
     def connect(self) -> None:
-        """Connects Refine, and the preview that follows every change. The view must be complete."""
-        view = self.view
-        history = [view.animation, view.history, view.gallery]
-        self.bar.connect(self.run, self.inputs.all | view.inputs, [*view.outputs, *history, self.curve])
-        brushed = self.inputs.second.brushed
-        changes = [part.change for part in self.inputs.all - {brushed}]
-        gr.on(
-            [*changes, brushed.input],
+        """Connects the button, and the preview that follows every change."""
+        view, inputs, bar = self.view, self.inputs, self.bar
+        inputs.connect(bar.status)
+        view.connect(inputs.content, inputs.asks)
+        read = inputs.all | view.inputs | {self.newest, inputs.asks.count}
+        bar.connect(self.run, read, [*self.outputs, view.history, view.gallery])
+        followed = inputs.asks.count.change(
             self.follow,
-            self.inputs.all | view.inputs,
-            [self.bar.status, *view.outputs, view.animation],
+            read,
+            [bar.status, bar.start, bar.may, self.newest, *self.outputs],
             trigger_mode="always_last",  # the newest change; those between are dropped
             **QUIET,  # no queue: its bookkeeping takes as long as a small image
         )
+        bar.start_by_itself(followed, REST)
 
     def follow(self, values: dict[Any, Any], request: gr.Request) -> Update:
-        """One pass, if the controls ask for something different from what is shown and no run works."""
-        nothing: Update = {self.bar.status: gr.skip()}
+        """One pass, if the controls ask for something different from what is shown. It ends the run."""
+        view, bar, count = self.view, self.bar, values[self.inputs.asks.count]
         missing = messages.missing(values[self.inputs.content], values[self.inputs.style])
-        if missing or STOP_FLAGS.is_running(
-            request.session_hash, TAB
-        ):  # the reason of a refusal stays readable
+        nothing: Update = {bar.may: 0}
+        if missing:  # the reason of a refusal stays readable
             return nothing
+        moving, session = count % 1 > 0, request.session_hash
         try:
-            start, job, shown = time.perf_counter(), self.inputs.job(values), values[self.view.shown]
+            job, shown = self.inputs.job(values), values[view.shown]
             detail = float(values[self.inputs.controls.detail])
-            wanted = job.recipe(detail=detail)
-            if shown is not None and shown.request == wanted.request:
-                return nothing
-            made = quick(job)
+            asked, flag = job.recipe(detail=detail), STOP_FLAGS.find(session, TAB)
+            if asked == (flag.asked if flag else shown and shown.asked):
+                waits = not (flag or moving or shown.recipe.step)
+                return {bar.may: bar.may_start(session) if waits else 0}
+            flag = STOP_FLAGS.stop(session, TAB, replaced=True)
+            made = quick(job, USUAL if moving else None)
             pixels, library = one_pass(made, detail)
         except Exception as error:
             paths = (values[image] for image in self.inputs.images)
-            return {self.bar.status: messages.alert(messages.explain(error, *paths))}
-        height, width = pixels.shape[:2]
-        words = f"One pass: {width} × {height} px in {time.perf_counter() - start:.2f} s. "
-        if made.settings.size < job.settings.size:
-            words += f"One pass of this method has at most {made.settings.size} px here. "
-        result = Result(pixels, made.recipe(detail=detail), library, str(job.content), wanted.request)
+            return {bar.may: 0, bar.status: messages.alert(messages.explain(error, *paths))}
+        if flag:
+            flag.ended.wait(2)  # its last image comes before this one
+        result = Result(
+            pixels, made.recipe(detail=detail), library, str(job.content), None if moving else asked
+        )
+        may = 0 if moving else bar.may_start(session)
+        why = "It books a GPU." if ZERO else "Others use this app now: you wait for your turn."
+        words = f"Preview, {pixels.shape[1]} × {pixels.shape[0]} px. "
+        words += "The optimisation begins …" if may or moving else f"<b>Refine</b> optimises it. {why}"
         return {
-            self.bar.status: messages.note(f"{words}<b>Refine</b> improves it."),
-            self.view.animation: gr.update(interactive=False),
-            **self.view.show(result, values),
+            bar.status: messages.note(words),
+            bar.start: gr.update(value="Refine"),
+            bar.may: may,
+            self.newest: (count, job),
+            view.animation: gr.update(interactive=False),
+            self.curve: gr.update(visible=False),
+            **view.show(result, values),
         }
 
-    def run(self, values: dict[Any, Any], is_stopped: Callable[[], bool]) -> Iterator[Update]:
+    def jobs(self, values: dict[Any, Any], detail: float) -> tuple[Job, Job]:
+        """(what the controls ask for, what the button makes: the same, or more of it if it is shown)."""
+        newest, shown, job = values[self.newest], values[self.view.shown], self.inputs.job(values)
+        if newest and newest[0] > values[self.inputs.asks.count]:
+            job = newest[1]
+        made = shown and shown.asked == job.recipe(detail=detail) and shown.recipe
+        if not made or not made.step:
+            return job, job
+        steps, size = made.settings.iterations, made.settings.size
+        if made.step >= steps:
+            steps = min(FINER * max(steps, job.settings.iterations), LIMITS.steps)
+            size = min(max(size, job.settings.size), LIMITS.size)
+        return job, replace(job, settings=job.settings.replace(iterations=steps, size=size))
+
+    def run(self, values: dict[Any, Any], flag: Flag) -> Iterator[Update]:
         """The updates of one run. The last one makes the tab ready for the next."""
-        view, bar, job = self.view, self.bar, self.inputs.job(values)
+        view, bar, detail = self.view, self.bar, float(values[self.inputs.controls.detail])
+        wanted, job = self.jobs(values, detail)
+        flag.asked = wanted.recipe(detail=detail)
         yield {
             **bar.show(bar.stop, messages.note("Reading the images …")),
-            self.curve: curves.draw([], 0),
             view.animation: gr.update(interactive=False),
         }
-        detail, strength = float(values[self.inputs.controls.detail]), values[view.strength]
-        terms: Terms = []
-        animation, result, stopped = Animation(), None, False
-        before: Result | None = values[view.shown]
-        if before is not None and before.request == job.recipe(detail=detail).request:
-            animation.add(before.pixels)
-        with closing(frames(job)) as run:
-            for frame in run:
-                terms += frame.terms
-                if frame.pixels is not None:
-                    last, recipe = frame, job.recipe(frame.index, detail)
-                    result = Result(frame.pixels, recipe, frame.recipe, str(job.content), recipe.request)
-                    animation.add(frame.pixels)
-                    yield {
-                        bar.status: messages.running(frame, job.settings),
-                        view.image: Image.fromarray(result.blended(strength)),
-                        self.curve: curves.draw(terms, frame.total),
-                    }
-                if stopped := is_stopped() and not frame.done:
+        work, result, frame, kept = PAUSED.take(flag.session, job), None, None, False
+        try:
+            for frame in work.run:
+                work.terms += frame.terms
+                update: Update = {bar.status: messages.running(frame, job.settings)}
+                if frame.pixels is not None and messages.is_shown(frame, job.settings):
+                    recipe = job.recipe(frame.index, detail)
+                    result = Result(frame.pixels, recipe, frame.recipe, str(job.content), flag.asked)
+                    work.animation.add(frame.pixels)
+                    update[self.curve] = gr.update(value=curves.draw(work.terms, frame.total), visible=True)
+                    update |= view.draw(result, values)
+                if not flag.stop.is_set() or frame.done:
+                    yield update
+                if flag.stop.is_set() and not frame.done:
+                    kept = not flag.replaced and PAUSED.keep(flag.session, work)
                     break
-        if result is None:
-            yield bar.show(bar.start, messages.note("Stopped before the first image."))
-            return
-        with files.outbox() as folder:
-            name = reproduce.result_name(result.recipe).removesuffix(".png") + ".webp"
-            path = animation.save(folder / name, result.pixels)
-            yield {
-                **bar.show(bar.start, messages.finished(last, stopped)),
-                self.curve: curves.draw(terms, last.total),
-                view.animation: gr.update(value=path, interactive=True),
-                **view.show(result, values),
-                **view.keep_result(result, values),
-            }
+        finally:
+            if not kept:
+                work.close()
+        if flag.replaced:  # the preview of the newer settings says what happens
+            yield bar.show(bar.start, "")
+        elif result is None or frame is None:
+            yield bar.show(bar.start, messages.note("Paused before the first image."), "Continue")
+        else:
+            with files.outbox() as folder:
+                name = reproduce.result_name(result.recipe).removesuffix(".png") + ".webp"
+                path = work.animation.save(folder / name, result.pixels)
+                words = messages.finished(frame, paused=not frame.done)
+                yield {
+                    **bar.show(bar.start, words, "Finer" if frame.done else "Continue"),
+                    view.animation: gr.update(value=path, interactive=True),
+                    **view.show(result, values),
+                    **view.keep_result(result, values),
+                }

@@ -12,14 +12,16 @@ O(MM'N). Kernels with an explicit feature map φ, k(x, y) = φ(x)ᵀφ(y), allow
     linear       φ(x) = x           stores the mean                                 O(NM)
     polynomial   φ(x) = x xᵀ, …     stores the Gram matrix FFᵀ/M (Eqs. 6–9)          O(N²M)
     gaussian     φ(x) = cos(Wx+u)   stores D numbers (see gaussian.py)              O(NDM)
-    BN           –                  stores means and standard deviations            O(NM)
+    BN           φ(x) = (x, x²)     stores means and standard deviations            O(NM)
 
-`summary(S)` computes the style statistics once; `distance(F, summary)` compares features with them. Both
-take weights of positions: a mask for a region, or the shares of several styles in a mixture.
+So a method is a mean embedding, `embed(F) = mean φ(f)`, and a comparison of two: `distance(F, summary)` is
+`compare(embed(F), summary)`, where `summary` holds the statistics of the style. Means over positions add up:
+the embedding of an image is the weighted mean of its tiles' embeddings, and so is its gradient, whatever
+`compare` does. All take weights of positions: a mask for a region, or the shares of several styles.
 """
 
 import math
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
@@ -28,13 +30,13 @@ import torch
 from torch import Tensor
 
 from nstlib.alignment.kernels import Kernel
-from nstlib.alignment.moments import gram, mean, variance_mean
+from nstlib.alignment.moments import gram, mean, narrow, variance_mean, wide
 from nstlib.alignment.options import NOT_NEGATIVE, WithOptions, format_number
 from nstlib.alignment.pairs import sum_pairs
 from nstlib.alignment.samples import centre_samples, check_pair, promote
 from nstlib.version import use_torch_defaults
 
-Summary = dict[str, Tensor]  # a fusion's holds the summaries of its parts
+Summary = dict[str, Tensor]  # a fusion's holds the summaries, or the embeddings, of its parts
 
 
 @use_torch_defaults()
@@ -77,8 +79,14 @@ class Discrepancy(WithOptions, ABC):
     Gaussian estimator only on average). Features of 16 bits are compared in float32; autocast has no effect.
 
     A subclass is a frozen dataclass: `name` is its name in the grammar of `nstlib.method`, its fields are the
-    options there, and `str` gives the text back.
+    options there, and `str` gives the text back. It defines `embed`, and `parameters`, `statistics` and
+    `compare` where the defaults do not fit; or `summary` and `distance`, and then runs in no tiles.
     """
+
+    @property
+    def additive(self) -> bool:
+        """Whether `embed` is a mean over positions, which tiles of an image can add up."""
+        return type(self).distance is Discrepancy.distance
 
     def __call__(self, F: Tensor, S: Tensor) -> Tensor:
         """d(F, S), in the wider of the two dtypes. Raises ValueError for shapes that do not fit."""
@@ -86,13 +94,32 @@ class Discrepancy(WithOptions, ABC):
         F, S = promote(F, S)
         return self.distance(F, self.summary(S))
 
-    @abstractmethod
+    def parameters(self, S: Tensor, weights: Tensor | None = None) -> Summary:
+        """What φ depends on beside the feature, such as a bandwidth; S (..., N, M') and weights as below."""
+        return {}
+
+    def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
+        """mean φ(f) over the positions of F (..., N, M), with weights (..., M) ≥ 0 (None: all alike).
+
+        summary: the style's, or its `parameters` alone."""
+        raise NotImplementedError(f"{type(self).__name__} must define embed, or summary and distance")
+
+    def statistics(self, embedding: Summary, like: Tensor) -> Summary:
+        """What is compared of an embedding; like: a tensor of the dtype and device of the features."""
+        return embedding
+
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         """The style statistics of S (..., N, M'). weights: (..., M') ≥ 0, of positions (None: all alike)."""
+        parameters = self.parameters(S, weights)
+        return parameters | self.statistics(self.embed(S, parameters, weights), S)
 
-    @abstractmethod
+    def compare(self, embedding: Summary, summary: Summary) -> Tensor:
+        """d (...) from the embedding of an image and the statistics of a style: ‖mean φ(f) − mean φ(s)‖²."""
+        return (embedding["embedding"] - summary["embedding"]).square().sum(-1)
+
     def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
         """d of F (..., N, M), with weights (..., M) ≥ 0, from statistics of a style of the same dtype."""
+        return self.compare(self.embed(F, summary, weights), summary)
 
     def components(self) -> tuple[tuple["Discrepancy", float], ...]:
         """The methods that this one adds up, with their weights."""
@@ -105,11 +132,11 @@ class LinearMMD(Discrepancy):
 
     name = "linear"
 
-    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
-        return {"mean": mean(S, weights)}
+    def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
+        return {"mean": mean(F, weights)}
 
-    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-        return (mean(F, weights) - summary["mean"]).square().sum(-1)
+    def compare(self, embedding: Summary, summary: Summary) -> Tensor:
+        return (embedding["mean"] - summary["mean"]).square().sum(-1)
 
 
 @dataclass(frozen=True)
@@ -124,14 +151,13 @@ class PolynomialMMD(Discrepancy):
     name, limits = "poly", {"c": NOT_NEGATIVE}
     c: float = 0.0
 
-    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
-        return {"gram": gram(S, weights), "mean": mean(S, weights)}
+    def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
+        return {"gram": gram(F, weights)} | ({"mean": mean(F, weights)} if self.c else {})
 
-    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-        G = gram(F, weights)  # (..., N, N)
-        distance = (G - summary["gram"]).square().sum((-2, -1))
+    def compare(self, embedding: Summary, summary: Summary) -> Tensor:
+        distance = (embedding["gram"] - summary["gram"]).square().sum((-2, -1))
         if self.c:
-            distance = distance + 2 * self.c * (mean(F, weights) - summary["mean"]).square().sum(-1)
+            distance = distance + 2 * self.c * (embedding["mean"] - summary["mean"]).square().sum(-1)
         return distance
 
 
@@ -145,12 +171,16 @@ class BNStatistics(Discrepancy):
     name = "bn"
     epsilon: float = 1e-12
 
-    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
-        variance, mean = variance_mean(S, weights)
-        return {"mean": mean, "deviation": (variance + self.epsilon).sqrt()}
+    def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
+        variance, mean = map(wide, variance_mean(F, weights))
+        return {"mean": mean, "square": variance + mean.square()}  # float64: nothing cancels below
 
-    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-        own = self.summary(F, weights)
+    def statistics(self, embedding: Summary, like: Tensor) -> Summary:
+        variance = narrow(embedding["square"] - embedding["mean"].square(), like).clamp(min=0)
+        return {"mean": narrow(embedding["mean"], like), "deviation": (variance + self.epsilon).sqrt()}
+
+    def compare(self, embedding: Summary, summary: Summary) -> Tensor:
+        own = self.statistics(embedding, summary["mean"])
         gaps = [own[name] - summary[name] for name in ("mean", "deviation")]
         return (gaps[0] ** 2 + gaps[1] ** 2).mean(-1)
 
@@ -183,14 +213,20 @@ class Fusion(Discrepancy):
     def components(self) -> tuple[tuple[Discrepancy, float], ...]:
         return tuple(self.weights)  # type: ignore[arg-type]
 
+    @property
+    def additive(self) -> bool:
+        return all(part.additive for part, _ in self.components())
+
     def with_seed(self, seed: int) -> Self:
         return replace(self, weights=tuple((d.with_seed(seed), weight) for d, weight in self.components()))
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         return {str(i): part.summary(S, weights) for i, (part, _) in enumerate(self.components())}  # type: ignore[misc]
 
-    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-        total = F.new_zeros(())
-        for i, (part, weight) in enumerate(self.components()):
-            total = total + weight * part.distance(F, summary[str(i)], weights)  # type: ignore[arg-type]
-        return total
+    def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
+        parts = enumerate(self.components())
+        return {str(i): part.embed(F, summary[str(i)], weights) for i, (part, _) in parts}  # type: ignore[misc,arg-type]
+
+    def compare(self, embedding: Summary, summary: Summary) -> Tensor:
+        parts = enumerate(self.components())
+        return sum(w * part.compare(embedding[str(i)], summary[str(i)]) for i, (part, w) in parts)  # type: ignore

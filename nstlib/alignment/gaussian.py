@@ -71,30 +71,36 @@ class GaussianMMD(Discrepancy):
             return bandwidth(F.detach(), S.detach()) * self.bandwidth_factor
         return weighted_bandwidth(S.detach(), weights) * self.bandwidth_factor
 
-    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
+    @property
+    def additive(self) -> bool:
+        return super().additive and self.estimator == "features"
+
+    def parameters(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         if self.estimator == "paired":
-            return {"sample": S} | ({} if weights is None else {"weights": weights})
+            return {}
         D = self.n_features or min(512, max(64, 2 * S.shape[-2]))
         generator = torch.Generator().manual_seed(self.seed)
         W = self.spectrum(D, S.shape[-2], generator).to(S)
         u = 2 * torch.pi * torch.rand(D, 1, generator=generator, dtype=torch.float64).to(S)
-        summary = {"frequencies": W / self.width(S, S, weights)[..., None, None], "phases": u}
-        return summary | {"embedding": self.embed(S, summary, weights)}
+        return {"frequencies": W / self.width(S, S, weights)[..., None, None], "phases": u}
 
     def spectrum(self, D: int, N: int, generator: torch.Generator) -> Tensor:
         """W (D, N) for σ = 1, the bandwidths in turn."""
         octaves = torch.arange(D, dtype=torch.float64) % self.scales - (self.scales - 1) / 2
         return torch.randn(D, N, generator=generator, dtype=torch.float64) * 2 ** octaves.unsqueeze(-1)
 
-    def embed(self, X: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-        """mean √(2/D) cos(Wx + u) over positions: (..., N, M) → (..., D)."""
-        W, u = summary["frequencies"], summary["phases"]
-        p = None if weights is None else normalize_weights(X, weights)
-        mean: Tensor = MeanCosine.apply(X, W, u, p)  # type: ignore[no-untyped-call]
-        return mean * math.sqrt(2 / W.shape[-2])
-
-    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+    def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
+        """mean √(2/D) cos(Wf + u), (..., D); for pairs the sample itself."""
         if self.estimator == "paired":
-            S = summary["sample"]
-            return paired_mmd2(F, S, self.width, self._generator, weights, summary.get("weights"))
-        return (self.embed(F, summary, weights) - summary["embedding"]).square().sum(-1)
+            return {"sample": F} | ({} if weights is None else {"weights": weights})
+        W, u = summary["frequencies"], summary["phases"]
+        p = None if weights is None else normalize_weights(F, weights)
+        mean: Tensor = MeanCosine.apply(F, W, u, p)  # type: ignore[no-untyped-call]
+        return {"embedding": mean * math.sqrt(2 / W.shape[-2])}
+
+    def compare(self, embedding: Summary, summary: Summary) -> Tensor:
+        if self.estimator != "paired":
+            return super().compare(embedding, summary)
+        F, S = embedding["sample"], summary["sample"]
+        own = embedding.get("weights"), summary.get("weights")
+        return paired_mmd2(F, S, self.width, self._generator, *own)

@@ -83,6 +83,29 @@ def covariance_mean(F: Tensor, weights: Tensor | None = None) -> tuple[Tensor, T
     return gram(F - centre.detach().unsqueeze(-1), weights), centre
 
 
+def wide(x: Tensor) -> Tensor:
+    """x in float64, in which second moments about zero lose nothing: on the CPU or CUDA, which have it."""
+    return (x if x.is_cuda else x.cpu()).double()
+
+
+def narrow(x: Tensor, like: Tensor) -> Tensor:
+    """x as `like`; dtype first, so that the gradient leaves the device before it becomes float64."""
+    return x.to(like.dtype).to(like.device)
+
+
+def embed_covariance(F: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+    """The means of f and of f fᵀ, in float64; `split_covariance` takes them apart again."""
+    C, centre = map(wide, covariance_mean(F, weights))
+    return {"mean": centre, "second": C + centre.unsqueeze(-1) * centre.unsqueeze(-2)}
+
+
+def split_covariance(embedding: dict[str, Tensor], like: Tensor) -> tuple[Tensor, Tensor]:
+    """C and μ of what `embed_covariance` gives, as `like`."""
+    centre = embedding["mean"]
+    C = embedding["second"] - centre.unsqueeze(-1) * centre.unsqueeze(-2)
+    return narrow(C, like), narrow(centre, like)
+
+
 def weighted_bandwidth(S: Tensor, weights: Tensor | None = None) -> Tensor:
     """σ, the root mean squared distance between weighted positions: (..., N, M) → (...).
 

@@ -7,6 +7,7 @@ import typing
 from nstlib.alignment.samples import widen_inputs
 
 POSITIVE, NOT_NEGATIVE = (math.ulp(0.0), math.inf), (0.0, math.inf)  # limits of an option
+ON_FEATURES = {"parameters", "embed", "statistics", "summary", "compare", "distance"}
 OLD_OPTIONS = {  # old spellings, which texts in recipes and links may have for ever
     "directions": "n_projections",
     "levels": "n_quantiles",
@@ -47,7 +48,9 @@ class WithOptions:
 
     def __init_subclass__(cls, **arguments: typing.Any) -> None:
         super().__init_subclass__(**arguments)
-        for name in {"summary", "distance"} & vars(cls).keys():
+        for name in {"summary", "distance", "parameters", "embed", "statistics", "compare"} & vars(
+            cls
+        ).keys():
             setattr(cls, name, widen_inputs(vars(cls)[name]))
 
     def __post_init__(self) -> None:

@@ -24,6 +24,7 @@ from nstlib.alignment.options import NOT_NEGATIVE
 from nstlib.version import rename_arguments
 
 CELLS = 32  # of the table, along each side of the cube
+CHUNK = 1 << 16  # pixels whose sums float32 holds well
 SEEN = (2.0, 4.0, 3.0)  # weights of squared differences of red, green and blue
 
 
@@ -70,16 +71,22 @@ class Palette(Discrepancy):
         pixels = _pixels(S)
         if weights is not None:
             pixels = pixels[:, normalize_weights(S, weights).flatten() > 0]
-        cells, cell = torch.unique(_cell(pixels), return_inverse=True)
-        sums = torch.zeros(len(cells), 4, dtype=S.dtype, device=S.device)
-        sums.index_add_(0, cell, torch.cat([pixels, torch.ones_like(pixels[:1])]).mT)
-        own = sums[:, :3] / sums[:, 3:]  # (colours, 3)
-        return {"nearest": own[_nearest(cells)].mT.contiguous()}
+        sums = torch.zeros(CELLS**3, 4, dtype=torch.float64, device="cpu")
+        for part in torch.split(pixels, CHUNK, 1):
+            found = torch.zeros(sums.shape, dtype=S.dtype, device=S.device)
+            found.index_add_(0, _cell(part), torch.cat([part, torch.ones_like(part[:1])]).mT)
+            sums += found.cpu()
+        cells = sums[:, 3].nonzero().squeeze(1)
+        own = (sums[cells, :3] / sums[cells, 3:]).to(S.dtype).to(S.device)  # (colours, 3)
+        return {"nearest": own[_nearest(cells.to(S.device))].mT.contiguous()}
 
-    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+    def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
         p = None if weights is None else normalize_weights(F, weights)
         found: Tensor = MeanExcess.apply(F, nearest(F, summary), self.tolerance, p)  # type: ignore[no-untyped-call]
-        return found
+        return {"excess": found}
+
+    def compare(self, embedding: Summary, summary: Summary) -> Tensor:
+        return embedding["excess"]
 
 
 def nearest(F: Tensor, summary: Summary) -> Tensor:

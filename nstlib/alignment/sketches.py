@@ -81,22 +81,17 @@ class CubicMMD(Discrepancy):
     n_features: int | None = None
     seed: int = 0
 
-    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
+    def parameters(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         N = S.shape[-2]
         D = self.n_features or min(128, max(64, N))
         generator = torch.Generator().manual_seed(self.seed)
         U = torch.stack([directions(D, N + 1, generator) for _ in range(3)]).to(S) * (N + 1) ** 0.5
-        summary = {"matrices": U[..., :N].contiguous(), "offsets": U[..., N:] * self.c**0.5}
-        return summary | {"products": self.sketch(S, summary, weights)}
+        return {"matrices": U[..., :N].contiguous(), "offsets": U[..., N:] * self.c**0.5}
 
-    def sketch(self, X: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-        """mean z over positions: (..., N, M) → (..., D)."""
+    def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
         pairs = zip(summary["matrices"], summary["offsets"], strict=True)
-        u, v, w = (product(U.expand(*X.shape[:-2], *U.shape), X) + offset for U, offset in pairs)
-        return mean(u * v * w, weights) / math.sqrt(u.shape[-2])
-
-    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-        return (self.sketch(F, summary, weights) - summary["products"]).square().sum(-1)
+        u, v, w = (product(U.expand(*F.shape[:-2], *U.shape), F) + offset for U, offset in pairs)
+        return {"embedding": mean(u * v * w, weights) / math.sqrt(u.shape[-2])}
 
 
 @dataclass(frozen=True)
@@ -122,7 +117,7 @@ class KernelMMD(Discrepancy):
     landmarks: int = 128
     seed: int = 0
 
-    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
+    def parameters(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         generator = torch.Generator().manual_seed(self.seed)
         present = torch.arange(S.shape[-1])
         if weights is not None:  # landmarks of every batch from where any of them counts
@@ -133,14 +128,10 @@ class KernelMMD(Discrepancy):
         K = self.kernel(L, L)
         ridge = RIDGE * K.diagonal(dim1=-2, dim2=-1).abs().mean(-1)[..., None, None].cpu().double()
         root = torch.linalg.cholesky(K.cpu().double() + ridge * torch.eye(K.shape[-1], dtype=torch.float64))
-        summary = {"landmarks": L, "sigma": sigma, "root": root.to(S)}
-        return summary | {"mean": self.embed(S, summary, weights)}
+        return {"landmarks": L, "sigma": sigma, "root": root.to(S)}
 
-    def embed(self, X: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-        """R⁻¹ mean k(l, x), K = R Rᵀ: (..., N, M) → (..., L)."""
-        seen = mean(self.kernel(summary["landmarks"], X / summary["sigma"]), weights)
+    def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
+        """R⁻¹ mean k(l, f), K = R Rᵀ: (..., L)."""
+        seen = mean(self.kernel(summary["landmarks"], F / summary["sigma"]), weights)
         solved: Tensor = torch.linalg.solve_triangular(summary["root"], seen.unsqueeze(-1), upper=False)
-        return solved.squeeze(-1)
-
-    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-        return (self.embed(F, summary, weights) - summary["mean"]).square().sum(-1)
+        return {"embedding": solved.squeeze(-1)}

@@ -75,20 +75,21 @@ class SlicedWasserstein(Discrepancy):
     n_quantiles: int = 128
     seed: int = 0
 
-    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
+    additive = False  # a quantile is no mean over positions
+
+    def parameters(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         N = S.shape[-2]
         generator = torch.Generator().manual_seed(self.seed)
         theta = directions(self.n_projections or min(64, max(16, N)), N, generator).to(S)
-        summary = {"directions": theta.expand(*S.shape[:-2], *theta.shape)}
-        return summary | {"quantiles": self.quantiles(S, summary, weights)}
+        return {"directions": theta.expand(*S.shape[:-2], *theta.shape)}
 
-    def quantiles(self, X: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-        """(..., N, M) → (..., D, K)."""
-        p = None if weights is None else normalize_weights(X, weights).unsqueeze(-2)
-        return quantiles(product(summary["directions"], X).contiguous(), p, self.n_quantiles)
+    def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
+        p = None if weights is None else normalize_weights(F, weights).unsqueeze(-2)
+        projected = product(summary["directions"], F).contiguous()
+        return {"quantiles": quantiles(projected, p, self.n_quantiles)}  # (..., D, K)
 
-    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-        return (self.quantiles(F, summary, weights) - summary["quantiles"]).square().mean((-2, -1))
+    def compare(self, embedding: Summary, summary: Summary) -> Tensor:
+        return (embedding["quantiles"] - summary["quantiles"]).square().mean((-2, -1))
 
 
 @dataclass(frozen=True)
@@ -101,14 +102,14 @@ class EnergyDistance(SlicedWasserstein):
 
     name = "energy"
 
-    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-        a, b = self.quantiles(F, summary, weights), summary["quantiles"]  # (..., D, K)
+    def compare(self, embedding: Summary, summary: Summary) -> Tensor:
+        a, b = embedding["quantiles"], summary["quantiles"]  # (..., D, K)
         both = torch.cat([a, b], -1)
         index = order(both.detach())
         step = torch.cat([torch.ones_like(a), -torch.ones_like(b)], -1) / a.shape[-1]
         gap = step.gather(-1, index).cumsum(-1)[..., :-1]  # P_F − P_S between neighbours
         slices = 2 * (gap.square() * both.gather(-1, index).diff(dim=-1)).sum(-1)
-        return slices.mean(-1) / projection(F.shape[-2])
+        return slices.mean(-1) / projection(summary["directions"].shape[-1])
 
 
 def projection(N: int) -> float:

@@ -14,13 +14,21 @@ directions hide the others. Its gradient is the optimal map's displacement, ∂/
 with T = C_S^{1/2} (C_S^{1/2} C_F C_S^{1/2})^{-1/2} C_S^{1/2}.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
-from nstlib.alignment.moments import covariance_mean, mean, normalize_weights
+from nstlib.alignment.moments import (
+    embed_covariance,
+    mean,
+    narrow,
+    normalize_weights,
+    split_covariance,
+    wide,
+)
 from nstlib.alignment.options import POSITIVE
 
 
@@ -42,10 +50,13 @@ class Wasserstein(Discrepancy):
     name, limits = "wasserstein", {"ridge": POSITIVE}
     ridge: float = 1e-3
 
-    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
-        C, mean = covariance_mean(S, weights)
+    def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
+        return embed_covariance(F, weights)
+
+    def statistics(self, embedding: Summary, like: Tensor) -> Summary:
+        C, mean = split_covariance(embedding, like)
         C = C.cpu().double()
-        ridge = self.ridge * C.diagonal(dim1=-2, dim2=-1).mean(-1) + torch.finfo(S.dtype).eps
+        ridge = self.ridge * C.diagonal(dim1=-2, dim2=-1).mean(-1) + torch.finfo(like.dtype).eps
         noise = ridge[..., None, None] * torch.eye(C.shape[-1], dtype=C.dtype)
         values, vectors = torch.linalg.eigh(C + noise)
         values = values.clamp(min=ridge.unsqueeze(-1))
@@ -56,15 +67,14 @@ class Wasserstein(Discrepancy):
             "noise": noise,
         }
 
-    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-        C, mean = covariance_mean(F, weights)
+    def compare(self, embedding: Summary, summary: Summary) -> Tensor:
+        C, mean = split_covariance(embedding, summary["mean"])
         C = C.cpu().double() + summary["noise"]  # (..., N, N), float64 on the CPU from here
         values: Tensor = torch.linalg.eigvalsh(summary["root"] @ C @ summary["root"])
         least = torch.finfo(torch.float64).eps * values.detach()[..., -1:]
         trace_root = values.clamp(min=least).sqrt().sum(-1)
         moved = C.diagonal(dim1=-2, dim2=-1).sum(-1) + summary["trace"] - 2 * trace_root
-        # in two steps, so that the gradient leaves F's device before it becomes float64
-        return (mean - summary["mean"]).square().sum(-1) + moved.clamp(min=0).to(F.dtype).to(F.device)
+        return (mean - summary["mean"]).square().sum(-1) + narrow(moved.clamp(min=0), mean)
 
 
 @dataclass(frozen=True)
@@ -76,11 +86,14 @@ class Coral(Discrepancy):
 
     name = "coral"
 
-    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
-        return {"covariance": covariance_mean(S, weights)[0]}
+    def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
+        return embed_covariance(F, weights)
 
-    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-        C, _ = covariance_mean(F, weights)
+    def statistics(self, embedding: Summary, like: Tensor) -> Summary:
+        return {"covariance": split_covariance(embedding, like)[0]}
+
+    def compare(self, embedding: Summary, summary: Summary) -> Tensor:
+        C, _ = split_covariance(embedding, summary["covariance"])
         return (C - summary["covariance"]).square().sum((-2, -1)) / (4 * C.shape[-1] ** 2)
 
 
@@ -102,23 +115,35 @@ class CentralMoments(Discrepancy):
     name, limits = "cmd", {"moments": (1, 8)}
     moments: int = 5
 
-    def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
+    def parameters(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         X = S  # without the positions that do not count
         if weights is not None:
             X = S.where((normalize_weights(S, weights) > 0).unsqueeze(-2), mean(S, weights)[..., None])
-        r = (X.amax((-2, -1)) - X.amin((-2, -1))).unsqueeze(-1) + 1e-3  # a flat style has none
-        return {"range": r, "moments": self.standardised(S, r, weights)}
+        return {"range": (X.amax((-2, -1)) - X.amin((-2, -1))).unsqueeze(-1) + 1e-3}  # a flat style has none
 
-    def standardised(self, X: Tensor, r: Tensor, weights: Tensor | None) -> Tensor:
-        """μ/r, c_2/r², … c_K/r^K: (..., N, M) → (..., K, N)."""
-        centre = mean(X, weights)
-        away = (X - centre.unsqueeze(-1)) / r.unsqueeze(-1)
-        powers, power = [centre / r], away
+    def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
+        """mean (f/r)^k for k = 1 … K, (..., K, N), from central moments, so that float32 loses nothing."""
+        centre, r = mean(F, weights), summary["range"]
+        away = (F - centre.unsqueeze(-1)) / r.unsqueeze(-1)
+        powers, power = [torch.zeros_like(centre)], away
         for _ in range(2, self.moments + 1):
             power = power * away
             powers.append(mean(power, weights))
-        return torch.stack(powers, -2)
+        return {"powers": shift_moments(wide(torch.stack(powers, -2)), wide(centre / r))}
 
-    def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-        own = self.standardised(F, summary["range"], weights)
+    def statistics(self, embedding: Summary, like: Tensor) -> Summary:
+        """μ/r, c_2/r², … c_K/r^K: (..., K, N)."""
+        first, higher = embedding["powers"][..., :1, :], embedding["powers"]
+        central = shift_moments(higher, -first.squeeze(-2))[..., 1:, :]
+        return {"moments": narrow(torch.cat([first, central], -2), like)}
+
+    def compare(self, embedding: Summary, summary: Summary) -> Tensor:
+        own = self.statistics(embedding, summary["moments"])["moments"]
         return (own - summary["moments"]).square().mean(-1).sum(-1)
+
+
+def shift_moments(m: Tensor, δ: Tensor) -> Tensor:
+    """Means of (x + δ)^k from m_k = mean x^k, k = 1 … K: (..., K, N), (..., N) → (..., K, N)."""
+    known = [torch.ones_like(δ), *m.unbind(-2)]
+    terms = ([math.comb(k, j) * known[j] * δ ** (k - j) for j in range(k + 1)] for k in range(1, len(known)))
+    return torch.stack([torch.stack(term).sum(0) for term in terms], -2)

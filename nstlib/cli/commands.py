@@ -21,6 +21,7 @@ from nstlib.cli.progress import check_distinct, check_target, finish, interrupts
 from nstlib.cli.repeat import load_recipe, longest_side
 from nstlib.encoders import Encoder, load_encoder, precision, weight_files
 from nstlib.encoders.encoder import pick_device, working_devices
+from nstlib.export import export_feedforward, export_onepass
 from nstlib.feedforward.crops import files_in
 from nstlib.feedforward.distributed import join_group
 from nstlib.feedforward.settings import Training
@@ -190,6 +191,16 @@ def _result_name(path: Path) -> str:
     if (other := path.with_name(f"{path.name}.png")).exists():
         raise ValueError(f"its result would replace that of {other.name}: rename one of them")
     return other.name
+
+
+def export(options: argparse.Namespace) -> int:
+    if options.model == "onepass":
+        difference = export_onepass(options.output, options.methods)
+    else:
+        check_distinct(options)
+        difference = export_feedforward(feedforward.load_feedforward(options.model), options.output)
+    print(f"{options.output}: at most {255 * difference:.2g}/255 from PyTorch")
+    return 0
 
 
 def doctor(options: argparse.Namespace) -> int:

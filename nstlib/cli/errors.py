@@ -26,16 +26,20 @@ def run_command(command: Callable[[], int]) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it at its end
         return FAILED
     except Exception as error:
-        message, code = str(error) or type(error).__name__, FAILED
+        named = type(error).__name__
+        message, code = str(error) or named, FAILED
         if _lacks_memory(error):
-            if "GB are free" not in message:  # which the message of nstlib itself says
+            if "GB of memory and" not in message:  # which the message of nstlib itself says
                 message = "out of memory; try a smaller --size or --encoder vgg19-slim"
-        elif isinstance(error, ValueError | TypeError | OSError) or type(error).__name__ == "WeightsError":
+        elif isinstance(error, ValueError | TypeError | OSError) or named in (
+            "WeightsError",
+            "MissingPackageError",
+        ):
             code = MISTAKE
         elif not isinstance(error, FloatingPointError):
             if os.environ.get("NSTLIB_DEBUG"):
                 traceback.print_exc()
-            what = f"failed unexpectedly: {type(error).__name__}: {error}"
+            what = f"failed unexpectedly: {named}: {error}"
             message = f"{what}; set NSTLIB_DEBUG=1 for the traceback"
     print("nstlib:", one_line(message), file=sys.stderr)
     return code

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nstlib.export import METHODS
 from nstlib.feedforward.networks import bundled_networks
 from nstlib.feedforward.settings import Training
 from nstlib.synthesis.settings import PRESETS, Settings
@@ -18,6 +19,11 @@ def add_options(command: argparse.ArgumentParser, name: str) -> None:
     """Adds the options of the command `name` to its parser."""
     add = command.add_argument
     if name == "doctor":
+        return
+    if name == "export":
+        add("model", help=f"onepass; or a network file of `train`, or one of {', '.join(bundled_networks())}")
+        add("--methods", nargs="+", default=[*METHODS], help=f"of onepass (default {' '.join(METHODS)})")
+        add("-o", "--output", type=Path, required=True, help="folder for onepass; .onnx file for a network")
         return
     if name in ("transfer", "onepass"):
         add("content", type=Path, help="content image file")
@@ -93,6 +99,8 @@ def _add_settings(command: argparse.ArgumentParser, names: Sequence[str]) -> Non
             options |= {"choices": field.metadata["choices"]}
         elif field.metadata["low"] is not None:
             options |= {"metavar": "N"}
+        if name == "size":
+            options["help"] += ", or full: the size of the content"
         group.add_argument(f"--{name.replace('_', '-')}", **options)
 
 
@@ -109,8 +117,6 @@ def resolve(options: argparse.Namespace, recipe: dict[str, Any]) -> tuple[Settin
     start: Settings | str = options.preset
     if recipe:
         settings = recipe["settings"]
-        if settings.get("memory") == "fast":  # on the machine of the recipe; this one may have less
-            settings = settings | {"memory": "auto"}
         try:
             start = Settings.from_dict(settings)
         except (TypeError, ValueError) as error:

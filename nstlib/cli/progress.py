@@ -39,16 +39,18 @@ def check_target(options: argparse.Namespace) -> None:
 def finish(steps: Iterator[Step], options: argparse.Namespace, recipe: dict[str, Any]) -> int:
     """Runs to the end, to the step of the recipe, or to Ctrl-C or SIGTERM; saves the image."""
     note, end = "", recipe.get("step") if options.iterations is None else None
-    with tqdm(total=None, disable=options.quiet, unit="step", leave=False) as bar, interrupts() as pressed:
+    shown = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+    bar = tqdm(total=1, disable=options.quiet, leave=False, bar_format=shown)
+    with bar, interrupts() as pressed:
         for step in steps:
             if step.index == 1:
-                made = step.image.recipe  # type: ignore[attr-defined]
-                keep_memory(large=made["settings"]["memory"] == "fast")  # a checkpointed run needs gaps
+                keep_memory(large=step.tile is None)  # a run in tiles needs gaps
                 if recipe:
                     say_differences(recipe, step.image)
             bar.total = step.total
             bar.update(step.index - bar.n)
-            bar.set_postfix_str(f"loss {step.loss:.4g}", refresh=False)
+            left = tqdm.format_interval(step.remaining)
+            bar.set_postfix_str(f"about {left} left, loss {step.loss:.4g}", refresh=False)
             if end == step.index < step.total:
                 note = f"the recipe's image is of step {end} of {step.total}"
                 break

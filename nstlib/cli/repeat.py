@@ -10,15 +10,19 @@ from nstlib.cli.errors import one_line
 from nstlib.images import image_size, read_recipe
 
 MOST_THREADS = 2  # of a recipe's, for each core of this machine: more would wait for each other
-LONGEST = 8192  # px of an image that a recipe may ask for
+LONGEST = 16384  # px of an image that a recipe may ask for
 OPTIONS = {"masks": "; give them with --mask", "initial": "; give it with --initial"}
 
 
 def load_recipe(options: argparse.Namespace) -> dict[str, Any]:
     """Returns the recipe that was given, or {}. A CPU then works with as many threads as the recipe's.
 
+    Replaces the size "full" by the longest side of the content.
+
     Raises ValueError where a different command made the image, and says which.
     """
+    if options.size == "full":
+        options.size = str(max(image_size(getattr(options, "content", None) or options.image)))
     if not options.recipe:
         return {}
     recipe, command = read_recipe(options.recipe), options.command

@@ -7,7 +7,7 @@ layers up to the deepest requested one are run.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from nstlib.encoders import features, networks, precision, weight_files
 from nstlib.encoders.networks import Network
+from nstlib.encoders.windows import Window, make_windows
 from nstlib.inputs import check_dense, check_side
 from nstlib.version import use_torch_defaults
 
@@ -68,50 +69,59 @@ class Encoder:
         return "avg" if average else "max"
 
     def check_layers(self, layers: Iterable[str]) -> None:
-        """Raise ValueError, which lists the layers, where one is unknown."""
+        """Raises ValueError, which lists the layers, where one is unknown."""
         if unknown := [layer for layer in layers if layer not in self.channels]:
             raise ValueError(
                 f"{self.name} has no layer {', '.join(unknown)}; it has {', '.join(self.layers)}"
             )
 
     def __call__(
-        self, image: Tensor, layers: Iterable[str], *, checkpoint: bool = False
+        self, image: Tensor, layers: Iterable[str], *, window: Window | None = None
     ) -> dict[str, Tensor]:
-        """Return {layer: F (B, N_l, M_l)} for an image (B, 3, H, W), with M_l = H_l · W_l positions.
+        """Returns {layer: F (B, N_l, M_l)} for an image (B, 3, H, W), with M_l = H_l · W_l positions.
 
         In memory the N_l numbers of a position lie together (`reshape`, not `view`, flattens F).
 
         Args:
-            checkpoint: Half the memory for a gradient, in a third more time (see features.py).
+            window: One of `windows`; the image is then its crop, and the features are those of its positions
+                in the whole image.
 
         Raises:
             ValueError: A layer is unknown, or the image is too small for the deepest one.
         """
-        return {layer: F for layer, (F, _) in self._collect(image, layers, checkpoint).items()}
+        return {layer: F for layer, (F, _) in self._collect(image, layers, window).items()}
+
+    def windows(self, size: Sequence[int], layers: Iterable[str], tile: int) -> list[Window]:
+        """Returns the windows that divide an image of `size` (H, W) into tiles of about `tile` px a side."""
+        self.check_layers(layers := tuple(layers))
+        return make_windows(self.network, size, layers, tile)
 
     def maps(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        """Return {layer: (B, N_l, H_l, W_l)}: the same with the positions in rows and columns."""
+        """Returns {layer: (B, N_l, H_l, W_l)}: the same with the positions in rows and columns."""
         return {
             layer: F.view(*F.shape[:2], *size) for layer, (F, size) in self._collect(image, layers).items()
         }
 
     @use_torch_defaults()
     def _collect(
-        self, image: Tensor, layers: Iterable[str], checkpoint: bool = False
+        self, image: Tensor, layers: Iterable[str], window: Window | None = None
     ) -> dict[str, tuple[Tensor, features.Size]]:
         wanted = tuple(dict.fromkeys(layers))
         self.check_layers(wanted)
         check_dense(image, "the image")
         if image.dim() != 4 or image.shape[1] != 3:
             raise ValueError(f"an image tensor is (B, 3, H, W), got {tuple(image.shape)}")
-        if wanted:
+        if wanted and window is None:
             check_side(image.shape[2:], "the image", self.strides, wanted)
-        side, padding = min(image.shape[2:]), self.network.padding
+        side, margin = min(image.shape[2:]), self.network.padding
+        padding, mode = (margin,) * 4, "reflect" if side > margin else "replicate"
+        if window is not None:
+            padding, mode = window.padding, window.mode
         x = (image.float().to(self.device) - self._mean) / self._std  # not every device has float64
-        if padding:  # the network pads with zeros; mirrored pixels keep them away from the image
-            x = nn.functional.pad(x, [padding] * 4, mode="reflect" if side > padding else "replicate")
+        if any(padding):  # the network pads with zeros; mirrored pixels keep them away from the image
+            x = nn.functional.pad(x, padding, mode=mode)
         x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
-        return features.collect(self.network, x, wanted, checkpoint)
+        return features.collect(self.network, x, wanted, window.inside if window else None)
 
 
 def load_encoder(
@@ -164,7 +174,7 @@ def _load(name: str, weights: str | None, pooling: Pooling, device: str, dtype: 
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:
-    """Return the device to run on.
+    """Returns the device to run on.
 
     Args:
         device: As torch reads it, or "auto": $NSTLIB_DEVICE, else the first of `working_devices`.
@@ -185,14 +195,14 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
 
 
 def working_devices() -> list[str]:
-    """Return the types of device that work, the fastest first: of cuda and mps those that do, then cpu."""
+    """Returns the types of device that work, the fastest first: of cuda and mps those that do, then cpu."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     # a virtual machine may have a GPU that torch calls available and that cannot hold one number
     return [kind for kind, found in there.items() if found and not _failure(kind)] + ["cpu"]
 
 
 def _failure(device: str | torch.device) -> str:
-    """Return the start of torch's message on why a device does not work, or "" where it does."""
+    """Returns the start of torch's message on why a device does not work, or "" where it does."""
     try:
         torch.zeros(1, device=device).item()
     except Exception as error:  # torch raises many kinds, from AssertionError to ImportError

@@ -57,7 +57,7 @@ def pool(kind: str, size: int = 2, stride: int = 2, padding: int = 0) -> nn.Modu
 def vgg(
     depths: tuple[int, ...], kernels: list[tuple[Tensor, Tensor]], pooling: str, **options: Any
 ) -> Network:
-    """Return VGG with `depths` convolutions per block and the given (weight, bias) of each, in order."""
+    """Returns VGG with `depths` convolutions per block and the given (weight, bias) of each, in order."""
     network = Network(
         style_layers=tuple(f"relu{block}_1" for block in range(1, 6)), content_layer="relu4_2", **options
     )
@@ -76,7 +76,7 @@ def vgg(
 
 
 def build(name: str, state: dict[str, Tensor], pooling: str) -> Network:
-    """Return a network with the weights `state`. Raises KeyError or RuntimeError where they do not fit."""
+    """Returns a network with the weights `state`. Raises KeyError or RuntimeError where they do not fit."""
     if name == "resnet50":
         return resnet50(state, pooling)
     depths = VGG_DEPTHS[name]
@@ -93,7 +93,7 @@ def build(name: str, state: dict[str, Tensor], pooling: str) -> Network:
 
 
 def resnet50(state: dict[str, Tensor], pooling: str) -> Network:
-    """Return ResNet-50 without its classifier: `relu1`, then `block{b}_{i}` (b = 2 … 5) after their ReLU.
+    """Returns ResNet-50 without its classifier: `relu1`, then `block{b}_{i}` (b = 2 … 5) after their ReLU.
 
     The scale of its residual sums drifts and few channels are selective, so styles are weaker than with VGG
     (see the notebook on encoders).
@@ -118,7 +118,7 @@ def resnet50(state: dict[str, Tensor], pooling: str) -> Network:
 
 
 def torchvision_models() -> ModuleType:
-    """Return `torchvision.models`. Raises ImportError where torchvision is missing.
+    """Returns `torchvision.models`. Raises ImportError where torchvision is missing.
 
     torchvision registers fake kernels for its compiled operators at import. Beside a CPU build of torch these
     operators fail to load, and the import fails with "operator torchvision::nms does not exist". It is enough
@@ -140,7 +140,7 @@ def torchvision_models() -> ModuleType:
 
 
 def random_vgg19(pooling: str, seed: int = 0) -> Network:
-    """Return VGG-19 with seeded random weights: a control for what training adds.
+    """Returns VGG-19 with seeded random weights: a control for what training adds.
 
     Each convolution is scaled so that its activations on a fixed random image have a standard deviation of 1.
     They neither vanish nor explode with depth, and all layers count equally.

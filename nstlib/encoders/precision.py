@@ -17,7 +17,7 @@ DTYPES = ("auto", "float32", "bfloat16")
 
 
 def choose(device: torch.device) -> str:
-    """Return "bfloat16" where `device` multiplies bfloat16 numbers in hardware, else "float32".
+    """Returns "bfloat16" where `device` multiplies bfloat16 numbers in hardware, else "float32".
 
     The environment variable NSTLIB_DTYPE overrides the rule. Raises ValueError where it is not a known dtype.
     """

@@ -53,7 +53,7 @@ SOURCES = {
 
 
 def places(name: str, weights: str | os.PathLike[str] | None = None) -> Iterator[tuple[str, Path]]:
-    """Yield the places where the weights of an encoder are looked for, in order, as (reason, path)."""
+    """Yields the places where the weights of an encoder are looked for, in order, as (reason, path)."""
     filename = EMBEDDED.name if name == "vgg19-slim" else SOURCES[name].file
     if weights is not None:
         yield "weights=", Path(weights)
@@ -68,7 +68,7 @@ def places(name: str, weights: str | os.PathLike[str] | None = None) -> Iterator
 
 
 def find(name: str, weights: str | os.PathLike[str] | None = None) -> Path:
-    """Return the weight file of an encoder, downloaded if it is nowhere. Raises WeightsError."""
+    """Returns the weight file of an encoder, downloaded if it is nowhere. Raises WeightsError."""
     candidates = [path for _, path in places(name, weights)]
     path = next(filter(Path.is_file, candidates), candidates[-1])
     official = SOURCES.get(name) if weights is None else None
@@ -92,7 +92,7 @@ def _sha256(path: Path, size: int, modified: int) -> str:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, cached until the file changes."""
+    """Returns the SHA-256 of a file, cached until the file changes."""
     stat = path.stat()
     return _sha256(path.resolve(), stat.st_size, stat.st_mtime_ns)
 
@@ -127,14 +127,14 @@ def download(url: str, path: Path, expected: str, timeout: float = TIMEOUT) -> N
 
 
 def check_finite(modules: Iterable[torch.nn.Module], path: Path) -> None:
-    """Raise WeightsError where a weight in use is NaN or infinite."""
+    """Raises WeightsError where a weight in use is NaN or infinite."""
     tensors = (values for module in modules for values in module.state_dict().values())
     if not all(bool(torch.isfinite(values).all()) for values in tensors):
         raise WeightsError(f"{path} holds weights that are NaN or infinite; take a different file")
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a .safetensors file or of a torch checkpoint. Raises WeightsError.
+    """Returns the tensors of a .safetensors file or of a torch checkpoint. Raises WeightsError.
 
     A torch checkpoint is read with weights_only=True and mapped into memory: unused parts are not read.
     """

@@ -54,11 +54,12 @@ def answer(
     Raises: FileNotFoundError, ImageError.
     """
     notes: list[str] = []
+    allow = (lambda pixels: None) if what == "recipe" else allow  # it precedes the pixels: nothing is decoded
     with open_image(source, name, max_pixels, allow) as image:
         if what == "properties":  # a PNG alone is decoded: its rotation may follow its pixels
             width, height = shown_size(image)
             return {"width": width, "height": height, "format": image.format}, notes
-        if what == "recipe":  # it precedes the pixels: nothing is decoded
+        if what == "recipe":
             text = image.info.get(RECIPE_KEY, "")
             return (str(text)[: MAX_RECIPE + 1] if isinstance(text, str) else ""), notes
         if image is not source and image.format in ("JPEG", "MPO"):

@@ -22,7 +22,7 @@ from nstlib.images.opening import (
     Source,
     name_of,
 )
-from nstlib.images.pixels import MIN_SIDE
+from nstlib.images.pixels import MIN_SIDE, STRIP
 from nstlib.inputs import check_image
 from nstlib.version import check_writable, write_whole
 
@@ -69,7 +69,9 @@ def _read(source: Source, size: int | None, max_pixels: int, mask: bool) -> Tens
     if size is not None and size < MIN_SIDE:
         raise ImageError(f"size is the longest side in pixels and must be at least {MIN_SIDE}, got {size}")
     pixels = ask("pixels", source, max_pixels=max_pixels, size=size, mask=mask)
-    image = torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous().float() / 255
+    height, width, channels = pixels.shape
+    image = torch.empty(1, channels, height, width, dtype=torch.float32, device="cpu")
+    image.copy_(torch.from_numpy(pixels).permute(2, 0, 1)).div_(255)
     image = image.mean(1, keepdim=True) if mask else image
     if not isinstance(source, Image.Image):
         image.source = os.path.basename(name_of(source))  # type: ignore[attr-defined] # for recipes
@@ -108,8 +110,13 @@ def to_pil(image: Tensor) -> Image.Image:
     Raises: as `inputs.check_image`.
     """
     batch = image[None] if isinstance(image, Tensor) and image.dim() == 3 else image
-    pixels = check_image(batch, "image")[0].mul(255).round().to(torch.uint8)
-    return Image.fromarray(pixels.permute(1, 2, 0).cpu().contiguous().numpy())
+    checked = check_image(batch, "image", copy=False)[0]
+    height, width = checked.shape[1:]
+    page, rows = Image.new("RGB", (width, height)), max(1, STRIP // width)
+    for k, strip in enumerate(torch.split(checked, rows, 1)):
+        pixels = strip.mul(255).round_().to(torch.uint8).permute(1, 2, 0).cpu().contiguous()
+        page.paste(Image.fromarray(pixels.numpy()), (0, k * rows))
+    return page
 
 
 def check_output(path: str | os.PathLike[str]) -> Path:

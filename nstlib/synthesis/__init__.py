@@ -1,6 +1,7 @@
 """Images by optimisation: an objective made of discrepancies, and the loop that minimises it.
 
     settings     all options of a run with their defaults, and the presets
+    terms        an embedding and its target: content, style, total variation
     objective    α·content + βγ·style + tv as named terms; `calibrate`
     optimize     changes an image step by step and yields a `Step` each; knows no network
     optimizers   L-BFGS and Adam
@@ -10,10 +11,11 @@
     pyramid      the sizes of a run
     run          one run: at each size, build the objective and minimise it
     diagnostics  where an image differs from a style, and whether a test can tell
-    memory       the memory that a run needs, estimated before it starts
+    tiles        exact terms and gradients of an image tile by tile
+    memory       the memory that a run needs, estimated before it starts, and how it is kept within a budget
     allocator    settings of the C library's allocator for applications
 
-Read objective, optimize, run; then settings.
+Read terms, objective, optimize, run; then settings and tiles.
 """
 
 from nstlib.synthesis.diagnostics import p_values, witnesses

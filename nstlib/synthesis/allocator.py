@@ -21,7 +21,7 @@ def keep_memory(large: bool = False) -> bool:
 
 
 def give_back() -> bool:
-    """Return unused memory to the kernel, where glibc can: for a server, between two runs.
+    """Returns unused memory to the kernel, where glibc can: for a server, between two runs.
 
     Small objects that stay lie scattered among the blocks of past runs; without this the process grows.
     """

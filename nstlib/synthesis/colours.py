@@ -6,6 +6,7 @@ content     The style gets the content's mean and covariance of colour by the op
             is then like any other (the same, §5.1).
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import torch
@@ -15,7 +16,29 @@ from nstlib.alignment.moments import covariance_mean
 from nstlib.alignment.transports import bures_wasserstein_map
 
 Colours = Literal["style", "luminance", "content"]
+STRIP = 1 << 18  # pixels of a large image that are worked on at a time
 LUMA = (0.299, 0.587, 0.114)  # of Rec. 601: luminance of RGB as displayed
+
+
+def strips(*images: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Returns views of a few rows, about STRIP pixels, of images (…, H, W) of one size."""
+    rows = max(1, STRIP // images[0].shape[-1])
+    return zip(*(torch.split(image, rows, -2) for image in images), strict=True)
+
+
+def pool_moments(parts: Iterable[tuple[float, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Returns covariance and mean of a mixture: Σ p_k (C_k + (μ_k − μ)(μ_k − μ)ᵀ) and μ = Σ p_k μ_k.
+
+    parts: Of each sample k a weight > 0, its covariance (…, N, N) and its mean (…, N); taken one by one.
+    """
+    total, covariance, mean = 0.0, torch.zeros(()), torch.zeros(())
+    for weight, C, μ in parts:
+        total += weight
+        share, d = weight / total, μ - mean.to(μ)
+        covariance = covariance.to(C)
+        covariance = covariance + share * (C - covariance + (1 - share) * d.unsqueeze(-1) * d.unsqueeze(-2))
+        mean = μ + (share - 1) * d
+    return covariance, mean
 
 
 def luminance(image: Tensor) -> Tensor:
@@ -27,7 +50,7 @@ def luminance(image: Tensor) -> Tensor:
 def prepare_colours(
     colours: Colours, content: Tensor, styles: tuple[Tensor, ...]
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Return the content and the styles that a run works with."""
+    """Returns the content and the styles that a run works with."""
     if colours == "luminance":
         Y = luminance(content)
         greys = []
@@ -42,14 +65,24 @@ def prepare_colours(
 
 
 def with_chroma(image: Tensor, content: Tensor) -> Tensor:
-    """Return the luminance of `image` with the chroma of `content`; both (1, 3, H, W) of one size."""
-    return (content + luminance(image) - luminance(content)).clamp(0, 1)
+    """Returns the luminance of `image` with the chroma of `content`; both (1, 3, H, W) of one size."""
+    return (content + luminance(image)).sub_(luminance(content)).clamp_(0, 1)
 
 
 def match_colours(style: Tensor, content: Tensor) -> Tensor:
-    """Return the style with the content's mean and covariance of colour; the map changes colours least."""
-    S, C = (image.flatten(2).cpu().double() for image in (style, content))  # not every device has float64
-    (C_S, mean_S), (C_C, mean_C) = covariance_mean(S), covariance_mean(C)
+    """Returns the style with the content's mean and covariance of colour; the map changes colours least."""
+
+    def values(part: Tensor) -> Tensor:
+        return part.flatten(2).cpu().double()  # not every device has float64
+
+    (C_S, mean_S), (C_C, mean_C) = (
+        pool_moments((part.numel(), *covariance_mean(values(part))) for (part,) in strips(image))
+        for image in (style, content)
+    )
     noise = 1e-6 * torch.eye(3, dtype=torch.float64)  # so that the little chroma of a grey style stays little
     A = bures_wasserstein_map(C_S + noise, C_C + noise)
-    return (A @ (S - mean_S.unsqueeze(-1)) + mean_C.unsqueeze(-1)).view(style.shape).clamp(0, 1).to(style)
+    result = style.new_empty(style.shape)
+    for part, out in strips(style, result):
+        moved = A @ (values(part) - mean_S.unsqueeze(-1)) + mean_C.unsqueeze(-1)
+        out.copy_(moved.view(part.shape).clamp_(0, 1).to(style))
+    return result

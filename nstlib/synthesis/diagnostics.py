@@ -15,7 +15,7 @@ def witnesses(
     method: str | Discrepancy = "gaussian",
     layers: tuple[str, ...] = (),
 ) -> dict[str, Tensor]:
-    """Return {layer: witness (H_l, W_l)}: where the image has too much (> 0) or too little of a feature.
+    """Returns {layer: witness (H_l, W_l)}: where the image has too much (> 0) or too little of a feature.
 
     Args:
         image, style: (1, 3, H, W) in [0, 1].
@@ -33,7 +33,7 @@ def witnesses(
 def p_values(
     image: Tensor, style: Tensor, encoder: Encoder, layers: tuple[str, ...] = (), seed: int = 0
 ) -> dict[str, float]:
-    """Return {layer: p-value} of the permutation test of whether image and style differ.
+    """Returns {layer: p-value} of the permutation test of whether image and style differ.
 
     The positions of a layer are subsampled until they are roughly uncorrelated in both images. Where few are
     left (deep layers, small images) the test has little power: a large p-value then means "cannot tell".

@@ -21,6 +21,7 @@ from nstlib.version import step_with_torch_defaults, use_torch_defaults
 
 RUNAWAY = 2.0  # a loss this many times the lowest seen is a failed step
 MAX_REJECTIONS = 8  # failed steps in a run before it is given up
+HISTORY: tuple[int, torch.dtype | None] = (8, None)
 QUIET_STEPS = 5  # consecutive steps without progress that count as converged
 
 OptimizerName = Literal["lbfgs", "adam"]
@@ -37,6 +38,8 @@ class Step:
     seconds: float  #: since the start of the run
     stopped: str = ""  #: why the run ends before `total`
     failed: bool = False  #: whether it ends because there is no usable next image
+    tile: int | None = None  #: px of the tiles at full size (None: the whole image at once)
+    remaining: float = 0.0  #: seconds, estimated from the pixels of the steps to come
 
     @cached_property
     def image(self) -> Tensor:
@@ -63,6 +66,7 @@ def synthesize(
     lr: float | None = None,
     tolerance: float = 0.0,
     preconditioner: Callable[[Tensor], Tensor] | None = None,
+    history: tuple[int, torch.dtype | None] = HISTORY,
 ) -> Iterator[Step]:
     """Minimise Σ terms_of(x) over images x in [0, 1], and yield a `Step` for each iteration.
 
@@ -76,6 +80,7 @@ def synthesize(
         lr: For Adam the step in pixel values (default 0.02), for L-BFGS a factor (default 1).
         tolerance: Stop when the loss changes by less than this fraction in five consecutive steps (0: never).
         preconditioner: Preconditioner of L-BFGS (see optimizers.py).
+        history: Number and dtype of the pairs that L-BFGS stores (None: the image's).
 
     Raises:
         ValueError: An option is out of range.
@@ -86,9 +91,9 @@ def synthesize(
         )
     if optimizer not in ("lbfgs", "adam"):
         raise ValueError(f"optimizer must be 'lbfgs' or 'adam', got {optimizer!r}")
-    advance: Optimizer = (
-        LBFGS(lr=lr or 1.0, preconditioner=preconditioner) if optimizer == "lbfgs" else Adam(lr=lr or 0.02)
-    )
+    advance: Optimizer = Adam(lr=lr or 0.02)
+    if optimizer == "lbfgs":
+        advance = LBFGS(history[0], lr=lr or 1.0, preconditioner=preconditioner, dtype=history[1])
     start = time.perf_counter()
     x = x0.detach().clamp(0, 1)
     lowest, previous, quiet, rejections, slack = math.inf, math.inf, 0, 0, 0.0
@@ -101,12 +106,17 @@ def synthesize(
         (gradient,) = torch.autograd.grad(loss_tensor, x)
         x = x.detach()
         *numbers, loss, size = torch.stack(
-            [*(t.detach() for t in terms.values()), loss_tensor.detach(), gradient.abs().max()]
+            [
+                *(t.detach() for t in terms.values()),
+                loss_tensor.detach(),
+                torch.linalg.vector_norm(gradient, math.inf),
+            ]
         ).tolist()
         stopped, failed = "", False
         if math.isfinite(loss) and math.isfinite(size) and loss < RUNAWAY * lowest + slack:
-            free = (x - gradient.sign()).clamp(0, 1) != x  # pixels that may follow the gradient
-            good, good_gradient, values = x, gradient * free, dict(zip(terms, numbers, strict=True))
+            free = gradient.sign().neg_().add_(x).clamp_(0, 1) != x  # pixels that may follow the gradient
+            gradient = gradient * free
+            good, good_gradient, values = x, gradient, dict(zip(terms, numbers, strict=True))
             quiet = quiet + 1 if abs(previous - loss) < tolerance * abs(previous) else 0
             if index == 1:
                 slack = 1e-6 * (abs(loss) or 1.0)  # near zero, rounding alone may double a loss
@@ -121,7 +131,10 @@ def synthesize(
                 stopped = f"the loss {what} at step {index}; this is the last good image"
             else:
                 advance.rejected()
+        del terms, loss_tensor
+        if stopped or index == iterations:  # what finishes the last image may need their memory
+            del advance, gradient, good_gradient
         yield Step(index, iterations, good.clone, values, time.perf_counter() - start, stopped, failed)
-        if stopped:
+        if stopped or index == iterations:
             return
-        x = (good + advance(good, good_gradient) * free).clamp(0, 1)
+        x = advance(good, good_gradient).mul_(free).add_(good).clamp_(0, 1)

@@ -8,7 +8,7 @@ is limited, and the loop undoes a step that increases the loss much.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 
 class Optimizer(Protocol):
     def __call__(self, x: Tensor, gradient: Tensor) -> Tensor:
-        """Return the change to add to x, given the gradient there."""
+        """Returns the change to add to x, given the gradient there."""
         ...
 
     def rejected(self) -> None:
@@ -38,7 +38,10 @@ class LBFGS:
         lr: Factor on a full quasi-Newton step.
         preconditioner: A symmetric P > 0 (tensor like x → the same), from which the recursion starts instead
             of the identity.
+        dtype: Of the stored vectors. bfloat16 halves their memory; sums are float32, block by block.
     """
+
+    BLOCK = 1 << 20
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class LBFGS:
         cap: float = 0.1,
         lr: float = 1.0,
         preconditioner: Callable[[Tensor], Tensor] | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         self.memory, self.cap, self.lr, self.first = memory, cap, lr, 0.01
         self.precondition = preconditioner or (lambda gradient: gradient)
@@ -54,40 +58,57 @@ class LBFGS:
         # vᵢᵀvⱼ, and vᵢᵀP vⱼ where both are gradients or their differences
         self.products = torch.zeros(2 * memory + 1, 2 * memory + 1, dtype=torch.float64)
         self.x: Tensor | None = None  # where the last gradient was taken
-        self.Pg: Any = None  # P times that gradient
+        self.g: Any = None  # that gradient
+        self.Pg: Any = None  # P times it
+        self.dtype = dtype
 
     def __call__(self, x: Tensor, gradient: Tensor) -> Tensor:
+        m, g, Pg = self.memory, gradient.flatten(), self.precondition(gradient).flatten()
         if self.vectors is None:
-            self.vectors = gradient.new_zeros(2 * self.memory + 1, gradient.numel())
-        g, Pg = gradient.flatten(), self.precondition(gradient).flatten()
-        new = {-1: Pg}  # the vectors that are new, those of gradients times P
+            self.vectors = gradient.new_zeros(2 * m + 1, len(g), dtype=self.dtype)
+        new = [-1]
         if self.x is not None:
-            free = set(range(self.memory)) - set(self.slots)
+            free = set(range(m)) - set(self.slots)
             slot = min(free) if free else self.slots.popleft()
-            s, y = self.vectors[slot], self.vectors[self.memory + slot]
-            torch.sub(x.flatten(), self.x.flatten(), out=s)
-            torch.sub(g, self.vectors[-1], out=y)
-            new |= {slot: s, self.memory + slot: Pg - self.Pg}
-        self.vectors[-1], self.Pg = g, Pg
-        steps, gradients = self.vectors[: self.memory], self.vectors[self.memory :]
-        products = [torch.cat([steps @ self.vectors[i], gradients @ Pv]) for i, Pv in new.items()]
-        rows = torch.stack(products).cpu().double()
-        self.products[list(new)], self.products[:, list(new)] = rows, rows.mT
+            new += [slot, m + slot]
+            torch.sub(x.flatten(), self.x.flatten(), out=self.vectors[slot])
+            torch.sub(g, self.g, out=self.vectors[m + slot])
+        self.vectors[-1] = g
+        rows = torch.zeros(len(new), 2 * m + 1, dtype=torch.float64)
+        for block, V in self._blocks(g):
+            metric = {-1: Pg[block]}  # P times those of the new vectors that are gradients
+            if self.x is not None:
+                metric[m + slot] = Pg[block] - self.Pg[block]
+            products = [torch.cat([V[:m] @ V[i], V[m:] @ metric.get(i, V[i])]) for i in new]
+            rows += torch.stack(products).cpu().double()
+        self.products[new], self.products[:, new] = rows, rows.mT
         if self.x is not None:
-            curvature, size = self.products[[slot, self.memory + slot], self.memory + slot]
+            curvature, size = self.products[[slot, m + slot], m + slot]
             if curvature > 1e-10 * size:  # else the Hessian's estimate would not stay positive definite
                 self.slots.append(slot)
+        self.x, self.g, self.Pg = x, g, Pg
         c = self._direction().to(g)
-        direction = self.precondition((c[self.memory :] @ gradients).view_as(gradient)).flatten()
-        direction = direction + c[: self.memory] @ steps
+        direction = torch.empty_like(g)
+        for block, V in self._blocks(g):
+            direction[block] = c[m:] @ V[m:]
+        direction = self.precondition(direction.view_as(gradient)).flatten()
+        for block, V in self._blocks(g):
+            direction[block] += c[:m] @ V[:m]
         length = direction.square().mean().sqrt()
         limit = self.cap if self.slots else min(self.cap, self.first)  # no curvature yet to size it
         scale = torch.clamp(limit / length.clamp(min=1e-30), max=self.lr if self.slots else float("inf"))
-        self.x = x
-        return (direction * scale).view_as(gradient)
+        return direction.mul_(scale).view_as(gradient)
+
+    def _blocks(self, like: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Yields parts of the vectors in the dtype of `like`: one, without a copy, where they have it."""
+        assert self.vectors is not None
+        step = len(like) if self.vectors.dtype == like.dtype else self.BLOCK
+        for start in range(0, len(like), step):
+            block = slice(start, start + step)
+            yield block, self.vectors[:, block].to(like.dtype)
 
     def _direction(self) -> Tensor:
-        """Return −H g by the two-loop recursion, H the inverse Hessian of the pairs, as coefficients."""
+        """Returns −H g by the two-loop recursion, H the inverse Hessian of the pairs, as coefficients."""
         P, m = self.products, self.memory
         q, alphas = torch.zeros(len(P), dtype=P.dtype), []
         q[-1] = 1

@@ -12,7 +12,8 @@ there are images with the style's statistics in colours that are not in the styl
 The paper has no such term: `palette=0` is the paper's objective.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,12 +22,13 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import interpolate, pad
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
-from nstlib.alignment.moments import covariance_mean, mix_samples
+from nstlib.alignment.moments import covariance_mean
 from nstlib.alignment.palette import Palette, project_to_palette
 from nstlib.alignment.transports import bures_wasserstein_map
 from nstlib.alignment.wasserstein import Wasserstein
-from nstlib.encoders.encoder import Encoder
-from nstlib.synthesis.objective import Features, StyleTerm
+from nstlib.encoders import IMAGE, Encoder, Window
+from nstlib.synthesis.colours import pool_moments, strips
+from nstlib.synthesis.terms import Features, StyleTerm
 
 PIXELS, GRAIN = "pixels", "grain"
 COARSE = 0.8  # by how much the preconditioner reduces the finest grain
@@ -67,32 +69,51 @@ def blur(image: Tensor) -> Tensor:
     return result
 
 
-def features(image: Tensor) -> Features:
-    """Return {"pixels", "grain"}, (1, 3, M) each, of an image (1, 3, H, W). Grain is image minus blur."""
-    return {PIXELS: image.flatten(2), GRAIN: (image - blur(image)).flatten(2)}
+def features(image: Tensor, window: Window | None = None) -> Features:
+    """Returns {"pixels", "grain"}, (1, 3, M) each, of an image (1, 3, H, W). Grain is image minus blur."""
+    inside = (..., *window.inside[PIXELS]) if window else ...
+    return {PIXELS: image[inside].flatten(2), GRAIN: (image - blur(image))[inside].flatten(2)}
 
 
-def encode(encoder: Encoder, image: Tensor, layers: Iterable[str], checkpoint: bool = False) -> Features:
-    """Return the features of an image at `layers`, which may include the pixels and the grain."""
-    layers = tuple(layers)
-    own = features(image) if PIXELS in layers else {}
-    return own | encoder(image, [layer for layer in layers if layer not in own], checkpoint=checkpoint)
+def encode(encoder: Encoder, image: Tensor, layers: Iterable[str], window: Window | None = None) -> Features:
+    """Returns the features of an image at `layers`, which may include the pixels and the grain.
+
+    window: One of `windows`, whose crop is given as the image; layers without a position in it are left out.
+    """
+    layers = [layer for layer in layers if window is None or layer in window.positions]
+    own = features(image, window) if {PIXELS, GRAIN}.intersection(layers) else {}
+    deep = [layer for layer in layers if layer not in own]
+    return own | (encoder(image, deep, window=window) if deep else {})
+
+
+def make_windows(encoder: Encoder, size: Sequence[int], layers: Iterable[str], tile: int) -> list[Window]:
+    """Returns the windows of an image of `size` (H, W) for `layers`, pixels and grain included."""
+    windows = encoder.windows(size, [layer for layer in layers if layer not in (PIXELS, GRAIN)], tile)
+    for window in windows:
+        for name in (PIXELS, GRAIN):
+            window.positions[name], window.inside[name] = window.positions[IMAGE], window.inside[IMAGE]
+            window.sizes[name] = window.sizes[IMAGE]
+    return windows
 
 
 def blur_preconditioner(gradient: Tensor) -> Tensor:
     """Precondition a gradient: L-BFGS then begins with coarse structure, and less of the result is grain."""
-    return torch.lerp(gradient, blur(gradient), COARSE)
+    result = torch.empty_like(gradient)
+    for channel in range(gradient.shape[1]):  # less memory at a time
+        fine = gradient[:, channel : channel + 1]
+        result[:, channel : channel + 1] = torch.lerp(fine, blur(fine), COARSE)
+    return result
 
 
 def terms(
-    style: Features, shares: Features | None, colours: Summary, strength: float
+    summaries: Mapping[tuple[str, Discrepancy], Summary], colours: Summary, strength: float
 ) -> tuple[StyleTerm, ...]:
-    """Return the palette's terms for a style's `features`, its positions weighted by `shares`."""
+    """Returns the palette's terms from the statistics of the style."""
     return tuple(
         StyleTerm(
             layer,
             d,
-            colours if d is PALETTE else d.summary(style[layer], shares[layer] if shares else None),
+            colours if d is PALETTE else summaries[layer, d],
             strength * weight / 5,
             name=f"palette/{name}",
         )
@@ -101,69 +122,121 @@ def terms(
 
 
 def summarize_palette(styles: Sequence[Tensor], weights: Sequence[float]) -> Summary:
-    """Return the palette of mixed styles (1, 3, H, W). A style of weight 0 contributes no colour."""
+    """Returns the palette of mixed styles (1, 3, H, W). A style of weight 0 contributes no colour."""
     pixels = [style.flatten(2) for style, weight in zip(styles, weights, strict=True) if weight]
-    return PALETTE.summary(torch.cat(pixels, -1))
+    return PALETTE.summary(pixels[0] if len(pixels) == 1 else torch.cat(pixels, -1))
 
 
-def split_frequencies(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Split an image (1, 3, H, W) at a quarter of a cycle per pixel, below and in the top octave."""
-    wide = pad(image, [BORDER] * 4, mode="replicate")
-    height, width = wide.shape[2:]
-    down = torch.fft.fftfreq(height, dtype=torch.float32, device="cpu").unsqueeze(1)
-    across = torch.fft.rfftfreq(width, dtype=torch.float32, device="cpu")
-    spectrum = torch.fft.rfft2(wide) * (torch.hypot(down, across) > 0.25).to(image.device)
-    fine = torch.fft.irfft2(spectrum, s=(height, width))[..., BORDER:-BORDER, BORDER:-BORDER]
-    return image - fine, fine
+def top_octave(image: Tensor) -> Tensor:
+    """Returns the part of an image (1, 3, H, W) above a quarter of a cycle per pixel.
+
+    The FFT holds the spectrum of one channel only, and needs little besides.
+    """
+    height, width = (side + 2 * BORDER for side in image.shape[2:])
+    down = torch.fft.fftfreq(height, dtype=torch.float32, device="cpu")
+    across = torch.fft.rfftfreq(width, dtype=torch.float32, device="cpu").unsqueeze(1)
+    spectrum = torch.empty(height, len(across), dtype=torch.complex64, device=image.device)
+    inner, fine = spectrum[BORDER:-BORDER], image.new_empty(image.shape)
+    for channel, result in zip(image[0], fine[0], strict=True):
+        for x, out in strips(channel, inner):
+            out.copy_(torch.fft.rfft(pad(x, [BORDER] * 2, mode="replicate")))
+        spectrum[:BORDER], spectrum[-BORDER:] = inner[0], inner[-1]  # the border repeats these rows
+        for columns, f in strips(spectrum.mT, across):
+            kept = (torch.hypot(down, f) > 0.25).to(image.device)
+            columns.copy_(torch.fft.ifft(torch.fft.fft(columns).mul_(kept)))
+        for x, out in strips(inner, result):
+            out.copy_(torch.fft.irfft(x, n=width)[:, BORDER:-BORDER])
+    return fine
+
+
+def _band_moments(image: Tensor, fine: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Returns covariances (2, 3, 3) and means (2, 3) of an image below and in its top octave `fine`."""
+
+    def moments() -> Iterator[tuple[float, Tensor, Tensor]]:
+        for x, f, *areas in strips(image, fine, *([] if mask is None else [mask])):
+            weights = areas[0].flatten(1) if areas else None
+            share = x[0, 0].numel() if weights is None else float(weights.sum())
+            if share:
+                (C, μ), (C_fine, μ_fine) = (covariance_mean(b.flatten(2), weights) for b in (x - f, f))
+                yield share, torch.cat([C, C_fine]), torch.cat([μ, μ_fine])
+
+    return pool_moments(moments())
 
 
 def band_covariances(styles: Sequence[Tensor], weights: Sequence[float]) -> list[Tensor]:
-    """Return the covariances (1, 3, 3) of the mixed styles' two bands."""
-    return [
-        covariance_mean(*mix_samples([part.flatten(2) for part in parts], weights))[0]
-        for parts in zip(*map(split_frequencies, styles), strict=True)
-    ]
+    """Returns the covariances (1, 3, 3) of the mixed styles below and in the top octave."""
+    mixed = (
+        (weight, *_band_moments(style, top_octave(style)))
+        for style, weight in zip(styles, weights, strict=True)
+        if weight
+    )
+    return list(pool_moments(mixed)[0].unsqueeze(1))
 
 
 def limit_variance(image: Tensor, regions: Regions, strength: float) -> Tensor:
     """Limit the variance of the image's colours and grain, in (1, 3, H, W), to the style's.
 
-    Each band is moved by the optimal map of covariances (alignment/transports.py), which may enlarge no
-    direction. regions: The styles' `band_covariances`. strength: Fraction of the correction; from 1 on all
-    of it.
+    Each band, below and in the top octave, is moved by the optimal map of covariances
+    (alignment/transports.py), which may enlarge no direction.
+
+    regions: The styles' `band_covariances`. strength: Fraction of the correction; from 1 on all of it.
     """
-    parts = split_frequencies(image)
-
-    def limit(covariances: Sequence[Tensor], mask: Tensor | None) -> Tensor:
-        result = image
-        for part, C, allowance in zip(parts, covariances, ALLOWANCE, strict=True):
-            found, mean = covariance_mean(part.flatten(2), None if mask is None else mask.flatten(1))
+    fine, masks, changes = top_octave(image), _fit_masks(image, regions), []
+    for (covariances, _), mask in zip(regions, masks, strict=True):
+        found, means = _band_moments(image, fine, mask)
+        excess = []
+        for own, C, allowance in zip(found.unsqueeze(1), covariances, ALLOWANCE, strict=True):
             more = (_ONE + allowance).to(image)
-            values, vectors = torch.linalg.eigh(bures_wasserstein_map(found, more @ C @ more)[0].cpu())
-            excess = min(1.0, strength) * vectors * (1 - values).clamp(min=0) @ vectors.mT
-            result = result - torch.einsum("ij,bjhw->bihw", excess.to(image), part - mean[..., None, None])
-        return result
+            values, vectors = torch.linalg.eigh(bures_wasserstein_map(own, more @ C @ more)[0].cpu())
+            excess.append(min(1.0, strength) * vectors * (1 - values).clamp(min=0) @ vectors.mT)
+        changes.append(partial(_reduce_bands, torch.stack(excess).to(image), means))
+    return _write_changes(image, changes, masks, fine)
 
-    return _joined(image, regions, limit)
+
+def _reduce_bands(excess: Tensor, means: Tensor, x: Tensor, fine: Tensor) -> Tensor:
+    for E, mean, part in zip(excess, means, (x - fine, fine), strict=True):
+        x = x - torch.einsum("ij,bjhw->bihw", E, part - mean.view(1, 3, 1, 1))
+    return x
 
 
 def remove_outlier_colours(image: Tensor, regions: Regions, strength: float, reach: float = REACH) -> Tensor:
-    """Project out-of-palette colours of the image (1, 3, H, W) towards the style's nearest colours.
+    """Project out-of-palette colours of the image towards the style's nearest colours, in place.
 
-    regions: The styles' `summarize_palette`. strength: 1 leaves no pixel further than `reach` from the
-    palette, 0.1 ten times as far.
+    image: (1, 3, H, W). regions: The styles' `summarize_palette`. strength: 1 leaves no pixel further than
+    `reach` from the palette, 0.1 ten times as far.
     """
     wide = reach / min(1.0, max(strength, 1e-6))
-    flat = image.flatten(2)
-    return _joined(image, regions, lambda S, _: project_to_palette(flat, S, wide / 2, wide).view(image.shape))
+
+    def project(palette: Summary, x: Tensor, _: Tensor) -> Tensor:
+        return project_to_palette(x.flatten(2), palette, wide / 2, wide).view(x.shape)
+
+    changes = [partial(project, palette) for palette, _ in regions]
+    return _write_changes(image, changes, _fit_masks(image, regions), image)
 
 
-def _joined(image: Tensor, regions: Regions, change: Callable[[Any, Tensor | None], Tensor]) -> Tensor:
-    """Change the image in each region as its statistics say; where masks overlap, take the mean."""
-    moved, total = torch.zeros_like(image), torch.zeros_like(image[:, :1])
-    for statistics, mask in regions:
-        if mask is None:
-            return change(statistics, None).clamp(0, 1)
-        mask = interpolate(mask, image.shape[2:], mode="area")
-        moved, total = moved + mask * (change(statistics, mask) - image), total + mask
-    return (image + moved / total.clamp(min=1)).clamp(0, 1)
+def _fit_masks(image: Tensor, regions: Regions) -> list[Tensor | None]:
+    """Returns the regions' masks at the size of the image."""
+    size = image.shape[2:]
+    return [
+        mask if mask is None or mask.shape[2:] == size else interpolate(mask, size, mode="area")
+        for _, mask in regions
+    ]
+
+
+def _write_changes(
+    image: Tensor,
+    changes: Sequence[Callable[[Tensor, Tensor], Tensor]],
+    masks: Sequence[Tensor | None],
+    result: Tensor,
+) -> Tensor:
+    """Change each region strip by strip, take the mean where masks overlap, and write it into `result`.
+
+    A change is a function of a strip of the image and of what `result` held there.
+    """
+    for x, out, *areas in strips(image, result, *(mask for mask in masks if mask is not None)):
+        changed = [change(x, out) for change in changes]
+        if areas:
+            moved = sum(mask * (y - x) for mask, y in zip(areas, changed, strict=True))
+            changed = [x + moved / torch.stack(areas).sum(0).clamp_(min=1)]
+        out.copy_(changed[0].clamp(0, 1))
+    return result

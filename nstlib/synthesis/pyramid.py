@@ -13,11 +13,12 @@ from torch.nn.functional import interpolate
 from nstlib.synthesis.settings import Settings
 
 FULL = 0.7  # share of the steps that are taken at full size
+LARGE = 1024  # px of the shorter side, beyond which every doubling adds a size
 COARSEST = 64  # px: smallest shorter side of a size, so that relu5_1 keeps several positions
 
 
 def resize_image(image: Tensor, height: int, width: int) -> Tensor:
-    """Return the image at another size, antialiased, with values in [0, 1]."""
+    """Returns the image at another size, antialiased, with values in [0, 1]."""
     if image.shape[2:] == (height, width):
         return image
     return interpolate(image, (height, width), mode="bicubic", antialias=True, align_corners=False).clamp(
@@ -26,31 +27,32 @@ def resize_image(image: Tensor, height: int, width: int) -> Tensor:
 
 
 def resize_mask(mask: Tensor, image: Tensor) -> Tensor:
-    """Return a mask (1, 1, H, W) at the size of an image, antialiased, with values >= 0."""
+    """Returns a mask (1, 1, H, W) at the size of an image, antialiased, with values >= 0."""
     size = image.shape[2:]
     mask = interpolate(mask.to(image), size, mode="bilinear", antialias=True, align_corners=False)
     return mask.clamp(min=0)
 
 
 def scale_image(image: Tensor, scale: float) -> Tensor:
-    """Return the image at `scale` times its size."""
+    """Returns the image at `scale` times its size."""
     return resize_image(image, *(max(1, round(side * scale)) for side in image.shape[2:]))
 
 
 def schedule(settings: Settings, side: int) -> list[tuple[float, int]]:
-    """Return the sizes as fractions of the full one, and the steps at each: [(1/4, 12), (1/2, 12), (1, 56)].
+    """Returns the sizes as fractions of the full one, and the steps at each: [(1/4, 12), (1/2, 12), (1, 56)].
 
     Args:
         side: Shorter side of the smallest image, in pixels.
     """
-    coarse = min(settings.levels - 1, max(0, math.floor(math.log2(side / COARSEST))))
+    more = max(0, math.ceil(math.log2(side / LARGE))) if settings.levels > 1 else 0
+    coarse = min(settings.levels - 1 + more, max(0, math.floor(math.log2(side / COARSEST))))
     each = int(settings.iterations * (1 - FULL) / coarse) if coarse else 0
     steps = [*[each] * coarse, settings.iterations - each * coarse]
     return [(0.5 ** (coarse - k), n) for k, n in enumerate(steps) if n]
 
 
 def upsample_change(x: Tensor, before: Tensor | None, target: Tensor) -> Tensor:
-    """Return x at the size of `target`.
+    """Returns x at the size of `target`.
 
     Where x was made from `before`, and `target` is the same image, larger, only the change x − before is
     enlarged, and added to the target.

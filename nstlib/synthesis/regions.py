@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from nstlib.alignment.discrepancy import Summary
+from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.alignment.moments import mix_samples
 from nstlib.encoders.encoder import Encoder
-from nstlib.synthesis import pixels
-from nstlib.synthesis.objective import Features, Objective, StyleTerm, add_noise, calibrate, style_terms
+from nstlib.synthesis import pixels, tiles
+from nstlib.synthesis.objective import Objective, add_noise, calibrate
 from nstlib.synthesis.settings import Settings
+from nstlib.synthesis.terms import Features, StyleTerm, make_terms
 from nstlib.version import rename_arguments
 
 
@@ -32,18 +33,13 @@ class Region:
     palette: Summary  # of the styles' pixels, like the covariances (see pixels.py)
     covariances: list[Tensor]
 
-    def mix_styles(self, encoded: Sequence[Features]) -> tuple[Features, Features | None]:
-        """Return the features of the region's styles, out of those of all, and the weights of positions."""
-        if len(self.style_indices) == 1:
-            return encoded[self.style_indices[0]], None
-        found = {
-            name: mix_samples([encoded[k][name] for k in self.style_indices], self.weights)
-            for name in encoded[0]
-        }
-        return {name: F for name, (F, _) in found.items()}, {name: w for name, (_, w) in found.items()}
+    def summarize(self, encoded: Sequence[Features], layer: str, d: Discrepancy) -> Summary:
+        """Returns the statistics of the region's styles, out of the features of all."""
+        F = [encoded[k][layer] for k in self.style_indices]
+        return d.summary(F[0]) if len(F) == 1 else d.summary(*mix_samples(F, self.weights))
 
     def apply_mask(self, terms: Iterable[StyleTerm], sizes: Mapping[str, Sequence[int]]) -> list[StyleTerm]:
-        """Return the terms for the region's positions; sizes: (H_l, W_l) of each layer.
+        """Returns the terms for the region's positions; sizes: (H_l, W_l) of each layer.
 
         Calibrated gradients have one length. That of a share a of the image is √a as long where every pixel
         is moved alike, so √a is its weight.
@@ -62,7 +58,7 @@ class Region:
 
 
 def make_regions(settings: Settings, styles: Sequence[Tensor], masks: Sequence[Tensor] = ()) -> list[Region]:
-    """Return a region for each mask (1, 1, H, W) that is not empty, or one for the mixture of all styles."""
+    """Returns a region for each mask (1, 1, H, W) that is not empty, or one for the mixture of all styles."""
     places: list[tuple[tuple[int, ...], Tensor | None]] = [((k,), mask) for k, mask in enumerate(masks)]
     if styles and not masks:
         places = [(tuple(range(len(styles))), None)]
@@ -83,38 +79,44 @@ def build_objective(
     styles: Sequence[Tensor],
     regions: Sequence[Region] | None = None,
     check_cancel: Callable[[], None] = lambda: None,
+    tile: int | None = None,
 ) -> Objective:
-    """Return the calibrated objective for images (1, 3, H, W) of one size.
+    """Returns the calibrated objective for images (1, 3, H, W) of one size.
 
     content: None for a texture. styles: Empty for a reconstruction of the content. regions: By default the
-    mixture of all styles everywhere. check_cancel: See `calibrate`.
+    mixture of all styles everywhere. check_cancel: See `calibrate`. tile: See tiles.py.
     """
     regions = make_regions(settings, styles) if regions is None else regions
     image = styles[0] if content is None else content
     layers = settings.style_layers or encoder.style_layers
     weights = dict(zip(layers, settings.layer_weights or [1.0] * len(layers), strict=True))
     below = (pixels.PIXELS, pixels.GRAIN) if settings.palette else ()
-    method, small = settings.discrepancy.with_seed(settings.seed), settings.memory == "small"
+    method = settings.discrepancy.with_seed(settings.seed)
     P: Features = {}
     terms: list[StyleTerm] = []
     palette: list[StyleTerm] = []
     with torch.no_grad():
         if content is not None and settings.alpha:
-            P = encoder(content, settings.content_layers or (encoder.content_layer,))
-        encoded = [pixels.encode(encoder, style, (*layers, *below)) for style in styles]
-        sizes = {}
-        if any(region.mask is not None for region in regions):
-            sizes = {layer: F.shape[2:] for layer, F in encoder.maps(image, layers).items()}
-            sizes |= dict.fromkeys(below, image.shape[2:])
+            deep = settings.content_layers or (encoder.content_layer,)
+            P = encoder(content, deep) if tile is None else tiles.encode(encoder, content, deep, tile)
+        sizes = pixels.make_windows(encoder, image.shape[2:], layers, max(image.shape[2:]))[0].sizes
+        encoded = []
+        if tile is None:
+            encoded = [pixels.encode(encoder, style, (*layers, *below)) for style in styles]
+        parts = [(layer, d) for layer in weights for d, _ in method.components()]
+        parts += [(layer, d) for _, layer, d, _ in pixels.PARTS if below and d is not pixels.PALETTE]
         for region in regions:
-            S, shares = region.mix_styles(encoded)
-            terms += region.apply_mask(style_terms(method, S, weights, shares), sizes)
+            if tile is None:
+                summaries = {part: region.summarize(encoded, *part) for part in parts}
+            else:
+                own = [styles[k] for k in region.style_indices]
+                summaries = tiles.summarize(parts, encoder, own, region.weights, tile)
+            terms += region.apply_mask(make_terms(method, weights, summaries), sizes)
             if settings.palette:
-                palette += region.apply_mask(pixels.terms(S, shares, region.palette, settings.palette), sizes)
+                palette += region.apply_mask(pixels.terms(summaries, region.palette, settings.palette), sizes)
     objective = Objective(P, tuple(terms), settings.alpha, 1.0, settings.gamma, settings.tv, tuple(palette))
 
-    def encode(x: Tensor) -> Features:
-        return pixels.encode(encoder, x, objective.layers, checkpoint=small)
+    def embed(x: Tensor) -> list[Summary]:
+        return tiles.embed(objective, encoder, x, tile)
 
-    reference = add_noise(image, settings.seed)
-    return calibrate(objective, encode, reference, keep_graph=not small, check_cancel=check_cancel)
+    return calibrate(objective, embed, add_noise(image, settings.seed), check_cancel=check_cancel)

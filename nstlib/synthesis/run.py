@@ -1,5 +1,6 @@
 """One run: at each size, from coarse to fine, build the objective and minimise it."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,9 +10,10 @@ from typing import Any
 from torch import Tensor
 
 from nstlib.encoders.encoder import Encoder
-from nstlib.synthesis import pixels
+from nstlib.synthesis import pixels, tiles
 from nstlib.synthesis.colours import prepare_colours, with_chroma
-from nstlib.synthesis.objective import uniform_noise
+from nstlib.synthesis.memory import choose_plan
+from nstlib.synthesis.objective import Objective, uniform_noise
 from nstlib.synthesis.optimize import Step, synthesize
 from nstlib.synthesis.pyramid import resize_image, scale_image, schedule, upsample_change
 from nstlib.synthesis.regions import Region, build_objective, make_regions
@@ -30,6 +32,8 @@ class Job:
     masks: tuple[Tensor, ...] = ()  # (1, 1, H, W) of the content's size, >= 0, for each style; (): everywhere
     initial: Tensor | None = None  # image to start from, of the content's size
     check_cancel: Callable[[], None] = lambda: None  # see `calibrate`
+    budget: float | None = None  # bytes to use (see memory.py)
+    tile: int | None = None  # px of the tiles at full size
     inputs: Mapping[str, Any] = field(default_factory=dict)  # what the recipe records of the images
 
     @property
@@ -39,7 +43,7 @@ class Job:
         return image.shape[2], image.shape[3]
 
     def recipe(self) -> dict[str, Any]:
-        """Return what it takes to make this image again, as plain JSON values; `run` adds the step."""
+        """Returns what it takes to make this image again, as plain JSON values; `run` adds the step."""
         kind = "transfer" if self.styles else "reconstruct_content"
         bounds = Settings.__dataclass_fields__["size"].metadata
         side = min(
@@ -49,6 +53,7 @@ class Job:
             "kind": "reconstruct_style" if self.content is None else kind,
             "settings": self.settings.replace(size=side).as_dict(),
             "size": list(self.size),
+            "tile": self.tile,
             "inputs": dict(self.inputs),
             "unrecorded": self.settings.unrecorded,
             "weights_sha256": self.encoder.weights_hash,
@@ -59,7 +64,7 @@ class Job:
 
 @step_with_torch_defaults
 def run_job(job: Job) -> Iterator[Step]:
-    """Yield the steps of a run through all its sizes; every image has the full size and the recipe."""
+    """Yields the steps of a run through all its sizes; every image has the full size and the recipe."""
     settings, device, recipe, start = job.settings, job.encoder.device, job.recipe(), time.perf_counter()
     content, initial = (None if image is None else image.to(device) for image in (job.content, job.initial))
     styles = tuple(style.to(device) for style in job.styles)
@@ -67,11 +72,12 @@ def run_job(job: Job) -> Iterator[Step]:
         content, styles = prepare_colours(settings.colours, content, styles)
     masks = [mask.to(device) for mask in job.masks]
     regions = make_regions(settings, [scale_image(style, settings.style_scale) for style in styles], masks)
-    encode = partial(pixels.encode, job.encoder, checkpoint=settings.memory == "small")
     sides = [min(style.shape[2:]) * settings.style_scale for style in styles]
     sides += [] if content is None else [min(content.shape[2:])]
-    done, x, before = 0, None, None
-    for scale, iterations in schedule(settings, int(min(sides))):
+    done, worked, x, before = 0, 0.0, None, None
+    sizes = schedule(settings, int(min(sides)))
+    work = sum(scale**2 * iterations for scale, iterations in sizes)
+    for scale, iterations in sizes:
         C = None if content is None else scale_image(content, scale)
         S = [scale_image(style, scale * settings.style_scale) for style in styles]
         origin = C if initial is None else scale_image(initial, scale)
@@ -82,34 +88,48 @@ def run_job(job: Job) -> Iterator[Step]:
         else:
             x = uniform_noise(S[0] if origin is None else origin, settings.seed)
         before = origin
-        objective = build_objective(settings, job.encoder, C, S, regions, job.check_cancel)
+        shapes = [image.shape[2:] for image in (C, *S) if image is not None]
+        style_shape = max(shapes[-len(S) :], key=math.prod)
+        plan = choose_plan(settings.replace(style_scale=1.0), job.encoder, shapes[0], style_shape, job.budget)
+        objective = build_objective(settings, job.encoder, C, S, regions, job.check_cancel, plan.tile)
         steps = synthesize(
             x,
-            lambda x, objective=objective: objective(x, encode(x, objective.layers)),  # type: ignore[misc]
+            partial(_terms, objective, job.encoder, plan.tile),
             iterations=iterations,
             optimizer=settings.optimizer,
             lr=settings.lr,
             tolerance=settings.tolerance,
             preconditioner=pixels.blur_preconditioner if settings.palette and styles else None,
+            history=plan.history,
         )
+        x = None  # the steps have it now
         for step in steps:
-            x, index = step.image, done + step.index
+            index, seconds, worked = done + step.index, time.perf_counter() - start, worked + scale**2
             yield replace(
                 step,
                 index=index,
                 total=settings.iterations,
-                picture=partial(finish_image, x, job, regions, recipe | {"step": index}),
-                seconds=time.perf_counter() - start,
+                tile=job.tile,
+                picture=partial(finish_image, step.picture, job, regions, recipe | {"step": index}),
+                seconds=seconds,
+                remaining=seconds * max(0.0, work / worked - 1),
                 stopped=step.stopped if scale == 1 or step.failed else "",
             )
             if step.failed:
                 return
+        x = step.image
         done += iterations
 
 
-def finish_image(x: Tensor, job: Job, regions: Sequence[Region], recipe: dict[str, Any]) -> Tensor:
-    """Return the image that is shown for x: of full size, in the style's palette, with the recipe."""
-    image, strength = resize_image(x, *job.size), job.settings.palette * job.settings.gamma
+def _terms(objective: Objective, encoder: Encoder, tile: int | None, x: Tensor) -> dict[str, Tensor]:
+    return objective.compare(tiles.embed(objective, encoder, x, tile))
+
+
+def finish_image(
+    picture: Callable[[], Tensor], job: Job, regions: Sequence[Region], recipe: dict[str, Any]
+) -> Tensor:
+    """Returns the image that is shown for a step: of full size, in the style's palette, with the recipe."""
+    image, strength = resize_image(picture(), *job.size), job.settings.palette * job.settings.gamma
     if strength and regions:
         image = pixels.limit_variance(image, [(r.covariances, r.mask) for r in regions], strength)
         image = pixels.remove_outlier_colours(image, [(r.palette, r.mask) for r in regions], strength)

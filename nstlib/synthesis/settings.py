@@ -19,7 +19,15 @@ from nstlib.synthesis.colours import Colours
 from nstlib.synthesis.optimize import OptimizerName
 
 Start = Literal["content", "random", "onepass"]
-Memory = Literal["auto", "fast", "small"]
+GIGABYTES = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(MB|GB)\s*", re.IGNORECASE)
+
+
+def parse_bytes(text: str) -> float:
+    """Returns the bytes of a text such as "2GB" or "800 MB". Raises ValueError."""
+    match = GIGABYTES.fullmatch(str(text))
+    if match is None or not float(match[1]):
+        raise ValueError(f"memory must be 'auto' or a number of bytes, such as 2GB or 800MB, got {text!r}")
+    return float(match[1]) * {"mb": 1e6, "gb": 1e9}[match[2].lower()]
 
 
 def knob(
@@ -53,7 +61,7 @@ def check_fields(options: Any) -> None:
 
 
 def _check_tuple(name: str, values: Any) -> tuple[Any, ...]:
-    """Return the values of a field of layers or weights as a tuple. Raises ValueError for other values."""
+    """Returns the values of a field of layers or weights as a tuple. Raises ValueError for other values."""
     layers = name.endswith("layers")
     if not isinstance(values, tuple | list):
         raise ValueError(f"{name} must be a tuple of {'names' if layers else 'numbers'}, got {values!r}")
@@ -68,12 +76,12 @@ def _check_tuple(name: str, values: Any) -> tuple[Any, ...]:
 
 
 def _plain(value: float) -> float:
-    """Return a number of any type, such as numpy's, as Python's int or float."""
+    """Returns a number of any type, such as numpy's, as Python's int or float."""
     return value if isinstance(value, int | float) else float(value)
 
 
 def _parse(f: dataclasses.Field[Any], value: Any) -> Any:
-    """Return what a text, or a list of texts, stands for in a field."""
+    """Returns what a text, or a list of texts, stands for in a field."""
     if isinstance(f.default, tuple):
         items = re.split(r"[\s,;]+", value) if isinstance(value, str) else () if value is None else value
         if not isinstance(items, list | tuple):
@@ -101,9 +109,14 @@ class Settings:
         "linear", "style statistics: linear, poly, gaussian, bn, wasserstein, … or a sum: bn:0.7+poly:0.3"
     )
     gamma: float = knob(1.0, "balance γ: 0.1 keeps the content, 20 is nearly all style", 1e-3, 1e4)
-    size: int = knob(512, "longest side of the images, in pixels", 32, 4096)
+    size: int = knob(512, "longest side of the images, in pixels", 32, 16384)
     iterations: int = knob(80, "maximum number of optimisation steps, over all sizes", 1, 100_000)
-    levels: int = knob(3, "number of sizes, each twice the previous one (1: full size only)", 1, 6)
+    levels: int = knob(
+        3,
+        "number of sizes, each twice the previous one (1: full size only; beyond 1024 px there are more)",
+        1,
+        6,
+    )
     encoder: str = knob("vgg19-slim", "network that extracts the features", choices=ENCODERS)
     style_layers: tuple[str, ...] = knob((), "layers that define the style (empty: the encoder's default)")
     layer_weights: tuple[float, ...] = knob((), "weight w_l of each style layer (empty: equal weights)")
@@ -137,10 +150,8 @@ class Settings:
     dtype: DType = knob(
         "auto", "numbers inside the encoder (auto: bfloat16 where the hardware has it)", choices=DTYPES
     )
-    memory: Memory = knob(
-        "auto",
-        "fast, or small: less than half the memory in a third more time (auto: fast where it fits)",
-        choices=get_args(Memory),
+    memory: str = knob(
+        "auto", "memory to use, such as 2GB, in tiles where the image needs more (auto: what is free)"
     )
     pooling: Pooling = knob("max", "pooling inside the encoder", choices=get_args(Pooling))
     seed: int = knob(0, "seed of all random numbers", 0, 2**31 - 1)
@@ -148,6 +159,10 @@ class Settings:
     def __post_init__(self) -> None:
         parse_method(str(self.method))
         check_fields(self)
+        if self.memory in ("fast", "small"):  # of earlier versions
+            object.__setattr__(self, "memory", "auto")
+        if self.memory != "auto":
+            parse_bytes(self.memory)
         if self.layer_weights and self.style_layers and len(self.layer_weights) != len(self.style_layers):
             raise ValueError(
                 f"layer_weights must hold one weight for each of the style_layers: "
@@ -170,14 +185,14 @@ class Settings:
         ]
 
     def replace(self, **changes: Any) -> "Settings":
-        """Return a copy with some fields changed. Raises TypeError for an unknown field."""
+        """Returns a copy with some fields changed. Raises TypeError for an unknown field."""
         names = [f.name for f in dataclasses.fields(self)]
         if unknown := [name for name in changes if name not in names]:
             raise TypeError(f"no such setting: {', '.join(unknown)}; settings are {', '.join(names)}")
         return dataclasses.replace(self, **changes)
 
     def parse(self, **values: Any) -> "Settings":
-        """Return a copy with fields read from text, as the command line, links and forms supply them.
+        """Returns a copy with fields read from text, as the command line, links and forms supply them.
 
         Args:
             **values: A text for each field to change, like gamma="0.5", style_layers="relu1_1, relu2_1" or
@@ -191,13 +206,13 @@ class Settings:
         return self.replace(**{k: _parse(fields[k], v) if k in fields else v for k, v in values.items()})
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON; `from_dict` reads them back."""
+        """Returns plain values for JSON; `from_dict` reads them back."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return values | {"method": str(self.method)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Settings":
-        """Return the settings that `as_dict` gave, also after a trip through JSON.
+        """Returns the settings that `as_dict` gave, also after a trip through JSON.
 
         Recipes without `palette` are older than the palette term, so it is 0 there.
         """

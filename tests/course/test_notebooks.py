@@ -8,10 +8,11 @@ import nbformat
 import pytest
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-sys.path.insert(0, str(NOTEBOOKS))
+sys.path[:0] = [str(NOTEBOOKS), str(NOTEBOOKS.parent / "tests")]
 
 import cells  # noqa: E402
 import regenerate  # noqa: E402
+import test_language as language  # noqa: E402
 
 
 @pytest.fixture(params=cells.names())
@@ -20,10 +21,10 @@ def notebook(request: pytest.FixtureRequest) -> nbformat.NotebookNode:
 
 
 def test_every_notebook_begins_with_one_cell_that_finds_the_repository(monkeypatch, tmp_path) -> None:
-    """From the repository's folder as from notebooks/, and without fetching anything."""
+    """From the repository's folder as from notebooks/ and its student form, without fetching anything."""
     (first,) = {cells.code(name)[0] for name in cells.names()}
     monkeypatch.setenv("NSTLIB_SOURCE", str(tmp_path / "nowhere"))
-    for start in (NOTEBOOKS.parent, NOTEBOOKS, NOTEBOOKS.parent / "docs"):
+    for start in (NOTEBOOKS.parent, NOTEBOOKS, NOTEBOOKS / "student", NOTEBOOKS.parent / "docs"):
         monkeypatch.chdir(start)
         cells.run(first, {})
         assert (Path("..") / "examples" / "contents" / "harbour.jpg").is_file(), start
@@ -33,7 +34,7 @@ def test_every_notebook_begins_with_one_cell_that_finds_the_repository(monkeypat
         cells.run(first, {})
 
 
-def has_picture(cell: nbformat.NotebookNode) -> bool:
+def has_figure(cell: nbformat.NotebookNode) -> bool:
     return any(
         kind.startswith("image/") for output in cell.get("outputs", []) for kind in output.get("data", {})
     )
@@ -41,7 +42,7 @@ def has_picture(cell: nbformat.NotebookNode) -> bool:
 
 def test_every_figure_is_described_by_its_caption(notebook: nbformat.NotebookNode) -> None:
     for index, cell in enumerate(notebook.cells):
-        if has_picture(cell):
+        if has_figure(cell):
             caption = regenerate.caption(notebook, index)
             assert caption, f"cell {index}: no *Figure: …* below it"
             assert cell.metadata["alt"] == caption, f"cell {index}: run notebooks/regenerate.py"
@@ -53,7 +54,7 @@ def test_an_export_describes_every_figure(notebook: nbformat.NotebookNode) -> No
     page, _ = HTMLExporter(template_name="classic").from_notebook_node(notebook)  # "lab" reads no alt
     assert "No description has been provided" not in page
     alts = re.findall(r'<img alt="([^"]*)"', page)
-    assert sum(len(alt) > 20 for alt in alts) >= sum(map(has_picture, notebook.cells))
+    assert sum(len(alt) > 20 for alt in alts) >= sum(map(has_figure, notebook.cells))
 
 
 def test_captions_are_read_as_plain_text() -> None:
@@ -76,6 +77,30 @@ def test_files_and_cells_are_small(notebook: nbformat.NotebookNode) -> None:
         if cell.cell_type == "code":
             lines = len([line for line in cell.source.splitlines() if line.strip()])
             assert lines <= 36, f"cell {index} has {lines} lines: split it"
+
+
+def test_answers_are_folded_in_the_solutions(notebook: nbformat.NotebookNode) -> None:
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+            assert folded == (cells.MARK in cell.source) == ("hide-input" in cell.metadata.get("tags", []))
+
+
+def test_features_leave_a_device_before_they_become_double(notebook: nbformat.NotebookNode) -> None:
+    """Apple's MPS has no float64."""
+    for cell in notebook.cells:
+        for line in cell.source.splitlines() if cell.cell_type == "code" else ():
+            assert not re.search(r"\[layer\]|relu\d", line) or not re.search(
+                r"(?<!cpu\(\))\.double\(\)", line
+            )
+
+
+def test_no_private_words(notebook: nbformat.NotebookNode) -> None:
+    """The table in CONTRIBUTING.md, but for the houses in the images."""
+    words = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    prose = language.CODE.sub(" ", language.NOT_PROSE.sub(" ", words))
+    found = [prose[max(0, m.start() - 30) : m.end() + 30] for m in language.WORDS.finditer(prose)]
+    assert not [text for text in found if not re.search(r"\bhouses?\b", text)]
 
 
 def test_the_course_names_its_sources_and_answers(notebook: nbformat.NotebookNode) -> None:

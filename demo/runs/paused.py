@@ -1,0 +1,58 @@
+"""Runs that wait for Continue: the last few of all sessions, each with what it has shown. No Gradio."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from demo.runs.animation import Animation
+from demo.runs.engine import Frame, Job, Terms, frames
+from demo.runs.gpu import ZERO
+
+KEPT = 4  # paused runs: each holds the memory of its optimiser
+
+
+@dataclass(eq=False)
+class Work:
+    """A run with the terms and the images that it has given so far."""
+
+    job: Job
+    run: Iterator[Frame]
+    terms: Terms = field(default_factory=list)
+    animation: Animation = field(default_factory=Animation)
+
+    def close(self) -> None:
+        self.run.close()  # type: ignore[attr-defined]
+
+
+class PausedRuns:
+    """It is safe to call from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs: OrderedDict[str | None, Work] = OrderedDict()
+
+    def take(self, session: str | None, job: Job) -> Work:
+        """The paused run of this session if it is of this job, else a new run."""
+        with self._lock:
+            paused = self._runs.pop(session, None)
+        if paused and paused.job == job:
+            return paused
+        if paused:
+            paused.close()
+        return Work(job, frames(job))
+
+    def keep(self, session: str | None, work: Work) -> bool:
+        """Keeps a run for Continue and returns whether it could. ZeroGPU's worker ends with its event."""
+        if ZERO:
+            work.close()
+            return False
+        with self._lock:
+            self._runs[session] = work
+            dropped = [self._runs.popitem(last=False)[1] for _ in range(len(self._runs) - KEPT)]
+        for old in dropped:
+            old.close()
+        return True
+
+
+PAUSED = PausedRuns()

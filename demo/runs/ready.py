@@ -1,0 +1,63 @@
+"""Finished results that are part of the page. `python -m demo.runs.ready` makes their files again."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import nstlib
+from demo.runs.files import Pixels
+from demo.runs.recipes import EXAMPLES, Recipe, identify
+from demo.runs.results import Result
+
+SETTINGS = nstlib.Settings(size=768, iterations=32, levels=4)
+PAIRS = {  # name: (content, style, changes of the settings); the page opens with the first
+    "harbour-strokes": ("harbour", "strokes", {}),
+    "valley-ink": ("valley", "ink", {}),
+    "still_life-mosaic": ("still_life", "mosaic", {}),
+    "harbour-waves": ("harbour", "waves", {}),
+}
+FIRST = next(iter(PAIRS))
+
+
+def path(name: str) -> Path:
+    return EXAMPLES / "ready" / f"{name}.jpg"
+
+
+def name(file: str) -> str:
+    return Path(file).stem
+
+
+def recipe(name: str) -> Recipe:
+    """What makes the file of a pair again."""
+    content, style, changes = PAIRS[name]
+    files = (str(EXAMPLES / f"contents/{content}.jpg"), str(EXAMPLES / f"styles/{style}.jpg"))
+    settings = SETTINGS.replace(**changes)
+    return Recipe(settings, identify(files[0]), (identify(files[1]),), step=settings.iterations)
+
+
+def make(name: str) -> Pixels:
+    """The image (H, W, 3) that the recipe of a pair gives on this machine."""
+    found = recipe(name)
+    images = [
+        nstlib.load_image(EXAMPLES.parent / one.name, found.settings.size)
+        for one in (found.content, *found.styles)
+    ]
+    return np.asarray(nstlib.to_pil(nstlib.stylize(*images, found.settings)))
+
+
+@lru_cache(maxsize=len(PAIRS))
+def open_result(name: str) -> Result:
+    """The result of a pair, from its file."""
+    found = recipe(name)
+    pixels = np.asarray(nstlib.to_pil(nstlib.load_image(path(name))))
+    library = {"kind": "transfer", "settings": found.settings.as_dict(), "size": list(pixels.shape[:2])}
+    return Result(pixels, found, library, str(EXAMPLES.parent / found.content.name), None)
+
+
+if __name__ == "__main__":
+    for one in PAIRS:
+        path(one).parent.mkdir(exist_ok=True)
+        Image.fromarray(make(one)).save(path(one), quality=90)
+        print(path(one), flush=True)

@@ -1,0 +1,183 @@
+"""The models: one pass as three graphs, and a network for one style as one."""
+
+import copy
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nstlib.alignment.discrepancy import Discrepancy, Fusion
+from nstlib.alignment.methods import method as parse_method
+from nstlib.alignment.wasserstein import Wasserstein
+from nstlib.encoders import load_encoder
+from nstlib.export.files import BOUND, Sessions, require_onnx, save
+from nstlib.export.tracing import Mixture, Moments, trace, traceable
+from nstlib.feedforward import networks
+from nstlib.feedforward.networks import FeedForward
+from nstlib.feedforward.pipeline import Encoded, OnePass, Style
+from nstlib.synthesis.pyramid import resize_image
+from nstlib.version import use_torch_defaults
+
+METHODS = ("linear", "bn", "poly", "wasserstein")  # whose maps are made of matrix products
+
+
+@use_torch_defaults(gradients=False)
+def export_onepass(
+    folder: str | os.PathLike[str], methods: Sequence[str] = METHODS, *, bound: float = BOUND
+) -> float:
+    """Writes one pass, at one size and without the palette projection, as ONNX files.
+
+    Args:
+        folder: where to write style.onnx, content.onnx, image.onnx and weights.bin. It is made if missing.
+        methods: what image.onnx can do: any fusion of these. Its input `weights` has one number >= 0 for
+            each, and only those above 0 take time.
+        bound: the difference from PyTorch, of pixels in 0 … 1, above which nothing is written.
+
+    Returns:
+        The largest difference, over the methods and three strengths.
+
+    Raises:
+        MissingPackageError: onnx, onnxscript or onnxruntime is missing.
+        ValueError: a method is unknown, or not one of `METHODS`.
+        FloatingPointError: the difference is above `bound`.
+    """
+    require_onnx()
+    parts = [exportable(text) for text in methods]
+    everything = Fusion(tuple((part, 1.0) for part in parts))
+    model = OnePass(load_encoder(device="cpu", dtype="float32"))
+    content, style = example(0, 108, 139), example(1, 100, 131)
+    encoded = model.encode_content(content)
+    images = _tensors(encoded)
+    numbers = _flat(model.encode_style(style, everything).summaries)
+    weights = torch.full((len(parts),), 1 / len(parts), dtype=torch.float32)
+
+    def make_image(
+        content: Tensor, images: list[Tensor], numbers: list[Tensor], strength: Tensor, weights: Tensor
+    ) -> Tensor:
+        t = strength.item()
+        torch._check(t != 1)  # type: ignore[no-untyped-call] # the formula also holds at 1
+        mixed: Any = tuple((part, weights[k]) for k, part in enumerate(parts))
+        return model(_filled(encoded, images, content), [Style(Mixture(mixed), _nested(names, numbers))], t)
+
+    names = list(numbers)
+    inputs = (content, list(images.values()), list(numbers.values()), torch.tensor(0.5), weights)
+    with traceable():
+        models = {
+            "style": trace(
+                lambda style: list(_flat(model.encode_style(style, everything).summaries).values()),
+                (style,),
+                ["style"],
+                names,
+            ),
+            "content": trace(
+                lambda content: list(_tensors(model.encode_content(content)).values()),
+                (content,),
+                ["content"],
+                list(images),
+            ),
+            "image": trace(
+                make_image, inputs, ["content", *images, *names, "strength", "weights"], ["image"]
+            ),
+        }
+
+    def compare(sessions: Sessions) -> float:
+        content, style = example(2, 90, 75), example(3, 77, 98)  # of a different size
+        known = {"content": content, **sessions["content"](content=content), **sessions["style"](style=style)}
+        differences = []
+        for k, part in enumerate(parts):
+            wanted = model.encode_content(content), [model.encode_style(style, str(part))]
+            for strength in (0.0, 0.6, 1.0):
+                feeds = {"strength": torch.tensor(strength), "weights": torch.eye(len(parts))[k]}
+                made = sessions["image"](**known, **feeds)["image"]
+                differences.append(float((made - model(*wanted, strength)).abs().max()))
+        return max(differences)
+
+    return save(models, Path(folder), compare, bound)
+
+
+@use_torch_defaults(gradients=False)
+def export_feedforward(network: FeedForward, path: str | os.PathLike[str], *, bound: float = BOUND) -> float:
+    """Writes a network for one style as one ONNX file: image, strength → image.
+
+    Args:
+        network: as `load_feedforward` gives it.
+        path: the file, .onnx.
+        bound: as in `export_onepass`, and so are what it returns and raises.
+    """
+    require_onnx()
+    path = Path(path)
+    model = copy.deepcopy(network).cpu().eval()
+    for layer in [layer for layer in model.modules() if isinstance(layer, networks.Layer)]:
+        norm = nn.InstanceNorm2d(layer.norm.num_features, eps=layer.norm.eps, affine=True)
+        norm.weight, norm.bias = layer.norm.weight, nn.Parameter(torch.zeros_like(layer.norm.weight))
+        if layer.norm.bias is not None:
+            norm.bias = layer.norm.bias
+        layer.norm = norm.requires_grad_(False)  # type: ignore[assignment] # of one image it is the same
+
+    def make_image(content: Tensor, strength: Tensor) -> Tensor:
+        t: Any = strength.item()
+        return model(content, t)  # type: ignore[no-any-return]
+
+    inputs = example(0, 61, 75), torch.tensor(0.5)
+    with traceable():
+        traced = trace(make_image, inputs, ["content", "strength"], ["image"])
+
+    def compare(sessions: Sessions) -> float:
+        image, reference = example(2, 46, 50), copy.deepcopy(network).cpu()
+        made = [sessions[path.stem](content=image, strength=torch.tensor(t))["image"] for t in (0.4, 1.0)]
+        wanted = [reference(image, t) for t in (0.4, 1.0)]
+        return float((torch.cat(made) - torch.cat(wanted)).abs().max())
+
+    return save({path.stem: traced}, path.parent, compare, bound, shared=False)
+
+
+def exportable(text: str) -> Discrepancy:
+    d = parse_method(text)
+    if d.name not in METHODS:
+        raise ValueError(f"method {text!r} cannot be exported: choose from {', '.join(METHODS)}")
+    return Moments(d.ridge) if isinstance(d, Wasserstein) else d
+
+
+def example(seed: int, height: int, width: int) -> Tensor:
+    """An image of smooth shapes and a little noise, (1, 3, height, width)."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, 9, 11, generator=generator, dtype=torch.float32)
+    noise = torch.rand(1, 3, height, width, generator=generator, dtype=torch.float32)
+    return torch.lerp(resize_image(coarse, height, width), noise, 0.1)
+
+
+def _tensors(encoded: Encoded) -> dict[str, Tensor]:
+    """What `encoded` holds, by field and place in it."""
+    held = {f.name: getattr(encoded, f.name) for f in dataclasses.fields(encoded) if f.name != "size"}
+    return {f"{name}{k}": tensor for name, tensors in held.items() for k, tensor in enumerate(tensors)}
+
+
+def _filled(like: Encoded, tensors: Sequence[Tensor], content: Tensor) -> Encoded:
+    """The inverse of `_tensors`."""
+    left, fields = iter(tensors), [f.name for f in dataclasses.fields(like) if f.name != "size"]
+    held: dict[str, Any] = {name: tuple(next(left) for _ in getattr(like, name)) for name in fields}
+    return dataclasses.replace(like, size=content.shape[2:], **held)
+
+
+def _flat(summaries: Mapping[str, Any], before: str = "") -> dict[str, Tensor]:
+    """{"relu1_1": {"0": {"mean": μ}}} → {"relu1_1.0.mean": μ}."""
+    found: dict[str, Tensor] = {}
+    for name, value in summaries.items():
+        found |= {before + name: value} if isinstance(value, Tensor) else _flat(value, f"{before}{name}.")
+    return found
+
+
+def _nested(names: Sequence[str], tensors: Sequence[Tensor]) -> dict[str, Any]:
+    """The inverse of `_flat`."""
+    result: dict[str, Any] = {}
+    for name, tensor in zip(names, tensors, strict=True):
+        *path, last = name.split(".")
+        place = result
+        for step in path:
+            place = place.setdefault(step, {})
+        place[last] = tensor
+    return result

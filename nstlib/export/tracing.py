@@ -1,0 +1,124 @@
+"""Tracing: a function of tensors as an ONNX graph, and what replaces the parts that ONNX does not have.
+
+The map A with A C_F A = C_S is the limit of a coupled Newton-Schulz iteration, which has matrix products
+only: Y → A and Z → A⁻¹ by Y ← Y T, Z ← T Z, T = ρ/2 (3 − ρ² Z Y), from Y = C_S and Z = C_F (Higham 2008,
+§6.7), with the scaling ρ of Chen and Chow (2014). It starts from the two factors, not from C_F C_S and 1: the
+rounding of float32 then grows with the condition of one covariance, not with that of the product.
+"""
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+
+from nstlib.alignment import moments, transports
+from nstlib.alignment.discrepancy import Fusion, Summary
+from nstlib.alignment.moments import covariance_mean
+from nstlib.alignment.transports import match_moments, ridge, transport_map, transport_summary
+from nstlib.alignment.wasserstein import Wasserstein
+from nstlib.feedforward import decoders, networks, pipeline
+from nstlib.feedforward.networks import FeedForward
+
+STEPS, SMALLEST = 14, 1e-9  # of the iteration; relative eigenvalue of C_F C_S for which they suffice
+
+
+def newton_schulz_map(C_F: Tensor, C_S: Tensor) -> Tensor:
+    """`bures_wasserstein_map`, in float32 and matrix products only."""
+    ε = ridge(*(C.diagonal(0, -2, -1).mean(-1) for C in (C_F, C_S)))[..., None, None]
+    one = torch.eye(C_F.shape[-1], dtype=C_F.dtype)
+    Z, Y = C_F + ε * one, C_S + ε * one
+    z, y = (C.square().sum((-2, -1), keepdim=True).sqrt() for C in (Z, Y))
+    Z, Y, low = Z / z, Y / y, SMALLEST**0.5
+    for _ in range(STEPS):
+        ρ = (3 / (1 + low + low * low)) ** 0.5
+        T = ρ / 2 * (3 * one - ρ * ρ * (Z @ Y))
+        Y, Z, low = Y @ T, T @ Z, ρ / 2 * low * (3 - ρ * ρ * low * low)
+    return Y * (y / z).sqrt()
+
+
+class Moments(Wasserstein):
+    """`wasserstein` that stores what its map needs."""
+
+
+@transport_summary.register
+def _(d: Moments, S: Tensor, weights: Tensor | None = None) -> Summary:
+    C, μ = covariance_mean(S, weights)
+    return {"mean": μ, "covariance": C}
+
+
+@transport_map.register
+def _(d: Moments, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+    return match_moments(F, summary["mean"], summary["covariance"], weights)
+
+
+class Mixture(Fusion):
+    """A fusion whose weights are tensors: parts of weight 0 are left out when the graph runs."""
+
+    def __post_init__(self) -> None:
+        """Checks nothing: no number is known yet."""
+
+
+@transport_map.register
+def _(d: Mixture, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
+    total, result = sum(weight for _, weight in d.components()), torch.zeros_like(F)
+    for k, (part, weight) in enumerate(d.components()):
+        own: Summary = summary[str(k)]  # type: ignore[assignment]
+        move, names = transport_map.dispatch(type(part)), list(own)  # dispatching cannot be traced
+
+        def share(F: Tensor, share: Tensor, *own: Tensor, part=part, move=move, names=names) -> Tensor:  # type: ignore[no-untyped-def]
+            moved = move(part, F.clone(), dict(zip(names, own, strict=True)))  # a view of F would be an input
+            result: Tensor = (share * moved).contiguous()
+            return result
+
+        def nothing(F: Tensor, share: Tensor, *own: Tensor) -> Tensor:
+            return torch.zeros_like(F, memory_format=torch.contiguous_format)
+
+        torch.compiler.reset()  # else torch compares this branch with the last one, and fails at its views
+        result = result + torch.cond(weight > 0, share, nothing, (F, weight / total, *own.values()))
+    return result
+
+
+@contextlib.contextmanager
+def traceable() -> Iterator[None]:
+    """Replaces what cannot be traced: eigendecompositions, and checks of numbers that are not known yet."""
+    with contextlib.ExitStack() as stack:
+        for place, name, instead in (
+            (transports, "bures_wasserstein_map", newton_schulz_map),
+            (moments, "ONEDNN", False),
+            (pipeline, "check_image", lambda image, _: image),
+            (pipeline, "check_images", lambda image, _: (image,)),
+            (networks, "check_image", lambda image, _, batch: image),
+            (networks, "check_share", lambda share, _: share),
+            (FeedForward, "check_memory", lambda network, size: None),
+            (torch.SymFloat, "__bool__", lambda number: True),  # formulas for a strength above 0 hold at 0
+            (pipeline, "float", lambda number: number),  # a tensor stays one
+            (decoders, "math", SimpleNamespace(log=lambda x: torch.log(torch.scalar_tensor(x)))),
+        ):
+            stack.enter_context(mock.patch.object(place, name, instead, create=True))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")  # torch's own, about its own code
+        yield
+
+
+def trace(function: Callable[..., Any], inputs: tuple[Any, ...], names: list[str], outputs: list[str]) -> Any:
+    """Returns the onnx.ModelProto of a function. Images and maps (1, N, H, W) may have any H and W."""
+
+    class Traced(nn.Module):
+        def forward(self, inputs: tuple[Any, ...]) -> Any:
+            return function(*inputs)
+
+    def shape(x: Any) -> Any:
+        if isinstance(x, Tensor):
+            free = torch.export.Dim.DYNAMIC
+            return {2: free, 3: free} if x.dim() == 4 else None
+        return type(x)(map(shape, x))
+
+    program = torch.export.export(Traced(), (inputs,), dynamic_shapes=(shape(inputs),), strict=False)
+    traced = torch.onnx.export(program, dynamo=True, input_names=names, output_names=outputs, verbose=False)
+    assert traced is not None
+    return traced.model_proto

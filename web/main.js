@@ -1,0 +1,135 @@
+// The page: what a user chooses, and the image that follows every choice.
+import { encode, start, stylize } from "./client.js";
+import { chosen, showMethods } from "./methods.js";
+import { greyContent, greyStyle, planes, scaled, show, withChroma } from "./images.js";
+import { makePickers } from "./inputs.js";
+import { toPng } from "./png.js";
+import { cameraButton } from "./camera.js";
+import { tabs } from "./tabs.js";
+
+const part = (id) => document.getElementById(id);
+const query = new URLSearchParams(location.search);
+const models = await (await fetch("models.json")).json();
+const state = { sources: {}, names: {}, images: {}, stale: new Set(), shown: null, live: false };
+const LARGER = 384, QUICK = 0.5; // px, on a device that makes an image of this size in so many seconds
+let ready = false, working = false, asked = false;
+
+const say = (words, alert = false) => {
+  part("status").textContent = words;
+  part("status").classList.toggle("alert", alert);
+};
+const refused = (error) => say(`This failed: ${error.message}. Choose a smaller size, or reload the page.`, true);
+
+// Takes a new image or video frame. source: anything that drawImage takes.
+const take = (kind, source, name) => {
+  state.sources[kind] = source;
+  state.names[kind] = name;
+  state.stale.add(kind);
+  return follow();
+};
+
+const prepare = async () => {
+  const size = Number(part("size").value), grey = part("colours").value === "luminance";
+  const stale = state.stale;
+  state.stale = new Set();
+  for (const kind of stale) state.images[kind] = planes(scaled(state.sources[kind], size));
+  const { content, style } = state.images;
+  if (stale.has("content")) await encode("content", grey ? greyContent(content) : content);
+  if (stale.has("style") || (grey && stale.has("content"))) await encode("style", grey ? greyStyle(style, content) : style);
+  return grey;
+};
+
+const again = () => { state.stale = new Set(["content", "style"]); return follow(); };
+
+// Makes the image for the present choices; changes meanwhile are taken together afterwards.
+const follow = async () => {
+  asked = true;
+  document.body.dataset.working = true; // for tests
+  if (!ready || working || !state.sources.content || !state.sources.style) return;
+  working = true;
+  try {
+    while (asked) {
+      asked = false;
+      const method = chosen(), strength = Number(part("strength").value), names = { ...state.names };
+      const grey = await prepare(), content = state.images.content;
+      const made = await stylize(strength, method.shares);
+      state.shown = { image: grey ? withChroma(made, content) : made, content, grey, strength, method, names };
+      draw();
+      state.images_made = (state.images_made ?? 0) + 1;
+      document.body.dataset.images = state.images_made; // for tests: how many were made
+      larger(made);
+      say(`${made.width} × ${made.height} px in ${made.seconds.toFixed(2)} s, ${state.engine}`);
+    }
+  } catch (error) {
+    refused(error);
+  } finally {
+    working = false;
+    document.body.dataset.working = false;
+  }
+};
+
+// A fast device gets a larger image, once, unless the user has chosen a size.
+const larger = ({ width, height, seconds }) => {
+  if (state.sized) return;
+  state.sized = true;
+  if (seconds * (LARGER / Math.max(width, height)) ** 2 > QUICK) return;
+  part("size").value = part("size-shown").value = LARGER;
+  again();
+};
+
+const draw = () => {
+  const { image, content, strength, method, names, grey } = state.shown;
+  const original = part("compare").ariaPressed === "true";
+  show(original ? content : image, part("result"));
+  part("result").ariaLabel = original ? "The content" : `${names.content} in the style of ${names.style}`;
+  part("caption").textContent = `${names.content} × ${names.style} · ${method.text} · strength ${strength} · ` +
+    `${Math.max(image.width, image.height)} px${grey ? " · the content's colours" : ""}`;
+  for (const id of ["save", "compare"]) part(id).disabled = false;
+};
+
+const save = async () => {
+  const { image, strength, method, names, grey } = state.shown, canvas = document.createElement("canvas");
+  show(image, canvas);
+  const size = [image.height, image.width], { width, height } = state.images.style;
+  const inputs = { content: { name: names.content, size }, styles: [{ name: names.style, size: [height, width] }] };
+  const choices = { method: method.text, strength, colours: grey ? "luminance" : "style", size, inputs };
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await toPng(canvas, { ...models.recipe, ...choices }));
+  link.download = `${names.content}-${names.style}-${method.text.replaceAll(/[^\w.]+/g, "-")}.png`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+};
+
+for (const id of ["strength", "size", "mix"]) {
+  part(id).addEventListener("input", () => { part(`${id}-shown`).value = part(id).value; });
+}
+part("strength").addEventListener("input", follow);
+part("size").addEventListener("change", () => { state.sized = true; again(); });
+part("colours").addEventListener("change", again);
+part("save").addEventListener("click", save);
+part("compare").addEventListener("click", ({ target }) => {
+  target.ariaPressed = target.ariaPressed !== "true";
+  draw();
+});
+showMethods(models, follow);
+tabs();
+const first = new Image(); // made by the build: seen while the models load
+first.onload = () => state.shown ?? part("result").getContext("2d").drawImage(scaled(first, first.width), 0, 0);
+first.src = "first.jpg";
+const pickers = makePickers(models.examples, take, say);
+cameraButton(part("camera"), pickers.content, take, say);
+navigator.serviceWorker?.register("service-worker.js").catch(() => {});
+
+try {
+  if (!self.WebAssembly) throw new Error("no WebAssembly");
+  const begin = performance.now();
+  const { provider, threads } = await start(models, query.get("engine"));
+  state.engine = provider === "webgpu" ? "WebGPU" : `WebAssembly, ${threads > 1 ? `${threads} threads` : "one thread"}`;
+  ready = true;
+  part("camera").disabled = !navigator.mediaDevices?.getUserMedia;
+  say(`Loaded in ${((performance.now() - begin) / 1000).toFixed(1)} s.`);
+  follow();
+} catch (error) {
+  say(`This browser cannot run the models (${error.message}). It needs WebAssembly with SIMD: use a present Chrome, Edge, ` +
+    "Firefox or Safari, or the app of nstlib.", true);
+}
