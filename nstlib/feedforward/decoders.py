@@ -12,7 +12,6 @@ which is 0 for the content and grows with the balance factor γ of a run:
 `training/decode.py` trained the blocks, `training/objective.py` all of it.
 """
 
-import math
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +24,7 @@ from nstlib.version import use_torch_defaults
 
 WIDTHS = (3, 16, 32, 64, 128, 128)  # channels of the image and of relu1_1 … relu5_1
 LEVELS = tuple(f"relu{level}_1" for level in range(1, 6))
+STAGES = ("pixels", *LEVELS)  # what is moved, by level
 # Channels of each block's convolutions: those at the size of its input, then those at twice that size.
 BLOCKS: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
     1: ((16, 3), ()),
@@ -45,31 +45,37 @@ class Decoder(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleDict({f"block{level}": Block(level) for level in BLOCKS})
         self.refining = nn.ModuleDict({f"refine{level}": Refine(WIDTHS[level]) for level in REFINED})
-        self.strengths = nn.Parameter(torch.tensor([0.0, 1.0]).repeat(len(METHODS), len(BLOCKS), 1))
+        self.strengths = nn.Parameter(torch.zeros(len(METHODS), len(WIDTHS), 2))
         self.mixing = nn.ParameterList(nn.Parameter(torch.zeros(n, n)) for n in WIDTHS[:-1])
         self.gains = nn.ParameterList(nn.Parameter(torch.zeros(len(METHODS), 3, n)) for n in WIDTHS[:-1])
 
-    def strength(self, level: int, methods: Tensor, share: float) -> Tensor:
-        """Returns how far to move the features of relu{level}_1, in 0 … 1.
+    def strength(self, level: int, methods: Tensor, share: float | Tensor) -> Tensor:
+        """Returns how far to move the features of level 0 (the pixels) … 5 (relu5_1), in 0 … k.
 
         Args:
-            methods: the shares of `METHODS` in the method of the pass, (4,), of sum 1.
-            share: k in 0 … 1, without the ends.
+            methods: the shares of `METHODS` in the method of the pass, (..., 4), of sum 1.
+            share: k in 0 … 1, or (...) of them.
         """
-        offset, slope = methods.to(self.strengths) @ self.strengths[:, level - 1]
-        amount: Tensor = torch.sigmoid(offset + nn.functional.softplus(slope) * math.log(share / (1 - share)))
+        offset, slope = (methods.to(self.strengths) @ self.strengths[:, level]).unbind(-1)
+        amount: Tensor = share * torch.sigmoid(offset + slope * share)
         return amount
 
-    def mix(self, up: Tensor, residual: Tensor, level: int, methods: Tensor, share: float) -> Tensor:
-        """Returns a block's output `up` and the content's residual at a level 0 … 4, mixed: (B, N, H, W)."""
-        scale, shift, gain = share * torch.einsum(
-            "m,mkn->kn", methods.to(self.gains[level]), self.gains[level]
-        )
-        matrix = share * self.mixing[level] + torch.diag(1 + gain)
-        rest = nn.functional.conv2d(residual, matrix[..., None, None], shift)
-        return torch.addcmul(rest, up, 1 + scale.view(-1, 1, 1))
+    def amounts(self, level: int, methods: Tensor, share: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns scale (..., N), shift (..., N) and matrix (..., N, N) of the mixture at a level 0 … 4.
 
-    def refine(self, x: Tensor, own: Tensor, level: int, share: float) -> Tensor:
+        `methods` and `share` are as in `strength`, the latter of shape (..., 1, 1).
+        """
+        learned = torch.einsum("...m,mkn->...kn", methods.to(self.gains[level]), self.gains[level])
+        scale, shift, gain = (share * learned).unbind(-2)
+        return 1 + scale, shift, share * self.mixing[level] + torch.diag_embed(1 + gain)
+
+    def mix(self, up: Tensor, residual: Tensor, level: int, methods: Tensor, share: float) -> Tensor:
+        """Returns a block's output `up` and the content's residual at a level 0 … 4, mixed: (1, N, H, W)."""
+        scale, shift, matrix = self.amounts(level, methods, share)
+        rest = nn.functional.conv2d(residual, matrix[..., None, None], shift)
+        return torch.addcmul(rest, up, scale.view(-1, 1, 1))
+
+    def refine(self, x: Tensor, own: Tensor, level: int, share: float | Tensor) -> Tensor:
         """Returns x of relu{level}_1 with a correction that also sees the content's own features."""
         if level not in REFINED:
             return x
@@ -129,11 +135,6 @@ class Refine(nn.Sequential):
         nn.init.zeros_(second.weight)
         nn.init.zeros_(second.bias)  # type: ignore[arg-type]
         super().__init__(first, nn.ReLU(), second)
-
-
-def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
-    """3 × 3; zeros beyond the border would give coloured fringes."""
-    return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate")
 
 
 @lru_cache(maxsize=4)

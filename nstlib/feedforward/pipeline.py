@@ -26,7 +26,7 @@ from nstlib.alignment.moments import covariance_mean, mix_samples
 from nstlib.alignment.transports import transport_map, transport_summary
 from nstlib.alignment.wasserstein import Coral, Wasserstein
 from nstlib.encoders.encoder import Encoder, load_encoder
-from nstlib.feedforward.decoders import LEVELS, METHODS, Decoder, load_decoder
+from nstlib.feedforward.decoders import LEVELS, METHODS, STAGES, Decoder, load_decoder
 from nstlib.inputs import check_image, check_images, check_styles
 from nstlib.synthesis.memory import base_memory
 from nstlib.synthesis.settings import Settings
@@ -38,7 +38,7 @@ FULL = 10 / (10 + BALANCE)  # share at strength 1: that of γ = 10
 STRIDE = 16  # px between positions of relu5_1
 # The Gaussian matches only moments at these layers: with their many positions its Newton flow takes long, and
 # decoding loses what it gains (residual discrepancy: 0.210 with it, 0.208 without).
-SHALLOW = ("relu1_1", "relu2_1")
+SHALLOW = ("pixels", "relu1_1", "relu2_1")
 TINY = 1e-12
 
 # Bytes, as benchmarks/memory.py measures them: per pixel of the content, per pixel of the largest style, and
@@ -119,9 +119,12 @@ class OnePass:
         images = check_images(styles, "styles")
         check_styles(len(images), 0, weights)
         d = parse_method(method) if isinstance(method, str) else method
-        features = [self.encoder(image, LEVELS) for image in images]
+        features = [
+            {"pixels": image.to(self.encoder.device).flatten(2), **self.encoder(image, LEVELS)}
+            for image in images
+        ]
         summaries: dict[str, Summary] = {}
-        for layer in LEVELS:
+        for layer in STAGES:
             S, shares = features[0][layer], None
             if len(images) > 1:
                 S, shares = mix_samples([F[layer] for F in features], weights or [1.0] * len(images))
@@ -164,10 +167,8 @@ class OnePass:
             if level < 5:
                 up, rest = self.decoder.up(x, level + 1), encoded.residuals[level]
                 x = self.decoder.mix(up, rest if detail == 1 else detail * rest, level, methods, share)
-            if level:
-                x = self.decoder.refine(x, encoded.maps[level], level, share)
-                amount = float(self.decoder.strength(level, methods, share))
-                x = torch.lerp(x, transport(x, LEVELS[level - 1]), amount)
+            x = self.decoder.refine(x, encoded.maps[level], level, share)
+            x = torch.lerp(x, transport(x, STAGES[level]), self.decoder.strength(level, methods, share))
         if masks:
             x = torch.lerp(encoded.maps[0], x, torch.stack(masks).sum(0).clamp(max=1).to(x))
         return x[..., : encoded.size[0], : encoded.size[1]].clamp(0, 1).contiguous()
