@@ -225,18 +225,18 @@ def test_what_is_prepared_once_serves_every_strength(content, style):
 
 
 @pytest.mark.parametrize("method", ["bn", "poly"])
-def test_a_second_round_leaves_less(content: Tensor, style: Tensor, method: str) -> None:
+def test_a_second_round_leaves_less(photograph: Tensor, waves: Tensor, method: str) -> None:
     encoder, d = nstlib.load_encoder(), nstlib.method(method)
     layers = encoder.style_layers[:4]
-    S = encoder(style, layers)
+    S = encoder(waves, layers)
 
     def left(picture: Tensor) -> float:
         F = encoder(picture, layers)
         return sum(float(d(F[layer], S[layer])) for layer in layers)
 
-    one, two = (nstlib.onepass(content, style, method, rounds=n, encoder=encoder) for n in (1, 2))
+    one, two = (nstlib.onepass(photograph, waves, method, rounds=n, encoder=encoder) for n in (1, 2))
     assert left(two) < 0.9 * left(one) and two.recipe["rounds"] == 2  # type: ignore[attr-defined]
-    photograph = nstlib.onepass(content, style, method, 0.0, rounds=2, encoder=encoder)
-    torch.testing.assert_close(photograph, content, rtol=0, atol=1e-5)
+    unchanged = nstlib.onepass(photograph, waves, method, 0.0, rounds=2, encoder=encoder)
+    torch.testing.assert_close(unchanged, photograph, rtol=0, atol=1e-5)
     with pytest.raises(ValueError, match="rounds must be a whole number in 1"):
-        nstlib.onepass(content, style, rounds=0)
+        nstlib.onepass(photograph, waves, rounds=0)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 import nstlib
 from nstlib.feedforward import pipeline
-from nstlib.feedforward.decoders import LEVELS, WEIGHTS, load_decoder
+from nstlib.feedforward.decoders import LEVELS, METHODS, WEIGHTS, load_decoder
 
 ROOT = Path(__file__).parent.parent
 PLAN = ((16, 2), (32, 2), (64, 4), (128, 4), (128, 1))  # widths and depths of the compact teacher
@@ -156,13 +156,15 @@ def test_the_training_on_the_objective_resumes_and_exports(tmp_path: Path, image
 @pytest.mark.usefixtures("training")
 @pytest.mark.parametrize("how", ["linear", "bn", "poly", "wasserstein"])
 def test_the_trained_chain_is_that_of_one_pass(how: str, content: Tensor, style: Tensor) -> None:
-    from objective import chain
+    from objective import chain, statistics
 
     encoder = nstlib.load_encoder()
     model, x = pipeline.OnePass(encoder), content[..., :48, :64]
     P, S = (encoder.maps(image, LEVELS) for image in (x, style))
+    styles = [statistics(style), *(statistics(S[layer]) for layer in LEVELS)]
+    methods = torch.eye(len(METHODS))[[METHODS.index(how)]]
     with torch.no_grad():
-        trained = chain(model.decoder, x, P, S, how, 0.6 * pipeline.FULL).clamp(0, 1)
+        trained = chain(model.decoder, x, P, styles, methods, torch.tensor([0.6 * pipeline.FULL])).clamp(0, 1)
     found = model(model.encode_content(x), [model.encode_style(style, how)], 0.6)
     torch.testing.assert_close(found, trained, rtol=0, atol=0.02)  # their ridges differ
 

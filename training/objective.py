@@ -32,13 +32,19 @@ from nstlib.feedforward.decoders import LEVELS, METHODS, Decoder
 from nstlib.feedforward.pipeline import BALANCE
 
 WEIGHT = 2.5  # of the residual over the content error at γ = 1
-GAMMAS = (0.03, 60.0)  # drawn log-uniformly
+GAMMAS = (0.1, 20.0)  # drawn log-uniformly
 DRAWN = (0.15, 0.25, 0.3, 0.3)  # how often each of `METHODS`
 KEPT = 0.05  # of a style's own norm, added to the content's distance that the residual is relative to
 CONTENT = "relu4_2"
 DRAWS = 600  # pixels of result and style whose colours are compared
 NEWTON = 14  # steps of the matrix roots
 SMALLEST = 3e-5  # relative eigenvalue that they reach
+PARTS = 64  # of the positions, summed apart
+
+
+def no_autocast(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Moments need float32."""
+    return torch.autocast("cuda", enabled=False)(torch.autocast("cpu", enabled=False)(function))
 
 
 class Images:
@@ -86,35 +92,43 @@ def vary(x: Tensor, rng: random.Random) -> Tensor:
     return (mixed + 0.5 + send(torch.tensor(shift), x.device)[:, None, None, None]).clamp(0, 1)
 
 
-def transport_by_method(F: Tensor, S: Tensor, methods: Tensor) -> Tensor:
-    """Transports maps F to S (B, N, H, W), each by the map of its own method, a constant to the gradient.
-
-    `methods` (B, 4) is one-hot. The square roots come from products of matrices (as in nstlib/export), since
-    eigenvalues of small matrices are slow on a GPU.
-    """
+@no_autocast
+def statistics(F: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the mean (B, N, 1) and the covariance (B, N, N) of maps (B, N, H, W)."""
     f = F.flatten(2)
+    m = f.mean(-1, keepdim=True)
+    f = f - m
+    if f.shape[-1] % PARTS or f.shape[-1] < 16 * PARTS:
+        return m, f @ f.mT / f.shape[-1]
+    f = f.unflatten(-1, (PARTS, -1)).transpose(1, 2)  # a GPU computes one thin product with few processors
+    return m, (f @ f.mT).sum(1) / (PARTS * f.shape[-1])
+
+
+Statistics = tuple[Tensor, Tensor]
+
+
+@no_autocast
+def transport_by_method(F: Tensor, style: Statistics, methods: Tensor) -> Tensor:
+    """Transports maps F (B, N, H, W) to styles, each by the map of its own method.
+
+    The map is a constant to the gradient. `methods` (B, 4) is one-hot. The square roots come from products of
+    matrices (as in nstlib/export), since eigenvalues of small matrices are slow on a GPU.
+    """
     with torch.no_grad():
         linear, bn, poly, _ = (column[:, None, None] for column in methods.T)
-        m, goal = f.mean(-1, keepdim=True), S.flatten(2).mean(-1, keepdim=True)
-        G, G_S = moments(f), moments(S.flatten(2))
-        C, C_S = G - m @ m.mT, G_S - goal @ goal.mT
-        v, v_S = (torch.diagonal(c, dim1=1, dim2=2).clamp(min=0) for c in (C, C_S))
-        A = optimal_map(torch.where(poly > 0, G, C), torch.where(poly > 0, G_S, C_S))
+        (m, C), (goal, C_S) = statistics(F), style
+        v, v_S = (torch.diagonal(c, dim1=1, dim2=2) for c in (C, C_S))
+        A = optimal_map(C + poly * (m @ m.mT), C_S + poly * (goal @ goal.mT))
         A = torch.where(linear > 0, torch.eye(A.shape[1], device=A.device), A)
         A = torch.where(bn > 0, torch.diag_embed(((v_S + 1e-4) / (v + 1e-4)).sqrt()), A)
         shift = (1 - poly) * (goal - A @ m)
-    return torch.baddbmm(shift, A, f).view_as(F)
-
-
-def moments(f: Tensor) -> Tensor:
-    """Returns G = f fᵀ / M."""
-    return f @ f.mT / f.shape[-1]
+    return torch.baddbmm(shift, A, F.flatten(2)).view_as(F)
 
 
 def optimal_map(C: Tensor, C_S: Tensor) -> Tensor:
     """Returns the symmetric A with A C A = C_S, by a coupled Newton-Schulz iteration from both factors."""
     one = torch.eye(C.shape[-1], device=C.device)
-    ridge = 5e-4 * (C + C_S).diagonal(dim1=1, dim2=2).mean(-1)[:, None, None]
+    ridge = 5e-4 * (C + C_S).diagonal(dim1=1, dim2=2).mean(-1)[:, None, None] + 1e-8
     Z, Y = C + ridge * one, C_S + ridge * one
     z, y = (c.square().sum((-2, -1), keepdim=True).sqrt() for c in (Z, Y))
     Z, Y, low = Z / z, Y / y, SMALLEST
@@ -122,46 +136,50 @@ def optimal_map(C: Tensor, C_S: Tensor) -> Tensor:
         ρ = (3 / (1 + low + low * low)) ** 0.5
         T = ρ / 2 * (3 * one - ρ * ρ * (Z @ Y))
         Y, Z, low = Y @ T, T @ Z, ρ / 2 * low * (3 - ρ * ρ * low * low)
-    return Y * (y / z).sqrt()
+    A = Y * (y / z).sqrt()
+    found = A.isfinite().all(-1).all(-1)[:, None, None]
+    return torch.where(found, A, one)  # rounding can make the iteration diverge
 
 
-def distance(F: Tensor, S: Tensor, methods: Tensor) -> Tensor:
-    """Returns the discrepancy (B) of maps; for Wasserstein a bound of squares, which needs no matrix root."""
+def distance(one: Statistics, other: Statistics, methods: Tensor) -> Tensor:
+    """Returns the discrepancy (B); for Wasserstein a bound of squares, which needs no matrix root."""
     _, bn, poly, wasserstein = methods.unbind(-1)
-    f, s = F.flatten(2), S.flatten(2)
-    m, μ, G, G_S = f.mean(-1), s.mean(-1), moments(f), moments(s)
-    means = (m - μ).square().sum(-1)
-    C, C_S = G - m[:, :, None] * m[:, None], G_S - μ[:, :, None] * μ[:, None]
+    (m, C), (μ, C_S) = one, other
+    means = (m - μ).square().sum((1, 2))
     v, v_S = C.diagonal(dim1=1, dim2=2), C_S.diagonal(dim1=1, dim2=2)
-    σ, σ_S = ((x.clamp(min=0) + 1e-6).sqrt() for x in (v, v_S))
-    covariances = (C - C_S).square().sum((-2, -1)) / v_S.sum(-1).clamp(min=1e-6)
-    return (
-        (1 - poly) * means
-        + bn * (σ - σ_S).square().sum(-1)
-        + poly * (G - G_S).square().sum((-2, -1))
-        + wasserstein * covariances
-    )
+    σ, σ_S = ((x + 1e-6).sqrt() for x in (v, v_S))
+    covariances = (C - C_S).square().sum((1, 2)) / v_S.sum(-1).clamp(min=1e-6)
+    grams = (C - C_S + m * m.mT - μ * μ.mT).square().sum((1, 2))
+    return (1 - poly) * means + bn * (σ - σ_S).square().sum(-1) + poly * grams + wasserstein * covariances
 
 
 def chain(
-    decoder: Decoder, x: Tensor, style: Tensor, P: dict, S: dict, methods: Tensor, share: Tensor
+    decoder: Decoder,
+    x: Tensor,
+    P: dict[str, Tensor],
+    styles: list[Statistics],
+    methods: Tensor,
+    share: Tensor,
 ) -> Tensor:
-    """Returns the images of `OnePass`, not clamped, with gradients. methods (B, 4), share (B)."""
+    """Returns the images of `OnePass`, not clamped, with gradients. methods (B, 4), share (B).
+
+    `styles` are the statistics at the pixels and relu1_1 … relu5_1.
+    """
 
     def amount(level: int) -> Tensor:
         return decoder.strength(level, methods, share)[:, None, None, None]
 
     low = P[LEVELS[4]]
-    here = torch.lerp(low, transport_by_method(low, S[LEVELS[4]], methods), amount(5))
+    here = torch.lerp(low, transport_by_method(low, styles[5], methods), amount(5))
     for level in range(4, -1, -1):
         own, up = decoder.up(torch.cat([low, here]), level + 1).chunk(2)
         low = P[LEVELS[level - 1]] if level else x
         scale, shift, matrix = decoder.amounts(level, methods, share[:, None, None])
-        rest = torch.baddbmm(shift.unsqueeze(-1), matrix, (low - own).flatten(2)).view_as(low)
-        here = torch.addcmul(rest, up, scale[..., None, None])
+        with torch.autocast(x.device.type, enabled=False):
+            rest = torch.baddbmm(shift.unsqueeze(-1), matrix, (low - own).flatten(2)).view_as(low)
+            here = torch.addcmul(rest, up, scale[..., None, None])
         here = decoder.refine(here, low, level, share[:, None, None, None])
-        goal = S[LEVELS[level - 1]] if level else style
-        here = torch.lerp(here, transport_by_method(here, goal, methods), amount(level))
+        here = torch.lerp(here, transport_by_method(here, styles[level], methods), amount(level))
     return here
 
 
@@ -176,15 +194,17 @@ def loss_terms(
 ) -> dict[str, Tensor]:
     with torch.no_grad():
         P, S = encoder.maps(x, (*LEVELS, CONTENT)), encoder.maps(style, LEVELS)
-    y = chain(decoder, x, style, P, S, methods, γ / (γ + BALANCE))
+        styles = [statistics(style), *(statistics(S[layer]) for layer in LEVELS)]
+        nothing = [tuple(map(torch.zeros_like, of_style)) for of_style in styles]
+    y = chain(decoder, x, P, styles, methods, γ / (γ + BALANCE))
     image = y.clamp(0, 1)
     Y = encoder.maps(y + (image - y).detach(), (*LEVELS, CONTENT))  # gradients of clipped colours go on
     error = (Y[CONTENT] - P[CONTENT]).square().sum((1, 2, 3)) / P[CONTENT].square().sum((1, 2, 3))
     residuals = []
-    for layer in LEVELS:
-        nothing = distance(torch.zeros_like(P[layer]), S[layer], methods)
-        before = distance(P[layer], S[layer], methods) + KEPT * nothing
-        residuals.append((distance(Y[layer], S[layer], methods) / before).clamp(max=3))
+    for layer, goal, zero in zip(LEVELS, styles[1:], nothing[1:], strict=True):
+        with torch.no_grad():
+            before = distance(statistics(P[layer]), goal, methods) + KEPT * distance(zero, goal, methods)
+        residuals.append((distance(statistics(Y[layer]), goal, methods) / before).clamp(max=3))
     weight = WEIGHT * γ
     noise = [sum(z.diff(dim=d).square().mean((1, 2, 3)) for d in (-1, -2)) for z in (image, x, style)]
     own, allowed = (z.flatten(2)[..., k].mT for z, k in zip((image, style), pixels, strict=True))
@@ -213,8 +233,8 @@ def fringe(y: Tensor, x: Tensor) -> Tensor:
 class Step:
     """One step's loss and gradients, on a GPU as a captured graph for each size of crop."""
 
-    def __init__(self, encoder: Encoder, decoder: Decoder) -> None:
-        self.encoder, self.decoder = encoder, decoder
+    def __init__(self, encoder: Encoder, decoder: Decoder, reduced: bool) -> None:
+        self.encoder, self.decoder, self.reduced = encoder, decoder, reduced
         self.graphs: dict[tuple[int, ...], tuple[Callable[[], None], list[Tensor], Tensor]] = {}
         for p in decoder.parameters():
             p.grad = torch.zeros_like(p)
@@ -248,7 +268,8 @@ class Step:
     def _compute(self, *batch: Tensor) -> Tensor:
         grads = [p.grad for p in self.decoder.parameters() if p.grad is not None]
         torch._foreach_zero_(grads)
-        parts = list(loss_terms(self.encoder, self.decoder, *batch).values())
+        with torch.autocast(batch[0].device.type, torch.bfloat16, self.reduced, cache_enabled=False):
+            parts = list(loss_terms(self.encoder, self.decoder, *batch).values())
         torch.stack(parts).sum().backward()
         length = torch.stack(torch._foreach_norm(grads)).norm()
         ok = length.isfinite()
@@ -328,19 +349,22 @@ def main() -> None:
         adam.load_state_dict(state["adam"])
         average, step, spent = state["average"], state["step"], state["spent"]
         print(f"resumed at step {step}", flush=True)
-    compute = Step(encoder, decoder)
+    compute = Step(encoder, decoder, reduced=not args.float32)
     start, begun, means = time.monotonic() - spent, step, torch.zeros(len(TERMS), device=device)
+    failed = torch.zeros((), device=device)
     while step < args.steps and spent < 60 * args.minutes:
         for group in adam.param_groups:
             group["lr"] = group["peak"] * script.rate(spent / 60 / args.minutes, step - begun, warmup=60)
-        means.lerp_(compute(*batch(args, photos, paintings, step)), 1 if step == begun else 0.01)
+        found = compute(*batch(args, photos, paintings, step))
+        failed += ~found.isfinite().all()
+        means.lerp_(torch.where(found.isfinite(), found, means), 1 if step == begun else 0.01)
         adam.step()
         step, spent = step + 1, time.monotonic() - start
         decay = min(0.998, (step - begun) / (step - begun + 9))
         torch._foreach_lerp_(list(average.values()), list(decoder.state_dict().values()), 1 - decay)
         if step % 50 == 0:
             figures = (f"{name} {value:.4f}" for name, value in zip(TERMS, means.tolist(), strict=True))
-            print(step, f"{spent:.0f}s", *figures, flush=True)
+            print(step, f"{spent:.0f}s", *figures, f"failed {int(failed)}", flush=True)
         if step % args.every == 0 or step == args.steps or spent >= 60 * args.minutes:
             state = {"decoder": decoder.state_dict(), "adam": adam.state_dict(), "average": average}
             script.save(checkpoint, state | {"step": step, "spent": spent})

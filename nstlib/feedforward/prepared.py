@@ -24,7 +24,7 @@ from nstlib.synthesis.pyramid import COARSEST, resize_mask, scale_image, upsampl
 from nstlib.synthesis.settings import Settings
 from nstlib.version import environment_info, refuse_device, use_torch_defaults
 
-N_SIZES = 2
+N_SIZES = 1
 REACH = 0.04  # of the palette projection (synthesis/pixels.py); a run uses twice that after its palette term
 PALETTE_SIDE = 96  # px of a style at which its colours are read
 MOST_COUNT = 16  # of levels and rounds
@@ -98,8 +98,8 @@ def onepass(
         style_weights: of the styles in their mixture, >= 0; empty: equal weights.
         masks: one for each style, (1, 1, H, W) or (H, W), >= 0, of any size; elsewhere the content stays.
         detail: share of the content's fine detail to put back, 0 … 1; less is more painterly.
-        levels: number of sizes, each twice the one before, 1 … 16. More than one gives wider strokes; a
-            second one costs a quarter more time.
+        levels: number of sizes, each twice the one before, 1 … 16. More than one leans further to the style,
+            with wider strokes; a second one costs a quarter more time.
         palette: strength of the projection to the style's colours, 0 (none, and faster) … 100.
         colours, style_scale: as in `Settings`.
         rounds: passes at full size, 1 … 16. A second one corrects much of what decoding perturbed.
@@ -120,9 +120,9 @@ def onepass(
 
 
 def gamma_to_strength(gamma: float) -> float:
-    """Returns the strength of one pass that corresponds to a run's balance factor γ >= 0; 1 from γ = 10 on.
+    """Returns the strength of one pass that corresponds to a run's balance factor γ >= 0; 1 from γ = 4/3 on.
 
-    The networks learned the objective of a run for shares k = γ / (γ + BALANCE), and k = FULL · strength.
+    The decoder learned the objective of a run for shares k = γ / (γ + BALANCE), and k = FULL · strength.
     """
     return float(min(1.0, gamma / (gamma + BALANCE) / FULL))
 
