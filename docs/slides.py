@@ -23,7 +23,7 @@ PREDICTION = re.compile(r"^\*\*Predict\.\*\*(?:.+\n)+", re.MULTILINE)
 FIGURE = re.compile(r"^\[Figure: (.+)\]\((.+\.ipynb)\)$", re.MULTILINE)
 STYLE = """<style>
 .reveal .jp-RenderedHTMLCommon { font-size: 30px; } .reveal h1, .reveal h2 { text-transform: none; }
-.reveal img { display: block; max-height: 400px; margin: 0 auto; }
+.reveal img { display: block; max-height: 370px; margin: 0 auto; }
 </style>"""
 
 
