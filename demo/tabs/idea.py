@@ -26,7 +26,7 @@ $$ {formula} $$
 TWO_SAMPLES = Path(point_clouds.__file__).with_name("two_samples.html").read_text(encoding="utf-8")
 FRAME = (  # a page of its own: notebooks and the documentation show the same file
     f'<iframe srcdoc="{escape(TWO_SAMPLES)}" title="Two samples: drag their points" loading="lazy" '
-    'style="width: 100%; height: 660px; border: 0; background: #fff"></iframe>'
+    'style="width: 100%; height: 570px; border: 0; background: #fff"></iframe>'
 )
 SOURCE = "https://github.com/nstlib/nstlib/blob/main"  # NSTLIB_SOURCE_URL replaces it
 IF_OPEN = "(asks) => document.querySelector('#point-clouds')?.offsetParent ? asks + 1 : asks"
