@@ -484,11 +484,12 @@ def test_memory_and_unknown_errors_are_explained_without_details(caplog):
     assert "/tmp" not in messages.explain(nstlib.ImageError("cannot read /tmp/x/a.png"), "/tmp/x/a.png")
 
 
-def test_progress_only_grows_and_ends_at_one():
-    settings = nstlib.Settings(size=512, iterations=100)
-    shares = [messages.work_done(settings, i) for i in range(101)]
-    assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == pytest.approx(1)
-    assert shares[33] < 0.2, "the small sizes are the quick ones"
+def test_progress_only_grows_and_ends_at_one(monkeypatch):
+    monkeypatch.setattr(engine, "FRAME_EVERY", 0)
+    settings = SMALL.replace(size=176, iterations=10, levels=2)
+    shares = [frame.share for frame in engine.frames(engine.Job(settings, str(CONTENT), str(STYLE)))]
+    assert shares == sorted(shares) and len(shares) == 10 and shares[-1] == 1
+    assert shares[2] < 0.15, "the small sizes are the quick ones"
 
 
 def test_a_long_run_stays_cheap_to_draw():

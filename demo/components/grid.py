@@ -47,9 +47,7 @@ class Cell:
 
     def update(self, frame: Frame) -> None:
         """Shows a frame of its run."""
-        self.note, self.share = f"step {frame.index} of {frame.total}", frame.index / frame.total
-        if self.job and self.is_transfer:
-            self.share = messages.work_done(self.job.settings, frame.index)
+        self.note, self.share = f"step {frame.index} of {frame.total}", frame.share
         if frame.done:
             self.note, self.share = frame.note if frame.failed else "", 1.0
         is_better = self.pixels is None or self.job is None or messages.is_shown(frame, self.job.settings)

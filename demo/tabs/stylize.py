@@ -126,7 +126,7 @@ class Stylize:
         try:
             for frame in work.run:
                 work.terms += frame.terms
-                update: Update = {bar.status: messages.running(frame, job.settings)}
+                update: Update = {bar.status: messages.running(frame)}
                 if frame.pixels is not None and messages.is_shown(frame, job.settings):
                     recipe = job.recipe(frame.index, detail)
                     result = Result(frame.pixels, recipe, frame.recipe, str(job.content), flag.asked)
