@@ -298,7 +298,7 @@ def test_a_caption_says_what_made_the_picture():
     assert reproduce.caption(run.recipe(80)) == (
         "harbour × 70 % waves + 30 % glass · linear · γ 1 · 256 px · the content's colours · 80 steps"
     )
-    stopped = reproduce.caption(pair(nstlib.Settings(size=256)).recipe(32).blended(0.5))
+    stopped = reproduce.caption(dataclasses.replace(pair(nstlib.Settings(size=256)).recipe(32), blend=0.5))
     assert stopped.endswith("32 of 80 steps · strength 50 %")
 
 
@@ -350,7 +350,7 @@ def test_a_foreign_recipe_is_read_or_refused_in_words(value, key, inside):
 def test_a_link_brings_the_settings_back(method, gamma, size, colours, where, blend):
     chosen = {"method": method, "gamma": gamma, "size": size, "colours": colours, "lr": 0.5}
     settings = controls.DEFAULTS.replace(**chosen, style_layers=("relu1_1", "relu2_1"))
-    recipe = pair(settings, second=OTHER, where=where).recipe().blended(blend)
+    recipe = dataclasses.replace(pair(settings, second=OTHER, where=where).recipe(), blend=blend)
     assert link.read("?" + link.write(recipe)) == (recipe, [])
 
 

@@ -119,8 +119,8 @@ class SecondStyle:
         region = check_region((values[self.brushed] or "") if place == BRUSH else place)
         if place == BRUSH and not region:
             raise ValueError("brush on the image where the second style goes")
-        share = min(1.0, max(0.0, float(values[self.share])))
-        return path, () if region else (round(1 - share, 3), round(share, 3)), region
+        share = round(values[self.share], 3)
+        return path, () if region else (round(1 - share, 3), share), region
 
     def show(self, path: str | None, weights: tuple[float, ...], region: str) -> Update:
         """The value of every component."""

@@ -140,7 +140,7 @@ class Stylize:
                     break
         finally:
             if not kept:
-                work.close()
+                work.run.close()
         if flag.replaced:  # the preview of the newer settings says what happens
             yield bar.show(bar.start, "")
         elif result is None or frame is None:
