@@ -129,7 +129,7 @@ def gradient(objective: Objective, encoder: Encoder, image: Tensor, tile: int | 
 def check(encoder: Encoder, size: tuple[int, int], styles: int = 1, masks: bool = False, **changes) -> None:
     """The objective from tiles, its terms and its gradient in tiles, against those of the whole images."""
     given = torch.Generator().manual_seed(3)
-    content, other = (nstlib.load_image(path, 200) for path in (CONTENT, STYLE))
+    content, other = nstlib.load_image(CONTENT, 200), nstlib.load_image(STYLE, 120)
     content = content[..., : size[0], : size[1]]
     paintings = [other, other.flip(1)[..., :100, :90]][:styles]
     ramp = torch.linspace(0, 1, size[1]).expand(1, 1, *size)
