@@ -624,7 +624,7 @@ def test_a_ready_result_is_what_its_recipe_makes():
 def test_a_slider_takes_the_nearest_value_that_it_allows():
     with gr.Blocks():
         size = common.slider("Size", 64, 320, 96, 32, "size")
-    assert [size.preprocess(value) for value in (5000, -2, 100.5)] == [320, 64, 100.5]
+    assert [size.preprocess(value) for value in (5000, -2, 100.5, float("nan"))] == [320, 64, 100.5, 64]
 
 
 def test_a_paused_run_goes_on_where_it_was_and_only_with_its_own_job():

@@ -21,7 +21,7 @@ def slider(
     the slider allows is used."""
     options = {"min_width": 150, "buttons": []} | options
     made = gr.Slider(low, high, value=value, step=step, label=label, elem_id=id, **options)
-    made.preprocess = lambda payload: min(max(float(payload), low), high)  # type: ignore[method-assign]
+    made.preprocess = lambda payload: min(max(low, float(payload)), high)  # type: ignore[method-assign]
     return made
 
 
