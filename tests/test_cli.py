@@ -215,7 +215,7 @@ def test_unreadable_pictures_exit_2(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_ctrl_c_at_any_time_keeps_what_there_is(
     where: str, turn: int, code: int, words: str, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also in a calibration, which takes minutes for a large image in tiles, and while the image is written."""
+    """Also in a calibration, which takes minutes for a large image in tiles, and while it is written."""
     out, calls = tmp_path / "o.png", []
     module, name = where.rsplit(".", 1)
     real = getattr(importlib.import_module(module), name)

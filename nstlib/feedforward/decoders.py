@@ -19,6 +19,7 @@ from nstlib.version import use_torch_defaults
 
 WIDTHS = (3, 16, 32, 64, 128, 128)  # channels of the image and of relu1_1 … relu5_1
 LEVELS = tuple(f"relu{level}_1" for level in range(1, 6))
+STAGES = ("pixels", *LEVELS)  # by level
 # Channels of each block's convolutions: those at the size of its input, then those at twice that size.
 BLOCKS: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
     1: ((16, 3), ()),
@@ -41,6 +42,14 @@ class Decoder(nn.Module):
         """Decodes features of relu{level}_1 to those one level up (level 1: to the image)."""
         above: Tensor = self.blocks[f"block{level}"](x.to(next(self.parameters()).dtype))
         return above.to(x.dtype)
+
+    def reach(self, level: int) -> int:
+        """Returns how far, in positions of relu{level}_1, features one level up see at most on each side.
+
+        All convolutions count as if they worked at the size of the block's input.
+        """
+        convs = (part for part in self.blocks[f"block{level}"].modules() if isinstance(part, nn.Conv2d))
+        return sum((max(conv.kernel_size) - 1) // 2 * max(conv.dilation) for conv in convs)
 
     def decode(self, x: Tensor, level: int) -> Tensor:
         """Decodes features of relu{level}_1 to the image."""
