@@ -30,6 +30,7 @@ from demo.components import (
     controls,
     curves,
     grid,
+    inputs,
     messages,
     method_controls,
     presets,
@@ -379,6 +380,14 @@ def test_a_foreign_link_is_cleaned_and_what_was_left_out_is_named():
     assert [note.partition("=")[0] for note in notes] == ["size", "gamma", "who", "content"]
     assert link.read("") == (Recipe(controls.DEFAULTS), [])
     assert link.parts("?__theme=dark&__sign=x&view=projector&lesson=1") == []  # a Space adds such parts
+
+
+def test_a_large_print_has_the_photo_s_own_size_within_the_limit(tmp_path, monkeypatch):
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (1600, 2010)).save(photo)
+    for most, size in ((1024, 1024), (4096, 1984)):  # sizes are multiples of 32
+        monkeypatch.setattr(inputs, "LIMITS", dataclasses.replace(limits.LIMITS, size=most))
+        assert inputs.own_size(str(photo)) == size
 
 
 def test_a_region_is_a_half_or_what_was_brushed():

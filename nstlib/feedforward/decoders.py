@@ -92,6 +92,16 @@ class Decoder(nn.Module):
         above: Tensor = self.blocks[f"block{level}"](x.to(self.dtype))
         return above.to(x.dtype)
 
+    def reach(self, level: int) -> int:
+        """Returns how far, in positions of relu{level}_1, features one level up see at most on each side.
+
+        All convolutions, those of the correction too, count as if they worked at the size of the input.
+        """
+        parts = [*self.blocks[f"block{level}"].modules()]
+        parts += self.refining[f"refine{level - 1}"].modules() if level - 1 in REFINED else []
+        convs = (part for part in parts if isinstance(part, nn.Conv2d))
+        return sum((max(conv.kernel_size) - 1) // 2 * max(conv.dilation) for conv in convs)
+
     def decode(self, x: Tensor, level: int) -> Tensor:
         """Decodes features of relu{level}_1 to the image."""
         for current in range(level, 0, -1):

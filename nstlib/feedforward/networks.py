@@ -25,17 +25,19 @@ from torch import Tensor, nn
 
 from nstlib.encoders.encoder import pick_device
 from nstlib.encoders.weight_files import WeightsError, check_finite
+from nstlib.feedforward.norms import STRIDE, apply_in_tiles
 from nstlib.inputs import check_image, check_share
-from nstlib.synthesis.memory import base_memory, require
+from nstlib.synthesis.memory import base_memory, choose_tile
 from nstlib.version import rename_arguments, use_torch_defaults, write_whole
 
 FOLDER = Path(__file__).parent / "weights"
-STRIDE = 4  # of the residual blocks; images are padded to a multiple of it
 METADATA = "nstlib"  # key of a network's metadata in its weight file
 OLD_KEYS = {"begin": "init_from"}  # of the metadata of networks and checkpoints, which may have them for ever
 EDGE: Literal["replicate"] = "replicate"  # padding: zeros would show where the border is, as a frame
 DTYPE = torch.float32  # of the weights, whatever torch's default is
 START = 0.5, 0.25  # mean and standard deviation of a colour, before training
+TILES, HALO = (1024, 512, 256), 120  # px of a tile, and around it
+IN_TILES = 60  # bytes for each pixel of an image in tiles
 BYTES = 32  # for each pixel and channel of the first convolution, as benchmarks/memory.py measures
 
 
@@ -85,12 +87,13 @@ class FeedForward(nn.Module):
         nn.init.eye_(self.colours.weight.data[..., 0, 0]).mul_(START[1])
         nn.init.constant_(self.colours.bias, START[0])  # type: ignore[arg-type]
 
-    def forward(self, image: Tensor, strength: float = 1.0) -> Tensor:
+    def forward(self, image: Tensor, strength: float = 1.0, memory: str = "auto") -> Tensor:
         """Returns images in the network's style, (B, 3, H, W) in [0, 1].
 
         Args:
             image: (B, 3, H, W) in [0, 1], of any size.
             strength: 0 (the image as it is) … 1.
+            memory: as in `Settings`. Where the whole image would need more, the network works in tiles.
 
         Raises:
             TypeError: `image` is no tensor.
@@ -101,27 +104,39 @@ class FeedForward(nn.Module):
         image = check_image(image, "image", batch=True).to(self.last.weight)
         check_share(strength, "strength")
         B, _, height, width = image.shape
-        if not self.training:
-            self.check_memory((B * height, width))
+        tile = None if self.training else self.check_memory((B * height, width), memory)
         # a training decides on gradients and autocast itself
         with contextlib.nullcontext() if self.training else use_torch_defaults(gradients=False):
             x = nn.functional.pad(image, (0, -width % STRIDE, 0, -height % STRIDE), mode=EDGE)
-            z = nn.functional.group_norm(x.contiguous(memory_format=torch.channels_last), 3)
-            full = (self.colours(z) + self.last(self.body(z)))[..., :height, :width].to(image.dtype)
+            if tile:
+                full = apply_in_tiles(self, FeedForward.make, x, tile)
+            else:
+                full = self.make(nn.functional.group_norm(x.contiguous(memory_format=torch.channels_last), 3))
+            full = full[..., :height, :width].to(image.dtype)
             result: Tensor = OneSidedClamp.apply(torch.lerp(image, full, strength))  # type: ignore[no-untyped-call]
         return result
 
-    def estimate_memory(self, size: Sequence[int]) -> float:
+    def make(self, z: Tensor) -> Tensor:
+        """Returns the image (B, 3, H, W), not clamped, for contents with normalised colours."""
+        image: Tensor = self.colours(z) + self.last(self.body(z))
+        return image
+
+    def estimate_memory(self, size: Sequence[int], tile: int | None = None) -> float:
         """Returns the bytes of the process at the peak for an image of `size` (H, W)."""
-        return base_memory(self.last.weight.device) + BYTES * PLANS[self.plan].width * math.prod(size)
+        crop, images = ((tile + HALO) ** 2, IN_TILES * math.prod(size)) if tile else (math.prod(size), 0)
+        return base_memory(self.last.weight.device) + BYTES * PLANS[self.plan].width * crop + images
 
-    def check_memory(self, size: Sequence[int]) -> None:
-        """Raises MemoryError where an image of `size` (H, W) would not fit."""
+    def check_memory(self, size: Sequence[int], memory: str = "auto") -> int | None:
+        """Returns the side of the tiles for an image of `size` (H, W); None: the whole image fits.
 
-        def need(size: Sequence[int], _: Sequence[int]) -> float:
-            return self.estimate_memory(size)
+        Raises MemoryError where no tile does.
+        """
+        device, remedy = self.last.weight.device, "cut the image into parts"
 
-        require(need, self.last.weight.device, size, size, "the network", "cut the image into parts")
+        def need(tile: int | None, size: Sequence[int], _: Sequence[int]) -> float:
+            return self.estimate_memory(size, tile)
+
+        return choose_tile((None, *TILES), need, device, size, size, "the network", remedy, memory)
 
 
 class OneSidedClamp(torch.autograd.Function):

@@ -16,9 +16,10 @@ from nstlib import inputs
 from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.encoders.encoder import Encoder
 from nstlib.feedforward.decoders import LEVELS
-from nstlib.feedforward.pipeline import BALANCE, DETAIL, FULL, Encoded, OnePass, Style, estimate_pass
+from nstlib.feedforward.memory import choose_tile
+from nstlib.feedforward.pipeline import BALANCE, DETAIL, FULL, Encoded, OnePass, Style
+from nstlib.feedforward.tiles import decode_in_tiles, summarize_style
 from nstlib.synthesis.colours import Colours, prepare_colours, with_chroma
-from nstlib.synthesis.memory import require
 from nstlib.synthesis.pixels import remove_outlier_colours, summarize_palette
 from nstlib.synthesis.pyramid import COARSEST, resize_mask, scale_image, upsample_change
 from nstlib.synthesis.settings import Settings
@@ -39,7 +40,8 @@ class Prepared:
     sizes: tuple[
         tuple[Tensor, tuple[Style, ...]], ...
     ]  # content and style statistics, the smallest size first
-    encoded: Encoded  # the smallest content
+    encoded: Encoded | None  # the smallest content; None in tiles
+    tile: int | None  # px of the tiles (None: the whole image at once)
     palette: tuple[tuple[Summary, Tensor | None], ...]  # colours and the mask (1, 1, H, W) where they apply
     recipe: dict[str, Any]
 
@@ -52,15 +54,20 @@ class Prepared:
         inputs.check_share(detail, "detail")
         _check_count(rounds, "rounds")
         palette = Settings(palette=palette).palette
+
+        def work(x: Tensor, styles: Sequence[Style]) -> Tensor:
+            if self.tile:
+                return decode_in_tiles(self.model, x, styles, strength, detail, self.tile)
+            return self.model(self.model.encode_content(x), styles, strength, detail)
+
         (before, styles), *larger = self.sizes
-        x = self.model(self.encoded, styles, strength, detail)
+        encoded = self.encoded
+        x = self.model(encoded, styles, strength, detail) if encoded else work(before, styles)
         for content, styles in larger:
-            x = self.model(
-                self.model.encode_content(upsample_change(x, before, content)), styles, strength, detail
-            )
+            x = work(upsample_change(x, before, content), styles)
             before = content
         for _ in range(rounds - 1):
-            x = self.model(self.model.encode_content(x), styles, strength, detail)
+            x = work(x, styles)
         if projection := palette * strength:  # the content's share keeps its colours
             x = remove_outlier_colours(x, list(self.palette), projection, REACH)
         if self.recipe["colours"] == "luminance":
@@ -86,6 +93,7 @@ def onepass(
     style_scale: float = 1.0,
     rounds: int = 1,
     seed: int | None = None,
+    memory: str = "auto",
     encoder: Encoder | str = "vgg19-slim",
 ) -> Tensor:
     """Gives `content` the style of `style` in one forward pass.
@@ -104,6 +112,7 @@ def onepass(
         colours, style_scale: as in `Settings`.
         rounds: passes at full size, 1 … 16. A second one corrects much of what decoding perturbed.
         seed: of the method's random draws; None: the method's own.
+        memory: as in `Settings`. Where the whole image would need more, the pass works in tiles.
         encoder: the embedded encoder, by name or loaded.
 
     Returns:
@@ -115,7 +124,13 @@ def onepass(
         MemoryError: the pass would not fit.
     """
     choices: dict[str, Any] = {"style_weights": style_weights, "masks": masks, "levels": levels}
-    choices |= {"colours": colours, "style_scale": style_scale, "seed": seed, "encoder": encoder}
+    choices |= {
+        "colours": colours,
+        "style_scale": style_scale,
+        "seed": seed,
+        "memory": memory,
+        "encoder": encoder,
+    }
     return prepare(content, style, method, **choices)(strength, detail, palette, rounds)
 
 
@@ -140,14 +155,24 @@ def prepare(
     colours: Colours = "style",
     style_scale: float = 1.0,
     seed: int | None = None,
+    memory: str = "auto",
     encoder: Encoder | str = "vgg19-slim",
 ) -> Prepared:
-    """Does the part of `onepass` that does not depend on the strength; arguments and errors are the same."""
-    content, images = inputs.check_image(content, "content"), inputs.check_images(style, "style")
+    """Does the part of `onepass` that does not depend on the strength; arguments and errors are the same.
+
+    What it returns refers to the content, which must stay as it is.
+    """
+    content = inputs.check_image(content, "content", copy=False)  # large ones are not there twice
+    images = inputs.check_images(style, "style", copy=False)
     regions, weights = inputs.check_masks(masks), tuple(style_weights)
     _check_count(levels, "levels")
     settings = Settings(
-        method=method, colours=colours, style_scale=style_scale, style_weights=weights, seed=seed or 0
+        method=method,
+        colours=colours,
+        style_scale=style_scale,
+        style_weights=weights,
+        seed=seed or 0,
+        memory=memory,
     )
     inputs.check_styles(len(images), len(regions), weights)
     described = inputs.describe_inputs(content=content, styles=images, masks=regions)
@@ -156,13 +181,8 @@ def prepare(
     for shape in shapes:
         inputs.check_side(shape, "style", model.encoder.strides, LEVELS, style_scale)
     d = settings.discrepancy if seed is None else settings.discrepancy.with_seed(seed)
-    require(
-        lambda c, s: estimate_pass(settings, model.encoder, c, s, len(images), len(regions)),
-        model.encoder.device,
-        content.shape[2:],
-        max(shapes, key=math.prod),
-        "one pass",
-        "take fewer styles",
+    tile = choose_tile(
+        settings, model.encoder, content.shape[2:], max(shapes, key=math.prod), len(images), len(regions)
     )
 
     given = content.to(model.encoder.device)
@@ -176,12 +196,13 @@ def prepare(
     sizes = []
     for scale in (0.5**k for k in range(coarse, -1, -1)):
         target, *painted = (scale_image(image, scale) for image in (content, *images))
-        styles = [
-            model.encode_style(
-                [painted[k] for k in which], d, weights, None if mask is None else resize_mask(mask, target)
-            )
-            for which, mask in groups
-        ]
+        styles = []
+        for which, mask in groups:
+            own, place = [painted[k] for k in which], None if mask is None else resize_mask(mask, target)
+            if tile:
+                styles.append(summarize_style(model, own, d, weights, place, tile))
+            else:
+                styles.append(model.encode_style(own, d, weights, place))
         sizes.append((target, tuple(styles)))
     palette = []
     steps = [max(1, max(image.shape[2:]) // PALETTE_SIDE) for image in images]
@@ -196,6 +217,7 @@ def prepare(
         "method": str(d),
         "seed": min(seeds),
         "levels": levels,
+        "tile": tile,
         "colours": colours,
         "style_scale": style_scale,
         "style_weights": list(weights),
@@ -207,7 +229,8 @@ def prepare(
         "device": str(model.encoder.device),
         **environment_info(),
     }
-    return Prepared(model, given, tuple(sizes), model.encode_content(sizes[0][0]), tuple(palette), recipe)
+    encoded = None if tile else model.encode_content(sizes[0][0])
+    return Prepared(model, given, tuple(sizes), encoded, tile, tuple(palette), recipe)
 
 
 def _check_count(value: int, name: str) -> None:
