@@ -27,6 +27,7 @@ from nstlib.feedforward.memory import STORED
 from nstlib.feedforward.pipeline import (
     MOVED,
     SHALLOW,
+    STRIDE,
     OnePass,
     Style,
     mix_regions,
@@ -63,7 +64,9 @@ class _Pass:
         self, model: OnePass, content: Tensor, styles: Sequence[Style], strength: float, detail: float
     ) -> None:
         self.model, self.styles, self.strength, self.detail = model, styles, strength, detail
-        self.content = pad_to_multiple(content.to(model.encoder.device))
+        self.content = content.to(model.encoder.device)
+        if any(side % STRIDE for side in content.shape[2:]):  # else padding would only copy it
+            self.content = pad_to_multiple(self.content)
         self.masks = [pad_to_multiple(s.mask, "replicate") for s in styles if s.mask is not None]
         self.strides = (1, *(model.encoder.strides[layer] for layer in LEVELS))
         self.sizes = [[side // stride for side in self.content.shape[2:]] for stride in self.strides]
