@@ -92,7 +92,7 @@ def traceable() -> Iterator[None]:
             (moments, "ONEDNN", False),
             (pipeline, "check_image", lambda image, _: image),
             (pipeline, "check_images", lambda image, _: (image,)),
-            (networks, "check_image", lambda image, _, batch: image),
+            (networks, "check_image", lambda image, *_, **__: image),
             (networks, "check_share", lambda share, _: share),
             (FeedForward, "check_memory", lambda network, size, memory: None),
             (torch.SymFloat, "__bool__", lambda number: True),  # formulas for a strength above 0 hold at 0

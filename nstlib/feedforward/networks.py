@@ -101,13 +101,14 @@ class FeedForward(nn.Module):
             MemoryError: the image would not fit. Only a network in training mode omits this check; only its
                 results require gradients.
         """
-        image = check_image(image, "image", batch=True).to(self.last.weight)
+        image = check_image(image, "image", batch=True, copy=False).to(self.last.weight)
         check_share(strength, "strength")
         B, _, height, width = image.shape
         tile = None if self.training else self.check_memory((B * height, width), memory)
         # a training decides on gradients and autocast itself
         with contextlib.nullcontext() if self.training else use_torch_defaults(gradients=False):
-            x = nn.functional.pad(image, (0, -width % STRIDE, 0, -height % STRIDE), mode=EDGE)
+            pads = (0, -width % STRIDE, 0, -height % STRIDE)  # without any, padding would only copy
+            x = image if tile and not any(pads) else nn.functional.pad(image, pads, mode=EDGE)
             if tile:
                 full = apply_in_tiles(self, FeedForward.make, x, tile)
             else:

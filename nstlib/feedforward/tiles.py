@@ -27,6 +27,7 @@ from nstlib.feedforward.memory import STORED
 from nstlib.feedforward.pipeline import (
     FULL,
     SHALLOW,
+    STRIDE,
     OnePass,
     Style,
     method_shares,
@@ -65,7 +66,9 @@ class _Pass:
     ) -> None:
         self.model, self.styles, self.detail = model, styles, detail
         self.share, self.methods = FULL * strength, method_shares(styles[0].method)
-        self.content = pad_to_multiple(content.to(model.encoder.device))
+        self.content = content.to(model.encoder.device)
+        if any(side % STRIDE for side in content.shape[2:]):  # else padding would only copy it
+            self.content = pad_to_multiple(self.content)
         self.masks = [pad_to_multiple(s.mask, "replicate") for s in styles if s.mask is not None]
         self.strides = (1, *(model.encoder.strides[layer] for layer in LEVELS))
         self.sizes = [[side // stride for side in self.content.shape[2:]] for stride in self.strides]

@@ -9,7 +9,7 @@ and beside large images L-BFGS stores fewer pairs in bfloat16: the first of `PLA
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -233,5 +233,9 @@ def choose_tile(
     for tile in tiles:
         if limit is None or need(tile, content, style) < limit:
             return tile
-    require(partial(need, tiles[-1]), device, content, style, who, remedy, limit, memory != "auto")
+
+    def least(content: Size, style: Size) -> float:
+        return min(need(tile, content, style) for tile in tiles)
+
+    require(least, device, content, style, who, remedy, limit, memory != "auto")
     return tiles[-1]
