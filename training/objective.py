@@ -1,6 +1,6 @@
 """Trains the whole chain of one pass on the objective of a run, end to end through the maps.
 
-    python training/objective.py --images PHOTOGRAPHS --styles PAINTINGS --out runs/objective --minutes 60
+    python training/objective.py --images PHOTOS --styles PAINTINGS --out runs/objective --minutes 60
 
     loss = (content error at relu4_2 + WEIGHT γ · residual of the method's discrepancy) / (1 + WEIGHT γ)
            + small penalties of colours out of range and out of the palette, and of noise
@@ -330,7 +330,7 @@ def main() -> None:
     left_out = set(args.held_out.read_text().split()) if args.held_out else set()
     photos = Images(args.images, left_out, 400, device)
     paintings = Images(args.styles, left_out, 400, device)
-    print(f"{len(photos.images)} photographs, {len(paintings.images)} paintings", flush=True)
+    print(f"{len(photos.images)} photos, {len(paintings.images)} paintings", flush=True)
     torch.backends.cudnn.benchmark = True
     encoder = load_encoder(dtype="float32", device=device)
     decoder = Decoder()
