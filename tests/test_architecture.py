@@ -49,7 +49,8 @@ ORDER = {  # inside a folder: each module may import only from modules before it
         {"run"},
     ],
     "nstlib.feedforward": [
-        {"decoders", "networks", "crops", "distributed"},
+        {"decoders", "layers", "crops", "distributed"},
+        {"networks"},
         {"pipeline", "settings", "checkpoint"},
         {"prepared", "training"},
     ],

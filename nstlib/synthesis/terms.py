@@ -154,6 +154,11 @@ class VariationTerm:
         return embedding["variation"]
 
 
+def relative_errors(F: Tensor, P: Tensor) -> Tensor:
+    """Σ (F − P)² / Σ P² of each image of a batch: (B, N, M) twice → (B)."""
+    return (F - P).square().sum((-2, -1)) / P.square().sum((-2, -1)).clamp(min=TINY)
+
+
 def content_error(F: Tensor, P: Tensor) -> Tensor:
     """Σ (F − P)² / Σ P², Eq. 4 without its unit: (..., N, M) twice → scalar."""
     return (F - P).square().sum() / P.square().sum().clamp(min=TINY)
