@@ -7,9 +7,10 @@ leaves, live images, a comparison, broken images, slow images, runs that nobody 
 files, the page, and the attacks of tests/attack/test_crowd.py: requests whose last bytes arrive together,
 streams, uploads without an owner, tiny files, foreign pages, slow methods, unknown sessions, and a class
 behind one address (one class at a time). Meanwhile one user with another address has a small image checked
-every five seconds, and the memory of the app is read. Prints a table. Exits with 1 where memory grew by more
-than 5 % after the first fifth of the time, a run got stuck, the disk space exceeded its limit, or the log
-holds a traceback. torch uses one thread."""
+every five seconds. After each fifth of the time the clients pause until nothing runs, and the memory of the
+app is read: while runs go on, two readings differ by up to a quarter. Prints a table. Exits with 1 where
+memory at rest grew by more than 5 % after the first fifth of the time, a run got stuck, the disk space
+exceeded its limit, or the log holds a traceback. torch uses one thread."""
 
 import argparse
 import contextlib
@@ -23,7 +24,7 @@ import time
 import urllib.request
 from collections import Counter
 from pathlib import Path
-from statistics import linear_regression, median
+from statistics import median
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "attack")]
@@ -35,7 +36,7 @@ from lesson import lesson, page_values  # noqa: E402
 
 EVERY = 5.0  # seconds between readings
 STORE = 400_000_000  # bytes of disk space that the app may take: 200 MB are full after 15 minutes
-WARM_UP = 0.2  # of the time
+RESTS = 5  # pauses; the first one ends the warm-up
 SMALL = corpus.encoded(corpus.gradient("RGB"), "PNG")
 SLOW = corpus.strips(900_000)  # takes longer to decode than a host allows
 
@@ -44,11 +45,14 @@ class User(threading.Thread):
     """Acts as one client after another."""
 
     lessons = threading.Lock()
+    going_on = threading.Event()  # cleared: no new act begins
+    going_on.set()
 
     def __init__(self, app: App, seed: int, until: float, bad: list[Path], seen: Counter[str]) -> None:
         super().__init__(daemon=True)
         self.address = f"192.0.2.{seed}"
         self.app, self.chance, self.until, self.bad, self.seen = app, random.Random(seed), until, bad, seen
+        self.pausing = False
 
     def run(self) -> None:
         acts = [self.whole, self.whole, self.stopped, self.left, self.compared, self.broken, self.slow_image]
@@ -62,6 +66,9 @@ class User(threading.Thread):
                 outcome = f"refused: {str(error)[:40]}"
             self.seen[f"{act.__name__}: {outcome}"] += 1
             time.sleep(self.chance.uniform(0.1, 1.0))
+            self.pausing = True
+            self.going_on.wait()
+            self.pausing = False
 
     def pair(self, client: Client) -> list[str]:
         wide, high = (self.chance.randrange(80, 500) for _ in "wh")
@@ -210,7 +217,7 @@ def main() -> int:
     options = parser.parse_args()
     store = {"NSTLIB_MAX_STORE": str(STORE / 1e9)}
     app = running("soak", SPACE_ID="soak/test", OMP_NUM_THREADS="1", NSTLIB_MAX_SECONDS="30", **store)
-    begun, readings, seen, disk, waits = time.monotonic(), [], Counter[str](), 0, []
+    begun, seen, disk, waits, rests = time.monotonic(), Counter[str](), 0, [], []
     own = disk_space(app.files)  # of the page itself, which the limit does not count
     with tempfile.TemporaryDirectory() as folder:
         bad = [path for path in corpus.small(Path(folder)) if path.is_file() and not path.is_symlink()]
@@ -219,18 +226,38 @@ def main() -> int:
         for client in clients:
             client.start()
         while (now := time.monotonic()) < until:
-            threads = len(os.listdir(f"/proc/{app.process.pid}/task"))
-            files = len(os.listdir(f"/proc/{app.process.pid}/fd"))
-            readings.append((now - begun, memory(app.process.pid), threads, files))
             disk = max(disk, disk_space(app.files) - own)
             waits.append(seconds_of_check(app, len(waits)))
-            if len(readings) % 12 == 1:
-                print("{:6.0f} s {:7.0f} MB {:4} threads {:4} files".format(*readings[-1]), flush=True)
+            if len(waits) % 12 == 1:
+                print(f"{now - begun:6.0f} s {describe(app)}", flush=True)
+            if now - begun > (len(rests) + 1) * (until - begun) / RESTS - 3 * EVERY:
+                rests.append(memory_at_rest(app, clients))
+                print(f"{now - begun:6.0f} s {describe(app)}, at rest", flush=True)
             time.sleep(EVERY)
         for client in clients:
             client.join(timeout=120)
     print(f"{len(waits)} checks of another user: median {median(waits):.2f} s, longest {max(waits):.2f} s")
-    return report(app, readings, seen, sum(client.is_alive() for client in clients), disk)
+    return report(app, rests, seen, sum(client.is_alive() for client in clients), disk)
+
+
+def describe(app: App) -> str:
+    """The memory, threads and open files of the app."""
+    threads, files = (len(os.listdir(f"/proc/{app.process.pid}/{what}")) for what in ("task", "fd"))
+    return f"{memory(app.process.pid):7.0f} MB {threads:4} threads {files:4} files"
+
+
+def memory_at_rest(app: App, clients: list[User]) -> float:
+    """The memory in MB once no client acts and what they left behind has ended."""
+    User.going_on.clear()
+    latest = time.monotonic() + 120
+    while (
+        not all(client.pausing or not client.is_alive() for client in clients) and time.monotonic() < latest
+    ):
+        time.sleep(0.5)
+    time.sleep(45)  # longer than a run may take that nobody listens to
+    used = memory(app.process.pid)
+    User.going_on.set()
+    return used
 
 
 def seconds_of_check(app: App, number: int) -> float:
@@ -255,16 +282,11 @@ def disk_space(folder: Path) -> int:
     return total
 
 
-def report(
-    app: App, readings: list[tuple[float, float, int, int]], seen: Counter[str], hanging: int, disk: int
-) -> int:
+def report(app: App, rests: list[float], seen: Counter[str], hanging: int, disk: int) -> int:
     """Prints what happened; returns the exit code."""
     for what, count in sorted(seen.items()):
         print(f"{count:6}  {what}")
-    after = [(seconds, mb) for seconds, mb, *_ in readings if seconds >= WARM_UP * readings[-1][0]]
-    # A line through all readings: single ones differ by 10 %, with what works at that moment.
-    slope, start = linear_regression(*zip(*after, strict=True))
-    first, last = (start + slope * after[k][0] for k in (0, -1))
+    first, last = rests[0], rests[-1]
     growth = last / first - 1
     log = app.log.read_text(errors="replace")
     stuck = True
@@ -273,7 +295,7 @@ def report(
         messages = list(client.stylize(*client.upload(("a.ppm", noise(90, 70)), ("b.ppm", noise(70, 90)))))
         stuck = not any(m["msg"] == "process_completed" and m["success"] for m in messages)
     tracebacks, stolen = log.count("Traceback"), sum(n for what, n in seen.items() if "OPEN" in what)
-    print(f"memory {first:.0f} MB after the warm-up, {last:.0f} MB at the end, by a line: {growth:+.1%};")
+    print(f"memory at rest {first:.0f} MB after the warm-up, {last:.0f} MB at the end: {growth:+.1%};")
     print(
         f"most {memory(app.process.pid, 'VmHWM'):.0f} MB; {tracebacks} tracebacks in {len(log)} bytes of log;"
     )
