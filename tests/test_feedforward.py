@@ -21,6 +21,7 @@ from nstlib.feedforward.crops import Crops
 from nstlib.feedforward.distributed import Group
 from nstlib.feedforward.layers import Layer
 from nstlib.feedforward.networks import FOLDER, PLANS, FeedForward, bundled_networks, save_feedforward
+from nstlib.images import ImageError
 from nstlib.synthesis.pixels import encode
 from nstlib.synthesis.regions import build_objective
 
@@ -180,6 +181,26 @@ def test_draws_do_not_depend_on_who_asks(content: Tensor) -> None:
     with pytest.raises(ValueError, match="cannot be shared equally by 3"):
         Group(0, 3).slice(4)
     assert sorted([*Group(0, 2).share("abcde"), *Group(1, 2).share("abcde")]) == list("abcde")
+
+
+@pytest.mark.parametrize(("plan", "measured"), [("light", 808e6), ("sharp", 968e6)])
+def test_the_estimated_memory_is_what_the_benchmark_measured(plan: str, measured: float) -> None:
+    estimate = FeedForward(plan).cpu().estimate_memory((1024, 1024))
+    assert estimate == pytest.approx(measured, rel=0.05)
+
+
+def test_crops_of_a_single_colour_are_replaced(style: Tensor, content: Tensor) -> None:
+    """Without variance, each instance norm amplifies the gradient until it overflows."""
+    flat = torch.full((1, 3, 80, 80), 0.2)
+    images = Crops([flat, content], 64)
+    drawn = images.batch(torch.Generator().manual_seed(1), 8, slice(None))
+    assert float(drawn.std((-2, -1)).amax(1).min()) > 1e-3
+    assert torch.equal(drawn, images.batch(torch.Generator().manual_seed(1), 8, slice(None)))
+    options = dict(method="bn", iterations=3, lr=0.01) | TINY | {"batch": 1}
+    losses = [step.loss for step in nstlib.train_feedforward(style, [flat, content], **options)]
+    assert all(map(math.isfinite, losses))
+    with pytest.raises(ImageError, match="show a single colour each: give photographs"):
+        nstlib.train_feedforward(style, [flat], **options)
 
 
 def test_an_unreadable_picture_is_left_out(tmp_path: Path) -> None:

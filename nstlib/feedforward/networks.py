@@ -34,7 +34,6 @@ STRIDE = 4  # of the residual blocks; images are padded to a multiple of it
 METADATA = "nstlib"  # key of a network's metadata in its weight file
 OLD_KEYS = {"begin": "init_from"}  # of the metadata of networks and checkpoints, which may have them for ever
 START = 0.5, 0.25  # mean and standard deviation of a colour, before training
-BYTES = 32  # for each pixel and channel of the first convolution, as benchmarks/memory.py measures
 
 
 class Architecture(NamedTuple):
@@ -44,12 +43,15 @@ class Architecture(NamedTuple):
     blocks: int  # residual ones
     ends: int  # kernel size of the first and the last convolution
     body: type[nn.Module] = Body
+    memory: int = 32  # bytes for each pixel and channel of the first convolution (benchmarks/memory.py)
 
 
 PLANS = {
     "full": Architecture(width=32, blocks=5, ends=9),  # Johnson's: 1.7 million parameters
     "light": Architecture(width=16, blocks=4, ends=5),  # for two cores: 0.34 million
-    "sharp": Architecture(width=16, blocks=5, ends=5, body=SkipBody),  # keeps details: 0.42 million
+    "sharp": Architecture(
+        width=16, blocks=5, ends=5, body=SkipBody, memory=42
+    ),  # keeps details: 0.42 million
 }
 
 
@@ -70,7 +72,7 @@ class FeedForward(nn.Module):
         if plan not in PLANS:
             raise ValueError(f"unknown plan {plan!r}; plans are {', '.join(PLANS)}")
         self.plan, self.metadata = plan, {"plan": plan, **(metadata or {})}
-        n, blocks, ends, body = PLANS[plan]
+        n, blocks, ends, body, _ = PLANS[plan]
         self.body = body(n, blocks, ends)
         self.last = nn.Conv2d(n, 3, ends, padding=ends // 2, padding_mode=EDGE, bias=False, dtype=DTYPE)
         self.colours = nn.Conv2d(3, 3, 1, dtype=DTYPE)
@@ -106,7 +108,8 @@ class FeedForward(nn.Module):
 
     def estimate_memory(self, size: Sequence[int]) -> float:
         """Returns the bytes of the process at the peak for an image of `size` (H, W)."""
-        return base_memory(self.last.weight.device) + BYTES * PLANS[self.plan].width * math.prod(size)
+        plan = PLANS[self.plan]
+        return base_memory(self.last.weight.device) + plan.memory * plan.width * math.prod(size)
 
     def check_memory(self, size: Sequence[int]) -> None:
         """Raises MemoryError where an image of `size` (H, W) would not fit."""
