@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 
 from demo import page
 from demo.components import theme
+from demo.components.card import Card
 from demo.guard.middleware import Guard
 from demo.runs import engine
 from demo.runs.limits import LIMITS
@@ -33,6 +34,7 @@ def serve() -> None:
     engine.set_threads()
     keep_memory()
     threading.Thread(target=engine.warm_up, daemon=True).start()
+    around = [Middleware(Guard, blocks=demo), Middleware(Card, title=page.NAME)]
     demo.launch(
         theme=theme.theme(),
         css_paths=theme.CSS,
@@ -41,7 +43,7 @@ def serve() -> None:
         max_file_size=LIMITS.upload,
         enable_monitoring=False,
         state_session_capacity=SESSIONS,
-        app_kwargs={"middleware": [Middleware(Guard, blocks=demo)], "docs_url": None, "redoc_url": None},
+        app_kwargs={"middleware": around, "docs_url": None, "redoc_url": None},
         ssr_mode=False,
         run_history=False,
         footer_links=["api"],

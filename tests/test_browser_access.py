@@ -219,3 +219,15 @@ def test_the_pulls_follow_gamma(page):  # noqa: F811
     page.locator("#gamma input").press("Tab")
     expect(page.locator("#forces")).to_contain_text("4 times as hard")
     assert where(style) == pytest.approx(4 * where(content), rel=0.05)
+
+
+def test_the_points_of_two_samples_move_by_keyboard(page):  # noqa: F811
+    open_tab(page, "The idea")
+    page.get_by_role("button", name="Drag the points yourself").click()
+    frame = page.frame_locator("#two-samples iframe")
+    shown = frame.locator(".means b")
+    before = shown.inner_text()
+    frame.locator("svg circle").first.press("ArrowRight")
+    expect(shown).not_to_have_text(before)
+    page.evaluate(AXE)
+    assert serious(page, []) == []

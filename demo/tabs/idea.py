@@ -2,6 +2,8 @@
 
 import os
 from functools import lru_cache
+from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -21,6 +23,11 @@ $$ {formula} $$
 - **It does not see** {blind}.
 - **It costs** ${cost}$ per layer and step, with $N_l$ channels at $M_l$ positions.
 - **Derivation**: {link}."""
+TWO_SAMPLES = Path(point_clouds.__file__).with_name("two_samples.html").read_text(encoding="utf-8")
+FRAME = (  # a page of its own: notebooks and the documentation show the same file
+    f'<iframe srcdoc="{escape(TWO_SAMPLES)}" title="Two samples: drag their points" loading="lazy" '
+    'style="width: 100%; height: 570px; border: 0; background: #fff"></iframe>'
+)
 SOURCE = "https://github.com/nstlib/nstlib/blob/main"  # NSTLIB_SOURCE_URL replaces it
 IF_OPEN = "(asks) => document.querySelector('#point-clouds')?.offsetParent ? asks + 1 : asks"
 AUXILIARY = {"frequencies", "phases", "directions", "matrices", "offsets", "range", "trace", "noise"}
@@ -46,7 +53,7 @@ def numbers(method: str) -> int:
 
 def describe(method: str) -> str:
     """Markdown for a method, or for both parts of a fusion."""
-    parts = [(_name(part), share) for part, share in nstlib.method(method).components()]
+    parts = [(part.name, share) for part, share in nstlib.method(method).components()]
     words = [
         WORDS.format(numbers=numbers(name), link=_link(METHODS[name]["notebook"]), **METHODS[name])
         for name, _ in parts
@@ -59,10 +66,6 @@ def describe(method: str) -> str:
         "example, the linear method added to the Gram matrix is a polynomial kernel with c > 0.\n\n"
         + "\n\n---\n\n".join(words)
     )
-
-
-def _name(part: nstlib.Discrepancy) -> str:
-    return str(part).partition("(")[0]
 
 
 def _link(place: str) -> str:
@@ -110,6 +113,8 @@ def build(method: MethodControls, tab: gr.Tab) -> None:
         "discrepancy that a transfer uses. Choose a different method to see what it aligns and what it "
         "leaves."
     )
+    with gr.Accordion("Drag the points yourself", open=False):
+        gr.HTML(FRAME, elem_id="two-samples")
     words = gr.Markdown(shown[1], elem_id="idea", latex_delimiters=DELIMITERS)
     outputs = [drawing, words, gr.HTML(shown[2], elem_id="forces")]
     # While the tab is closed, a change of the controls ends in the browser: the server has images to make.
