@@ -49,7 +49,7 @@ ORDER = {  # inside a folder: each module may import only from modules before it
         {"run"},
     ],
     "nstlib.feedforward": [
-        {"norms"},
+        {"norms", "layers"},
         {"decoders", "networks", "crops", "distributed"},
         {"pipeline", "settings", "checkpoint", "memory"},
         {"tiles"},

@@ -148,7 +148,7 @@ def test_train_help_names_the_plans_and_describes_every_setting(capsys) -> None:
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     said = " ".join(capsys.readouterr().out.split())
-    assert "--plan {full,light}" in said and "(default light)" in said
+    assert "--plan {full,light,sharp}" in said and "(default sharp)" in said
     assert "number of training steps (default 2000)" in said
 
 

@@ -268,7 +268,7 @@ def test_one_pass_in_tiles_is_that_of_the_image(method: str, changes: dict) -> N
 
 
 @pytest.mark.parametrize("size", [(150, 133), (40, 200)])
-@pytest.mark.parametrize("plan", ["light", "full"])
+@pytest.mark.parametrize("plan", ["light", "full", "sharp"])
 def test_a_network_in_tiles_gives_the_same_image(plan: str, size: tuple[int, int]) -> None:
     """Odd sizes and every border, with norms whose weights are not those of the start."""
     generator = torch.Generator().manual_seed(4)

@@ -5,6 +5,7 @@
     tiles         the same in tiles, for images of any size
     memory        how much memory a pass needs, and which tiles fit
     prepared      the whole call: several sizes, regions, colours; and its part that no strength changes
+    layers        the layers of a network for one style
     networks      networks for one style: architecture, weight files, the bundled ones
     norms         the same in tiles
     settings      every choice of a training
@@ -13,7 +14,7 @@
     distributed   several processes for one task
     training      training a network with the objective of a run
 
-Read alignment/transports, decoders, pipeline, tiles, prepared; for the networks: networks, settings,
+Read alignment/transports, decoders, pipeline, tiles, prepared; for the networks: layers, networks, settings,
 training. The weights and their model cards are in `weights/`.
 """
 
