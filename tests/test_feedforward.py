@@ -199,7 +199,7 @@ def test_crops_of_a_single_colour_are_replaced(style: Tensor, content: Tensor) -
     options = dict(method="bn", iterations=3, lr=0.01) | TINY | {"batch": 1}
     losses = [step.loss for step in nstlib.train_feedforward(style, [flat, content], **options)]
     assert all(map(math.isfinite, losses))
-    with pytest.raises(ImageError, match="show a single colour each: give photographs"):
+    with pytest.raises(ImageError, match="show a single colour: give photos"):
         nstlib.train_feedforward(style, [flat], **options)
 
 

@@ -69,10 +69,10 @@ class Crops:
             crop = self._cut([(x + 0.618 * k) % 1 for x in draw])
             if float(crop.std((-2, -1)).max()) > FLAT:
                 return crop
-        raise ImageError(f"{TRIES} crops of the training images show a single colour each: give photographs")
+        raise ImageError(f"{TRIES} crops of the training images show a single colour: give photos")
 
     def _cut(self, draw: Sequence[float]) -> Tensor:
-        """Returns a crop from five numbers in [0, 1): which image, its scale, top, left, mirrored or not."""
+        """Returns the crop of five numbers in [0, 1): which image, its scale, top, left, mirrored or not."""
         which, scale, down, across, flip = draw
         image, size = self.image(int(which * len(self.items))), self.size
         short = min(image.shape[2:])

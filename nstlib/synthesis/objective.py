@@ -96,10 +96,10 @@ class Objective:
             F = (features | {IMAGE: image})[term.layer]
             if isinstance(term, ContentTerm):  # each error is relative to its own content
                 value = relative_errors(F, term.target).mean()
-            elif isinstance(term, StyleTerm) and not isinstance(term.discrepancy, Palette):
-                value = term(features) / len(image)
-            else:  # a mean over pixels, which are here those of all images
-                value = term.compare(term.embed(F.movedim(1, 0).flatten(1)[None] if F.dim() == 3 else F))
+            elif isinstance(term, StyleTerm) and isinstance(term.discrepancy, Palette):
+                value = term.compare(term.embed(F.movedim(1, 0).flatten(1)[None]))  # the pixels of all images
+            else:
+                value = term.compare(term.embed(F)) / len(image)
             terms[name] = terms.get(name, 0) + weight * value
         return terms
 
