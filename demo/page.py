@@ -3,7 +3,7 @@
 import gradio as gr
 
 from demo import api
-from demo.components import theme
+from demo.components import messages, theme
 from demo.components.common import PRIVATE
 from demo.components.inputs import Inputs
 from demo.guard.blocks import GuardedBlocks
@@ -15,7 +15,7 @@ from demo.tabs.stylize import Stylize
 NAME = "Style transfer is distribution alignment"
 TITLE = f"""# {NAME}
 Give your photo the style of a painting in four ways. Each is a different answer to one question: *what is a
-style?*"""
+style?*{messages.browser_link()}"""
 
 
 def build() -> GuardedBlocks:

@@ -5,12 +5,14 @@ import sys
 import threading
 
 from starlette.middleware import Middleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 
 from demo import page
 from demo.components import theme
 from demo.guard.middleware import Guard
 from demo.runs import engine
-from demo.runs.limits import LIMITS
+from demo.runs.limits import LIMITS, STATIC
 from nstlib.synthesis.allocator import keep_memory
 
 SESSIONS = 64  # whose values Gradio stores: 0.2 MB each, 0.9 MB with a live image (its default is 10 000)
@@ -33,6 +35,8 @@ def serve() -> None:
     engine.set_threads()
     keep_memory()
     threading.Thread(target=engine.warm_up, daemon=True).start()
+    pages = StaticFiles(directory=STATIC, html=True, check_dir=False)
+    options = {"middleware": [Middleware(Guard, blocks=demo)], "routes": [Mount("/browser", pages)]}
     demo.launch(
         theme=theme.theme(),
         css_paths=theme.CSS,
@@ -41,7 +45,7 @@ def serve() -> None:
         max_file_size=LIMITS.upload,
         enable_monitoring=False,
         state_session_capacity=SESSIONS,
-        app_kwargs={"middleware": [Middleware(Guard, blocks=demo)], "docs_url": None, "redoc_url": None},
+        app_kwargs={**options, "docs_url": None, "redoc_url": None},
         ssr_mode=False,
         run_history=False,
         footer_links=["api"],

@@ -15,13 +15,17 @@ import pytest
 pytest.importorskip("gradio")
 import gradio as gr
 import numpy as np
-from app_server import CONTENT, STYLE, address
+from app_server import CONTENT, SITE, STYLE, address
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.testclient import TestClient
 
 import nstlib
 from demo.components import address as link
@@ -36,6 +40,8 @@ from demo.components import (
     reproduce,
 )
 from demo.components.method_controls import from_method, to_method
+from demo.guard.blocks import GuardedBlocks
+from demo.guard.middleware import Guard
 from demo.runs import engine, files, limits, masks, paused, preview, ready
 from demo.runs.animation import FRAMES, Animation
 from demo.runs.recipes import Recipe, Source, identify
@@ -227,6 +233,23 @@ def test_limits_are_safe_on_a_public_host_and_follow_the_environment():
         limits.read({"NSTLIB_QUEUE": "many"})
     with pytest.raises(ValueError, match="vgg99"):
         limits.read({"NSTLIB_ENCODERS": "vgg99"})
+
+
+def test_the_page_links_to_the_static_page_where_its_address_is_known(monkeypatch, tmp_path):
+    monkeypatch.setattr(limits, "STATIC", tmp_path)
+    assert limits.read({}).web == "" and limits.read({"NSTLIB_WEB": SITE}).web == SITE
+    (tmp_path / "index.html").write_text("the static page")
+    assert limits.read({}).web == "browser/" and limits.read({"NSTLIB_WEB": ""}).web == ""
+    for wrong in ("javascript:alert(1)", "https://a.example/ onclick=x", "ftp://a.example"):
+        with pytest.raises(ValueError, match="NSTLIB_WEB"):
+            limits.read({"NSTLIB_WEB": wrong})
+    for web, count in (("", 0), (SITE, 1)):
+        monkeypatch.setattr(messages, "LIMITS", dataclasses.replace(limits.LIMITS, web=web))
+        assert messages.browser_link().count(f'href="{web}"') == count
+    app = Starlette(routes=[Mount("/browser", StaticFiles(directory=tmp_path, html=True))])
+    asked = TestClient(Guard(app, GuardedBlocks()))
+    assert asked.get("/browser/").text == "the static page"
+    assert asked.get("/browser/../limits.py").status_code == asked.get("/other/").status_code == 404
 
 
 def pair(settings: nstlib.Settings, **options: str) -> engine.Job:

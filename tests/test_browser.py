@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 
 import pytest
-from app_server import CONTENT, address
+from app_server import CONTENT, SITE, address
 
 import nstlib
 
@@ -132,6 +132,7 @@ def test_a_finished_image_is_part_of_the_page_and_every_image_is_sharp(page):
     page.locator("#ready-examples button").nth(2).click()
     settled(page, "still_life × mosaic · linear · γ 1 · 768 px · 32 steps")
     expect(page.locator("#styles-examples [aria-pressed=true]")).to_have_text("mosaic")
+    expect(page.locator(".nst-title a")).to_have_attribute("href", SITE)
 
 
 def test_every_change_ends_in_an_optimised_image(page):
@@ -345,6 +346,7 @@ def test_runs_begin_by_themselves_only_while_nobody_else_works_and_all_wait_in_t
     says(other, "one pass")
     other.locator("#stylize-start").click()
     status(other, "you are number 1 of 1")
+    expect(other.locator(f"#stylize-status a[href='{SITE}']")).to_be_visible()
     choose(other, "styles", "ink")  # live images while waiting
     says(other, "× ink")
     other.locator("#stylize-leave").click()

@@ -87,6 +87,7 @@ class Stylize:
         )
         may = 0 if moving else bar.may_start(session)
         why = "It books a GPU." if ZERO else "Others use this app now: you wait for your turn."
+        why += messages.browser_link()
         words = f"Preview, {pixels.shape[1]} × {pixels.shape[0]} px. "
         words += "The optimisation begins …" if may or moving else f"<b>Refine</b> optimises it. {why}"
         return {
