@@ -36,6 +36,7 @@ def stylize(
     seed: float = 0,
     encoder: str | None = None,
     preset: str = "balanced",
+    colours: str | None = None,
 ) -> Iterator[Answer]:
     """Gives `content` the style of `style`. Streams (image, info) about once a second.
 
@@ -43,7 +44,8 @@ def stylize(
     info: step, total, seconds, terms, done, note.
     """
     changes = {"method": method, "gamma": gamma, "size": size, "iterations": iterations, "seed": seed}
-    yield from _explained(_stylize, content, style, preset, changes | {"encoder": encoder})
+    changes |= {"encoder": encoder, "colours": colours}
+    yield from _explained(_stylize, content, style, preset, changes)
 
 
 def _stylize(content: str, style: str, preset: str, changes: dict[str, Any]) -> Iterator[Answer]:
@@ -73,13 +75,15 @@ def compare(
     iterations: float | None = None,
     seed: float = 0,
     encoder: str | None = None,
+    colours: str | None = None,
 ) -> Iterator[Answer]:
     """Several results on one sheet: the four methods, a sweep of γ ("gamma") or of a fusion ("fusion").
 
     Streams (sheet, info) each time an image is finished. info: finished, total, labels, done.
     """
     changes = {"method": method, "gamma": gamma, "size": size, "iterations": iterations, "seed": seed}
-    yield from _explained(_compare, content, style, kind, changes | {"encoder": encoder})
+    changes |= {"encoder": encoder, "colours": colours}
+    yield from _explained(_compare, content, style, kind, changes)
 
 
 def _compare(content: str, style: str, kind: str, changes: dict[str, Any]) -> Iterator[Answer]:
@@ -118,8 +122,9 @@ def build() -> None:
     """Registers the endpoints. Their components are never shown: they give types and defaults."""
     kinds, names = list(comparisons.KINDS), list(nstlib.PRESETS)
     with gr.Row(visible=False):
-        _endpoint(stylize, *_options(), gr.Dropdown(names, value="balanced", label="preset"))
-        _endpoint(compare, gr.Dropdown(kinds, value="methods", label="kind"), *_options())
+        preset = gr.Dropdown(names, value="balanced", label="preset")
+        _endpoint(stylize, *_options(), preset, _colours())
+        _endpoint(compare, gr.Dropdown(kinds, value="methods", label="kind"), *_options(), _colours())
 
 
 def _options() -> list[gr.components.Component]:
@@ -130,6 +135,10 @@ def _options() -> list[gr.components.Component]:
         gr.Number(0, label="seed"),
         gr.Dropdown(list(LIMITS.encoders), value=None, label="encoder"),
     ]
+
+
+def _colours() -> gr.Dropdown:
+    return gr.Dropdown(list(controls.FIELDS["colours"].metadata["choices"]), value=None, label="colours")
 
 
 def _endpoint(function: Callable[..., Iterator[Answer]], *options: gr.components.Component) -> None:

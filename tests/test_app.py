@@ -73,7 +73,7 @@ def test_only_the_documented_endpoints_are_public(tmp_path):
     assert list(parameters)[:4] == ["content", "style", "method", "gamma"]
     assert "float" in parameters["gamma"]["python_type"]["type"]
     left_out = [p for p in parameters if parameters[p]["parameter_has_default"]]
-    assert left_out == ["method", "gamma", "size", "iterations", "seed", "encoder", "preset"]
+    assert left_out == ["method", "gamma", "size", "iterations", "seed", "encoder", "preset", "colours"]
     assert parameters["gamma"]["parameter_default"] is None, "as the preset has it"
 
 
@@ -100,7 +100,8 @@ def test_a_panorama_is_taken(tmp_path):
 
 
 def test_stylize_streams_pictures_and_ends_with_a_recipe_that_repeats_it(tmp_path):
-    answers = list(ask(client(tmp_path), method="bn:0.7+poly(c=1):0.3", gamma=2.5, seed=4, iterations=60))
+    changes = {"method": "bn:0.7+poly(c=1):0.3", "gamma": 2.5, "seed": 4, "colours": "luminance"}
+    answers = list(ask(client(tmp_path), iterations=60, **changes))
     steps = [info["step"] for _, info in answers]
     assert len(answers) >= 2 and steps == sorted(set(steps)) and steps[-1] == 60
     path, info = answers[-1]
@@ -108,7 +109,7 @@ def test_stylize_streams_pictures_and_ends_with_a_recipe_that_repeats_it(tmp_pat
     recipe = nstlib.read_recipe(path)
     settings = nstlib.Settings.from_dict(recipe["settings"])
     assert (settings.gamma, settings.seed, settings.size, recipe["step"]) == (2.5, 4, 96, 60)
-    assert str(settings.discrepancy) == "bn:0.7+poly(c=1):0.3"
+    assert (str(settings.discrepancy), settings.colours) == ("bn:0.7+poly(c=1):0.3", "luminance")
     with Image.open(path) as file:
         assert file.format == "PNG" and max(file.size) == 96
 

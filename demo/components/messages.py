@@ -11,7 +11,7 @@ from nstlib.synthesis.pyramid import schedule
 
 log = logging.getLogger("nstlib.app")
 
-READY = "Change anything: the image follows. <b>Finer</b> makes more of this one."
+READY = "Change anything: the image follows. <b>Finer</b> makes this one larger and sharper."
 
 
 def explain(error: BaseException, *files: str | None) -> str:

@@ -14,7 +14,7 @@ NSTLIB_HOSTS        more names of this host, by commas   none: IP addresses and 
 NSTLIB_FRAME_ANCESTORS
                     sites that may embed the page     the app's own; Hugging Face's, too, on a public host
                     besides, by commas: https://school.example, https://*.school.example
-NSTLIB_WEB          address of the static page (web/) browser/ if web/dist is built, which the app serves there
+NSTLIB_WEB          address of the static page (web/) browser/ if web/dist is built: the app serves it
 """
 
 import os
