@@ -21,7 +21,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jo
 PROCESSES = min(4, os.cpu_count() or 1)
 IN_WORKER = "PYTEST_XDIST_WORKER" in os.environ  # this is one of several processes
 # These files take longest and come first, so that none of them runs alone at the end.
-LONGEST = ("test_browser", "test_web", "test_browser_access", "test_export", "07_does_training_matter",
+LONGEST = ("test_browser", "test_web", "test_browser_access", "07_does_training_matter",
            "test_command_line", "06_balance_and_fusion")  # fmt: skip
 collect_ignore = ["notebooks/student"]  # open exercises fail
 SANITISER = Path(__file__).parent / "notebooks" / "sanitize.cfg"

@@ -34,7 +34,6 @@ from nstlib.feedforward import decoders
 from nstlib.feedforward.crops import files_in
 from nstlib.feedforward.networks import bundled_networks
 from nstlib.feedforward.prepared import gamma_to_strength
-from nstlib.synthesis.objective import content_error
 from nstlib.synthesis.pixels import encode
 from nstlib.synthesis.regions import build_objective
 
@@ -108,7 +107,7 @@ def colours_and_content(contents: list[Path], styles: list[Path], size: int) -> 
                     else nstlib.stylize(content, style, method=method, size=size)
                 )
                 _, far, share = off_palette(image, style)
-                error = float(content_error(encoder(image, [layer])[layer], P))
+                error = float((encoder(image, [layer])[layer] - P).square().sum() / P.square().sum())
                 row += f"  {name}: {far:5.1f} {100 * share:5.1f} % {error:.2f}"
             print(row, flush=True)
 

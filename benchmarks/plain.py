@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nstlib.alignment.discrepancy import Summary
 from nstlib.encoders.networks import Network
-from nstlib.synthesis.objective import Objective, content_error
+from nstlib.synthesis.objective import Objective
 
 STEPS = 300  # the tutorial's
 
@@ -59,7 +59,7 @@ def loss(objective: Objective, network: Network, image: Tensor) -> Tensor:
     """Returns the objective's value, for one content layer."""
     found = features(network, image, objective.layers)
     ((layer, P),) = objective.content.items()
-    total = objective.alpha * content_error(found[layer], P)
+    total = objective.alpha * (found[layer] - P).square().sum() / P.square().sum()
     for term in objective.style:
         weight = objective.beta * objective.gamma * term.weight / term.scale
         total = total + weight * distance(found[term.layer], term.summary)

@@ -19,7 +19,8 @@ from torch import Tensor
 import nstlib
 from nstlib.alignment.kernels import bandwidth, gaussian
 from nstlib.encoders import Encoder
-from nstlib.synthesis.objective import Objective, calibrate, style_terms
+from nstlib.synthesis.objective import Objective, calibrate
+from nstlib.synthesis.terms import style_terms
 
 STYLES = ("strokes", "mosaic", "ink")
 EVERY = 20

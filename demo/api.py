@@ -9,6 +9,7 @@ for image, info in job: ...
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import wraps
 from typing import Any
 
 import gradio as gr
@@ -23,9 +24,25 @@ from demo.runs.limits import LIMITS
 from demo.tabs import compare as comparisons
 
 Answer = tuple[str, dict[str, Any]]
+Endpoint = Callable[..., Iterator[Answer]]
+OPTIONS = ("method", "gamma", "size", "iterations", "seed", "encoder", "colours")
 SIZE, STEPS = 160, 100  # of a comparison, where the caller does not choose
 
 
+def explained(run: Endpoint) -> Endpoint:
+    """Decorates an endpoint: its errors become sentences for the caller."""
+
+    @wraps(run)
+    def endpoint(content: str, style: str, *options: Any) -> Iterator[Answer]:
+        try:
+            yield from run(content, style, *options)
+        except Exception as error:
+            raise gr.Error(messages.explain(error, content, style), print_exception=False) from error
+
+    return endpoint
+
+
+@explained
 def stylize(
     content: str,
     style: str,
@@ -43,17 +60,12 @@ def stylize(
     An option that is left out is as the preset has it. The last image is a PNG that carries its recipe.
     info: step, total, seconds, terms, done, note.
     """
-    changes = {"method": method, "gamma": gamma, "size": size, "iterations": iterations, "seed": seed}
-    changes |= {"encoder": encoder, "colours": colours}
-    yield from _explained(_stylize, content, style, preset, changes)
-
-
-def _stylize(content: str, style: str, preset: str, changes: dict[str, Any]) -> Iterator[Answer]:
     if problem := messages.missing(content, style):
         raise ValueError(problem)
     if preset not in nstlib.PRESETS:
         raise ValueError(f"unknown preset {preset!r}; presets are {', '.join(nstlib.PRESETS)}")
-    settings = _settings(presets.published(preset), changes)
+    usual = presets.published(preset)
+    settings = _settings(usual, method, gamma, size, iterations, seed, encoder, colours)
     with closing(frames(Job(settings, content, style))) as run, files.outbox() as folder:
         for frame in run:
             if frame.pixels is None:
@@ -65,6 +77,7 @@ def _stylize(content: str, style: str, preset: str, changes: dict[str, Any]) -> 
             yield files.save_png(frame.pixels, frame.recipe | {"step": frame.index}, path), info
 
 
+@explained
 def compare(
     content: str,
     style: str,
@@ -81,13 +94,8 @@ def compare(
 
     Streams (sheet, info) each time an image is finished. info: finished, total, labels, done.
     """
-    changes = {"method": method, "gamma": gamma, "size": size, "iterations": iterations, "seed": seed}
-    changes |= {"encoder": encoder, "colours": colours}
-    yield from _explained(_compare, content, style, kind, changes)
-
-
-def _compare(content: str, style: str, kind: str, changes: dict[str, Any]) -> Iterator[Answer]:
-    settings = _settings(nstlib.Settings(size=SIZE, iterations=STEPS), changes)
+    usual = nstlib.Settings(size=SIZE, iterations=STEPS)
+    settings = _settings(usual, method, gamma, size, iterations, seed, encoder, colours)
     grid = comparisons.plan(kind, settings, content, style)
     deadline, cells = time.perf_counter() + LIMITS.seconds, grid.jobs()
     labels = [cell.label for cell in cells]
@@ -102,46 +110,33 @@ def _compare(content: str, style: str, kind: str, changes: dict[str, Any]) -> It
             yield files.save_png(sheet(grid), grid.recipe(), folder / f"compare-{number}.png"), info
 
 
-def _settings(base: nstlib.Settings, changes: dict[str, Any]) -> nstlib.Settings:
-    """`base` with what a caller chose. Raises ValueError that names the field."""
-    chosen = {name: value for name, value in changes.items() if value not in (None, "")}
+def _settings(base: nstlib.Settings, *values: Any) -> nstlib.Settings:
+    """`base` with what a caller chose of `OPTIONS`. Raises ValueError that names the field."""
+    chosen = {name: value for name, value in zip(OPTIONS, values, strict=True) if value not in (None, "")}
     return controls.check_limits(base.parse(**chosen))
-
-
-def _explained(
-    run: Callable[..., Iterator[Answer]], content: str, style: str, *options: Any
-) -> Iterator[Answer]:
-    """The answers of a run; an error becomes a sentence for the caller."""
-    try:
-        yield from run(content, style, *options)
-    except Exception as error:
-        raise gr.Error(messages.explain(error, content, style), print_exception=False) from error
 
 
 def build() -> None:
     """Registers the endpoints. Their components are never shown: they give types and defaults."""
     kinds, names = list(comparisons.KINDS), list(nstlib.PRESETS)
     with gr.Row(visible=False):
-        preset = gr.Dropdown(names, value="balanced", label="preset")
-        _endpoint(stylize, *_options(), preset, _colours())
-        _endpoint(compare, gr.Dropdown(kinds, value="methods", label="kind"), *_options(), _colours())
+        preset, ways = gr.Dropdown(names, value="balanced", label="preset"), controls.FIELDS["colours"]
+        colours = gr.Dropdown(list(ways.metadata["choices"]), value=None, label="colours")
+        _endpoint(stylize, *_options(), preset, colours)
+        _endpoint(compare, gr.Dropdown(kinds, value="methods", label="kind"), *_options(), colours)
 
 
 def _options() -> list[gr.components.Component]:
     """What a caller may leave out. Settings checks whole numbers, because it can name the field."""
     return [
         gr.Textbox(None, label="method"),
-        *(gr.Number(None, label=name) for name in ("gamma", "size", "iterations")),
+        *(gr.Number(None, label=name) for name in OPTIONS[1:4]),
         gr.Number(0, label="seed"),
         gr.Dropdown(list(LIMITS.encoders), value=None, label="encoder"),
     ]
 
 
-def _colours() -> gr.Dropdown:
-    return gr.Dropdown(list(controls.FIELDS["colours"].metadata["choices"]), value=None, label="colours")
-
-
-def _endpoint(function: Callable[..., Iterator[Answer]], *options: gr.components.Component) -> None:
+def _endpoint(function: Endpoint, *options: gr.components.Component) -> None:
     name = function.__name__
     images = [gr.Image(type="filepath", image_mode=None, label=part) for part in ("content", "style")]
     given = [*images, *options]

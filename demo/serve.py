@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 
 from demo import page
 from demo.components import theme
+from demo.components.card import Card
 from demo.guard.middleware import Guard
 from demo.runs import engine
 from demo.runs.limits import LIMITS, STATIC
@@ -35,8 +36,8 @@ def serve() -> None:
     engine.set_threads()
     keep_memory()
     threading.Thread(target=engine.warm_up, daemon=True).start()
-    pages = StaticFiles(directory=STATIC, html=True, check_dir=False)
-    options = {"middleware": [Middleware(Guard, blocks=demo)], "routes": [Mount("/browser", pages)]}
+    around = [Middleware(Guard, blocks=demo), Middleware(Card, title=page.NAME)]
+    pages = Mount("/browser", StaticFiles(directory=STATIC, html=True, check_dir=False))
     demo.launch(
         theme=theme.theme(),
         css_paths=theme.CSS,
@@ -45,7 +46,7 @@ def serve() -> None:
         max_file_size=LIMITS.upload,
         enable_monitoring=False,
         state_session_capacity=SESSIONS,
-        app_kwargs={**options, "docs_url": None, "redoc_url": None},
+        app_kwargs={"middleware": around, "routes": [pages], "docs_url": None, "redoc_url": None},
         ssr_mode=False,
         run_history=False,
         footer_links=["api"],

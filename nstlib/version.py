@@ -108,7 +108,7 @@ def rename_arguments(**new_names: str) -> Callable[[Target], Target]:
             for old in new_names.keys() & kwargs.keys():
                 new = warn(old)
                 if new in kwargs:
-                    raise TypeError(f"{what} got {new!r} twice: {old!r} is its old name")
+                    raise TypeError(f"{what} got {new!r} twice: {old!r} is its old name; give {new!r} alone")
                 kwargs[new] = kwargs.pop(old)
             return call(*args, **kwargs)
 

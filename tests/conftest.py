@@ -9,7 +9,10 @@ import pytest
 
 import nstlib  # isort: skip - before torch: it limits how long waiting threads spin
 import torch
+from filelock import FileLock
 from torch import Tensor
+
+from nstlib.__main__ import main
 
 torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 
@@ -27,6 +30,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in quick and item.name not in NOT_QUICK:
             item.add_marker("quick")
+
+
+@pytest.fixture(scope="session")
+def onnx_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One pass as ONNX files, for all methods. All processes share the folder: tracing takes long."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "onepass"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            assert main(["export", "onepass", "-o", str(folder)]) == 0
+    return folder
 
 
 @pytest.fixture(scope="session")

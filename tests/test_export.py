@@ -29,18 +29,10 @@ METHODS = [*export.METHODS, "bn:0.7+poly:0.3", "linear:0.2+wasserstein:0.8"]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One pass as ONNX files, for all methods; the tracing takes most of this file's time."""
-    folder = tmp_path_factory.mktemp("pass") / "models"
-    assert main(["export", "onepass", "-o", str(folder)]) == 0
-    return folder
-
-
-@pytest.fixture(scope="module")
-def onnx_pass(folder: Path):
+def one_pass(onnx_folder: Path):
     """(content, style, method, strength) → image, by onnxruntime alone."""
     content_maps, statistics, image = (
-        onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("content", "style", "image")
+        onnxruntime.InferenceSession(onnx_folder / f"{name}.onnx") for name in ("content", "style", "image")
     )
 
     def run(session, **feeds):
@@ -48,14 +40,14 @@ def onnx_pass(folder: Path):
         made = session.run(None, {name: value for name, value in feeds.items() if name in wanted})
         return dict(zip((o.name for o in session.get_outputs()), made, strict=True))
 
-    def one_pass(content: Tensor, style: Tensor, method: str, strength: float) -> Tensor:
+    def make(content: Tensor, style: Tensor, method: str, strength: float) -> Tensor:
         shares = {str(part): share for part, share in nstlib.method(method).components()}
         feeds = {"content": content.numpy(), "strength": np.array(strength, np.float32)}
         feeds["weights"] = np.array([shares.get(name, 0) for name in export.METHODS], np.float32)
         feeds |= run(content_maps, content=content.numpy()) | run(statistics, style=style.numpy())
         return torch.from_numpy(run(image, **feeds)["image"])
 
-    return one_pass
+    return make
 
 
 def library(content: Tensor, style: Tensor, method: str, strength: float) -> Tensor:
@@ -65,8 +57,8 @@ def library(content: Tensor, style: Tensor, method: str, strength: float) -> Ten
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("strength", [0.0, 0.6, 1.0])
-def test_the_image_is_the_library_s(onnx_pass, content, style, method, strength):
-    found, wanted = (one(content, style, method, strength) for one in (onnx_pass, library))
+def test_the_image_is_the_library_s(one_pass, content, style, method, strength):
+    found, wanted = (one(content, style, method, strength) for one in (one_pass, library))
     difference = 255 * (found - wanted).abs()
     assert found.shape == wanted.shape
     assert difference.mean() < 0.2 and difference.max() < 4
@@ -75,23 +67,23 @@ def test_the_image_is_the_library_s(onnx_pass, content, style, method, strength)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 95), (80, 47)])
-def test_images_of_any_size(onnx_pass, style, size):
+def test_images_of_any_size(one_pass, style, size):
     content = torch.nn.functional.interpolate(style, size, mode="bilinear")
-    found, wanted = (one(content, style[..., :61, :77], "wasserstein", 1.0) for one in (onnx_pass, library))
+    found, wanted = (one(content, style[..., :61, :77], "wasserstein", 1.0) for one in (one_pass, library))
     assert 255 * (found - wanted).abs().max() < 4
 
 
-def test_the_files_are_small_and_hold_the_package_s_own_float16(folder):
+def test_the_files_are_small_and_hold_the_package_s_own_float16(onnx_folder):
     onnx = pytest.importorskip("onnx")
-    assert {path.name for path in folder.iterdir()} == {
+    assert {path.name for path in onnx_folder.iterdir()} == {
         "content.onnx",
         "style.onnx",
         "image.onnx",
         "weights.bin",
     }
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 6e6
+    assert sum(path.stat().st_size for path in onnx_folder.iterdir()) < 6e6
     half = 0
-    for path in folder.glob("*.onnx"):
+    for path in onnx_folder.glob("*.onnx"):
         for tensor in onnx.load(path, load_external_data=False).graph.initializer:
             half += tensor.data_type == onnx.TensorProto.FLOAT16
             if tensor.data_type == onnx.TensorProto.FLOAT:

@@ -1,6 +1,7 @@
 """Old names: keywords warn until the next release; texts that earlier versions wrote are read for ever."""
 
 import contextlib
+import dataclasses
 import json
 import warnings
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from nstlib.__main__ import make_parser
 from nstlib.alignment.palette import Palette
 from nstlib.alignment.sketches import CubicMMD
 from nstlib.encoders.networks import Network
+from nstlib.feedforward.checkpoint import load_checkpoint, save_checkpoint
 from nstlib.feedforward.networks import FOLDER, METADATA, FeedForward, load_feedforward
 from nstlib.synthesis.objective import Objective
 from nstlib.synthesis.regions import Region
@@ -87,6 +89,23 @@ def test_between_is_check_cancel(run: Callable[..., Any]) -> None:
     assert len(caught) == 1 and caught[0].filename == __file__
     with pytest.raises(TypeError, match="got 'check_cancel' twice"), pytest.warns(DeprecationWarning):
         run(between=cancel, check_cancel=cancel)
+
+
+def test_replace_with_an_old_keyword_names_the_new_one() -> None:
+    words = "GaussianMMD got 'n_features' twice: 'features' is its old name; give 'n_features' alone"
+    with pytest.raises(TypeError, match=words), pytest.warns(DeprecationWarning):
+        dataclasses.replace(nstlib.GaussianMMD(), features=8)
+
+
+def test_a_checkpoint_under_an_old_spelling_of_its_method_resumes(tmp_path: Path) -> None:
+    network, path = torch.nn.Linear(2, 2), tmp_path / "checkpoint.pt"
+    adam = torch.optim.Adam(network.parameters())
+    saved = {"iterations": 9, "method": "gaussian(factor=2,features=64)"}
+    save_checkpoint(path, network, adam, {"done": 3, "seconds": 1.0, "training": saved})
+    same = saved | {"method": "gaussian(n_features=64, bandwidth_factor=2.0)"}
+    assert load_checkpoint(path, network, adam, same) == (3, 1.0, 9)
+    with pytest.raises(ValueError, match=r"method 'gaussian\(factor=2,features=64\)' there, 'bn' here"):
+        load_checkpoint(path, network, adam, same | {"method": "bn"})
 
 
 @pytest.mark.parametrize(

@@ -146,12 +146,12 @@ def test_a_short_history_of_few_digits_ends_at_nearly_as_good_a_loss(image: Tens
         steps = synthesize(
             image,
             lambda x: objective(x, pixels.encode(encoder, x, objective.layers)),
-            iterations=40,
+            iterations=25,
             preconditioner=pixels.blur_preconditioner,
             history=history,
         )
         losses.append([step.loss for step in steps][-1])
-    assert losses[1] < 1.03 * losses[0] and losses[2] < 1.2 * losses[0], losses
+    assert losses[1] < 1.03 * losses[0] and losses[2] < 1.1 * losses[0], losses
 
 
 def test_bfloat16_ends_at_as_good_a_loss(image: Tensor) -> None:
@@ -163,7 +163,7 @@ def test_bfloat16_ends_at_as_good_a_loss(image: Tensor) -> None:
             encoder = nstlib.load_encoder(dtype=dtype)
             assert encoder(image, LAYERS)["relu1_1"].dtype == torch.float32
             made = final_step(
-                nstlib.transfer(image, style, method=method, iterations=60, encoder=encoder)
+                nstlib.transfer(image, style, method=method, iterations=32, encoder=encoder)
             ).image
             losses.append(judged(judge, image, style, made, method))
         assert math.isfinite(losses[0]) and losses[1] < 1.03 * losses[0], (method, losses)

@@ -14,15 +14,9 @@ import nstlib
 from nstlib import PRESETS, Settings
 from nstlib.recipes import final_step
 from nstlib.synthesis import run
-from nstlib.synthesis.objective import (
-    Objective,
-    StyleTerm,
-    calibrate,
-    content_error,
-    style_terms,
-    total_variation,
-)
+from nstlib.synthesis.objective import Objective, calibrate
 from nstlib.synthesis.pyramid import schedule
+from nstlib.synthesis.terms import ContentTerm, StyleTerm, style_terms
 
 QUICK = {"iterations": 5, "levels": 1}
 
@@ -169,6 +163,10 @@ def test_blank_and_identical_pictures_stay_finite(value: float, content: Tensor)
 def test_a_style_equal_to_the_content_changes_little(content: Tensor) -> None:
     image = nstlib.stylize(content, content, method="poly", iterations=30, levels=1)
     assert (image - content).abs().mean() < 0.03
+
+
+def total_variation(image: Tensor) -> Tensor:
+    return image.diff(dim=-1).square().mean() + image.diff(dim=-2).square().mean()
 
 
 def test_adam_and_total_variation(content: Tensor, style: Tensor) -> None:
@@ -328,9 +326,9 @@ def test_calibration_gives_unit_gradients_and_equal_pulls(content: Tensor, style
             assert length(term(features)) == pytest.approx(term.weight, rel=1e-3)
         assert sum(term.weight for term in calibrated.style) == pytest.approx(1)
         pull = calibrated.beta * length(sum(term(features) for term in calibrated.style))
-        assert pull == pytest.approx(
-            PULL * length(content_error(features["relu4_2"], P["relu4_2"])), rel=1e-3
-        )
+        F, target = features["relu4_2"], P["relu4_2"]
+        error = (F - target).square().sum() / target.square().sum()
+        assert pull == pytest.approx(PULL * length(error), rel=1e-3)
 
 
 def test_objective_terms_add_up_and_scale(content: Tensor, style: Tensor) -> None:
@@ -347,6 +345,16 @@ def test_objective_terms_add_up_and_scale(content: Tensor, style: Tensor) -> Non
     P = features["relu4_2"]
     assert found["content/relu4_2"].item() == pytest.approx(0.5 * ((P - 1) ** 2).mean().item(), rel=1e-4)
     assert found["tv"].item() == pytest.approx(0.1 * total_variation(style).item())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rel"), [(torch.float64, 1e-14), (torch.float32, 1e-6), (torch.bfloat16, 0.01)]
+)
+def test_the_content_term_has_the_precision_of_its_features(dtype: torch.dtype, rel: float) -> None:
+    F, P = (torch.rand(2, 1, 32, 400, generator=torch.Generator().manual_seed(3)) + 0.1).to(dtype)
+    term = ContentTerm("relu4_2", P)
+    exact = (F.double() - P.double()).square().sum() / P.double().square().sum()
+    assert term.compare(term.embed(F)).item() == pytest.approx(exact.item(), rel=rel)
 
 
 def test_steps_are_frozen(content: Tensor, style: Tensor) -> None:

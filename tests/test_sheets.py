@@ -88,16 +88,16 @@ def test_the_time_left_falls_as_pictures_are_finished():
 def test_a_cell_knows_how_far_its_run_is():
     cell = comparison().jobs()[0]
     pixels = np.zeros((4, 6, 3), np.uint8)
-    cell.update(Frame(1, 2, 1.0, [], pixels))
-    assert 0 < cell.share < 1 and cell.note == "step 1 of 2"
-    cell.update(Frame(2, 2, 2.0, [], pixels, {"a": 1}, done=True))
+    cell.update(Frame(1, 2, 1.0, [], 0.2, pixels))
+    assert cell.share == 0.2 and cell.note == "step 1 of 2"
+    cell.update(Frame(2, 2, 2.0, [], 1.0, pixels, {"a": 1}, done=True))
     assert cell.share == 1 and cell.note == "" and cell.recipe == {"a": 1}
 
 
 def test_a_tile_opens_in_stylize_as_it_is():
     grid = comparison("fusion", method="linear:0.5+energy:0.5", gamma=3.0)
     tile, pixels = grid.jobs()[1], np.zeros((4, 6, 3), np.uint8)
-    tile.update(Frame(2, 2, 1.0, [], pixels, {"kind": "transfer"}, done=True))
+    tile.update(Frame(2, 2, 1.0, [], 1.0, pixels, {"kind": "transfer"}, done=True))
     place = int(re.search(r'data-place="(\d+)"', tile.html(place=1))[1])
     result = grid_tab.tile(grid, SimpleNamespace(place=place))
     assert result.pixels is pixels and result.recipe.step == 2 and result.library == {"kind": "transfer"}

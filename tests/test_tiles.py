@@ -129,7 +129,7 @@ def gradient(objective: Objective, encoder: Encoder, image: Tensor, tile: int | 
 def check(encoder: Encoder, size: tuple[int, int], styles: int = 1, masks: bool = False, **changes) -> None:
     """The objective from tiles, its terms and its gradient in tiles, against those of the whole images."""
     given = torch.Generator().manual_seed(3)
-    content, other = (nstlib.load_image(path, 200) for path in (CONTENT, STYLE))
+    content, other = nstlib.load_image(CONTENT, 200), nstlib.load_image(STYLE, 120)
     content = content[..., : size[0], : size[1]]
     paintings = [other, other.flip(1)[..., :100, :90]][:styles]
     ramp = torch.linspace(0, 1, size[1]).expand(1, 1, *size)
@@ -219,3 +219,11 @@ def test_the_time_left_counts_pixels() -> None:
     shares = [step.remaining / step.seconds for step in steps]
     assert shares == sorted(shares, reverse=True) and shares[-1] == 0
     assert shares[2] == pytest.approx((3 / 4 + 7) / (3 / 4) - 1)  # 3 of 10 steps at a quarter of the pixels
+
+
+def test_steps_that_a_converged_size_left_out_count_as_done() -> None:
+    images = nstlib.load_image(CONTENT, 180), nstlib.load_image(STYLE, 180)
+    steps = list(nstlib.transfer(*images, iterations=40, levels=2, tolerance=0.9, palette=0.0))
+    assert len(steps) < 40
+    first = next(step for step in steps if step.index == 13)  # at full size, after 12 at a quarter of it
+    assert first.remaining / first.seconds == pytest.approx((12 / 4 + 28) / (12 / 4 + 1) - 1)

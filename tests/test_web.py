@@ -45,12 +45,12 @@ METHODS = {  # as users choose them → as nstlib reads them
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     assert not NEEDED, f"CI must have {', '.join(NEEDED)}"
     if built := os.environ.get("WEB_DIST"):
         return Path(built)
     folder = tmp_path_factory.mktemp("web") / "dist"
-    build.build(folder)
+    build.build(folder, request.getfixturevalue("onnx_folder"))
     return folder
 
 

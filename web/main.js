@@ -85,7 +85,8 @@ const larger = ({ width, height, seconds }) => {
 
 // While a slider or the camera moves, images are so small that there are three a second or more.
 const fit = (seconds) => {
-  if (state.live && state.fits && seconds > 0.6 * LIVE && seconds < 1.25 * LIVE) return;
+  const enough = state.stream ? 0.6 * LIVE : 0; // a slider would pay for encoding the content again
+  if (state.live && state.fits && seconds > enough && seconds < 1.25 * LIVE) return;
   state.fits = Math.max(LEAST, 16 * Math.floor((state.side * Math.sqrt(LIVE / seconds)) / 16));
 };
 

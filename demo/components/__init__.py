@@ -9,6 +9,7 @@
     grid                images that fill while their runs work
     messages, curves    status, errors and losses in words and lines
     reproduce           the Python and the command line that make an image again
+    card                the preview card of a shared link
     theme               colours and fonts, with the .css files; page.js: what the page does by itself
 
 Read controls, method_controls, messages first.

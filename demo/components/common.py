@@ -1,8 +1,11 @@
-"""What many components share: the options of events, a slider of the page's look, the count of changes."""
+"""What many components share: options of events, a slider, images as URLs, the count of changes."""
 
+import base64
+import io
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 HEAVY: dict[str, Any] = {"concurrency_id": "heavy", "concurrency_limit": 1}  # one run at a time, of any tab
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
@@ -18,8 +21,15 @@ def slider(
     the slider allows is used."""
     options = {"min_width": 150, "buttons": []} | options
     made = gr.Slider(low, high, value=value, step=step, label=label, elem_id=id, **options)
-    made.preprocess = lambda payload: min(max(float(payload), low), high)  # type: ignore[method-assign]
+    made.preprocess = lambda payload: min(max(low, float(payload)), high)  # type: ignore[method-assign]
     return made
+
+
+def data_url(image: Image.Image, quality: int) -> str:
+    """An image as WebP in a URL."""
+    buffer = io.BytesIO()
+    image.save(buffer, "webp", quality=quality)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 class Asks:

@@ -3,8 +3,6 @@
 Every tile opens large, and from there in the Stylize tab (grid.js). `sheet` draws the same as one image.
 """
 
-import base64
-import io
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -18,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import nstlib
 from demo.components import messages
+from demo.components.common import data_url
 from demo.runs.engine import Frame, Job, frames
 from demo.runs.files import Pixels, input_info, load_input
 
@@ -47,9 +46,7 @@ class Cell:
 
     def update(self, frame: Frame) -> None:
         """Shows a frame of its run."""
-        self.note, self.share = f"step {frame.index} of {frame.total}", frame.index / frame.total
-        if self.job and self.is_transfer:
-            self.share = messages.work_done(self.job.settings, frame.index)
+        self.note, self.share = f"step {frame.index} of {frame.total}", frame.share
         if frame.done:
             self.note, self.share = frame.note if frame.failed else "", 1.0
         is_better = self.pixels is None or self.job is None or messages.is_shown(frame, self.job.settings)
@@ -64,9 +61,7 @@ class Cell:
     def url(self) -> str:
         """The image as a data URL, which is encoded once."""
         if self.pixels is not None and not self._url:
-            buffer = io.BytesIO()
-            Image.fromarray(self.pixels).save(buffer, "webp", quality=88)
-            self._url = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+            self._url = data_url(Image.fromarray(self.pixels), 88)
         return self._url
 
     def html(self, captioned: bool = True, place: int | None = None) -> str:

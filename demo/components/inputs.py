@@ -23,18 +23,7 @@ CANVAS = (
     '<canvas width="64" height="64" aria-label="The content image, to brush on"></canvas>'
     '<button type="button">Clear brush</button>'
 )
-FIRST = {"contents": "harbour", "styles": "strokes"}
 BROWSER_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "MPO", "PNG", "WEBP")
-
-
-def examples(folder: str) -> list[str]:
-    """The paths of the example images in a folder ("contents", "styles"), sorted by name."""
-    return sorted(str(path) for path in (EXAMPLES / folder).glob("*.jpg"))
-
-
-def first(folder: str) -> str:
-    """The path of the image that is chosen when the page opens."""
-    return str(EXAMPLES / folder / f"{FIRST[folder]}.jpg")
 
 
 def check(path: str | None) -> tuple[Any, Any]:
@@ -57,14 +46,16 @@ def check(path: str | None) -> tuple[Any, Any]:
 
 class InputImage:
     """An input image: what is shown, the button to upload a file, and the examples to choose from. It lays
-    them out in the current Blocks. page.js hands dropped and pasted files to the button."""
+    them out in the current Blocks. page.js hands dropped and pasted files to the button.
 
-    def __init__(self, id: str, label: str, folder: str, value: str | None, optional: bool = False) -> None:
-        self.files = {Path(path).stem: path for path in examples(folder)}
-        self.files = {"none": ""} | self.files if optional else self.files
+    folder: of the examples. first: the one that is chosen when the page opens; without it, none is needed."""
+
+    def __init__(self, id: str, label: str, folder: str, first: str = "") -> None:
+        self.files = {} if first else {"none": ""}
+        self.files |= {path.stem: str(path) for path in sorted((EXAMPLES / folder).glob("*.jpg"))}
         with gr.Column(min_width=150, elem_classes="nst-input"):
             self.image = gr.Image(
-                value,
+                self.files.get(first),
                 type="filepath",
                 image_mode=None,
                 format="png",
@@ -94,7 +85,7 @@ class SecondStyle:
 
     def __init__(self) -> None:
         with gr.Accordion("A second style", open=False, elem_id="second-style"):
-            self.input = InputImage("second", "Second style", "styles", None, optional=True)
+            self.input = InputImage("second", "Second style", "styles")
             self.image = self.input.image
             with gr.Row():
                 self.place = gr.Radio(PLACES, value="", label="Where it goes", elem_id="place", min_width=220)
@@ -119,8 +110,8 @@ class SecondStyle:
         region = check_region((values[self.brushed] or "") if place == BRUSH else place)
         if place == BRUSH and not region:
             raise ValueError("brush on the image where the second style goes")
-        share = min(1.0, max(0.0, float(values[self.share])))
-        return path, () if region else (round(1 - share, 3), round(share, 3)), region
+        share = round(values[self.share], 3)
+        return path, () if region else (round(1 - share, 3), share), region
 
     def show(self, path: str | None, weights: tuple[float, ...], region: str) -> Update:
         """The value of every component."""
@@ -140,8 +131,8 @@ class Inputs:
     def __init__(self) -> None:
         with gr.Row(elem_classes="nst-images"):
             pair = [
-                InputImage("contents", "Photo", "contents", first("contents")),
-                InputImage("styles", "Style", "styles", first("styles")),
+                InputImage("contents", "Photo", "contents", "harbour"),
+                InputImage("styles", "Style", "styles", "strokes"),
             ]
         self.content, self.style = (one.image for one in pair)
         self.controls = Controls()

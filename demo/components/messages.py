@@ -75,9 +75,8 @@ def progress(words: str, share: float, seconds: float) -> str:
     return note(f"{words} · {left}", "busy", share)
 
 
-def running(frame: Frame, settings: nstlib.Settings) -> str:
-    share = work_done(settings, frame.index)
-    return progress(f"<b>Step {frame.index}</b> of {frame.total}", share, frame.seconds)
+def running(frame: Frame) -> str:
+    return progress(f"<b>Step {frame.index}</b> of {frame.total}", frame.share, frame.seconds)
 
 
 def is_shown(frame: Frame, settings: nstlib.Settings) -> bool:
@@ -94,17 +93,6 @@ def finished(frame: Frame, paused: bool) -> str:
     else:
         text = f"<b>Done</b>: {frame.total} steps in {duration(frame.seconds)}."
     return note(text, "alert" if frame.failed else "done")
-
-
-def work_done(settings: nstlib.Settings, index: int) -> float:
-    """The share of a run's work after `index` steps: steps at small sizes cost less."""
-    done = total = 0.0
-    for scale, steps in schedule(settings, max(1, round(0.75 * settings.size))):
-        cost = scale**2 + 0.05
-        done += cost * min(max(index, 0), steps)
-        total += cost * steps
-        index -= steps
-    return min(1.0, done / total)
 
 
 def duration(seconds: float) -> str:

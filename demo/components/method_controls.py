@@ -42,7 +42,7 @@ def to_method(
 def from_method(text: str) -> tuple[str, str, float, float, str, str, float]:
     """The values of the controls for a method: the inverse of `to_method`, for methods that they can show."""
     parts, weights = zip(*nstlib.method(text).components(), strict=True)
-    names = [str(part).partition("(")[0] for part in parts]
+    names = [part.name for part in parts]
     c = next((float(part.c) for part in parts if hasattr(part, "c")), 0.0)
     factor = next((part.bandwidth_factor for part in parts if hasattr(part, "bandwidth_factor")), 1.0)
     other = next(iter(OTHERS))
@@ -65,7 +65,7 @@ def is_used(name: str, first: str, second: str) -> list[bool]:
 
 def looks(method: str) -> str:
     """What a method looks at, in a line beside a small figure."""
-    names = [str(part).partition("(")[0] for part, _ in nstlib.method(method).components()]
+    names = [part.name for part, _ in nstlib.method(method).components()]
     words = "; and ".join(METHODS[name]["stores"] for name in names)
     blind = f" It is blind to {METHODS[names[0]]['blind']}." if len(names) == 1 else ""
     return f'<div class="nst-looks">{icon(method)}<p>It looks at {words}.{blind}</p></div>'

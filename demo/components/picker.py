@@ -1,7 +1,5 @@
 """Named images to choose from: buttons with thumbnails that are sharp on a dense screen."""
 
-import base64
-import io
 from functools import lru_cache
 from html import escape
 from typing import Any
@@ -10,6 +8,7 @@ import gradio as gr
 from PIL import ImageOps
 
 import nstlib
+from demo.components.common import data_url
 
 SCRIPT = """element.addEventListener("click", (event) => {
   const name = event.target.closest("button")?.dataset.name;
@@ -20,10 +19,8 @@ SCRIPT = """element.addEventListener("click", (event) => {
 @lru_cache(maxsize=64)
 def thumbnail(path: str, width: int, height: int) -> str:
     """An image of this app as a data URL, cropped to its middle."""
-    buffer = io.BytesIO()
     image = nstlib.to_pil(nstlib.load_image(path, size=2 * max(width, height)))
-    ImageOps.fit(image, (width, height)).save(buffer, "webp", quality=80)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return data_url(ImageOps.fit(image, (width, height)), 80)
 
 
 def picker(label: str, images: dict[str, str], id: str, size: tuple[int, int] = (144, 144)) -> gr.HTML:

@@ -15,6 +15,9 @@ import torch
 from torch import Tensor
 
 import nstlib
+from nstlib.alignment import Fusion
+from nstlib.synthesis.objective import Objective, calibrate
+from nstlib.synthesis.terms import style_terms
 
 PLAY = Path(__file__).with_name("point_clouds.js").read_text(encoding="utf-8")
 POINTS, FRAMES = 60, 48
@@ -40,18 +43,14 @@ def flow(method: str) -> list[Tensor]:
     A step that would increase the distance is halved. The parts of a fusion start with equal pulls.
     """
     F, S = make_samples()
-    x = F.clone().requires_grad_()
-    parts = []
-    for part, weight in nstlib.method(method).components():
-        part = with_features(part).with_seed(0)
-        summary = part.summary(S)
-        pull = float(torch.autograd.grad(part.distance(x, summary), x)[0].norm())
-        parts.append((part, summary, weight / max(pull, 1e-12)))
+    d = Fusion(tuple((with_features(part), share) for part, share in nstlib.method(method).components()))
+    terms = style_terms(d.with_seed(0), {"x": S[None]}, {"x": 1.0})
+    objective = calibrate(Objective({}, terms), lambda x: {"x": x}, F[None])
 
     def descend(F: Tensor) -> tuple[float, Tensor]:
         """The distance and its gradient."""
         x = F.clone().requires_grad_()
-        value = torch.stack([scale * part.distance(x, summary) for part, summary, scale in parts]).sum()
+        value = objective(x, {"x": x[None]})["style/x"]
         return float(value.detach()), torch.autograd.grad(value, x)[0]
 
     value, gradient = descend(F)

@@ -68,8 +68,6 @@ def is_present(encoder: str) -> bool:
 
 def layer_names(encoder: str) -> list[str]:
     """The layers of an encoder, without loading weights that may not be here."""
-    if encoder == EMBEDDED:
-        return list(nstlib.load_encoder(EMBEDDED).layers)
     if encoder == "resnet50":
         return RESNET50
     depths = networks.VGG_DEPTHS[encoder.removesuffix("-random")]

@@ -100,12 +100,7 @@ def file_name(settings: nstlib.Settings, *images: str) -> str:
     return "-".join(filter(None, words)) + ".png"
 
 
-def _short(value: Any) -> Any:
-    """A float in as many digits as a person would write."""
-    return float(f"{value:.9g}") if isinstance(value, float) else value
-
-
 def _literal(value: Any) -> str:
-    """Python source of a value, with double quotes."""
-    text = repr(_short(value))
+    """Python source of a value, with double quotes, and with as many digits as a person would write."""
+    text = repr(float(f"{value:.9g}") if isinstance(value, float) else value)
     return text if '"' in text else text.replace("'", '"')

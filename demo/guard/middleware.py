@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
-from demo.guard import card
 from demo.guard.blocks import ADDRESS, GuardedBlocks
 from demo.guard.bodies import Event, Named, read
 from demo.guard.files import describe, own_path
@@ -28,7 +27,7 @@ from demo.runs.uploads import Uploads
 log = logging.getLogger("nstlib.app")
 
 ROUTES = {
-    "GET": r"""(?P<page>/) | (?P<card>/card\.jpg) | /config/? | /theme\.css | /(assets|static|svelte)/.+
+    "GET": r"""/ | /card\.jpg | /config/? | /theme\.css | /(assets|static|svelte)/.+
         | /favicon\.ico | /robots\.txt | /manifest\.json | /pwa_icon(/\d{1,4})? | /login_check/?
         | /browser/.* | /gradio_api/(info|theme\.css|app_id|login_check|startup-events|queue/status)/?
         | /gradio_api/heartbeat/(?P<heartbeat>[\w-]{1,64}) | /gradio_api/queue/(?P<answers>data)/?
@@ -38,7 +37,6 @@ ROUTES = {
         | call/(?P<by_name>v2/)?(?P<called>\w{1,64}) | (?P<upload>upload))/?""",
 }
 ROUTES["HEAD"] = ROUTES["GET"]
-ALLOWED = {method: re.compile(pattern, re.VERBOSE) for method, pattern in ROUTES.items()}
 QUERY = {"session_hash": r"[\w-]{1,64}", "upload_id": r"[\w-]{1,64}", "all_endpoints": "true|false"}
 DROPPED = (b"origin", b"range", b"if-range")  # Gradio fails on a list of ranges
 CSP = "content-security-policy"
@@ -46,9 +44,8 @@ PAGE = f"frame-ancestors {' '.join(LIMITS.frames)}; object-src 'none'; base-uri 
 HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "same-origin", CSP: PAGE}
 FILE_HEADERS = HEADERS | {CSP: "default-src 'none'; sandbox"}
 LIGHT = 16  # requests at work at the same time
-# Events outside the queue that make an image, at work at the same time: in all, and of one address. Two
-# threads compute (preview.py); the other places are for requests that wait for a decoder, so that slow files
-# hold up their own address only.
+# Events outside the queue that make an image: in all, and of one address. Two threads compute (preview.py),
+# the others may wait for a decoder: slow files hold up their own address only.
 IMAGES, IMAGES_EACH = 8, 2
 GUARDED = "nstlib.guarded"  # in the scope of a request that has passed
 
@@ -82,8 +79,7 @@ class Guard:
             await send(message)
 
         try:
-            pattern = ALLOWED.get(scope["method"])
-            route = pattern.fullmatch(path) if pattern else None
+            route = re.fullmatch(ROUTES.get(scope["method"], "(?!)"), path, re.VERBOSE)  # (?!): nothing
             if route is None:
                 raise HTTPException(404, "This address does not exist here.")
             check_origin(Headers(scope=scope))
@@ -111,10 +107,6 @@ class Guard:
 
     async def _get(self, request: Request, asked: dict[str, str | None], send: Any) -> None:
         scope, receive, session = request.scope, request.receive, asked["heartbeat"]
-        if asked["card"]:
-            return await card.image()(scope, receive, send)
-        if asked["page"] and request.method == "GET":
-            send = card.with_card(send, request, self.blocks.title)
         if asked["progress"]:
             return await self.uploads.progress(request)(scope, receive, send)
         if asked["file"] and not own_path(asked["file"]):
@@ -143,8 +135,7 @@ class Guard:
                 lane, ticket.replaces = self.images, event[1] if ticket.who[1] else None
         unused = {"event_id"} if name or asked["join"] else {"data"}
         content = body.model_dump_json(exclude_unset=True, exclude=unused).encode()
-        headers = [(key, value) for key, value in scope["headers"] if key != b"content-length"]
-        scope["headers"] = [*headers, (b"content-length", str(len(content)).encode())]
+        MutableHeaders(scope=scope)["content-length"] = str(len(content))
         messages = [{"type": "http.request", "body": content, "more_body": False}]
 
         async def receive() -> Any:

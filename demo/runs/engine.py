@@ -93,6 +93,7 @@ class Frame:
     """Step `index` of `total` of a run.
 
     Args:
+        share: Of the run's work that is done, 0 … 1.
         terms: The terms of every step since the last frame.
         pixels, recipe: The image (H, W, 3) and nstlib's own recipe of it, in some frames.
         note: Why the run ended before its last step.
@@ -102,6 +103,7 @@ class Frame:
     total: int
     seconds: float
     terms: Terms
+    share: float = 0.0
     pixels: Pixels | None = None
     recipe: dict[str, Any] = field(default_factory=dict)
     done: bool = False
@@ -124,8 +126,8 @@ def frames(job: Job) -> Iterator[Frame]:
 
     def frame(with_image: bool, note: str = "", done: bool = False) -> Frame:
         assert step
-        seconds = time.perf_counter() - begun
-        found = Frame(step.index, step.total, seconds, terms, done=done, note=note, failed=step.failed)
+        seconds, share = time.perf_counter() - begun, step.seconds / (step.seconds + step.remaining)
+        found = Frame(step.index, step.total, seconds, terms, share, done=done, note=note, failed=step.failed)
         if not with_image:
             return found
         recipe = getattr(step.image, "recipe", {})

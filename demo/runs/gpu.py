@@ -16,8 +16,4 @@ F = TypeVar("F", bound=Callable[..., Any])
 def on_gpu(duration: Callable[..., float]) -> Callable[[F], F]:
     """Decorator that runs a generator on a ZeroGPU worker, booked for `duration(same arguments)` seconds.
     Elsewhere it does nothing."""
-
-    def decorate(function: F) -> F:
-        return function if spaces is None else spaces.GPU(duration=duration)(function)
-
-    return decorate
+    return spaces.GPU(duration=duration) if spaces else lambda function: function

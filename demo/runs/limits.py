@@ -1,21 +1,4 @@
-"""What one user may ask for: read once from environment variables, with defaults that are safe for the host.
-
-NSTLIB_MAX_SIZE     longest side of a run, px         1024 at home, 512 on a public host
-NSTLIB_SIZE         size that a page opens with, px   measured: a run of 3 s, 512 at most
-NSTLIB_MAX_SECONDS  time one run may take             600 at home, 90 on a public host
-NSTLIB_MAX_STEPS    optimisation steps of a run       3000 at home, 1000 on a public host
-NSTLIB_QUEUE        runs that may wait                64
-NSTLIB_MAX_UPLOAD   size of an uploaded file          30mb
-NSTLIB_MAX_PIXELS   millions of pixels of an image    64 at home, 24 on a public host
-NSTLIB_MAX_DECODE   time of a core to decode an image     6
-NSTLIB_MAX_STORE    uploads and results on disk, GB   8 at home, 2 on a public host
-NSTLIB_ENCODERS     encoders on offer, by commas      all at home, the embedded ones on a public host
-NSTLIB_HOSTS        more names of this host, by commas   none: IP addresses and local names work anyway
-NSTLIB_FRAME_ANCESTORS
-                    sites that may embed the page     the app's own; Hugging Face's, too, on a public host
-                    besides, by commas: https://school.example, https://*.school.example
-NSTLIB_WEB          address of the static page (web/) browser/ if web/dist is built: the app serves it
-"""
+"""What one user may ask for: read once from the environment variables in docs/reference/environment.md."""
 
 import os
 import re
@@ -33,7 +16,7 @@ LOCAL_ENCODERS = ("vgg19-slim", "vgg19-random")  # these never download anything
 
 @dataclass(frozen=True)
 class Limits:
-    """The values of the variables above. public: whether this is a Hugging Face Space. frames: the sites that
+    """The values of the variables. public: whether this is a Hugging Face Space. frames: the sites that
     may embed the app, as a content security policy spells them. web: where the static page is, or nothing."""
 
     size: int

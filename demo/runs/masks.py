@@ -7,6 +7,7 @@
 
 import re
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,8 +36,8 @@ def masks(region: str) -> tuple[Tensor, ...]:
         start = 0 if region in ("left", "top") else SIDE // 2
         by_axis[start : start + SIDE // 2] = 1
     else:
-        bits = [int(bit) for digit in region for bit in f"{int(digit, 16):04b}"]
-        second = torch.tensor(bits, dtype=torch.float32).view(SIDE, SIDE)
+        bits = np.unpackbits(np.frombuffer(bytes.fromhex(region), np.uint8))
+        second = torch.from_numpy(bits).float().view(SIDE, SIDE)
     if not 0 < float(second.mean()) < 1:
         raise ValueError("brush where the second style goes: a part of the image, not nothing and not all")
     return 1 - second, second

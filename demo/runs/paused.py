@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from demo.runs.animation import Animation
@@ -17,12 +17,9 @@ class Work:
     """A run with the terms and the images that it has given so far."""
 
     job: Job
-    run: Iterator[Frame]
+    run: Generator[Frame]
     terms: Terms = field(default_factory=list)
     animation: Animation = field(default_factory=Animation)
-
-    def close(self) -> None:
-        self.run.close()  # type: ignore[attr-defined]
 
 
 class PausedRuns:
@@ -39,19 +36,19 @@ class PausedRuns:
         if paused and paused.job == job:
             return paused
         if paused:
-            paused.close()
+            paused.run.close()
         return Work(job, frames(job))
 
     def keep(self, session: str | None, work: Work) -> bool:
         """Keeps a run for Continue and returns whether it could. ZeroGPU's worker ends with its event."""
         if ZERO:
-            work.close()
+            work.run.close()
             return False
         with self._lock:
             self._runs[session] = work
             dropped = [self._runs.popitem(last=False)[1] for _ in range(len(self._runs) - KEPT)]
         for old in dropped:
-            old.close()
+            old.run.close()
         return True
 
 

@@ -47,7 +47,7 @@ def quick(job: Job, most: int | None = None) -> Job:
         usual = {field.name: field.default for field in fields(part)}  # type: ignore[arg-type]
         if changed := [name for name in EFFORT if getattr(part, name, None) != usual.get(name)]:
             raise ValueError(f"{part}: the option {changed[0]} is too slow for one pass here; Refine uses it")
-        seconds += SECONDS_AT_256.get(str(part).partition("(")[0], 0.25)
+        seconds += SECONDS_AT_256.get(part.name, 0.25)
     seconds *= 1 + max(1.0, settings.style_scale**2)
     most = max(64, int(256 * (2 * LIVE / seconds) ** 0.5) // 32 * 32)
     return replace(job, settings=settings.replace(size=min(settings.size, most)))

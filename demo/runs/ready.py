@@ -25,10 +25,6 @@ def path(name: str) -> Path:
     return EXAMPLES / "ready" / f"{name}.jpg"
 
 
-def name(file: str) -> str:
-    return Path(file).stem
-
-
 def recipe(name: str) -> Recipe:
     """What makes the file of a pair again."""
     content, style, changes = PAIRS[name]

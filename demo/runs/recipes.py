@@ -6,7 +6,7 @@ a PNG, so `Recipe.read` trusts nothing in it.
 
 import math
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import file_digest
 from pathlib import Path
@@ -74,9 +74,6 @@ class Recipe:
     detail: float = DETAIL
     blend: float = 1.0
     step: int = 0
-
-    def blended(self, blend: float) -> "Recipe":
-        return replace(self, blend=min(1.0, max(0.0, blend)))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, which `read` takes back."""

@@ -31,7 +31,7 @@ class Result:
     def at(self, blend: float) -> "Result":
         """The same with its recipe's blend multiplied by `blend`. The pixels stay at full strength."""
         blend = self.recipe.blend * (blend if self.content else 1.0)
-        return replace(self, recipe=self.recipe.blended(blend))
+        return replace(self, recipe=replace(self.recipe, blend=min(1.0, max(0.0, blend))))
 
     def blended(self, blend: float) -> Pixels:
         """The pixels laid over the content image."""

@@ -77,7 +77,7 @@ class History:
         return self.restore_file(kept[place][0], values, request)
 
     def open_ready(self, values: dict[Any, Any], event: gr.EventData, request: gr.Request) -> Update:
-        name = ready.name(named(event, self.ready))
+        name = Path(named(event, self.ready)).stem
         return self.restore(ready.open_result(name), values, request, first_size())
 
     def restore_file(self, path: str, values: dict[Any, Any], request: gr.Request) -> Update:

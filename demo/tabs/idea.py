@@ -53,7 +53,7 @@ def numbers(method: str) -> int:
 
 def describe(method: str) -> str:
     """Markdown for a method, or for both parts of a fusion."""
-    parts = [(_name(part), share) for part, share in nstlib.method(method).components()]
+    parts = [(part.name, share) for part, share in nstlib.method(method).components()]
     words = [
         WORDS.format(numbers=numbers(name), link=_link(METHODS[name]["notebook"]), **METHODS[name])
         for name, _ in parts
@@ -66,10 +66,6 @@ def describe(method: str) -> str:
         "example, the linear method added to the Gram matrix is a polynomial kernel with c > 0.\n\n"
         + "\n\n---\n\n".join(words)
     )
-
-
-def _name(part: nstlib.Discrepancy) -> str:
-    return str(part).partition("(")[0]
 
 
 def _link(place: str) -> str:

@@ -130,7 +130,7 @@ class Stylize:
         try:
             for frame in work.run:
                 work.terms += frame.terms
-                update: Update = {bar.status: messages.running(frame, job.settings)}
+                update: Update = {bar.status: messages.running(frame)}
                 if frame.pixels is not None:
                     work.animation.add(frame.pixels)
                 if frame.pixels is not None and messages.is_shown(frame, job.settings):
@@ -145,7 +145,7 @@ class Stylize:
                     break
         finally:
             if not kept:
-                work.close()
+                work.run.close()
         if flag.replaced:  # the preview of the newer settings says what happens
             yield bar.show(bar.start, "")
         elif result is None or frame is None:

@@ -1,11 +1,13 @@
 """The file that a training resumes from: complete or absent, and only for the same training."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from nstlib.alignment.methods import method
 from nstlib.encoders.weight_files import WeightsError
 from nstlib.feedforward.networks import is_finite, rename_keys
 from nstlib.version import write_whole
@@ -72,4 +74,7 @@ def _difference(name: str, there: Any, here: Any) -> str:
         there, here = (f"{s['name']}, {s['size'][1]} x {s['size'][0]} px" for s in (there, here))
         return f"style {there} there, {here} here"
     same = name in ("iterations", "nstlib", "style") or there == here
+    if name == "method":
+        with suppress(ValueError, TypeError):  # an unknown method is a different one
+            same = method(there) == method(here)
     return "" if same else f"{name} {there!r} there, {here!r} here"

@@ -23,10 +23,11 @@ from nstlib.feedforward.distributed import Group
 from nstlib.feedforward.networks import FeedForward, load_feedforward, save_feedforward
 from nstlib.feedforward.settings import Training
 from nstlib.inputs import check_image, describe_inputs
-from nstlib.synthesis.objective import Objective, StyleTerm
+from nstlib.synthesis.objective import Objective
 from nstlib.synthesis.optimize import Step
 from nstlib.synthesis.pixels import encode
 from nstlib.synthesis.regions import build_objective
+from nstlib.synthesis.terms import StyleTerm
 from nstlib.version import __version__, check_writable, refuse_device, rename_arguments, use_torch_defaults
 
 CALIBRATION_CROPS = 4

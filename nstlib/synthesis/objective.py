@@ -15,17 +15,14 @@ content, 1 is all of it lost). Its Z_l^k and β, chosen by hand for each method,
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from nstlib.alignment.discrepancy import Summary
 from nstlib.encoders import IMAGE
-from nstlib.synthesis.terms import TINY, ContentTerm, Features, Term, VariationTerm
-from nstlib.synthesis.terms import StyleTerm as StyleTerm
-from nstlib.synthesis.terms import content_error as content_error
-from nstlib.synthesis.terms import style_terms as style_terms
-from nstlib.synthesis.terms import total_variation as total_variation
+from nstlib.synthesis.terms import TINY, ContentTerm, Features, StyleTerm, Term, VariationTerm
 from nstlib.version import rename_arguments, use_torch_defaults
 
 PULL = 20.0  # style gradient over content gradient at the reference image, for γ = 1
@@ -49,7 +46,7 @@ class Objective:
         """Layers whose features the terms need."""
         return tuple(dict.fromkeys([*self.content, *(t.layer for t in (*self.style, *self.palette))]))
 
-    @property
+    @cached_property
     def weighted(self) -> list[tuple[str, float, Term]]:
         """All terms with their names and weights."""
         content: list[tuple[str, float, Term]] = [

@@ -104,7 +104,8 @@ def run_job(job: Job) -> Iterator[Step]:
         )
         x = None  # the steps have it now
         for step in steps:
-            index, seconds, worked = done + step.index, time.perf_counter() - start, worked + scale**2
+            index, seconds = done + step.index, time.perf_counter() - start
+            share = (worked + scale**2 * step.index) / work
             yield replace(
                 step,
                 index=index,
@@ -112,13 +113,13 @@ def run_job(job: Job) -> Iterator[Step]:
                 tile=job.tile,
                 picture=partial(finish_image, step.picture, job, regions, recipe | {"step": index}),
                 seconds=seconds,
-                remaining=seconds * max(0.0, work / worked - 1),
+                remaining=seconds * max(0.0, 1 / share - 1),
                 stopped=step.stopped if scale == 1 or step.failed else "",
             )
             if step.failed:
                 return
         x = step.image
-        done += iterations
+        done, worked = done + iterations, worked + scale**2 * iterations
 
 
 def _terms(objective: Objective, encoder: Encoder, tile: int | None, x: Tensor) -> dict[str, Tensor]:

@@ -131,7 +131,7 @@ class ContentTerm:
 
     def compare(self, embedding: Summary) -> Tensor:
         P = self.target
-        energy = P.square().sum() if P.dtype == torch.float32 else P.norm(dtype=torch.float32).square()
+        energy = P.square().sum() if P.dtype.itemsize > 2 else P.norm(dtype=torch.float32).square()
         return embedding["error"] / energy.clamp(min=TINY)
 
 
@@ -142,9 +142,8 @@ class VariationTerm:
     layer: str = IMAGE
 
     def embed(self, F: Tensor, window: Window | None = None) -> Summary:
-        if window is None:
-            return {"variation": total_variation(F)}
-        (rows, columns), (height, width) = window.inside[IMAGE], window.sizes[IMAGE]
+        height, width = window.sizes[IMAGE] if window else F.shape[-2:]
+        rows, columns = window.inside[IMAGE] if window else (slice(0, height), slice(0, width))
         across = F[..., rows, columns.start : columns.stop + 1].diff(dim=-1)
         down = F[..., rows.start : rows.stop + 1, columns].diff(dim=-2)
         squares = across.square().sum() / (3 * height * max(1, width - 1))
@@ -152,13 +151,3 @@ class VariationTerm:
 
     def compare(self, embedding: Summary) -> Tensor:
         return embedding["variation"]
-
-
-def content_error(F: Tensor, P: Tensor) -> Tensor:
-    """Σ (F − P)² / Σ P², Eq. 4 without its unit: (..., N, M) twice → scalar."""
-    return (F - P).square().sum() / P.square().sum().clamp(min=TINY)
-
-
-def total_variation(image: Tensor) -> Tensor:
-    """Mean squared difference of neighbouring pixels: (1, 3, H, W) → scalar."""
-    return image.diff(dim=-1).square().mean() + image.diff(dim=-2).square().mean()
