@@ -110,7 +110,7 @@ def onepass(
             with wider strokes; a second one costs a quarter more time.
         palette: strength of the projection to the style's colours, 0 (none, and faster) … 100.
         colours, style_scale: as in `Settings`.
-        rounds: passes at full size, 1 … 16. A second one corrects much of what decoding perturbed.
+        rounds: passes at full size, 1 … 16. A second one comes closer to the style, at the content's cost.
         seed: of the method's random draws; None: the method's own.
         memory: as in `Settings`. Where the whole image would need more, the pass works in tiles.
         encoder: the embedded encoder, by name or loaded.
