@@ -16,8 +16,8 @@ from pathlib import Path
 from common import parser, square
 
 import nstlib
+from nstlib.feedforward.memory import estimate_pass
 from nstlib.feedforward.networks import PLANS, FeedForward
-from nstlib.feedforward.pipeline import estimate_pass
 from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.memory import choose_plan, estimate
 from nstlib.synthesis.settings import parse_bytes

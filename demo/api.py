@@ -25,7 +25,7 @@ from demo.tabs import compare as comparisons
 
 Answer = tuple[str, dict[str, Any]]
 Endpoint = Callable[..., Iterator[Answer]]
-OPTIONS = ("method", "gamma", "size", "iterations", "seed", "encoder")
+OPTIONS = ("method", "gamma", "size", "iterations", "seed", "encoder", "colours")
 SIZE, STEPS = 160, 100  # of a comparison, where the caller does not choose
 
 
@@ -53,6 +53,7 @@ def stylize(
     seed: float = 0,
     encoder: str | None = None,
     preset: str = "balanced",
+    colours: str | None = None,
 ) -> Iterator[Answer]:
     """Gives `content` the style of `style`. Streams (image, info) about once a second.
 
@@ -64,7 +65,7 @@ def stylize(
     if preset not in nstlib.PRESETS:
         raise ValueError(f"unknown preset {preset!r}; presets are {', '.join(nstlib.PRESETS)}")
     usual = presets.published(preset)
-    settings = _settings(usual, method, gamma, size, iterations, seed, encoder)
+    settings = _settings(usual, method, gamma, size, iterations, seed, encoder, colours)
     with closing(frames(Job(settings, content, style))) as run, files.outbox() as folder:
         for frame in run:
             if frame.pixels is None:
@@ -87,13 +88,14 @@ def compare(
     iterations: float | None = None,
     seed: float = 0,
     encoder: str | None = None,
+    colours: str | None = None,
 ) -> Iterator[Answer]:
     """Several results on one sheet: the four methods, a sweep of γ ("gamma") or of a fusion ("fusion").
 
     Streams (sheet, info) each time an image is finished. info: finished, total, labels, done.
     """
     usual = nstlib.Settings(size=SIZE, iterations=STEPS)
-    settings = _settings(usual, method, gamma, size, iterations, seed, encoder)
+    settings = _settings(usual, method, gamma, size, iterations, seed, encoder, colours)
     grid = comparisons.plan(kind, settings, content, style)
     deadline, cells = time.perf_counter() + LIMITS.seconds, grid.jobs()
     labels = [cell.label for cell in cells]
@@ -118,8 +120,10 @@ def build() -> None:
     """Registers the endpoints. Their components are never shown: they give types and defaults."""
     kinds, names = list(comparisons.KINDS), list(nstlib.PRESETS)
     with gr.Row(visible=False):
-        _endpoint(stylize, *_options(), gr.Dropdown(names, value="balanced", label="preset"))
-        _endpoint(compare, gr.Dropdown(kinds, value="methods", label="kind"), *_options())
+        preset, ways = gr.Dropdown(names, value="balanced", label="preset"), controls.FIELDS["colours"]
+        colours = gr.Dropdown(list(ways.metadata["choices"]), value=None, label="colours")
+        _endpoint(stylize, *_options(), preset, colours)
+        _endpoint(compare, gr.Dropdown(kinds, value="methods", label="kind"), *_options(), colours)
 
 
 def _options() -> list[gr.components.Component]:

@@ -8,6 +8,7 @@ from demo.components.common import PRIVATE
 from demo.components.inputs import Inputs
 from demo.guard.blocks import GuardedBlocks
 from demo.runs import ready
+from demo.runs.limits import LIMITS
 from demo.tabs import compare, idea, inside
 from demo.tabs.history import History
 from demo.tabs.stylize import Stylize
@@ -24,6 +25,9 @@ def build() -> GuardedBlocks:
     with blocks:
         with gr.Row(elem_classes="nst-top"):
             gr.Markdown(TITLE, elem_classes="nst-title")
+            if LIMITS.web:  # for those who do not want to wait
+                look = {"size": "sm", "scale": 0, "min_width": 130, "elem_id": "in-browser"}
+                gr.Button("Run in your browser", link=LIMITS.web, link_target="_blank", **look)
             # page.js does it, in the browser
             gr.Button("Projector", size="sm", scale=0, min_width=90, elem_id="projector")
         with gr.Row(equal_height=False, elem_classes="nst-page"):

@@ -5,13 +5,15 @@ import sys
 import threading
 
 from starlette.middleware import Middleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 
 from demo import page
 from demo.components import theme
 from demo.components.card import Card
 from demo.guard.middleware import Guard
 from demo.runs import engine
-from demo.runs.limits import LIMITS
+from demo.runs.limits import LIMITS, STATIC
 from nstlib.synthesis.allocator import keep_memory
 
 SESSIONS = 64  # whose values Gradio stores: 0.2 MB each, 0.9 MB with a live image (its default is 10 000)
@@ -35,6 +37,7 @@ def serve() -> None:
     keep_memory()
     threading.Thread(target=engine.warm_up, daemon=True).start()
     around = [Middleware(Guard, blocks=demo), Middleware(Card, title=page.NAME)]
+    pages = Mount("/browser", StaticFiles(directory=STATIC, html=True, check_dir=False))
     demo.launch(
         theme=theme.theme(),
         css_paths=theme.CSS,
@@ -43,7 +46,7 @@ def serve() -> None:
         max_file_size=LIMITS.upload,
         enable_monitoring=False,
         state_session_capacity=SESSIONS,
-        app_kwargs={"middleware": around, "docs_url": None, "redoc_url": None},
+        app_kwargs={"middleware": around, "routes": [pages], "docs_url": None, "redoc_url": None},
         ssr_mode=False,
         run_history=False,
         footer_links=["api"],

@@ -36,6 +36,8 @@ def _run(arguments: list[str]) -> int:
     from nstlib.cli import commands
     from nstlib.synthesis.allocator import keep_memory
 
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on it ends with a message
     keep_memory()
     return int(getattr(commands, options.command)(options))
 

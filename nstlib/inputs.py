@@ -52,14 +52,15 @@ def check_image(value: object, name: str, batch: bool = False, copy: bool = True
     return checked
 
 
-def check_images(value: object, name: str) -> tuple[Tensor, ...]:
+def check_images(value: object, name: str, copy: bool = True) -> tuple[Tensor, ...]:
     """Returns one image argument or several, each as `check_image` does. Raises as it, and for none."""
     single = isinstance(value, Tensor | str | bytes | os.PathLike) or hasattr(value, "__array_interface__")
     images = [value] if single or not isinstance(value, Iterable) else list(value)
     if not images:
         raise ValueError(f"{name}: give at least one image")
     return tuple(
-        check_image(image, name if len(images) == 1 else f"{name} {k}") for k, image in enumerate(images, 1)
+        check_image(image, name if len(images) == 1 else f"{name} {k}", copy=copy)
+        for k, image in enumerate(images, 1)
     )
 
 

@@ -200,7 +200,7 @@ def _start(
         encoder.check_layers(deep)
         check_side(content.shape[2:], "content", encoder.strides, (*layers, *deep))
     largest = max(shapes, key=math.prod) if content is None or shapes else content.shape[2:]
-    budget = memory.budget(settings, encoder.device)
+    budget = memory.budget(settings.memory, encoder.device)
     shape = largest if content is None else content.shape[2:]
     tile = memory.choose_plan(settings, encoder, shape, largest, budget).tile
     inputs = describe_inputs(content=content, styles=styles or None, masks=masks, initial=initial)

@@ -173,3 +173,17 @@ def check_writable(path: str | os.PathLike[str], name: str = "") -> Path:
         part.touch()
         part.unlink()
     return path
+
+
+def free_host_memory() -> float | None:
+    """Returns the bytes that this process may use in all, its own included; None where unknown."""
+    try:
+        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        system = 1024.0 * int(lines["MemAvailable"].split()[0])
+        held = 4096.0 * int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, KeyError):
+        return None  # not Linux
+    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):  # absent, or "max"
+            return min(system + held, float(Path(file).read_text()))
+    return system + held

@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CONTENT = ROOT / "examples" / "contents" / "harbour.jpg"
 STYLE = ROOT / "examples" / "styles" / "waves.jpg"
+SITE = "https://web.example/"  # of the static page
 START_SECONDS = 240  # a busy machine may need long to import torch
 
 
@@ -49,6 +50,7 @@ def running(name: str = "home", folder: Path = ROOT, **environment: str) -> App:
         "NSTLIB_MAX_SIZE": "320",
         "NSTLIB_SIZE": "96",
         "NSTLIB_MAX_SECONDS": "60",
+        "NSTLIB_WEB": SITE,
         "no_proxy": "127.0.0.1,localhost",
         **environment,
     }

@@ -15,13 +15,17 @@ import pytest
 pytest.importorskip("gradio")
 import gradio as gr
 import numpy as np
-from app_server import CONTENT, STYLE, address
+from app_server import CONTENT, SITE, STYLE, address
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.testclient import TestClient
 
 import nstlib
 from demo.components import address as link
@@ -30,12 +34,15 @@ from demo.components import (
     controls,
     curves,
     grid,
+    inputs,
     messages,
     method_controls,
     presets,
     reproduce,
 )
 from demo.components.method_controls import from_method, to_method
+from demo.guard.blocks import GuardedBlocks
+from demo.guard.middleware import Guard
 from demo.runs import engine, files, limits, masks, paused, preview, ready
 from demo.runs.animation import FRAMES, Animation
 from demo.runs.recipes import Recipe, Source, identify
@@ -67,7 +74,7 @@ def test_only_the_documented_endpoints_are_public(tmp_path):
     assert list(parameters)[:4] == ["content", "style", "method", "gamma"]
     assert "float" in parameters["gamma"]["python_type"]["type"]
     left_out = [p for p in parameters if parameters[p]["parameter_has_default"]]
-    assert left_out == ["method", "gamma", "size", "iterations", "seed", "encoder", "preset"]
+    assert left_out == ["method", "gamma", "size", "iterations", "seed", "encoder", "preset", "colours"]
     assert parameters["gamma"]["parameter_default"] is None, "as the preset has it"
 
 
@@ -94,7 +101,8 @@ def test_a_panorama_is_taken(tmp_path):
 
 
 def test_stylize_streams_pictures_and_ends_with_a_recipe_that_repeats_it(tmp_path):
-    answers = list(ask(client(tmp_path), method="bn:0.7+poly(c=1):0.3", gamma=2.5, seed=4, iterations=60))
+    changes = {"method": "bn:0.7+poly(c=1):0.3", "gamma": 2.5, "seed": 4, "colours": "luminance"}
+    answers = list(ask(client(tmp_path), iterations=60, **changes))
     steps = [info["step"] for _, info in answers]
     assert len(answers) >= 2 and steps == sorted(set(steps)) and steps[-1] == 60
     path, info = answers[-1]
@@ -102,7 +110,7 @@ def test_stylize_streams_pictures_and_ends_with_a_recipe_that_repeats_it(tmp_pat
     recipe = nstlib.read_recipe(path)
     settings = nstlib.Settings.from_dict(recipe["settings"])
     assert (settings.gamma, settings.seed, settings.size, recipe["step"]) == (2.5, 4, 96, 60)
-    assert str(settings.discrepancy) == "bn:0.7+poly(c=1):0.3"
+    assert (str(settings.discrepancy), settings.colours) == ("bn:0.7+poly(c=1):0.3", "luminance")
     with Image.open(path) as file:
         assert file.format == "PNG" and max(file.size) == 96
 
@@ -227,6 +235,23 @@ def test_limits_are_safe_on_a_public_host_and_follow_the_environment():
         limits.read({"NSTLIB_QUEUE": "many"})
     with pytest.raises(ValueError, match="vgg99"):
         limits.read({"NSTLIB_ENCODERS": "vgg99"})
+
+
+def test_the_page_links_to_the_static_page_where_its_address_is_known(monkeypatch, tmp_path):
+    monkeypatch.setattr(limits, "STATIC", tmp_path)
+    assert limits.read({}).web == "" and limits.read({"NSTLIB_WEB": SITE}).web == SITE
+    (tmp_path / "index.html").write_text("the static page")
+    assert limits.read({}).web == "browser/" and limits.read({"NSTLIB_WEB": ""}).web == ""
+    for wrong in ("javascript:alert(1)", "https://a.example/ onclick=x", "ftp://a.example"):
+        with pytest.raises(ValueError, match="NSTLIB_WEB"):
+            limits.read({"NSTLIB_WEB": wrong})
+    for web, count in (("", 0), (SITE, 1)):
+        monkeypatch.setattr(messages, "LIMITS", dataclasses.replace(limits.LIMITS, web=web))
+        assert messages.browser_link().count(f'href="{web}"') == count
+    app = Starlette(routes=[Mount("/browser", StaticFiles(directory=tmp_path, html=True))])
+    asked = TestClient(Guard(app, GuardedBlocks()))
+    assert asked.get("/browser/").text == "the static page"
+    assert asked.get("/browser/../limits.py").status_code == asked.get("/other/").status_code == 404
 
 
 def pair(settings: nstlib.Settings, **options: str) -> engine.Job:
@@ -379,6 +404,14 @@ def test_a_foreign_link_is_cleaned_and_what_was_left_out_is_named():
     assert [note.partition("=")[0] for note in notes] == ["size", "gamma", "who", "content"]
     assert link.read("") == (Recipe(controls.DEFAULTS), [])
     assert link.parts("?__theme=dark&__sign=x&view=projector&lesson=1") == []  # a Space adds such parts
+
+
+def test_a_large_print_has_the_photo_s_own_size_within_the_limit(tmp_path, monkeypatch):
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (1600, 2010)).save(photo)
+    for most, size in ((1024, 1024), (4096, 1984)):  # sizes are multiples of 32
+        monkeypatch.setattr(inputs, "LIMITS", dataclasses.replace(limits.LIMITS, size=most))
+        assert inputs.own_size(str(photo)) == size
 
 
 def test_a_region_is_a_half_or_what_was_brushed():

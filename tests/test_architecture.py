@@ -32,7 +32,7 @@ ORDER = {  # inside a folder: each module may import only from modules before it
         {"sketches"},
         {"methods"},
         {"transports"},
-        {"rearrangement"},
+        {"fitted", "rearrangement"},
     ],
     "nstlib.encoders": [
         {"networks", "weight_files", "precision"},
@@ -49,8 +49,10 @@ ORDER = {  # inside a folder: each module may import only from modules before it
         {"run"},
     ],
     "nstlib.feedforward": [
+        {"norms", "layers"},
         {"decoders", "networks", "crops", "distributed"},
-        {"pipeline", "settings", "checkpoint"},
+        {"pipeline", "settings", "checkpoint", "memory"},
+        {"tiles"},
         {"prepared", "training"},
     ],
     "nstlib.export": [{"files", "tracing"}, {"models"}],
@@ -59,6 +61,7 @@ ORDER = {  # inside a folder: each module may import only from modules before it
         {"options", "errors"},
         {"repeat"},
         {"progress"},
+        {"apply"},
         {"commands"},
     ],
     "demo": [{"runs"}, {"guard"}, {"components"}, {"tabs"}, {"api"}, {"page"}, {"serve"}],

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 
 import pytest
-from app_server import CONTENT, address
+from app_server import CONTENT, SITE, address
 
 import nstlib
 
@@ -132,6 +132,7 @@ def test_a_finished_image_is_part_of_the_page_and_every_image_is_sharp(page):
     page.locator("#ready-examples button").nth(2).click()
     settled(page, "still_life × mosaic · linear · γ 1 · 768 px · 32 steps")
     expect(page.locator("#styles-examples [aria-pressed=true]")).to_have_text("mosaic")
+    expect(page.locator("#in-browser")).to_have_attribute("href", SITE)
 
 
 def test_every_change_ends_in_an_optimised_image(page):
@@ -183,8 +184,9 @@ def test_a_run_is_paused_goes_on_and_is_taken_home(page, tmp_path):
     choose(page, "styles", "ink")  # a change ends the run
     settings(page, iterations=8)
     settled(page, "× ink · linear · γ 1 · 96 px · 8 steps")
-    page.locator("#stylize-start").click()
-    settled(page, "96 px · 32 steps")
+    for words in ("192 px · 8 steps", "320 px · 8 steps", "320 px · 32 steps"):  # Finer: larger, then more
+        page.locator("#stylize-start").click()
+        settled(page, words)
 
 
 def test_results_come_back_from_history_file_and_link(page, browser, tmp_path):
@@ -345,6 +347,7 @@ def test_runs_begin_by_themselves_only_while_nobody_else_works_and_all_wait_in_t
     says(other, "one pass")
     other.locator("#stylize-start").click()
     status(other, "you are number 1 of 1")
+    expect(other.locator(f"#stylize-status a[href='{SITE}']")).to_be_visible()
     choose(other, "styles", "ink")  # live images while waiting
     says(other, "× ink")
     other.locator("#stylize-leave").click()

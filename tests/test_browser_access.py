@@ -83,6 +83,10 @@ def test_a_user_without_a_mouse_never_loses_the_place(browser):  # noqa: F811
     page.close()
 
 
+RING = """(({ outlineWidth, outlineOffset }) => outlineWidth + outlineOffset)(
+  getComputedStyle(document.activeElement))"""
+
+
 def test_the_methods_are_chosen_by_arrow_keys_with_a_visible_place(browser):  # noqa: F811
     page = open_page(browser, 1280, 900)  # noqa: F811
     chosen = page.locator("#method input:checked")
@@ -101,6 +105,9 @@ def test_the_methods_are_chosen_by_arrow_keys_with_a_visible_place(browser):  # 
     expect(field).not_to_have_attribute("aria-activedescendant", marked)
     page.keyboard.press("Tab")
     expect(page.get_by_role("option")).to_have_count(0)
+    page.locator("#result button").last.focus()  # the image clips a ring around it
+    style = page.evaluate(RING)
+    assert style == "3px-4px"
     page.close()
 
 

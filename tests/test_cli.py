@@ -1,6 +1,8 @@
 """The command line as a user meets it: another process, exit codes, one line for a mistake."""
 
+import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -146,7 +148,7 @@ def test_train_help_names_the_plans_and_describes_every_setting(capsys) -> None:
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     said = " ".join(capsys.readouterr().out.split())
-    assert "--plan {full,light}" in said and "(default light)" in said
+    assert "--plan {full,light,sharp}" in said and "(default sharp)" in said
     assert "number of training steps (default 2000)" in said
 
 
@@ -197,6 +199,42 @@ def test_unreadable_pictures_exit_2(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert main(["transfer", str(content), MOSAIC, "-o", str(tmp_path / "o.png")]) == 2
         error = capsys.readouterr().err
         assert content.name in error and len(error.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "turn", "code", "words"),
+    [
+        ("nstlib.cli.commands.load_image", 2, 130, "nstlib: stopped"),  # while a style is loaded
+        ("nstlib.synthesis.regions.calibrate", 1, 130, "nstlib: stopped"),
+        ("nstlib.synthesis.regions.calibrate", 2, 0, "3 steps, .* s; stopped"),  # at the second size
+        ("nstlib.synthesis.run.upsample_change", 1, 0, "3 steps, .* s; stopped"),
+        ("nstlib.cli.progress.save_image", 1, 0, "10 steps, .* s$"),  # what is complete is written
+        ("nstlib.images.files.to_pil", 1, 0, "10 steps, .* s$"),
+    ],
+)
+def test_ctrl_c_at_any_time_keeps_what_there_is(
+    where: str, turn: int, code: int, words: str, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in a calibration, which takes minutes for a large image in tiles, and while it is written."""
+    out, calls = tmp_path / "o.png", []
+    module, name = where.rsplit(".", 1)
+    real = getattr(importlib.import_module(module), name)
+
+    def press(*args, **kwargs):
+        calls.append(0)
+        if len(calls) == turn:
+            signal.raise_signal(signal.SIGINT)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(where, press)
+    options = ["--size", "192", "--memory", "100GB", "--iterations", "10", "--palette", "0", "--levels", "2"]
+    assert main(["transfer", HARBOUR, MOSAIC, "-o", str(out), *options]) == code
+    said = capsys.readouterr()
+    assert re.search(words, said.err if code else said.out, re.MULTILINE), said
+    if code:
+        assert not list(tmp_path.iterdir())
+    else:
+        assert nstlib.load_image(out).shape == (1, 3, 144, 192)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ on Windows")

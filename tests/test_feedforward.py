@@ -1,5 +1,6 @@
 """Networks for one style: they train, resume, share their work, are saved and applied."""
 
+import dataclasses
 import json
 import math
 import os
@@ -18,7 +19,9 @@ from nstlib.__main__ import main
 from nstlib.encoders import WeightsError
 from nstlib.feedforward.crops import Crops
 from nstlib.feedforward.distributed import Group
+from nstlib.feedforward.layers import Layer
 from nstlib.feedforward.networks import FOLDER, PLANS, FeedForward, bundled_networks, save_feedforward
+from nstlib.images import ImageError
 from nstlib.synthesis.pixels import encode
 from nstlib.synthesis.regions import build_objective
 
@@ -74,9 +77,10 @@ def test_a_photographs_own_mean_and_contrast_do_not_show() -> None:
     assert (network(x) - x).abs().mean() > 0.05
 
 
-def test_nothing_tells_where_the_border_is() -> None:
+@pytest.mark.parametrize("plan", ["light", "sharp"])
+def test_nothing_tells_where_the_border_is(plan: str) -> None:
     """A picture that is the same at each place comes out the same at each place, corners included."""
-    network = changed(FeedForward("light"))
+    network = changed(FeedForward(plan))
     stripes = torch.tensor([0.3, 0.8, 0.6, 0.5]).repeat(12).view(1, 1, 1, 48).expand(1, 3, 48, 48)
     picture = network(stripes)
     torch.testing.assert_close(picture, picture[:, :, 24:25].expand_as(picture), rtol=0, atol=1e-5)
@@ -85,7 +89,7 @@ def test_nothing_tells_where_the_border_is() -> None:
 
 def test_a_batchs_gradient_is_the_mean_of_its_pictures() -> None:
     """Also in the memory order that training uses, where torch's own instance norm got it wrong."""
-    network = changed(FeedForward("light"), 0.01).train().double().to(memory_format=torch.channels_last)
+    network = changed(FeedForward(), 0.01).train().double().to(memory_format=torch.channels_last)
     x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 0.5 + 0.25
     x = x.double()  # in float32 a rounding may turn a ReLU on or off
 
@@ -150,7 +154,7 @@ def test_it_resumes_where_it_was(style: Tensor, content: Tensor, tmp_path: Path)
 
 def test_it_begins_from_another_network(style: Tensor, content: Tensor, tmp_path: Path) -> None:
     known = tmp_path / "known.safetensors"
-    save_feedforward(changed(FeedForward("light")), known)
+    save_feedforward(changed(FeedForward()), known)
     training = nstlib.train_feedforward(style, [content], init_from=known, iterations=2, **TINY)
     assert torch.equal(parameters(training.network), parameters(nstlib.load_feedforward(known)))
     assert training.network.metadata["init_from"] == "known"
@@ -160,7 +164,7 @@ def test_it_begins_from_another_network(style: Tensor, content: Tensor, tmp_path
     out = tmp_path / "x.safetensors"
     assert main(train_command(out, "--init-from", str(known))) == 0
     assert nstlib.load_feedforward(out).metadata["init_from"] == "known"
-    with pytest.raises(ValueError, match="has the plan 'light', not 'full'"):
+    with pytest.raises(ValueError, match="has the plan 'sharp', not 'full': choose its"):
         nstlib.train_feedforward(style, [content], init_from=known, plan="full", **TINY)
     with pytest.raises(WeightsError, match="no network 'nobody'"):
         nstlib.train_feedforward(style, [content], init_from="nobody", **TINY)
@@ -177,6 +181,26 @@ def test_draws_do_not_depend_on_who_asks(content: Tensor) -> None:
     with pytest.raises(ValueError, match="cannot be shared equally by 3"):
         Group(0, 3).slice(4)
     assert sorted([*Group(0, 2).share("abcde"), *Group(1, 2).share("abcde")]) == list("abcde")
+
+
+@pytest.mark.parametrize(("plan", "measured"), [("light", 808e6), ("sharp", 968e6)])
+def test_the_estimated_memory_is_what_the_benchmark_measured(plan: str, measured: float) -> None:
+    estimate = FeedForward(plan).cpu().estimate_memory((1024, 1024))
+    assert estimate == pytest.approx(measured, rel=0.05)
+
+
+def test_crops_of_a_single_colour_are_replaced(style: Tensor, content: Tensor) -> None:
+    """Without variance, each instance norm amplifies the gradient until it overflows."""
+    flat = torch.full((1, 3, 80, 80), 0.2)
+    images = Crops([flat, content], 64)
+    drawn = images.batch(torch.Generator().manual_seed(1), 8, slice(None))
+    assert float(drawn.std((-2, -1)).amax(1).min()) > 1e-3
+    assert torch.equal(drawn, images.batch(torch.Generator().manual_seed(1), 8, slice(None)))
+    options = dict(method="bn", iterations=3, lr=0.01) | TINY | {"batch": 1}
+    losses = [step.loss for step in nstlib.train_feedforward(style, [flat, content], **options)]
+    assert all(map(math.isfinite, losses))
+    with pytest.raises(ImageError, match="show a single colour: give photos"):
+        nstlib.train_feedforward(style, [flat], **options)
 
 
 def test_an_unreadable_picture_is_left_out(tmp_path: Path) -> None:
@@ -298,10 +322,32 @@ def test_mistakes_are_named(style: Tensor, content: Tensor, tmp_path: Path) -> N
     for options, message in (
         (dict(size=66), "size must be a multiple of 4"),
         (dict(gamma=0.0), "gamma must lie in"),
-        (dict(plan="heavy"), "plan must be one of full, light, got 'heavy'"),
+        (dict(plan="heavy"), "plan must be one of full, light, sharp, got 'heavy'"),
         (dict(method="cubist"), "unknown method 'cubist'"),
     ):
         with pytest.raises(ValueError, match=message):
             nstlib.train_feedforward(style, [content], **options)
     with pytest.raises(FileNotFoundError, match="no such folder"):
         nstlib.train_feedforward(style, tmp_path / "nowhere")
+
+
+def test_a_batch_in_few_operations_is_the_mean_of_its_images(style: Tensor, content: Tensor) -> None:
+    """What a GPU computes: the objective's values and gradients, and the instance norm."""
+    for method in ("gram", "bn", "gaussian", "linear", "bn:0.7+wasserstein:0.3"):
+        training = nstlib.train_feedforward(style, [content], method=method, tv=0.1, iterations=1, **TINY)
+        x = training.crops.batch(torch.Generator().manual_seed(3), 3, slice(None))
+        found = []
+        for at_once in (False, True):
+            image = (x + 0.1).clamp(0, 1).requires_grad_(True)
+            features = encode(training.encoder, image, training.objective.layers)
+            targets = training.encoder(x, training.objective.content)
+            objective = dataclasses.replace(training.objective, content=targets)
+            terms = objective.batch_means(image, features) if at_once else training.terms(x, image)
+            torch.stack(list(terms.values())).sum().backward()
+            found.append(({name: value.detach() for name, value in terms.items()}, image.grad))
+        torch.testing.assert_close(found[0][0], found[1][0], rtol=1e-4, atol=1e-7)
+        assert (found[0][1] - found[1][1]).norm() < 1e-3 * found[0][1].norm()
+    layer = Layer(3, 4)
+    x = torch.rand(2, 3, 16, 12, generator=torch.Generator().manual_seed(1))
+    y = torch.nn.functional.group_norm(layer.conv(x), 4, layer.norm.weight, layer.norm.bias, layer.norm.eps)
+    torch.testing.assert_close(layer.normalize(layer.conv(x)), y, rtol=1e-4, atol=1e-5)

@@ -12,6 +12,7 @@ from PIL import Image
 
 import nstlib
 from nstlib import ImageError, load_image, read_recipe, save_image
+from nstlib.__main__ import main
 from nstlib.images import image_info
 
 
@@ -189,3 +190,40 @@ def test_saving_mistakes_are_named(tmp_path: Path) -> None:
         save_image(image, tmp_path / "no" / "out.png")
     with pytest.raises(ValueError, match=r"\(1, 3, H, W\)"):
         nstlib.to_pil(torch.zeros(2, 3, 4, 4))
+
+
+def test_a_format_that_cannot_hold_the_image_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pillow refuses such a WebP only when it writes the file."""
+    long, out = tmp_path / "long.png", tmp_path / "out.webp"
+    Image.new("RGB", (16384, 16)).save(long)
+    with pytest.raises((ValueError, OSError)):
+        Image.new("RGB", (16384, 1)).save(tmp_path / "pillow.webp")
+    Image.new("RGB", (16383, 1)).save(tmp_path / "pillow.webp")
+    monkeypatch.setattr("nstlib.recipes.transfer", None)  # no work begins
+    monkeypatch.setattr("nstlib.feedforward.prepare", None)
+    for command in (["transfer", long, long], ["onepass", long, long], ["apply", "strokes-gram", long]):
+        size = [] if command[0] == "apply" else ["--size", "full"]
+        assert main([*map(str, command), "-o", str(out), *size]) == 2
+        assert "WEBP holds at most 16383 px a side, and the image is 16384 x 16" in capsys.readouterr().err
+    with pytest.raises(ImageError, match="JPEG holds at most 65500 px a side"):
+        nstlib.save_image(torch.zeros(1, 3, 1, 65501), tmp_path / "out.jpg")
+    assert not out.exists()
+
+
+def test_a_file_that_would_not_fit_in_memory_is_refused_before_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = tmp_path / "large.png"
+    Image.new("L", (5000, 4000)).save(large)
+    monkeypatch.setattr("nstlib.images.decoding.free_host_memory", lambda: 4e8)
+    with pytest.raises(
+        MemoryError, match=r"large.png is 5000 x 4000 px: .* 0.5 GB .* 0.4 GB are free; shrink"
+    ):
+        nstlib.load_image(large)
+    monkeypatch.setattr(
+        "nstlib.images.decoding.upright", lambda image, *_: image.convert("RGB").resize((64, 64))
+    )
+    assert nstlib.load_image(large, 64).shape == (1, 3, 64, 64)  # which needs less
+    assert nstlib.images.image_size(large) == (5000, 4000)

@@ -15,7 +15,7 @@ from nstlib.alignment import moments
 from nstlib.alignment.random_features import MeanCosine
 from nstlib.encoders import precision
 from nstlib.encoders.encoder import Encoder
-from nstlib.feedforward.pipeline import estimate_pass
+from nstlib.feedforward.memory import choose_tile, estimate_pass
 from nstlib.recipes import final_step
 from nstlib.synthesis import memory, pixels
 from nstlib.synthesis.optimize import synthesize
@@ -254,8 +254,8 @@ def test_a_run_settles_for_less_memory_or_refuses(
     with pytest.raises(MemoryError, match="vgg19-slim and sliced, which cannot run in tiles, needs about"):
         chosen(0.5 * whole, "bn+sliced")
     monkeypatch.setattr("nstlib.synthesis.memory.free_memory", lambda _: 4e9)
-    assert memory.budget(plain, encoder.device) == 3e9
-    assert memory.budget(nstlib.Settings(memory="2.5 GB"), encoder.device) == 2.5e9
+    assert memory.budget(plain.memory, encoder.device) == 3e9
+    assert memory.budget("2.5 GB", encoder.device) == 2.5e9
     for wrong in ("2", "GB", "0GB", "much"):
         with pytest.raises(ValueError, match="memory must be 'auto' or a number of bytes, such as 2GB"):
             nstlib.Settings(memory=wrong)
@@ -273,31 +273,25 @@ def test_one_pass_and_a_network_refuse_what_would_not_fit(
 ) -> None:
     """With the same words as a run, before any work; what they propose fits."""
     encoder, network = nstlib.load_encoder(), nstlib.load_feedforward("strokes-gram")
-    huge, poly = torch.zeros(1, 3, 1, 1).expand(1, 3, 4000, 3000), nstlib.Settings(method="poly")
-    monkeypatch.setattr("nstlib.synthesis.memory.free_memory", lambda _: 4e9)
+    huge = torch.zeros(1, 3, 1, 1).expand(1, 3, 4000, 3000)
+    monkeypatch.setattr("nstlib.synthesis.memory.free_memory", lambda _: 6e8)
 
-    def check_pass(content: tuple[int, int], style: tuple[int, int]) -> None:
-        memory.require(
-            lambda *shapes: estimate_pass(poly, encoder, *shapes),
-            encoder.device,
-            content,
-            style,
-            "one pass",
-            "",
-        )
+    def check_pass(content: tuple[int, int], style: tuple[int, int], method: str = "poly") -> None:
+        choose_tile(nstlib.Settings(method=method), encoder, content, style, 1, 0)
 
-    for device_work, who in (
+    for check, who in (
         (lambda x: check_pass(x, (512, 512)), "one pass"),
         (lambda x: check_pass((64, 64), x), "one pass"),
+        (lambda x: check_pass(x, (64, 64), "energy"), "one pass by energy, which cannot run in tiles,"),
         (network.check_memory, "the network"),
     ):
         with pytest.raises(
-            MemoryError, match=f"with {who} needs about .* GB .* 4.0 GB are free; size="
+            MemoryError, match=f"with {who} needs about .* GB .* 0.6 GB are free; size="
         ) as error:
-            device_work((4000, 3000))
+            check((4000, 3000))
         fitting = int(str(error.value).partition("size=")[2].split()[0])
-        assert 1000 < fitting < 4000
-        device_work((fitting, fitting * 3 // 4))
+        assert 300 < fitting < 4000
+        check((fitting, fitting * 3 // 4))
     least, *more = (
         estimate_pass(nstlib.Settings(method=method), encoder, (999, 999), style, styles, masks)
         for method, style, styles, masks in (

@@ -15,9 +15,9 @@ from nstlib.__main__ import main
 from nstlib.encoders import WeightsError
 from nstlib.feedforward.networks import METADATA, FeedForward, save_feedforward
 
-TINY = {"size": 64, "batch": 2, "dtype": "float32"}
+TINY = {"size": 64, "batch": 2, "dtype": "float32", "plan": "light"}
 CALL = ["--images", "examples/contents", "--size", "64", "--batch", "2", "--style-size", "64", "--quiet"]
-CALL += ["--dtype", "float32"]
+CALL += ["--dtype", "float32", "--plan", "light"]
 MOSAIC = "examples/styles/mosaic.jpg"
 
 

@@ -12,6 +12,7 @@ from nstlib.encoders import IMAGE
 from nstlib.encoders.encoder import Encoder
 from nstlib.encoders.networks import build, torchvision_models
 from nstlib.encoders.windows import reach, receptive_fields
+from nstlib.feedforward import FeedForward
 from nstlib.synthesis import tiles
 from nstlib.synthesis.objective import Objective
 from nstlib.synthesis.regions import build_objective, make_regions
@@ -227,3 +228,78 @@ def test_steps_that_a_converged_size_left_out_count_as_done() -> None:
     assert len(steps) < 40
     first = next(step for step in steps if step.index == 13)  # at full size, after 12 at a quarter of it
     assert first.remaining / first.seconds == pytest.approx((12 / 4 + 28) / (12 / 4 + 1) - 1)
+
+
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [
+        ("linear", {}),
+        ("bn", {"strength": 0.6, "detail": 0.5}),
+        ("poly(c=1)", {"styles": 2, "style_weights": (0.3, 0.7)}),
+        ("wasserstein", {"size": (113, 150)}),
+        ("coral:2+gaussian", {}),
+        ("poly", {"styles": 2, "masks": True}),
+        ("gaussian", {"styles": 2, "masks": True}),
+        ("wasserstein", {"size": (17, 150)}),
+    ],
+)
+def test_one_pass_in_tiles_is_that_of_the_image(method: str, changes: dict) -> None:
+    """Odd sizes, masks, styles larger than a tile; tiles smaller than what they see around them."""
+    changes = dict(changes)
+    height, width = changes.pop("size", (176, 160))
+    encoder = nstlib.load_encoder(dtype="float32")
+    content, other = (nstlib.load_image(path, 240) for path in (CONTENT, STYLE))
+    content = content[..., :height, :width]
+    paintings = [other, other.flip(1)[..., :100, :190]][: changes.pop("styles", 1)]
+    ramp = torch.linspace(0, 1, width).expand(1, 1, height, width)
+    masks = ((ramp - 0.5).clamp(min=0), (0.8 - ramp).clamp(min=0)) if changes.pop("masks", False) else ()
+    found = {}
+    for tile in (None, 64):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("nstlib.feedforward.prepared.choose_tile", lambda *_, tile=tile: tile)
+            found[tile] = nstlib.onepass(
+                content, paintings, method, palette=0, masks=masks, encoder=encoder, **changes
+            )
+    assert found[64].recipe["tile"] == 64 and float((found[None] - content).abs().mean()) > 0.02
+    # with fewer positions than channels the maps enlarge the rounding of both
+    bound = 1e-3 if masks or height < 100 else 1e-4
+    torch.testing.assert_close(found[64], found[None], rtol=0, atol=bound)
+    assert float((found[64] - found[None]).abs().mean()) < 3e-5
+
+
+@pytest.mark.parametrize("size", [(150, 133), (40, 200)])
+@pytest.mark.parametrize("plan", ["light", "full", "sharp"])
+def test_a_network_in_tiles_gives_the_same_image(plan: str, size: tuple[int, int]) -> None:
+    """Odd sizes and every border, with norms whose weights are not those of the start."""
+    generator = torch.Generator().manual_seed(4)
+    network = FeedForward(plan).eval().requires_grad_(False).double()  # random weights enlarge rounding
+    for weight in network.parameters():
+        weight += 0.1 * torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+    images = nstlib.load_image(CONTENT, 220)[..., : size[0], : size[1]]
+    images = torch.cat([images, images.flip(3)])
+    whole = network(images)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FeedForward, "check_memory", lambda *_: 64)
+        torch.testing.assert_close(network(images), whole, rtol=0, atol=1e-9)
+        torch.testing.assert_close(network(images, 0.0), images.double())
+
+
+def test_the_command_line_works_within_a_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One pass and a network, from a file: in tiles where the whole image would need more."""
+    photo, images = tmp_path / "photo.png", {}
+    nstlib.save_image(nstlib.load_image(CONTENT, 560), photo)
+    monkeypatch.setenv("NSTLIB_DTYPE", "float32")
+    for module in ("memory", "networks"):
+        monkeypatch.setattr(f"nstlib.feedforward.{module}.TILES", (64,))
+    for command in (
+        ["onepass", str(photo), STYLE, "--size", "full", "--method", "bn", "--palette", "0"],
+        ["apply", "mosaic-gaussian", str(photo)],
+    ):
+        for budget in ("9GB", "395MB"):
+            out = tmp_path / f"{command[0]} {budget}.png"
+            assert main([*command, "-o", str(out), "--memory", budget]) == 0
+            images[command[0], budget] = nstlib.load_image(out)
+    for name in ("onepass", "apply"):
+        difference = (images[name, "9GB"] - images[name, "395MB"]).abs()
+        assert float(difference.max()) < 0.01  # files have 8 bits
+    assert nstlib.read_recipe(tmp_path / "onepass 395MB.png")["tile"] == 64

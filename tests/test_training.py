@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 import nstlib
-from nstlib.feedforward.decoders import load_decoder
+from nstlib.feedforward import pipeline
+from nstlib.feedforward.decoders import LEVELS, METHODS, WEIGHTS, load_decoder
 
 ROOT = Path(__file__).parent.parent
 PLAN = ((16, 2), (32, 2), (64, 4), (128, 4), (128, 1))  # widths and depths of the compact teacher
@@ -136,6 +138,35 @@ def test_the_decoders_training_resumes_and_exports(tmp_path: Path, images: str) 
     decoder = load_decoder(weights)
     x = decoder.decode(torch.rand(1, 128, 2, 3), 5)
     assert x.shape == (1, 3, 32, 48) and x.isfinite().all()
+
+
+@pytest.mark.usefixtures("training")
+def test_the_training_on_the_objective_resumes_and_exports(tmp_path: Path, images: str) -> None:
+    options = ["--images", images, "--styles", images, "--out", tmp_path, "--begin", WEIGHTS]
+    options += ["--every", 2, "--crop", 64, "--batch", 1, "--float32"]
+    assert "resumed" not in here("objective", *options, "--steps", 2)
+    assert "resumed at step 2" in here("objective", *options, "--steps", 3)
+    trained, bundled = (
+        load_decoder(path).state_dict() for path in (str(tmp_path / "decoder.safetensors"), None)
+    )
+    assert trained.keys() == bundled.keys() and all(value.isfinite().all() for value in trained.values())
+    assert not torch.equal(trained["strengths"], bundled["strengths"])
+
+
+@pytest.mark.usefixtures("training")
+@pytest.mark.parametrize("how", ["linear", "bn", "poly", "wasserstein"])
+def test_the_trained_chain_is_that_of_one_pass(how: str, content: Tensor, style: Tensor) -> None:
+    from objective import chain, statistics
+
+    encoder = nstlib.load_encoder()
+    model, x = pipeline.OnePass(encoder), content[..., :48, :64]
+    P, S = (encoder.maps(image, LEVELS) for image in (x, style))
+    styles = [statistics(style), *(statistics(S[layer]) for layer in LEVELS)]
+    methods = torch.eye(len(METHODS))[[METHODS.index(how)]]
+    with torch.no_grad():
+        trained = chain(model.decoder, x, P, styles, methods, torch.tensor([0.6 * pipeline.FULL])).clamp(0, 1)
+    found = model(model.encode_content(x), [model.encode_style(style, how)], 0.6)
+    torch.testing.assert_close(found, trained, rtol=0, atol=0.02)  # their ridges differ
 
 
 @pytest.mark.usefixtures("training")

@@ -180,6 +180,28 @@ def test_the_content_s_colours_strength_and_keys(page, files, tmp_path):
     change(page, lambda: page.locator("#colours").select_option("style"))
 
 
+DRAG = """async () => {
+  const slider = document.querySelector("#strength"), images = () => Number(document.body.dataset.images);
+  for (let end = images() + 3, k = 0; images() < end; k++) {
+    slider.value = k % 2 ? 0.4 : 0.9;
+    slider.dispatchEvent(new Event("input"));
+    await new Promise((next) => setTimeout(next, 16));
+  }
+  return document.querySelector("#result").width;
+}"""
+
+
+def test_images_are_smaller_while_a_slider_moves_faster_than_the_device(page):
+    for kind in ("content", "style"):  # the examples are large enough
+        change(page, lambda kind=kind: page.locator(f"[data-kind={kind}] .strip button").first.click())
+    change(page, lambda: page.locator("#size").fill("512"))
+    assert page.evaluate(DRAG) < 512
+    expect(page.locator("body")).to_have_attribute("data-working", "false")
+    expect(page.locator("#caption")).to_contain_text("512 px")  # the full size, at rest
+    assert page.evaluate("document.querySelector('#result').width") == 512
+    change(page, lambda: page.locator("#size").fill("256"))
+
+
 PUT = """([kind, event]) => {
   const bytes = Uint8Array.from(atob("%s"), (c) => c.charCodeAt(0)), data = new DataTransfer();
   data.items.add(new File([bytes], "tiny.png", { type: "image/png" }));
@@ -225,6 +247,7 @@ def test_the_camera_is_content_until_it_is_stopped(page):
 
 
 def test_the_idea_follows_the_method(page):
+    expect(page.get_by_role("link", name="the app")).to_have_attribute("href", build.ABOUT_APP)
     page.get_by_role("tab", name="Image").focus()
     page.keyboard.press("ArrowRight")
     moving = page.locator("#view-idea svg")

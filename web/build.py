@@ -1,4 +1,4 @@
-"""Builds the static page: python web/build.py [--out FOLDER] [--models FOLDER] [--serve]
+"""Builds the static page: python web/build.py [--out FOLDER] [--models FOLDER] [--app ADDRESS] [--serve]
 
 It exports one pass, fetches the runtime (onnxruntime-web by `npm pack`, of a fixed version and hash),
 computes the point clouds, and copies the files beside this one. The result needs nothing but a static host.
@@ -30,6 +30,7 @@ from nstlib import export  # noqa: E402
 from nstlib.images.opening import RECIPE_KEY  # noqa: E402
 
 SOURCE = "https://github.com/nstlib/nstlib"
+ABOUT_APP, LOCAL_APP = f"{SOURCE}/blob/main/docs/howto/app.md", "http://127.0.0.1:7860/"
 RUNTIME, VERSION = "onnxruntime-web", "1.30.0"
 SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 SCRIPTS = ("ort.wasm.bundle.min.mjs", "ort.webgpu.bundle.min.mjs")
@@ -48,8 +49,9 @@ AFTER = """<p>This drawing has sixty positions and only two detectors. The point
 method's discrepancy. Choose a different method to see what it aligns and what it leaves.</p>"""
 
 
-def build(out: Path, models: Path | None = None) -> None:
-    """Writes the page to `out`, whose content it replaces. models: where they were exported before."""
+def build(out: Path, models: Path | None = None, app: str = ABOUT_APP) -> None:
+    """Writes the page to `out`, whose content it replaces. models: where they were exported before. app: the
+    address to which the page links as the app."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     copy_runtime(out / "ort")
@@ -74,7 +76,7 @@ def build(out: Path, models: Path | None = None) -> None:
     for path in HERE.iterdir():
         if path.suffix in (".html", ".css", ".js", ".json", ".svg", ".md"):
             shutil.copy(path, out / path.name)
-    name_build(out)
+    name_build(out, app)
 
 
 def make_first(path: Path) -> None:
@@ -152,14 +154,14 @@ def write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
 
 
-def name_build(out: Path) -> None:
+def name_build(out: Path, app: str) -> None:
     """Names the build after its content, and lists what the service worker keeps from the start."""
     files = sorted(path for path in out.rglob("*") if path.is_file())
     names = [path.relative_to(out).as_posix() for path in files]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
     kept = (name for name in names if not name.startswith(("models/", "README", "service-worker")))
     shell = ["./", *(name for name in kept if not name.endswith(".gz"))]  # cache.js keeps the large files
-    marks = {"@BUILD@": digest, "@RECIPE_KEY@": RECIPE_KEY, "@SOURCE@": SOURCE}
+    marks = {"@BUILD@": digest, "@RECIPE_KEY@": RECIPE_KEY, "@SOURCE@": SOURCE, "@APP@": escape(app)}
     marks["/*@SHELL@*/"] = ", ".join(map(json.dumps, shell))
     for path in (path for path in files if path.suffix in (".js", ".html")):
         text = path.read_text(encoding="utf-8")
@@ -174,8 +176,10 @@ if __name__ == "__main__":
     parser.add_argument("--serve", action="store_true", help="serve the folder at http://127.0.0.1:8000")
     words = "what `nstlib export onepass -o FOLDER` wrote (default: the build exports it)"
     parser.add_argument("--models", type=Path, metavar="FOLDER", help=words)
+    words = "address of the app, to which the page links (default: the app of this machine with --serve)"
+    parser.add_argument("--app", metavar="ADDRESS", help=words)
     options = parser.parse_args()
-    build(options.out, options.models)
+    build(options.out, options.models, options.app or (LOCAL_APP if options.serve else ABOUT_APP))
     print(options.out)
     if options.serve:
         from serve import serve

@@ -69,7 +69,7 @@ const stylize = async ({ strength, shares }) => {
     weights: new ort.Tensor("float32", list, [list.length]),
   });
   const [, , height, width] = image.dims;
-  const data = Float32Array.from(image.data);
+  const data = image.data.slice();
   image.dispose();
   return { width, height, data, seconds: (performance.now() - begin) / 1000 };
 };

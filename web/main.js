@@ -12,6 +12,7 @@ const query = new URLSearchParams(location.search);
 const models = await (await fetch("models.json")).json();
 const state = { sources: {}, names: {}, images: {}, stale: new Set(), shown: null, live: false };
 const LARGER = 384, QUICK = 0.5; // px, on a device that makes an image of this size in so many seconds
+const LIVE = 0.27, LEAST = 128, REST = 400; // s for a live image, px of it at least, ms until a slider rests
 let ready = false, working = false, asked = false;
 
 const say = (words, alert = false) => {
@@ -24,18 +25,22 @@ const refused = (error) => say(`This failed: ${error.message}. Choose a smaller 
 const take = (kind, source, name) => {
   state.sources[kind] = source;
   state.names[kind] = name;
+  if (kind === "content") state.stream = state.live = source instanceof HTMLVideoElement;
   state.stale.add(kind);
   return follow();
 };
 
 const prepare = async () => {
   const size = Number(part("size").value), grey = part("colours").value === "luminance";
-  const stale = state.stale;
+  const stale = state.stale, side = state.live ? Math.min(size, state.fits ?? size) : size;
+  const newStyle = stale.has("style") || (grey && stale.has("content"));
+  if (state.side !== side) stale.add("content");
+  state.side = side;
   state.stale = new Set();
-  for (const kind of stale) state.images[kind] = planes(scaled(state.sources[kind], size));
+  for (const kind of stale) state.images[kind] = planes(scaled(state.sources[kind], kind === "style" ? size : side));
   const { content, style } = state.images;
   if (stale.has("content")) await encode("content", grey ? greyContent(content) : content);
-  if (stale.has("style") || (grey && stale.has("content"))) await encode("style", grey ? greyStyle(style, content) : style);
+  if (newStyle) await encode("style", grey ? greyStyle(style, content) : style);
   return grey;
 };
 
@@ -50,11 +55,12 @@ const follow = async () => {
   try {
     while (asked) {
       asked = false;
-      const method = chosen(), strength = Number(part("strength").value), names = { ...state.names };
+      const begin = performance.now(), method = chosen(), strength = Number(part("strength").value), names = { ...state.names };
       const grey = await prepare(), content = state.images.content;
       const made = await stylize(strength, method.shares);
       state.shown = { image: grey ? withChroma(made, content) : made, content, grey, strength, method, names };
       draw();
+      fit(state.stream ? (performance.now() - begin) / 1000 : made.seconds);
       state.images_made = (state.images_made ?? 0) + 1;
       document.body.dataset.images = state.images_made; // for tests: how many were made
       larger(made);
@@ -64,7 +70,7 @@ const follow = async () => {
     refused(error);
   } finally {
     working = false;
-    document.body.dataset.working = false;
+    document.body.dataset.working = Boolean(state.live && !state.stream);
   }
 };
 
@@ -75,6 +81,24 @@ const larger = ({ width, height, seconds }) => {
   if (seconds * (LARGER / Math.max(width, height)) ** 2 > QUICK) return;
   part("size").value = part("size-shown").value = LARGER;
   again();
+};
+
+// While a slider or the camera moves, images are so small that there are three a second or more.
+const fit = (seconds) => {
+  const enough = state.stream ? 0.6 * LIVE : 0; // a slider would pay for encoding the content again
+  if (state.live && state.fits && seconds > enough && seconds < 1.25 * LIVE) return;
+  state.fits = Math.max(LEAST, 16 * Math.floor((state.side * Math.sqrt(LIVE / seconds)) / 16));
+};
+
+const move = () => {
+  state.live ||= working; // the device is slower than the hand
+  clearTimeout(state.rest);
+  state.rest = setTimeout(() => {
+    if (!state.live || state.stream) return;
+    state.live = false;
+    follow();
+  }, REST);
+  follow();
 };
 
 const draw = () => {
@@ -103,7 +127,7 @@ const save = async () => {
 for (const id of ["strength", "size", "mix"]) {
   part(id).addEventListener("input", () => { part(`${id}-shown`).value = part(id).value; });
 }
-part("strength").addEventListener("input", follow);
+part("strength").addEventListener("input", move);
 part("size").addEventListener("change", () => { state.sized = true; again(); });
 part("colours").addEventListener("change", again);
 part("save").addEventListener("click", save);
@@ -111,7 +135,8 @@ part("compare").addEventListener("click", ({ target }) => {
   target.ariaPressed = target.ariaPressed !== "true";
   draw();
 });
-showMethods(models, follow);
+if (location.pathname.endsWith("/browser/")) part("app").href = "../"; // the app serves this page
+showMethods(models, move);
 tabs();
 const first = new Image(); // made by the build: seen while the models load
 first.onload = () => state.shown ?? part("result").getContext("2d").drawImage(scaled(first, first.width), 0, 0);

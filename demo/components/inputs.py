@@ -44,6 +44,11 @@ def check(path: str | None) -> tuple[Any, Any]:
     return path, messages.note(words) if max(width, height) < SMALL else gr.skip()
 
 
+def own_size(path: str | None) -> Any:
+    """The photo's own size, as far as this host allows it."""
+    return min(max(input_info(path)[:2]), LIMITS.size) // 32 * 32 if path else gr.skip()
+
+
 class InputImage:
     """An input image: what is shown, the button to upload a file, and the examples to choose from. It lays
     them out in the current Blocks. page.js hands dropped and pasted files to the button.
@@ -136,6 +141,7 @@ class Inputs:
             ]
         self.content, self.style = (one.image for one in pair)
         self.controls = Controls()
+        self.large = gr.Button("Large print", size="sm", visible=not LIMITS.public, elem_id="large-print")
         self.controls.add_options()
         self.second = SecondStyle()
         self.asks, self._pickers = Asks(), [*pair, self.second.input]
@@ -147,6 +153,8 @@ class Inputs:
         for one in self._pickers:
             one.connect(self.asks, status)
         self.controls.connect(self.asks)
+        size = self.controls.by_name["size"]
+        self.asks.after(self.large.click(own_size, self.content, size, **QUIET).success)
         second = self.second
         self.asks.after(second.place.input, second.share.input, second.share.release, second.brushed.input)
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import nstlib
 from demo.runs.engine import Frame
+from demo.runs.limits import LIMITS
 from nstlib.synthesis.pyramid import schedule
 
 log = logging.getLogger("nstlib.app")
 
-READY = "Change anything: the image follows. <b>Finer</b> makes more of this one."
+READY = "Change anything: the image follows. <b>Finer</b> makes this one larger and sharper."
 
 
 def explain(error: BaseException, *files: str | None) -> str:
@@ -58,6 +59,12 @@ def note(text: str, kind: str = "", share: float = 0.0) -> str:
 
 def alert(text: str) -> str:
     return note(escape(text), "alert")
+
+
+def browser_link() -> str:
+    """A link to the static page, for those who do not want to wait; empty where its address is not known."""
+    words = "Make images in your browser, without waiting"
+    return f' <a href="{escape(LIMITS.web)}" target="_blank">{words}</a>.' if LIMITS.web else ""
 
 
 def progress(words: str, share: float, seconds: float) -> str:

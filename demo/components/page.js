@@ -82,7 +82,7 @@
   // While a run waits, Gradio writes "queue: 2/3 | 4.0/9.2s": our words say the same.
   const queue = () => {
     const place = at(".nst-statusbox .progress-text")?.textContent.match(/queue: (\d+)\/(\d+) \|\s*([\d.]+)(?:\/([\d.]+))?/);
-    const words = place && at(".nst-statusbox:has(.progress-text) .nst-status p");
+    const words = place && at(".nst-statusbox:has(.progress-text) .nst-status span");
     const left = place && Math.ceil((place[4] ?? 0) - place[3]);
     const text = place && `Waiting for your turn: you are number ${place[1]} of ${place[2]}${left > 0 ? `, for about ${left} s` : ""}.`;
     if (words && words.textContent !== text) words.textContent = text;

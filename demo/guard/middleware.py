@@ -29,7 +29,7 @@ log = logging.getLogger("nstlib.app")
 ROUTES = {
     "GET": r"""/ | /card\.jpg | /config/? | /theme\.css | /(assets|static|svelte)/.+
         | /favicon\.ico | /robots\.txt | /manifest\.json | /pwa_icon(/\d{1,4})? | /login_check/?
-        | /gradio_api/(info|theme\.css|app_id|login_check|startup-events|queue/status)/?
+        | /browser/.* | /gradio_api/(info|theme\.css|app_id|login_check|startup-events|queue/status)/?
         | /gradio_api/heartbeat/(?P<heartbeat>[\w-]{1,64}) | /gradio_api/queue/(?P<answers>data)/?
         | /gradio_api/call/(v2/)?\w{1,64}/(?P<event>[\w-]{1,64}) | /gradio_api/(?P<progress>upload_progress)/?
         | /gradio_api/file=(?P<file>.+)""",

@@ -4,18 +4,20 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import nstlib
 
 HUGGING_FACE = ("https://huggingface.co", "https://*.hf.space")
 SITE = re.compile(r"'self'|https?://(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]{1,5})?", re.IGNORECASE)
+STATIC = Path(__file__).parents[2] / "web" / "dist"  # what web/build.py writes
 LOCAL_ENCODERS = ("vgg19-slim", "vgg19-random")  # these never download anything
 
 
 @dataclass(frozen=True)
 class Limits:
     """The values of the variables. public: whether this is a Hugging Face Space. frames: the sites that
-    may embed the app, as a content security policy spells them."""
+    may embed the app, as a content security policy spells them. web: where the static page is, or nothing."""
 
     size: int
     first: int  # 0: measured
@@ -30,6 +32,7 @@ class Limits:
     public: bool
     frames: tuple[str, ...]
     hosts: frozenset[str] = frozenset()
+    web: str = ""
 
 
 def read(environment: Mapping[str, str] = os.environ) -> Limits:
@@ -53,6 +56,9 @@ def read(environment: Mapping[str, str] = os.environ) -> Limits:
     sites = [site for site in re.split(r"[,\s]+", environment.get("NSTLIB_FRAME_ANCESTORS", "")) if site]
     if wrong := [site for site in sites if not SITE.fullmatch(site)]:
         raise ValueError(f"NSTLIB_FRAME_ANCESTORS takes sites like https://school.example, got {wrong[0]!r}")
+    web = environment.get("NSTLIB_WEB", "browser/" if (STATIC / "index.html").is_file() else "").strip()
+    if not re.fullmatch(r"(https?://[^\s<>()\"]+)?|browser/", web):
+        raise ValueError(f"NSTLIB_WEB must be an address like https://school.example/web/, got {web!r}")
     return Limits(
         size=int(number("NSTLIB_MAX_SIZE", 1024, 512, 64)),
         first=int(number("NSTLIB_SIZE", 0, 0, 0)),
@@ -67,6 +73,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Limits:
         public=public,
         frames=tuple(dict.fromkeys(("'self'", *(HUGGING_FACE if public else ()), *sites))),
         hosts=frozenset(map(str.lower, (*listed("NSTLIB_HOSTS"), *listed("GRADIO_SERVER_NAME")))),
+        web=web,
     )
 
 

@@ -21,7 +21,7 @@ PASS = {"method", "levels", "rounds", "strength", "palette", "colours", "style_s
 LIBRARY = RUN | PASS | {"seed", "dtype"}
 LONGEST = 20_000  # characters of a recipe that a session keeps
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-DETAIL = 0.5  # of the content image's fine detail in one pass: less is more painterly
+DETAIL = 1.0  # of the content image's fine detail in one pass: less is more painterly
 HEX = re.compile(r"[0-9a-f]{64}")
 
 

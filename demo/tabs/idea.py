@@ -109,7 +109,8 @@ def build(method: MethodControls, tab: gr.Tab) -> None:
     shown = everything(*(part.value for part in method.inputs))
     drawing = gr.HTML(shown[0], elem_id="point-clouds", js_on_load=point_clouds.PLAY)
     gr.Markdown(
-        "This drawing has sixty positions and only two detectors. The points follow the gradient of the same "
+        "This drawing is an example and does not show your images: it has sixty positions and only two "
+        "detectors. The points follow the gradient of the same "
         "discrepancy that a transfer uses. Choose a different method to see what it aligns and what it "
         "leaves."
     )

@@ -72,7 +72,8 @@ class RunBar:
 
         # in the browser, so that it is seen at once
         visible = [{"__type__": "update", "visible": button is self.leave} for button in self.outputs[1:]]
-        seen = json.dumps([messages.note("Waiting for your turn …"), *visible])
+        waits = f"<span>Waiting for your turn …</span>{messages.browser_link()}"
+        seen = json.dumps([messages.note(waits), *visible])
         js = f"() => {{ window.nst.started('{self.tab}-start'); return {seen}; }}"
         running = self.start.click(None, None, self.outputs, js=js, **PRIVATE).then(
             guarded,

@@ -23,7 +23,7 @@ from demo.tabs.run_bar import RunBar
 
 TAB = "stylize"
 REST = 1.0  # seconds without a change, after which the optimisation begins
-FINER = 4  # times as many steps
+FINER = 4  # times as many steps, where the image cannot be larger
 
 
 class Stylize:
@@ -87,6 +87,7 @@ class Stylize:
         )
         may = 0 if moving else bar.may_start(session)
         why = "It books a GPU." if ZERO else "Others use this app now: you wait for your turn."
+        why += messages.browser_link()
         words = f"Preview, {pixels.shape[1]} × {pixels.shape[0]} px. "
         words += "The optimisation begins …" if may or moving else f"<b>Refine</b> optimises it. {why}"
         return {
@@ -109,8 +110,11 @@ class Stylize:
             return job, job
         steps, size = made.settings.iterations, made.settings.size
         if made.step >= steps:
-            steps = min(FINER * max(steps, job.settings.iterations), LIMITS.steps)
-            size = min(max(size, job.settings.size), LIMITS.size)
+            steps, least = max(steps, job.settings.iterations), max(size, job.settings.size)
+            size = min(2 * least, LIMITS.size)
+            if size <= least or max(shown.pixels.shape) < 0.9 * made.settings.size:  # a small photo ends it
+                size = least
+                steps = min(FINER * steps, LIMITS.steps)
         return job, replace(job, settings=job.settings.replace(iterations=steps, size=size))
 
     def run(self, values: dict[Any, Any], flag: Flag) -> Iterator[Update]:
@@ -127,10 +131,11 @@ class Stylize:
             for frame in work.run:
                 work.terms += frame.terms
                 update: Update = {bar.status: messages.running(frame)}
+                if frame.pixels is not None:
+                    work.animation.add(frame.pixels)
                 if frame.pixels is not None and messages.is_shown(frame, job.settings):
                     recipe = job.recipe(frame.index, detail)
                     result = Result(frame.pixels, recipe, frame.recipe, str(job.content), flag.asked)
-                    work.animation.add(frame.pixels)
                     update[self.curve] = gr.update(value=curves.draw(work.terms, frame.total), visible=True)
                     update |= view.draw(result, values)
                 if not flag.stop.is_set() or frame.done:

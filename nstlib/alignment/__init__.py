@@ -9,6 +9,7 @@
     sketches       other kernels: Laplace, cubic, and any kernel of your own
     methods        methods by name, "bn:0.7+poly:0.3"; `register` for others
     transports     the maps that send a discrepancy to zero; rearrangement: those without a closed form
+    fitted         the same maps from the moments of features that are not in memory at once
     witness        where distributions differ; a test whether they do
     palette        which colours a style has at all
     samples, options, pairs, moments      how: checks, fields of methods, sums over pairs, means

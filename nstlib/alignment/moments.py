@@ -14,7 +14,7 @@ positions are 1×1 convolutions: for matrices this long and thin oneDNN's take l
 (MKL) on an AMD processor. Anything but one map of float32 on a CPU with oneDNN goes to `@`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -81,6 +81,21 @@ def covariance_mean(F: Tensor, weights: Tensor | None = None) -> tuple[Tensor, T
     centre = mean(F, weights)
     # μ inside C is a constant to the gradient: what it would add, Σ (f − μ), is zero
     return gram(F - centre.detach().unsqueeze(-1), weights), centre
+
+
+def pool_moments(parts: Iterable[tuple[float, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Returns covariance and mean of a mixture: Σ p_k (C_k + (μ_k − μ)(μ_k − μ)ᵀ) and μ = Σ p_k μ_k.
+
+    parts: Of each sample k a weight > 0, its covariance (…, N, N) and its mean (…, N); taken one by one.
+    """
+    total, covariance, mean = 0.0, torch.zeros(()), torch.zeros(())
+    for weight, C, μ in parts:
+        total += weight
+        share, d = weight / total, μ - mean.to(μ)
+        covariance = covariance.to(C)
+        covariance = covariance + share * (C - covariance + (1 - share) * d.unsqueeze(-1) * d.unsqueeze(-2))
+        mean = μ + (share - 1) * d
+    return covariance, mean
 
 
 def wide(x: Tensor) -> Tensor:

@@ -192,7 +192,12 @@ def newton_flow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> T
     part = None if weights is None else weights[..., ::k]
     if k == 1 or not (part is None or bool((part.sum(-1) > 0).all())):
         return newton_steps(F, summary, weights)[0]
-    for step in newton_steps(F[..., ::k], summary, part)[1]:
+    return take_steps(F, newton_steps(F[..., ::k], summary, part)[1], summary)
+
+
+def take_steps(F: Tensor, steps: list[Tensor], summary: Summary) -> Tensor:
+    """F (..., N, M) after the matrices of `newton_steps`."""
+    for step in steps:
         after = F.clone()
         for block, angle in MeanCosine.angles(F, summary["frequencies"], summary["phases"]):
             after[..., block] += product(step, angle.sin_())

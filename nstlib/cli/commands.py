@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import os
 import platform
-import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,24 +14,20 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nstlib import feedforward, recipes
-from nstlib.cli.errors import one_line
+from nstlib.cli.apply import apply as apply
 from nstlib.cli.options import ONEPASS, overrides, resolve
 from nstlib.cli.progress import check_distinct, check_target, finish, interrupts, say_differences
 from nstlib.cli.repeat import load_recipe, longest_side
 from nstlib.encoders import Encoder, load_encoder, precision, weight_files
 from nstlib.encoders.encoder import pick_device, working_devices
 from nstlib.export import export_feedforward, export_onepass
-from nstlib.feedforward.crops import files_in
 from nstlib.feedforward.distributed import join_group
 from nstlib.feedforward.settings import Training
-from nstlib.images import image_size, load_image, load_mask, save_image
-from nstlib.inputs import check_share, describe_inputs
+from nstlib.images import check_output, load_image, load_mask, save_image
 from nstlib.synthesis.settings import Settings
-from nstlib.version import __version__, environment_info
+from nstlib.version import __version__
 
 SIZE = 512  # px of the images of a pass
-KEPT = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}  # formats that results keep
-NAMED = 10  # files that are named in one line
 
 
 def transfer(options: argparse.Namespace) -> int:
@@ -77,13 +72,17 @@ def onepass(options: argparse.Namespace) -> int:
     given |= {name: getattr(options, name) for name in ("strength", "detail", "rounds")}
     choices = {name: recipe.get(name) for name in ("levels", "strength", "detail", "rounds", *ONEPASS)}
     choices |= {name: value for name, value in given.items() if value is not None}
-    image = feedforward.onepass(
+    late = {
+        name: choices.pop(name) for name in ("strength", "detail", "palette", "rounds") if name in choices
+    }
+    ready = feedforward.prepare(
         load(options.content, "content", 0),
         [load(style, "styles", k) for k, style in enumerate(options.style)],
         masks=[load_mask(mask) for mask in options.mask],
         encoder=load_encoder("vgg19-slim", device=options.device, dtype=recipe.get("dtype", "auto")),
         **{name: value for name, value in choices.items() if value is not None},
-    )
+    )  # which stores the content only: large styles are gone by now
+    image = ready(**{name: value for name, value in late.items() if value is not None})
     if recipe:
         say_differences(recipe, image)
     save_image(image, options.output)
@@ -124,73 +123,6 @@ def train(options: argparse.Namespace) -> int:
             checkpoint.unlink(missing_ok=True)
             print(f"{options.output}: {training.done} steps, {training.seconds:.0f} s")
     return 0
-
-
-def apply(options: argparse.Namespace) -> int:
-    check_share(options.strength, "strength")
-    if not options.images.exists():
-        raise FileNotFoundError(f"no such image or folder: {options.images}")
-    network = feedforward.load_feedforward(options.model, device=options.device)
-    if not options.images.is_dir():
-        check_target(options)
-        _apply_to(network, options.images, options.output, options)
-        print(options.output)
-        return 0
-    check_distinct(options)
-    if options.output.exists() and not options.output.is_dir():
-        raise NotADirectoryError(f"{options.output} is no folder, and results of a folder go into one")
-    files, others = files_in(options.images)
-    options.output.mkdir(parents=True, exist_ok=True)
-    with join_group(options.distributed) as group:
-        mine, failed = group.share(files), 0
-        bar = tqdm(mine, disable=options.quiet or group.rank > 0, unit="image")
-        for path in bar:
-            try:
-                _apply_to(network, path, options.output / _result_name(path), options)
-            except (ValueError, OSError, MemoryError, ArithmeticError, RuntimeError) as error:
-                failed += 1
-                bar.write(f"nstlib: left out {path.name}: {one_line(str(error))}", file=sys.stderr)
-    words = f"{len(mine) - failed} of {len(mine)} images"
-    words += f"; {failed} left out" if failed else ""
-    if others and group.rank == 0:
-        names = ", ".join(path.name for path in others[:NAMED]) + (", …" if len(others) > NAMED else "")
-        words += f"; {len(others)} skipped, no image files of a known format: {names}"
-    print(f"{options.output}: {one_line(words)}")
-    return 1 if failed else 0
-
-
-def _apply_to(
-    network: feedforward.FeedForward, source: Path, target: Path, options: argparse.Namespace
-) -> None:
-    width, height = image_size(source)
-    scale = options.size / max(width, height) if options.size else 1.0
-    network.check_memory((round(height * scale), round(width * scale)))  # before the pixels are allocated
-    image = load_image(source, options.size)
-    result = network(image, options.strength)
-    if not bool(result.isfinite().all()):
-        raise FloatingPointError(f"{options.model} gave NaN or infinite values for {source}: is it damaged?")
-    recipe = {
-        "kind": "feedforward",
-        "model": str(options.model),
-        "strength": options.strength,
-        "network": network.metadata,
-        "size": list(image.shape[2:]),
-        "inputs": describe_inputs(content=image),
-        **environment_info(),
-    }
-    save_image(result, target, recipe)
-
-
-def _result_name(path: Path) -> str:
-    """Returns the image's own name, with .png appended for a format that results do not keep.
-
-    Raises ValueError where a different image has that name.
-    """
-    if path.suffix.lower() in KEPT:
-        return path.name
-    if (other := path.with_name(f"{path.name}.png")).exists():
-        raise ValueError(f"its result would replace that of {other.name}: rename one of them")
-    return other.name
 
 
 def export(options: argparse.Namespace) -> int:
@@ -234,9 +166,19 @@ def doctor(options: argparse.Namespace) -> int:
 def _loader(
     options: argparse.Namespace, recipe: dict[str, Any], size: int
 ) -> Callable[[Path, str, int], Tensor]:
-    """Returns a function that loads the k-th image called `name` at its size in the recipe, or at `size`."""
+    """Returns a function that loads the k-th image called `name` at its size in the recipe, or at `size`.
+
+    It refuses an output format that cannot hold an image of the content's size.
+    """
     sizes = {} if options.size else recipe
-    return lambda path, name, k: load_image(path, longest_side(sizes, name, k, size))
+
+    def load(path: Path, name: str, k: int) -> Tensor:
+        image = load_image(path, longest_side(sizes, name, k, size))
+        if path is (getattr(options, "content", None) or options.image):
+            check_output(options.output, image.shape[2:])
+        return image
+
+    return load
 
 
 def _encoder(options: argparse.Namespace, settings: Settings) -> Encoder:

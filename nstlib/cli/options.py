@@ -12,7 +12,7 @@ from nstlib.feedforward.settings import Training
 from nstlib.synthesis.settings import PRESETS, Settings
 
 FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
-ONEPASS = ("method", "palette", "colours", "style_scale", "style_weights", "seed")  # settings of a pass
+ONEPASS = ("method", "palette", "colours", "style_scale", "style_weights", "seed", "memory")  # of a pass
 
 
 def add_options(command: argparse.ArgumentParser, name: str) -> None:
@@ -64,6 +64,7 @@ def add_options(command: argparse.ArgumentParser, name: str) -> None:
         add("images", type=Path, help="image file, or folder of images")
         add("--strength", type=float, default=1.0, help="0 (the content) … 1 (default)")
         add("--size", type=int, help="longest side, px (default: as they are)")
+        add("--memory", default="auto", help=FIELDS["memory"].metadata["help"])
     if name in ("train", "apply"):
         add("--distributed", action="store_true", help="divide the work among the processes of torchrun")
     else:

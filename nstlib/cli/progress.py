@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,30 +37,42 @@ def check_target(options: argparse.Namespace) -> None:
 
 
 def finish(steps: Iterator[Step], options: argparse.Namespace, recipe: dict[str, Any]) -> int:
-    """Runs to the end, to the step of the recipe, or to Ctrl-C or SIGTERM; saves the image."""
+    """Runs to the end, to the step of the recipe, or to Ctrl-C or SIGTERM; saves the image.
+
+    Ctrl-C ends the computation at once, a calibration too, and the last image is saved. Before the first one
+    it raises KeyboardInterrupt. While the image is finished and written, only a second Ctrl-C ends that.
+    """
     note, end = "", recipe.get("step") if options.iterations is None else None
     shown = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
     bar = tqdm(total=1, disable=options.quiet, leave=False, bar_format=shown)
-    with bar, interrupts() as pressed:
-        for step in steps:
-            if step.index == 1:
-                keep_memory(large=step.tile is None)  # a run in tiles needs gaps
-                if recipe:
-                    say_differences(recipe, step.image)
-            bar.total = step.total
-            bar.update(step.index - bar.n)
-            left = tqdm.format_interval(step.remaining)
-            bar.set_postfix_str(f"about {left} left, loss {step.loss:.4g}", refresh=False)
-            if end == step.index < step.total:
-                note = f"the recipe's image is of step {end} of {step.total}"
-                break
-            if pressed.is_set():
-                note = "stopped"
-                break
-    if step.failed and step.index == 1:
-        print(f"nstlib: no image was made: {step.stopped}; {options.output} is unchanged", file=sys.stderr)
-        return 1
-    save_image(step.image, options.output)
+    step: Step | None = None
+    computing = True
+    with interrupts(lambda: computing):
+        try:
+            with bar:
+                for step in steps:
+                    if step.index == 1:
+                        keep_memory(large=step.tile is None)  # a run in tiles needs gaps
+                        if recipe:
+                            say_differences(recipe, step.image)
+                    bar.total = step.total
+                    bar.update(step.index - bar.n)
+                    left = tqdm.format_interval(step.remaining)
+                    bar.set_postfix_str(f"about {left} left, loss {step.loss:.4g}", refresh=False)
+                    if end == step.index < step.total:
+                        note = f"the recipe's image is of step {end} of {step.total}"
+                        break
+        except KeyboardInterrupt:
+            note = "stopped"
+        computing = False
+        if step is None:
+            raise KeyboardInterrupt
+        del steps, bar  # what writes the image may need their memory
+        if step.failed and step.index == 1:
+            words = f"no image was made: {step.stopped}; {options.output} is unchanged"
+            print(f"nstlib: {words}", file=sys.stderr)
+            return 1
+        save_image(step.image, options.output)
     note = step.stopped or note
     print(f"{options.output}: {step.index} steps, {step.seconds:.1f} s" + (f"; {note}" if note else ""))
     return 1 if step.failed else 0
@@ -73,8 +85,11 @@ def say_differences(recipe: dict[str, Any], image: Tensor) -> None:
 
 
 @contextlib.contextmanager
-def interrupts() -> Iterator[threading.Event]:
-    """Yields an event that the first Ctrl-C or SIGTERM sets between two steps; the second one ends all."""
+def interrupts(raises: Callable[[], bool] = lambda: False) -> Iterator[threading.Event]:
+    """Yields an event that the first Ctrl-C or SIGTERM sets; the second one ends all.
+
+    raises: Whether the first one raises KeyboardInterrupt, too, asked at that moment.
+    """
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield pressed
@@ -84,6 +99,8 @@ def interrupts() -> Iterator[threading.Event]:
     def press(number: int, _: object) -> None:
         pressed.set()
         signal.signal(number, before[signal.Signals(number)])
+        if raises():
+            raise KeyboardInterrupt
 
     for number in before:
         signal.signal(number, press)

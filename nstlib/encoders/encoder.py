@@ -7,7 +7,7 @@ layers up to the deepest requested one are run.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nstlib.encoders import features, networks, precision, weight_files
 from nstlib.encoders.networks import Network
-from nstlib.encoders.windows import Window, make_windows
+from nstlib.encoders.windows import Box, Window, make_window, make_windows
 from nstlib.inputs import check_dense, check_side
 from nstlib.version import use_torch_defaults
 
@@ -96,11 +96,16 @@ class Encoder:
         self.check_layers(layers := tuple(layers))
         return make_windows(self.network, size, layers, tile)
 
-    def maps(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+    def window(self, size: Sequence[int], positions: Mapping[str, Box]) -> Window:
+        """Returns the window for {layer: rows and columns} of the maps of an image of `size` (H, W)."""
+        return make_window(self.network, size, positions)
+
+    def maps(
+        self, image: Tensor, layers: Iterable[str], *, window: Window | None = None
+    ) -> dict[str, Tensor]:
         """Returns {layer: (B, N_l, H_l, W_l)}: the same with the positions in rows and columns."""
-        return {
-            layer: F.view(*F.shape[:2], *size) for layer, (F, size) in self._collect(image, layers).items()
-        }
+        found = self._collect(image, layers, window)
+        return {layer: F.view(*F.shape[:2], *size) for layer, (F, size) in found.items()}
 
     @use_torch_defaults()
     def _collect(

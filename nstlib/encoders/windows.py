@@ -7,7 +7,7 @@ divides the image, and is padded only where it touches the image's border, as th
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
 
@@ -79,71 +79,97 @@ def reach(path: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
 def make_windows(network: Network, size: Sequence[int], layers: Iterable[str], tile: int) -> list[Window]:
     """Returns the windows that divide an image of `size` (H, W) into tiles of about `tile` px a side."""
     paths = receptive_fields(network, layers)
-    mode = "reflect" if min(size) > network.padding else "replicate"
-    windows = []
-    for down, across in product(*(_spans(network, side, paths, tile) for side in size)):
-        here = [layer for layer in down.positions if layer in across.positions]
-        windows.append(
-            Window(
-                (down.crop, across.crop),
-                (*across.padding, *down.padding),
-                mode,
-                {layer: (down.positions[layer], across.positions[layer]) for layer in here},
-                {layer: (down.inside[layer], across.inside[layer]) for layer in here},
-                {layer: (down.counts[layer], across.counts[layer]) for layer in down.counts},
-            )
+    strides = _strides(network, paths)
+    counts = [_counts(network, side, paths) for side in size]
+    grid = max(strides.values())
+
+    def divide(side: int, counts: dict[str, int]) -> Iterator[dict[str, slice]]:
+        step = grid * math.ceil(side / max(1, round(side / tile)) / grid)
+        for start, stop in pairwise([*range(0, side, step), side]):
+            parts = {
+                layer: slice(min(start // s, counts[layer]), counts[layer] if stop == side else stop // s)
+                for layer, s in strides.items()
+            }
+            yield {layer: part for layer, part in parts.items() if part.start < part.stop}
+
+    return [
+        _window(
+            network,
+            size,
+            paths,
+            counts,
+            {layer: (down[layer], across[layer]) for layer in down if layer in across},
         )
-    return windows
+        for down, across in product(*map(divide, size, counts))
+    ]
 
 
-@dataclass(frozen=True)
-class _Span:
-    """A window along one axis."""
-
-    crop: slice
-    padding: tuple[int, int]
-    positions: dict[str, slice]
-    inside: dict[str, slice]
-    counts: dict[str, int]
+def make_window(network: Network, size: Sequence[int], positions: Mapping[str, Box]) -> Window:
+    """Returns the window for {layer: rows and columns} of the maps of an image of `size` (H, W)."""
+    paths = receptive_fields(network, positions)
+    return _window(network, size, paths, [_counts(network, side, paths) for side in size], positions)
 
 
-def _spans(
-    network: Network, side: int, paths: dict[str, list[tuple[int, int, int]]], tile: int
-) -> list[_Span]:
-    margin, strides = network.padding, {IMAGE: 1} | {layer: network.strides[layer] for layer in paths}
-    fields = {IMAGE: (1, 1)} | {layer: reach(path) for layer, path in paths.items()}
+def _window(
+    network: Network,
+    size: Sequence[int],
+    paths: dict[str, list[tuple[int, int, int]]],
+    counts: Sequence[dict[str, int]],
+    positions: Mapping[str, Box],
+) -> Window:
+    down, across = (
+        _crop(network, side, paths, {layer: box[axis] for layer, box in positions.items()})
+        for axis, side in enumerate(size)
+    )
+    return Window(
+        (down[0], across[0]),
+        (*across[1], *down[1]),
+        "reflect" if min(size) > network.padding else "replicate",
+        dict(positions),
+        {layer: (down[2][layer], across[2][layer]) for layer in positions},
+        {layer: (counts[0][layer], counts[1][layer]) for layer in counts[0]},
+    )
+
+
+def _strides(network: Network, paths: Iterable[str]) -> dict[str, int]:
+    return {IMAGE: 1} | {layer: network.strides[layer] for layer in paths}
+
+
+def _counts(network: Network, side: int, paths: dict[str, list[tuple[int, int, int]]]) -> dict[str, int]:
+    """Returns how many positions each layer has along a side of the image."""
     counts = {IMAGE: side}
     for layer, path in paths.items():
-        count = side + 2 * margin
+        count = side + 2 * network.padding
         for kernel, stride, padding in path:
             count = (count + 2 * padding - kernel) // stride + 1
-        counts[layer] = count - 2 * (margin // strides[layer])
+        counts[layer] = count - 2 * (network.padding // network.strides[layer])
+    return counts
+
+
+def _crop(
+    network: Network,
+    side: int,
+    paths: dict[str, list[tuple[int, int, int]]],
+    positions: Mapping[str, slice],
+) -> tuple[slice, tuple[int, int], dict[str, slice]]:
+    """Returns the crop of an axis for some positions, its padding, and the positions in its own maps."""
+    margin, strides = network.padding, _strides(network, paths)
+    fields = {IMAGE: (1, 1)} | {layer: reach(path) for layer, path in paths.items()}
     grid = max(strides.values())
-    step = grid * math.ceil(side / max(1, round(side / tile)) / grid)
-    found = []
-    for start, stop in pairwise([*range(0, side, step), side]):
-        positions = {
-            layer: slice(min(start // s, counts[layer]), counts[layer] if stop == side else stop // s)
-            for layer, s in strides.items()
-        }
-        positions = {layer: part for layer, part in positions.items() if part.start < part.stop}
-        # in the padded image, whose first pixel is a multiple of every stride away from the image's
-        low = min(part.start * strides[layer] - fields[layer][0] for layer, part in positions.items())
-        high = max(
-            (part.stop - 1) * strides[layer] + fields[layer][1] + 1 for layer, part in positions.items()
-        )
-        low, high = (low + margin) // grid * grid, -(-(high + margin) // grid) * grid
-        if low < margin:
-            low, high = 0, max(high, 2 * margin + grid)  # what is mirrored there must be in the crop
-        if high > side + margin:
-            low, high = min(low, (side - 1) // grid * grid), side + 2 * margin
-        low = 0 if low < margin else low
-        crop = slice(max(0, low - margin), min(side, high - margin))
-        inside = {
-            layer: slice(*(place + (margin - low) // strides[layer] for place in (part.start, part.stop)))
-            for layer, part in positions.items()
-        }
-        inside[IMAGE] = slice(start - crop.start, stop - crop.start)  # the crop itself has no padding
-        around = (margin if low == 0 else 0, margin if high == side + 2 * margin else 0)
-        found.append(_Span(crop, around, positions, inside, counts))
-    return found
+    # in the padded image, whose first pixel is a multiple of every stride away from the image's
+    low = min(part.start * strides[layer] - fields[layer][0] for layer, part in positions.items())
+    high = max((part.stop - 1) * strides[layer] + fields[layer][1] + 1 for layer, part in positions.items())
+    low, high = (low + margin) // grid * grid, -(-(high + margin) // grid) * grid
+    if low < margin:
+        low, high = 0, max(high, 2 * margin + grid)  # what is mirrored there must be in the crop
+    if high > side + margin:
+        low, high = min(low, (side - 1) // grid * grid), side + 2 * margin
+    low = 0 if low < margin else low
+    crop = slice(max(0, low - margin), min(side, high - margin))
+    inside = {
+        layer: slice(*(place + (margin - low) // strides[layer] for place in (part.start, part.stop)))
+        for layer, part in positions.items()
+    }
+    if IMAGE in positions:  # the crop itself has no padding
+        inside[IMAGE] = slice(*(n - crop.start for n in (positions[IMAGE].start, positions[IMAGE].stop)))
+    return crop, (margin if low == 0 else 0, margin if high == side + 2 * margin else 0), inside

@@ -92,9 +92,9 @@ def traceable() -> Iterator[None]:
             (moments, "ONEDNN", False),
             (pipeline, "check_image", lambda image, _: image),
             (pipeline, "check_images", lambda image, _: (image,)),
-            (networks, "check_image", lambda image, _, batch: image),
+            (networks, "check_image", lambda image, *_, **__: image),
             (networks, "check_share", lambda share, _: share),
-            (FeedForward, "check_memory", lambda network, size: None),
+            (FeedForward, "check_memory", lambda network, size, memory: None),
             (torch.SymFloat, "__bool__", lambda number: True),  # formulas for a strength above 0 hold at 0
             (pipeline, "float", lambda number: number),  # a tensor stays one
             (decoders, "math", SimpleNamespace(log=lambda x: torch.log(torch.scalar_tensor(x)))),

@@ -2,16 +2,20 @@
 
     decoders      features of the embedded encoder → image, block by block
     pipeline      one pass at one size: encode, transport level by level, decode
+    tiles         the same in tiles, for images of any size
+    memory        how much memory a pass needs, and which tiles fit
     prepared      the whole call: several sizes, regions, colours; and its part that no strength changes
+    layers        the layers of a network for one style
     networks      networks for one style: architecture, weight files, the bundled ones
+    norms         the same in tiles
     settings      every choice of a training
     crops         the crops that it learns from
     checkpoint    the file that it resumes from
     distributed   several processes for one task
     training      training a network with the objective of a run
 
-Read alignment/transports, decoders, pipeline, prepared; for the networks: networks, settings, training. The
-weights and their model cards are in `weights/`.
+Read alignment/transports, decoders, pipeline, tiles, prepared; for the networks: layers, networks, settings,
+training. The weights and their model cards are in `weights/`.
 """
 
 from nstlib.feedforward.networks import FeedForward, load_feedforward

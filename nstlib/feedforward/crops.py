@@ -11,6 +11,11 @@ from nstlib.images import ImageError, load_image, suffixes
 from nstlib.inputs import check_image
 from nstlib.synthesis.pyramid import resize_image
 
+FLAT = (
+    1e-3  # standard deviation of every colour below which a crop shows nothing, a quarter of a step of 8 bits
+)
+TRIES = 32  # crops, at most, in the place of one that shows nothing
+
 
 def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
     """Returns the image files of a folder and everything else that is not hidden, both sorted by name.
@@ -53,7 +58,21 @@ class Crops:
         return torch.cat([self.crop(draw) for draw in draws[mine]])
 
     def crop(self, draw: Sequence[float]) -> Tensor:
-        """Returns a crop from five numbers in [0, 1): which image, its scale, top, left, mirrored or not."""
+        """Returns the crop of five numbers in [0, 1), or another one where that shows a single colour.
+
+        Without variance, each instance norm of a network multiplies the gradient by 1/√ε: it overflows.
+
+        Raises:
+            ImageError: the others show a single colour, too.
+        """
+        for k in range(TRIES):
+            crop = self._cut([(x + 0.618 * k) % 1 for x in draw])
+            if float(crop.std((-2, -1)).max()) > FLAT:
+                return crop
+        raise ImageError(f"{TRIES} crops of the training images show a single colour: give photos")
+
+    def _cut(self, draw: Sequence[float]) -> Tensor:
+        """Returns the crop of five numbers in [0, 1): which image, its scale, top, left, mirrored or not."""
         which, scale, down, across, flip = draw
         image, size = self.image(int(which * len(self.items))), self.size
         short = min(image.shape[2:])

@@ -3,8 +3,13 @@
     relu5_1 ─► block 5 ─► relu4_1 ─► block 4 ─► … ─► relu1_1 ─► block 1 ─► image
 
 Each block inverts what the embedded encoder computes between two of its style layers, so its output compares
-with the encoder's features: it can be transported towards a style and passed on. `training/decode.py` trained
-the bundled weights.
+with the encoder's features: it can be transported towards a style and passed on. At every level the chain of
+a pass (pipeline.py) mixes three maps, in amounts that are learned for each method and follow the share k,
+which is 0 for the content and grows with the balance factor γ of a run:
+
+    x = t T(x') + (1 − t) x',   x' = scale · block(x below) + shift + (1 + k D) residual
+
+`training/decode.py` trained the blocks, `training/objective.py` all of it.
 """
 
 from functools import lru_cache
@@ -19,6 +24,7 @@ from nstlib.version import use_torch_defaults
 
 WIDTHS = (3, 16, 32, 64, 128, 128)  # channels of the image and of relu1_1 … relu5_1
 LEVELS = tuple(f"relu{level}_1" for level in range(1, 6))
+STAGES = ("pixels", *LEVELS)  # what is moved, by level
 # Channels of each block's convolutions: those at the size of its input, then those at twice that size.
 BLOCKS: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
     1: ((16, 3), ()),
@@ -27,6 +33,8 @@ BLOCKS: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
     4: ((128, 128, 128), (64, 64)),
     5: ((128, 128), (128,)),
 }
+REFINED = (2, 3, 4)  # levels with a correction
+METHODS = ("linear", "bn", "poly", "wasserstein")  # that have amounts of their own
 WEIGHTS = Path(__file__).parent / "weights" / "decoder.safetensors"
 
 
@@ -36,11 +44,63 @@ class Decoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.blocks = nn.ModuleDict({f"block{level}": Block(level) for level in BLOCKS})
+        self.refining = nn.ModuleDict({f"refine{level}": Refine(WIDTHS[level]) for level in REFINED})
+        self.strengths = nn.Parameter(torch.zeros(len(METHODS), len(WIDTHS), 2))
+        self.mixing = nn.ParameterList(nn.Parameter(torch.zeros(n, n)) for n in WIDTHS[:-1])
+        self.gains = nn.ParameterList(nn.Parameter(torch.zeros(len(METHODS), 3, n)) for n in WIDTHS[:-1])
+
+    def strength(self, level: int, methods: Tensor, share: float | Tensor) -> Tensor:
+        """Returns how far to move the features of level 0 (the pixels) … 5 (relu5_1), in 0 … k.
+
+        Args:
+            methods: the shares of `METHODS` in the method of the pass, (..., 4), of sum 1.
+            share: k in 0 … 1, or (...) of them.
+        """
+        offset, slope = (methods.to(self.strengths) @ self.strengths[:, level]).unbind(-1)
+        amount: Tensor = share * torch.sigmoid(offset + slope * share)
+        return amount
+
+    def amounts(self, level: int, methods: Tensor, share: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns scale (..., N), shift (..., N) and matrix (..., N, N) of the mixture at a level 0 … 4.
+
+        `methods` and `share` are as in `strength`, the latter of shape (..., 1, 1).
+        """
+        learned = torch.einsum("...m,mkn->...kn", methods.to(self.gains[level]), self.gains[level])
+        scale, shift, gain = (share * learned).unbind(-2)
+        return 1 + scale, shift, share * self.mixing[level] + torch.diag_embed(1 + gain)
+
+    def mix(self, up: Tensor, residual: Tensor, level: int, methods: Tensor, share: float) -> Tensor:
+        """Returns a block's output `up` and the content's residual at a level 0 … 4, mixed: (1, N, H, W)."""
+        scale, shift, matrix = self.amounts(level, methods, share)
+        rest = nn.functional.conv2d(residual, matrix[..., None, None], shift)
+        return torch.addcmul(rest, up, scale.view(-1, 1, 1))
+
+    def refine(self, x: Tensor, own: Tensor, level: int, share: float | Tensor) -> Tensor:
+        """Returns x of relu{level}_1 with a correction that also sees the content's own features."""
+        if level not in REFINED:
+            return x
+        change: Tensor = self.refining[f"refine{level}"](torch.cat([x, own], 1).to(self.dtype))
+        return x + share * change.to(x.dtype)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """That of the convolutions; the amounts stay float32."""
+        return next(self.blocks.parameters()).dtype
 
     def up(self, x: Tensor, level: int) -> Tensor:
         """Decodes features of relu{level}_1 to those one level up (level 1: to the image)."""
-        above: Tensor = self.blocks[f"block{level}"](x.to(next(self.parameters()).dtype))
+        above: Tensor = self.blocks[f"block{level}"](x.to(self.dtype))
         return above.to(x.dtype)
+
+    def reach(self, level: int) -> int:
+        """Returns how far, in positions of relu{level}_1, features one level up see at most on each side.
+
+        All convolutions, those of the correction too, count as if they worked at the size of the input.
+        """
+        parts = [*self.blocks[f"block{level}"].modules()]
+        parts += self.refining[f"refine{level - 1}"].modules() if level - 1 in REFINED else []
+        convs = (part for part in parts if isinstance(part, nn.Conv2d))
+        return sum((max(conv.kernel_size) - 1) // 2 * max(conv.dilation) for conv in convs)
 
     def decode(self, x: Tensor, level: int) -> Tensor:
         """Decodes features of relu{level}_1 to the image."""
@@ -58,7 +118,9 @@ class Block(nn.Module):
         below, above = BLOCKS[level]
         self.upsample_before = len(below) if above else -1
         widths = (WIDTHS[level], *below, *above)
-        self.convs = nn.ModuleList(nn.Conv2d(n, m, 3, padding=1) for n, m in pairwise(widths))
+        self.convs = nn.ModuleList(
+            nn.Conv2d(n, m, 3, padding=1, padding_mode="replicate") for n, m in pairwise(widths)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         final = len(self.convs) - 1
@@ -73,6 +135,18 @@ class Block(nn.Module):
         return x
 
 
+class Refine(nn.Sequential):
+    """Two convolutions with a ReLU between; the second one begins as zero."""
+
+    def __init__(self, width: int) -> None:
+        first, second = (
+            nn.Conv2d(n, width, 3, padding=1, padding_mode="replicate") for n in (2 * width, width)
+        )
+        nn.init.zeros_(second.weight)
+        nn.init.zeros_(second.bias)  # type: ignore[arg-type]
+        super().__init__(first, nn.ReLU(), second)
+
+
 @lru_cache(maxsize=4)
 @use_torch_defaults(gradients=False)
 def load_decoder(path: str | None = None, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Decoder:
@@ -81,5 +155,7 @@ def load_decoder(path: str | None = None, device: str = "cpu", dtype: torch.dtyp
     with torch.device("meta"):
         decoder = Decoder()
     decoder.load_state_dict(state, assign=True)
-    decoder.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    decoder.to(device)
+    for part in (decoder.blocks, decoder.refining):
+        part.to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return decoder.eval().requires_grad_(False)

@@ -1,13 +1,11 @@
 """Networks for one style: content → image in a single pass (Johnson, Alahi, Fei-Fei 2016).
 
     z = the content x with the mean and contrast of each colour normalised
-    z ─► conv ─► conv, stride 2 ─► conv, stride 2 ─► residual blocks ─► ×2, conv ─► ×2, conv ─► conv
-    image = colours(z) + output of the last convolution
+    image = colours(z) + output of the last convolution of the body (layers.py)
 
-Instance norm follows every convolution but the last (Ulyanov, Vedaldi, Lempitsky 2016). Nearest-neighbour
-upsampling and a convolution avoid checkerboard artefacts (Odena, Dumoulin, Olah 2016). A departure from
-Johnson: the network adds a residual to the normalised image, recoloured by one 3 × 3 matrix, so that training
-starts from the content. Its input is z because instance norms discard the mean and contrast of x.
+A departure from Johnson: the network adds a residual to the normalised image, recoloured by one 3 × 3 matrix,
+so that training starts from the content. Its input is z because instance norms discard the mean and contrast
+of x.
 """
 
 import contextlib
@@ -16,7 +14,7 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import safe_open
@@ -25,18 +23,19 @@ from torch import Tensor, nn
 
 from nstlib.encoders.encoder import pick_device
 from nstlib.encoders.weight_files import WeightsError, check_finite
+from nstlib.feedforward.layers import DTYPE, EDGE, Body, OneSidedClamp, SkipBody
+from nstlib.feedforward.layers import Layer as Layer
+from nstlib.feedforward.norms import STRIDE, apply_in_tiles
 from nstlib.inputs import check_image, check_share
-from nstlib.synthesis.memory import base_memory, require
+from nstlib.synthesis.memory import base_memory, choose_tile
 from nstlib.version import rename_arguments, use_torch_defaults, write_whole
 
 FOLDER = Path(__file__).parent / "weights"
-STRIDE = 4  # of the residual blocks; images are padded to a multiple of it
 METADATA = "nstlib"  # key of a network's metadata in its weight file
 OLD_KEYS = {"begin": "init_from"}  # of the metadata of networks and checkpoints, which may have them for ever
-EDGE: Literal["replicate"] = "replicate"  # padding: zeros would show where the border is, as a frame
-DTYPE = torch.float32  # of the weights, whatever torch's default is
 START = 0.5, 0.25  # mean and standard deviation of a colour, before training
-BYTES = 32  # for each pixel and channel of the first convolution, as benchmarks/memory.py measures
+TILES, HALO = (1024, 512, 256), 120  # px of a tile, and around it
+IN_TILES = 60  # bytes for each pixel of an image in tiles
 
 
 class Architecture(NamedTuple):
@@ -45,11 +44,16 @@ class Architecture(NamedTuple):
     width: int  # channels of the first convolution; doubled at each halving of the size
     blocks: int  # residual ones
     ends: int  # kernel size of the first and the last convolution
+    body: type[nn.Module] = Body
+    memory: int = 32  # bytes for each pixel and channel of the first convolution (benchmarks/memory.py)
 
 
 PLANS = {
     "full": Architecture(width=32, blocks=5, ends=9),  # Johnson's: 1.7 million parameters
     "light": Architecture(width=16, blocks=4, ends=5),  # for two cores: 0.34 million
+    "sharp": Architecture(
+        width=16, blocks=5, ends=5, body=SkipBody, memory=42
+    ),  # keeps details: 0.42 million
 }
 
 
@@ -65,32 +69,26 @@ class FeedForward(nn.Module):
         ValueError: the plan is unknown.
     """
 
-    def __init__(self, plan: str = "light", metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, plan: str = "sharp", metadata: dict[str, Any] | None = None) -> None:
         super().__init__()
         if plan not in PLANS:
             raise ValueError(f"unknown plan {plan!r}; plans are {', '.join(PLANS)}")
         self.plan, self.metadata = plan, {"plan": plan, **(metadata or {})}
-        n, blocks, ends = PLANS[plan]
-        self.body = nn.Sequential(
-            Layer(3, n, ends),
-            Layer(n, 2 * n, stride=2),
-            Layer(2 * n, 4 * n, stride=2),
-            *(Residual(4 * n) for _ in range(blocks)),
-            Layer(4 * n, 2 * n, upsample=True),
-            Layer(2 * n, n, upsample=True),
-        )
+        n, blocks, ends, body, _ = PLANS[plan]
+        self.body = body(n, blocks, ends)
         self.last = nn.Conv2d(n, 3, ends, padding=ends // 2, padding_mode=EDGE, bias=False, dtype=DTYPE)
         self.colours = nn.Conv2d(3, 3, 1, dtype=DTYPE)
         nn.init.zeros_(self.last.weight)  # training starts from the content at a usual mean and contrast
         nn.init.eye_(self.colours.weight.data[..., 0, 0]).mul_(START[1])
         nn.init.constant_(self.colours.bias, START[0])  # type: ignore[arg-type]
 
-    def forward(self, image: Tensor, strength: float = 1.0) -> Tensor:
+    def forward(self, image: Tensor, strength: float = 1.0, memory: str = "auto") -> Tensor:
         """Returns images in the network's style, (B, 3, H, W) in [0, 1].
 
         Args:
             image: (B, 3, H, W) in [0, 1], of any size.
             strength: 0 (the image as it is) … 1.
+            memory: as in `Settings`. Where the whole image would need more, the network works in tiles.
 
         Raises:
             TypeError: `image` is no tensor.
@@ -98,77 +96,44 @@ class FeedForward(nn.Module):
             MemoryError: the image would not fit. Only a network in training mode omits this check; only its
                 results require gradients.
         """
-        image = check_image(image, "image", batch=True).to(self.last.weight)
+        image = check_image(image, "image", batch=True, copy=False).to(self.last.weight)
         check_share(strength, "strength")
         B, _, height, width = image.shape
-        if not self.training:
-            self.check_memory((B * height, width))
+        tile = None if self.training else self.check_memory((B * height, width), memory)
         # a training decides on gradients and autocast itself
         with contextlib.nullcontext() if self.training else use_torch_defaults(gradients=False):
-            x = nn.functional.pad(image, (0, -width % STRIDE, 0, -height % STRIDE), mode=EDGE)
-            z = nn.functional.group_norm(x.contiguous(memory_format=torch.channels_last), 3)
-            full = (self.colours(z) + self.last(self.body(z)))[..., :height, :width].to(image.dtype)
+            pads = (0, -width % STRIDE, 0, -height % STRIDE)  # without any, padding would only copy
+            x = image if tile and not any(pads) else nn.functional.pad(image, pads, mode=EDGE)
+            if tile:
+                full = apply_in_tiles(self, FeedForward.make, x, tile)
+            else:
+                full = self.make(nn.functional.group_norm(x.contiguous(memory_format=torch.channels_last), 3))
+            full = full[..., :height, :width].to(image.dtype)
             result: Tensor = OneSidedClamp.apply(torch.lerp(image, full, strength))  # type: ignore[no-untyped-call]
         return result
 
-    def estimate_memory(self, size: Sequence[int]) -> float:
+    def make(self, z: Tensor) -> Tensor:
+        """Returns the image (B, 3, H, W), not clamped, for contents with normalised colours."""
+        image: Tensor = self.colours(z) + self.last(self.body(z))
+        return image
+
+    def estimate_memory(self, size: Sequence[int], tile: int | None = None) -> float:
         """Returns the bytes of the process at the peak for an image of `size` (H, W)."""
-        return base_memory(self.last.weight.device) + BYTES * PLANS[self.plan].width * math.prod(size)
+        crop, images = ((tile + HALO) ** 2, IN_TILES * math.prod(size)) if tile else (math.prod(size), 0)
+        plan = PLANS[self.plan]
+        return base_memory(self.last.weight.device) + plan.memory * plan.width * crop + images
 
-    def check_memory(self, size: Sequence[int]) -> None:
-        """Raises MemoryError where an image of `size` (H, W) would not fit."""
+    def check_memory(self, size: Sequence[int], memory: str = "auto") -> int | None:
+        """Returns the side of the tiles for an image of `size` (H, W); None: the whole image fits.
 
-        def need(size: Sequence[int], _: Sequence[int]) -> float:
-            return self.estimate_memory(size)
+        Raises MemoryError where no tile does.
+        """
+        device, remedy = self.last.weight.device, "cut the image into parts"
 
-        require(need, self.last.weight.device, size, size, "the network", "cut the image into parts")
+        def need(tile: int | None, size: Sequence[int], _: Sequence[int]) -> float:
+            return self.estimate_memory(size, tile)
 
-
-class OneSidedClamp(torch.autograd.Function):
-    """Clamps x to [0, 1]. A value at a bound keeps the gradient that leads back and loses the one that leads
-    outwards, as in a run (synthesis/optimize.py). Without any gradient there, dark areas would stay dark."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return x.clamp(0, 1)
-
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        outwards = ((x <= 0) & (g > 0)) | ((x >= 1) & (g < 0))  # a step goes against the gradient
-        return g.masked_fill(outwards, 0)
-
-
-class Layer(nn.Module):
-    """[×2 →] convolution → instance norm → ReLU."""
-
-    def __init__(self, n: int, m: int, size: int = 3, stride: int = 1, upsample: bool = False) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(n, m, size, stride, size // 2, bias=False, padding_mode=EDGE, dtype=DTYPE)
-        # Batch norm of one image is instance norm. InstanceNorm2d's gradients were wrong for channels-last
-        # batches, and GroupNorm's take most of a step in bfloat16 (torch 2.13).
-        self.norm = nn.BatchNorm2d(m, track_running_stats=False, dtype=DTYPE)
-        self.upsample = upsample
-
-    def forward(self, x: Tensor, rectify: bool = True) -> Tensor:
-        if self.upsample:
-            x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
-        x = torch.cat([self.norm(image) for image in self.conv(x).split(1)])
-        return x.relu_() if rectify else x
-
-
-class Residual(nn.Module):
-    """x + conv(conv(x)), the second without ReLU."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first, self.second = Layer(width, width), Layer(width, width)
-        self.second.norm.register_parameter("bias", None)  # the norms after it would remove it
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = x + self.second(self.first(x), rectify=False)
-        return result
+        return choose_tile((None, *TILES), need, device, size, size, "the network", remedy, memory)
 
 
 def is_finite(tensors: Iterable[Tensor]) -> bool:

@@ -3,46 +3,40 @@
     P_5 ─► T_5 ─► block 5 ─► T_4 ─► block 4 ─► … ─► block 2 ─► T_1 ─► block 1 ─► image
 
 T_l is the method's transport (alignment/transports.py) to the style statistics at relu{l}_1. The decoder
-loses fine detail of the content; the residual of each block puts it back. A strength t < 1 mixes the own
-features of the content in at every level: t = 0 gives the content.
+loses fine detail of the content; the residual of each block puts it back. How far the features move, and how
+much detail returns, is learned for each method and follows the strength (decoders.py): at 0 nothing moves and
+all detail returns, so the result is the content.
 
 After *universal style transfer* (Li, Fang, Yang, Wang, Lu and Yang 2017), whose map whitens and colours; here
 the method provides the map. This module works at one size; prepared.py adds sizes, regions and colours.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, LinearMMD, PolynomialMMD, Summary
+from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.alignment.gaussian import GaussianMMD
 from nstlib.alignment.methods import method as parse_method
 from nstlib.alignment.moments import covariance_mean, mix_samples
 from nstlib.alignment.transports import transport_map, transport_summary
-from nstlib.alignment.wasserstein import Coral, Wasserstein
 from nstlib.encoders.encoder import Encoder, load_encoder
-from nstlib.feedforward.decoders import LEVELS, Decoder, load_decoder
+from nstlib.feedforward.decoders import LEVELS, METHODS, STAGES, Decoder, load_decoder
 from nstlib.inputs import check_image, check_images, check_styles
-from nstlib.synthesis.memory import base_memory
-from nstlib.synthesis.settings import Settings
 from nstlib.version import use_torch_defaults
 
 DETAIL = 1.0
+BALANCE = 1 / 3  # γ at which the share k = γ / (γ + BALANCE) of the style is one half
+FULL = 0.8  # share at strength 1: that of γ = 4/3, up to which the discrepancy falls monotonically
 STRIDE = 16  # px between positions of relu5_1
 # The Gaussian matches only moments at these layers: with their many positions its Newton flow takes long, and
 # decoding loses what it gains (residual discrepancy: 0.210 with it, 0.208 without).
-SHALLOW = ("relu1_1", "relu2_1")
+SHALLOW = ("pixels", "relu1_1", "relu2_1")
 TINY = 1e-12
-
-# Bytes, as benchmarks/memory.py measures them: per pixel of the content, per pixel of the largest style, and
-# per pixel of each further style of a mixture, since all of them are held at once; and per mask and pixel.
-BY_MOMENTS, BY_POSITIONS = (850, 330, 400), (1750, 1150, 1650)  # methods that map moments, or every position
-MASK = 60
-MOMENTS = (LinearMMD, BNStatistics, PolynomialMMD, Wasserstein, Coral, GaussianMMD)
 
 
 @dataclass(frozen=True)
@@ -116,9 +110,12 @@ class OnePass:
         images = check_images(styles, "styles")
         check_styles(len(images), 0, weights)
         d = parse_method(method) if isinstance(method, str) else method
-        features = [self.encoder(image, LEVELS) for image in images]
+        features = [
+            {"pixels": image.to(self.encoder.device).flatten(2), **self.encoder(image, LEVELS)}
+            for image in images
+        ]
         summaries: dict[str, Summary] = {}
-        for layer in LEVELS:
+        for layer in STAGES:
             S, shares = features[0][layer], None
             if len(images) > 1:
                 S, shares = mix_samples([F[layer] for F in features], weights or [1.0] * len(images))
@@ -143,28 +140,66 @@ class OnePass:
             The image (1, 3, H, W) in [0, 1], of the content's size.
         """
         masks = [pad_to_multiple(s.mask, "replicate") for s in styles if s.mask is not None]
-
-        def transport(x: Tensor, layer: str) -> Tensor:
-            F = x.flatten(2)
-            if not masks:
-                return transport_map(styles[0].method, F, styles[0].summaries[layer]).view_as(x)
-            regions = [interpolate(mask.cpu(), x.shape[2:], mode="area").flatten().to(F) for mask in masks]
-            total, result = torch.stack(regions).sum(0).clamp(min=TINY), torch.zeros_like(F)
-            for style, region in zip(styles, regions, strict=True):
-                if bool(region.any()):
-                    result += region / total * transport_map(style.method, F, style.summaries[layer], region)
-            return result.view_as(x)
-
-        x = encoded.maps[5]
-        for level in range(5, -1, -1):
+        share, methods = FULL * strength, method_shares(styles[0].method)
+        x = encoded.maps[5 if strength else 0]
+        for level in range(5 if strength else -1, -1, -1):
             if level < 5:
-                x = self.decoder.up(x, level + 1)
-                x = x.add(encoded.residuals[level], alpha=detail) if detail else x
-            x = transport(x, LEVELS[level - 1]) if level else x
-            x = torch.lerp(encoded.maps[level], x, strength) if strength != 1 else x
+                up, residual = self.decoder.up(x, level + 1), encoded.residuals[level]
+                x = self.combine(up, encoded.maps[level], residual, level, methods, share, detail)
+            maps = [partial(transport_map, s.method, summary=s.summaries[STAGES[level]]) for s in styles]
+            moved = mix_regions(x, maps, [pool_mask(mask, x.shape[2:]) for mask in masks])
+            x = torch.lerp(x, moved, self.decoder.strength(level, methods, share))
         if masks:
             x = torch.lerp(encoded.maps[0], x, torch.stack(masks).sum(0).clamp(max=1).to(x))
         return x[..., : encoded.size[0], : encoded.size[1]].clamp(0, 1).contiguous()
+
+    def combine(
+        self,
+        up: Tensor,
+        own: Tensor,
+        residual: Tensor,
+        level: int,
+        methods: Tensor,
+        share: float,
+        detail: float,
+    ) -> Tensor:
+        """Returns the features of a level from the decoded ones `up`, the content's own and its residual.
+
+        How far around a position it sees is part of `Decoder.reach`.
+        """
+        x = self.decoder.mix(up, residual if detail == 1 else detail * residual, level, methods, share)
+        return self.decoder.refine(x, own, level, share)
+
+
+def mix_regions(x: Tensor, maps: Sequence[Callable[..., Tensor]], regions: Sequence[Tensor]) -> Tensor:
+    """Returns the features x (1, N, H, W) after the first map, or after the map of each region (1, 1, H, W).
+
+    A map takes features (1, N, M), and the region as `weights` where there is one.
+    """
+    F = x.flatten(2)
+    if not regions:
+        return maps[0](F).view_as(x)
+    weights = [region.flatten().to(F) for region in regions]
+    total, result = torch.stack(weights).sum(0).clamp(min=TINY), torch.zeros_like(F)
+    for move, region in zip(maps, weights, strict=True):
+        if bool(region.any()):
+            result += region / total * move(F, weights=region)
+    return result.view_as(x)
+
+
+def pool_mask(mask: Tensor, size: Sequence[int]) -> Tensor:
+    """Returns a mask (1, 1, H, W) at the size of a level."""
+    return interpolate(mask.cpu(), tuple(size), mode="area")
+
+
+def method_shares(d: Discrepancy) -> Tensor:
+    """Returns the shares (4,) of `decoders.METHODS` in a method; any other counts as "wasserstein"."""
+    shares = torch.zeros(len(METHODS))
+    for part, weight in d.components():
+        name = getattr(part, "name", "")
+        own = name in METHODS and not getattr(part, "c", 0)  # poly with c > 0 matches covariances
+        shares[METHODS.index(name if own else "wasserstein")] += weight
+    return shares / shares.sum()
 
 
 def pad_to_multiple(image: Tensor, mode: str = "reflect") -> Tensor:
@@ -172,24 +207,3 @@ def pad_to_multiple(image: Tensor, mode: str = "reflect") -> Tensor:
     below, right = (-side % STRIDE for side in image.shape[2:])
     small = below >= image.shape[2] or right >= image.shape[3]  # too small to be reflected
     return pad(image, (0, right, 0, below), mode="replicate" if small else mode)
-
-
-def estimate_pass(
-    settings: Settings,
-    encoder: Encoder,
-    content: Sequence[int],
-    style: Sequence[int],
-    styles: int = 1,
-    masks: int = 0,
-) -> float:
-    """Returns the bytes of the process at the peak of one pass by the settings' method.
-
-    Args:
-        content: its (height, width). style: that of the largest style, before `settings.style_scale`.
-        styles, masks: their numbers.
-    """
-    by_moments = all(isinstance(part, MOMENTS) for part, _ in settings.discrepancy.components())
-    decoding, encoding, mixing = BY_MOMENTS if by_moments else BY_POSITIONS
-    of_content = (decoding + masks * MASK) * math.prod(content)
-    of_styles = (encoding + (0 if masks else styles - 1) * mixing) * math.prod(style)
-    return base_memory(encoder.device) + max(of_content, of_styles * settings.style_scale**2)

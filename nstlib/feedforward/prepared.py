@@ -16,19 +16,19 @@ from nstlib import inputs
 from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.encoders.encoder import Encoder
 from nstlib.feedforward.decoders import LEVELS
-from nstlib.feedforward.pipeline import DETAIL, Encoded, OnePass, Style, estimate_pass
+from nstlib.feedforward.memory import choose_tile
+from nstlib.feedforward.pipeline import BALANCE, DETAIL, FULL, Encoded, OnePass, Style
+from nstlib.feedforward.tiles import decode_in_tiles, summarize_style
 from nstlib.synthesis.colours import Colours, prepare_colours, with_chroma
-from nstlib.synthesis.memory import require
 from nstlib.synthesis.pixels import remove_outlier_colours, summarize_palette
 from nstlib.synthesis.pyramid import COARSEST, resize_mask, scale_image, upsample_change
 from nstlib.synthesis.settings import Settings
 from nstlib.version import environment_info, refuse_device, use_torch_defaults
 
-N_SIZES = 2
+N_SIZES = 1
 REACH = 0.04  # of the palette projection (synthesis/pixels.py); a run uses twice that after its palette term
 PALETTE_SIDE = 96  # px of a style at which its colours are read
 MOST_COUNT = 16  # of levels and rounds
-BALANCE = 1 / 3  # γ at which one pass gives half of the style; see `gamma_to_strength`
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Prepared:
     sizes: tuple[
         tuple[Tensor, tuple[Style, ...]], ...
     ]  # content and style statistics, the smallest size first
-    encoded: Encoded  # the smallest content
+    encoded: Encoded | None  # the smallest content; None in tiles
+    tile: int | None  # px of the tiles (None: the whole image at once)
     palette: tuple[tuple[Summary, Tensor | None], ...]  # colours and the mask (1, 1, H, W) where they apply
     recipe: dict[str, Any]
 
@@ -53,16 +54,21 @@ class Prepared:
         inputs.check_share(detail, "detail")
         _check_count(rounds, "rounds")
         palette = Settings(palette=palette).palette
+
+        def work(x: Tensor, styles: Sequence[Style]) -> Tensor:
+            if self.tile:
+                return decode_in_tiles(self.model, x, styles, strength, detail, self.tile)
+            return self.model(self.model.encode_content(x), styles, strength, detail)
+
         (before, styles), *larger = self.sizes
-        x = self.model(self.encoded, styles, strength, detail)
+        encoded = self.encoded
+        x = self.model(encoded, styles, strength, detail) if encoded else work(before, styles)
         for content, styles in larger:
-            x = self.model(
-                self.model.encode_content(upsample_change(x, before, content)), styles, strength, detail
-            )
+            x = work(upsample_change(x, before, content), styles)
             before = content
         for _ in range(rounds - 1):
-            x = self.model(self.model.encode_content(x), styles, strength, detail)
-        if projection := palette * strength ** len(LEVELS):  # the content's share keeps its colours
+            x = work(x, styles)
+        if projection := palette * strength:  # the content's share keeps its colours
             x = remove_outlier_colours(x, list(self.palette), projection, REACH)
         if self.recipe["colours"] == "luminance":
             x = with_chroma(x, self.content)
@@ -87,6 +93,7 @@ def onepass(
     style_scale: float = 1.0,
     rounds: int = 1,
     seed: int | None = None,
+    memory: str = "auto",
     encoder: Encoder | str = "vgg19-slim",
 ) -> Tensor:
     """Gives `content` the style of `style` in one forward pass.
@@ -99,12 +106,13 @@ def onepass(
         style_weights: of the styles in their mixture, >= 0; empty: equal weights.
         masks: one for each style, (1, 1, H, W) or (H, W), >= 0, of any size; elsewhere the content stays.
         detail: share of the content's fine detail to put back, 0 … 1; less is more painterly.
-        levels: number of sizes, each twice the one before, 1 … 16. More than one gives wider strokes; a
-            second one costs a quarter more time.
+        levels: number of sizes, each twice the one before, 1 … 16. More than one leans further to the style,
+            with wider strokes; a second one costs a quarter more time.
         palette: strength of the projection to the style's colours, 0 (none, and faster) … 100.
         colours, style_scale: as in `Settings`.
-        rounds: passes at full size, 1 … 16. A second one corrects much of what decoding perturbed.
+        rounds: passes at full size, 1 … 16. A second one comes closer to the style, at the content's cost.
         seed: of the method's random draws; None: the method's own.
+        memory: as in `Settings`. Where the whole image would need more, the pass works in tiles.
         encoder: the embedded encoder, by name or loaded.
 
     Returns:
@@ -116,20 +124,22 @@ def onepass(
         MemoryError: the pass would not fit.
     """
     choices: dict[str, Any] = {"style_weights": style_weights, "masks": masks, "levels": levels}
-    choices |= {"colours": colours, "style_scale": style_scale, "seed": seed, "encoder": encoder}
+    choices |= {
+        "colours": colours,
+        "style_scale": style_scale,
+        "seed": seed,
+        "memory": memory,
+        "encoder": encoder,
+    }
     return prepare(content, style, method, **choices)(strength, detail, palette, rounds)
 
 
 def gamma_to_strength(gamma: float) -> float:
-    """Returns the strength of one pass that corresponds to a run's balance factor γ >= 0.
+    """Returns the strength of one pass that corresponds to a run's balance factor γ >= 0; 1 from γ = 4/3 on.
 
-    Two springs of stiffness 1 (to the content) and γ/BALANCE (to the transported features) rest at the share
-    γ / (γ + BALANCE) of the way. One pass mixes the content in at five levels, so the strength is the fifth
-    root of that share. With BALANCE = 1/3 the polynomial method changes the content about as much as a run
-    does (harbour + strokes, 192 px, content error at relu4_2 for γ = 0.1, 0.3, 1: 0.17, 0.27, 0.37; runs of
-    30 steps: 0.16, 0.29, 0.49). The maps of `linear` and `bn` change it less than their runs.
+    The decoder learned the objective of a run for shares k = γ / (γ + BALANCE), and k = FULL · strength.
     """
-    return float((gamma / (gamma + BALANCE)) ** (1 / len(LEVELS)))
+    return float(min(1.0, gamma / (gamma + BALANCE) / FULL))
 
 
 @refuse_device
@@ -145,14 +155,24 @@ def prepare(
     colours: Colours = "style",
     style_scale: float = 1.0,
     seed: int | None = None,
+    memory: str = "auto",
     encoder: Encoder | str = "vgg19-slim",
 ) -> Prepared:
-    """Does the part of `onepass` that does not depend on the strength; arguments and errors are the same."""
-    content, images = inputs.check_image(content, "content"), inputs.check_images(style, "style")
+    """Does the part of `onepass` that does not depend on the strength; arguments and errors are the same.
+
+    What it returns refers to the content, which must stay as it is.
+    """
+    content = inputs.check_image(content, "content", copy=False)  # large ones are not there twice
+    images = inputs.check_images(style, "style", copy=False)
     regions, weights = inputs.check_masks(masks), tuple(style_weights)
     _check_count(levels, "levels")
     settings = Settings(
-        method=method, colours=colours, style_scale=style_scale, style_weights=weights, seed=seed or 0
+        method=method,
+        colours=colours,
+        style_scale=style_scale,
+        style_weights=weights,
+        seed=seed or 0,
+        memory=memory,
     )
     inputs.check_styles(len(images), len(regions), weights)
     described = inputs.describe_inputs(content=content, styles=images, masks=regions)
@@ -161,13 +181,8 @@ def prepare(
     for shape in shapes:
         inputs.check_side(shape, "style", model.encoder.strides, LEVELS, style_scale)
     d = settings.discrepancy if seed is None else settings.discrepancy.with_seed(seed)
-    require(
-        lambda c, s: estimate_pass(settings, model.encoder, c, s, len(images), len(regions)),
-        model.encoder.device,
-        content.shape[2:],
-        max(shapes, key=math.prod),
-        "one pass",
-        "take fewer styles",
+    tile = choose_tile(
+        settings, model.encoder, content.shape[2:], max(shapes, key=math.prod), len(images), len(regions)
     )
 
     given = content.to(model.encoder.device)
@@ -181,12 +196,13 @@ def prepare(
     sizes = []
     for scale in (0.5**k for k in range(coarse, -1, -1)):
         target, *painted = (scale_image(image, scale) for image in (content, *images))
-        styles = [
-            model.encode_style(
-                [painted[k] for k in which], d, weights, None if mask is None else resize_mask(mask, target)
-            )
-            for which, mask in groups
-        ]
+        styles = []
+        for which, mask in groups:
+            own, place = [painted[k] for k in which], None if mask is None else resize_mask(mask, target)
+            if tile:
+                styles.append(summarize_style(model, own, d, weights, place, tile))
+            else:
+                styles.append(model.encode_style(own, d, weights, place))
         sizes.append((target, tuple(styles)))
     palette = []
     steps = [max(1, max(image.shape[2:]) // PALETTE_SIDE) for image in images]
@@ -201,6 +217,7 @@ def prepare(
         "method": str(d),
         "seed": min(seeds),
         "levels": levels,
+        "tile": tile,
         "colours": colours,
         "style_scale": style_scale,
         "style_weights": list(weights),
@@ -212,7 +229,8 @@ def prepare(
         "device": str(model.encoder.device),
         **environment_info(),
     }
-    return Prepared(model, given, tuple(sizes), model.encode_content(sizes[0][0]), tuple(palette), recipe)
+    encoded = None if tile else model.encode_content(sizes[0][0])
+    return Prepared(model, given, tuple(sizes), encoded, tile, tuple(palette), recipe)
 
 
 def _check_count(value: int, name: str) -> None:

@@ -20,7 +20,7 @@ class Training:
 
     method: str | Discrepancy = _shared("method", "gram")
     gamma: float = _shared("gamma", 1.0)
-    plan: str = knob("light", "architecture of the network (feedforward/networks.py)", choices=PLANS)
+    plan: str = knob("sharp", "architecture of the network (feedforward/networks.py)", choices=PLANS)
     iterations: int = knob(2000, "number of training steps", 1, 10**9)
     batch: int = knob(4, "crops per step, over all processes", 1, 10**6)
     size: int = knob(192, "side of the crops, in pixels: a multiple of 4, at least 64", 64, 4096)

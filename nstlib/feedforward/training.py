@@ -54,7 +54,7 @@ class train_feedforward(Iterator[Step]):  # called like a function
         group: this process and others that share the batches (distributed.py).
         name: of the style, for the network's metadata.
         method, gamma, tv, palette: the objective, as in `Settings` (default: "gram", 1, 0, 1).
-        plan: architecture, "light" (default) or "full" (networks.py).
+        plan: architecture, "sharp" (default), "light" or "full" (networks.py).
         iterations: number of steps (2000).
         batch: images per step, over all processes (4).
         size: side of the crops in px, a multiple of 4, at least 64 (192).
@@ -111,7 +111,9 @@ class train_feedforward(Iterator[Step]):  # called like a function
         if init_from is not None:
             known = load_feedforward(init_from, device="cpu")
             if known.plan != settings.plan:
-                raise ValueError(f"init_from: {init_from} has the plan {known.plan!r}, not {settings.plan!r}")
+                raise ValueError(
+                    f"init_from: {init_from} has the plan {known.plan!r}, not {settings.plan!r}: choose its"
+                )
             self.network.load_state_dict(known.state_dict())
             self.network.metadata["init_from"] = Path(init_from).stem
         self._identity = self.network.metadata | describe_inputs(
@@ -167,6 +169,8 @@ class train_feedforward(Iterator[Step]):  # called like a function
         with torch.no_grad():
             targets = self.encoder(x, objective.content)
         features = encode(self.encoder, image, objective.layers)
+        if image.is_cuda:  # a loop over images would be most of a step
+            return dataclasses.replace(objective, content=targets).batch_means(image, features)
         sums: dict[str, Tensor] = {}
         for i in range(B):  # one by one: the content error is relative to each image's own content
             own = {layer: F[i : i + 1] for layer, F in features.items()}

@@ -29,7 +29,10 @@ from nstlib.images.opening import (
     shown_size,
 )
 from nstlib.images.pixels import GAP, upright
+from nstlib.version import free_host_memory
 
+LARGE = 1 << 24  # pixels of a file, from which on its memory is compared with what is free
+DECODED, RESULT = 8, 19  # bytes for each pixel that is decoded, and for each of the image that is returned
 PER_PIXEL = 16  # bytes that a pixel of the file may take: WebP with transparency takes most
 
 
@@ -51,7 +54,7 @@ def answer(
         size, mask: of "pixels", see `pixels.upright`.
         allow: called with a number of pixels before their memory is needed.
 
-    Raises: FileNotFoundError, ImageError.
+    Raises: FileNotFoundError, ImageError; MemoryError for an image that would not fit.
     """
     notes: list[str] = []
     allow = (lambda pixels: None) if what == "recipe" else allow  # it precedes the pixels: nothing is decoded
@@ -67,7 +70,24 @@ def answer(
             if size is not None:  # JPEG shrinks by 2, 4 or 8 while it decodes
                 share = GAP * size / max(image.size)
                 image.draft(None, (max(1, round(image.width * share)), max(1, round(image.height * share))))
+        _check_memory(image.size, size, name)
         return np.array(upright(image, size, name, mask, notes)), notes
+
+
+def _check_memory(stored: tuple[int, int], size: int | None, name: str) -> None:
+    """Raises MemoryError, before anything is decoded, where the pixels of a large file would not fit.
+
+    stored: (width, height) to decode. size: The longest side that is asked for; None keeps it.
+    """
+    pixels, free = stored[0] * stored[1], None
+    if pixels > LARGE:
+        free = free_host_memory()
+    needed = DECODED * pixels + RESULT * pixels * (1 if size is None else (size / max(stored)) ** 2)
+    if free is not None and needed > free:
+        raise MemoryError(
+            f"{name} is {stored[0]} x {stored[1]} px: reading it needs about {needed / 1e9:.1f} GB of memory "
+            f"and {free / 1e9:.1f} GB are free; shrink the file, or close other programs"
+        )
 
 
 def serve() -> None:

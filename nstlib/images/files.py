@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,8 @@ from nstlib.images.pixels import MIN_SIDE, STRIP
 from nstlib.inputs import check_image
 from nstlib.version import check_writable, write_whole
 
+MAX_SIDE = {"WEBP": 16383, "JPEG": 65500, "GIF": 65535, "TGA": 65535, "AVIF": 65536}  # px that formats hold
+
 
 class ImageInfo(NamedTuple):
     """width, height: in pixels, as shown. format: as Pillow names it ("JPEG", "PNG", …)."""
@@ -45,8 +48,8 @@ def load_image(source: Source, size: int | None = None, *, max_pixels: int = MAX
 
     Returns: (1, 3, H, W) float32 RGB in [0, 1].
 
-    Raises: FileNotFoundError, or ImageError (a ValueError) that names the image. A colour profile that cannot
-        be used is ignored with a UserWarning.
+    Raises: FileNotFoundError, or ImageError (a ValueError) that names the image; MemoryError, before it is
+        decoded, where it would not fit. A colour profile that cannot be used is ignored with a UserWarning.
     """
     return _read(source, size, max_pixels, mask=False)
 
@@ -119,14 +122,21 @@ def to_pil(image: Tensor) -> Image.Image:
     return page
 
 
-def check_output(path: str | os.PathLike[str]) -> Path:
+def check_output(path: str | os.PathLike[str], size: Sequence[int] = (0, 0)) -> Path:
     """Returns the path if `save_image` can write there, before a long run begins. Leaves a file untouched.
 
-    Raises: ImageError for a suffix that cannot be written, else as `version.check_writable`.
+    size: (H, W) in pixels of the image, if known.
+
+    Raises: ImageError for a suffix that cannot be written, or a side beyond its format's limit, else as
+        `version.check_writable`.
     """
     path = Path(path)
-    if _format(path) not in set(FORMATS) & set(Image.SAVE):
+    kind, (height, width) = _format(path) or "", size
+    if kind not in set(FORMATS) & set(Image.SAVE):
         raise ImageError(f"cannot save {path}: unknown image type {path.suffix!r}; use .png")
+    if max(size) > (limit := MAX_SIDE.get(kind, MAX_PIXELS)):
+        what = f"the format {kind} holds at most {limit} px a side, and the image is {width} x {height} px"
+        raise ImageError(f"cannot save {path}: {what}; use .png")
     return check_writable(path)
 
 
@@ -145,7 +155,7 @@ def save_image(image: Tensor, path: str | os.PathLike[str], recipe: dict[str, An
 
     Raises: as `check_output`, and as `inputs.check_image` for an image of the wrong kind.
     """
-    path = check_output(path)
+    path = check_output(path, image.shape[-2:] if isinstance(image, Tensor) and image.dim() > 1 else (0, 0))
     recipe = getattr(image, "recipe", None) if recipe is None else recipe
     kind, options = _format(path), dict[str, Any]()
     if kind in ("JPEG", "WEBP"):

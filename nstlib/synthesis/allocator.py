@@ -20,6 +20,15 @@ def keep_memory(large: bool = False) -> bool:
     return all(_call("mallopt", *option) for option in options)
 
 
+def keep_little() -> bool:
+    """Returns freed blocks over 4 MB to the kernel at once: for one pass over a large image in tiles.
+
+    Otherwise blocks of other sizes lie between those that are kept, and the peak is a third higher.
+    """
+    options = ((M_TRIM_THRESHOLD, 2**22), (M_MMAP_THRESHOLD, 2**22))
+    return all(_call("mallopt", *option) for option in options) and give_back()
+
+
 def give_back() -> bool:
     """Returns unused memory to the kernel, where glibc can: for a server, between two runs.
 

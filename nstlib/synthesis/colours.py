@@ -6,13 +6,13 @@ content     The style gets the content's mean and covariance of colour by the op
             is then like any other (the same, §5.1).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from nstlib.alignment.moments import covariance_mean
+from nstlib.alignment.moments import covariance_mean, pool_moments
 from nstlib.alignment.transports import bures_wasserstein_map
 
 Colours = Literal["style", "luminance", "content"]
@@ -24,21 +24,6 @@ def strips(*images: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Returns views of a few rows, about STRIP pixels, of images (…, H, W) of one size."""
     rows = max(1, STRIP // images[0].shape[-1])
     return zip(*(torch.split(image, rows, -2) for image in images), strict=True)
-
-
-def pool_moments(parts: Iterable[tuple[float, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Returns covariance and mean of a mixture: Σ p_k (C_k + (μ_k − μ)(μ_k − μ)ᵀ) and μ = Σ p_k μ_k.
-
-    parts: Of each sample k a weight > 0, its covariance (…, N, N) and its mean (…, N); taken one by one.
-    """
-    total, covariance, mean = 0.0, torch.zeros(()), torch.zeros(())
-    for weight, C, μ in parts:
-        total += weight
-        share, d = weight / total, μ - mean.to(μ)
-        covariance = covariance.to(C)
-        covariance = covariance + share * (C - covariance + (1 - share) * d.unsqueeze(-1) * d.unsqueeze(-2))
-        mean = μ + (share - 1) * d
-    return covariance, mean
 
 
 def luminance(image: Tensor) -> Tensor:

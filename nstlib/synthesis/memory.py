@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -21,7 +20,7 @@ from nstlib.encoders import features
 from nstlib.encoders.encoder import Encoder
 from nstlib.synthesis.optimize import HISTORY
 from nstlib.synthesis.settings import Settings, parse_bytes
-from nstlib.version import use_torch_defaults
+from nstlib.version import free_host_memory, use_torch_defaults
 
 BASE = 280e6  # bytes: Python and torch before any work
 IMAGES = 8  # images and gradients alive at once, float32, at full size
@@ -86,6 +85,7 @@ def estimate(settings: Settings, encoder: Encoder, content: Size, style: Size, p
     encoding = positions * walk.features + 2 * maps * walk.largest
     weights = sum(p.nbytes for stage in encoder.network.stages.values() for p in stage.parameters())
     kept = (images + plan.vectors(settings.optimizer)) * 4 * 3 * pixels + targets * encoder.dtype.itemsize
+    kept += 4 * 3 * max(0, math.prod(style) - pixels)  # a style of the content's size is one of the images
     return base_memory(encoder.device) + weights + max(step, encoding) + kept
 
 
@@ -140,29 +140,13 @@ def free_memory(device: torch.device) -> float | None:
     """Returns the bytes that this process may use in all, its own included; None where unknown."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device))
-    try:
-        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        system = 1024.0 * int(lines["MemAvailable"].split()[0])
-        held = 4096.0 * int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, ValueError, KeyError):
-        return None  # not Linux
-    return min(system + held, _container() or math.inf)
+    return free_host_memory()
 
 
-def _container() -> float | None:
-    """Returns the limit of a container (cgroup v2 or v1), where there is one."""
-    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            return float(Path(file).read_text())
-        except (OSError, ValueError):  # absent, or "max"
-            continue
-    return None
-
-
-def budget(settings: Settings, device: torch.device) -> float | None:
-    """Returns the bytes that a run may use: those of the settings, or a share of the free ones if known."""
-    if settings.memory != "auto":
-        return parse_bytes(settings.memory)
+def budget(memory: str, device: torch.device) -> float | None:
+    """Returns the bytes of `Settings.memory`; for "auto" a share of those that are free, if known."""
+    if memory != "auto":
+        return parse_bytes(memory)
     available = free_memory(device)
     return None if available is None else SPARE * available
 
@@ -229,3 +213,29 @@ def require(
         f"{content[1]} x {content[0]} px with {who} needs about {needed / 1e9:.1f} GB of memory and {there}; "
         f"{remedy}"
     )
+
+
+def choose_tile(
+    tiles: Sequence[int | None],
+    need: Callable[[int | None, Size, Size], float],
+    device: torch.device,
+    content: Size,
+    style: Size,
+    who: str,
+    remedy: str,
+    memory: str,
+) -> int | None:
+    """Returns the first of `tiles` for which `need(tile, content, style)` is below the budget `memory`.
+
+    Raises MemoryError where none is; see `require`.
+    """
+    limit = budget(memory, device)
+    for tile in tiles:
+        if limit is None or need(tile, content, style) < limit:
+            return tile
+
+    def least(content: Size, style: Size) -> float:
+        return min(need(tile, content, style) for tile in tiles)
+
+    require(least, device, content, style, who, remedy, limit, memory != "auto")
+    return tiles[-1]

@@ -21,8 +21,17 @@ import torch
 from torch import Tensor
 
 from nstlib.alignment.discrepancy import Summary
+from nstlib.alignment.palette import Palette
 from nstlib.encoders import IMAGE
-from nstlib.synthesis.terms import TINY, ContentTerm, Features, StyleTerm, Term, VariationTerm
+from nstlib.synthesis.terms import (
+    TINY,
+    ContentTerm,
+    Features,
+    StyleTerm,
+    Term,
+    VariationTerm,
+    relative_errors,
+)
 from nstlib.version import rename_arguments, use_torch_defaults
 
 PULL = 20.0  # style gradient over content gradient at the reference image, for γ = 1
@@ -76,6 +85,23 @@ class Objective:
     def __call__(self, image: Tensor, features: Features) -> dict[str, Tensor]:
         """Returns {"content/relu4_2": …, "style/relu1_1": …, "tv": …}, scalars with a gradient."""
         return self.compare(self.embed(image, features))
+
+    def batch_means(self, image: Tensor, features: Features) -> dict[str, Tensor]:
+        """Returns the means over a batch (B, 3, H, W) of what each image alone gives, in few operations.
+
+        `content` holds the targets (B, N, M) of the batch. There are no positions (see `StyleTerm`).
+        """
+        terms: dict[str, Tensor] = {}
+        for name, weight, term in self.weighted:
+            F = (features | {IMAGE: image})[term.layer]
+            if isinstance(term, ContentTerm):  # each error is relative to its own content
+                value = relative_errors(F, term.target).mean()
+            elif isinstance(term, StyleTerm) and isinstance(term.discrepancy, Palette):
+                value = term.compare(term.embed(F.movedim(1, 0).flatten(1)[None]))  # the pixels of all images
+            else:
+                value = term.compare(term.embed(F)) / len(image)
+            terms[name] = terms.get(name, 0) + weight * value
+        return terms
 
 
 def uniform_noise(image: Tensor, seed: int) -> Tensor:

@@ -22,12 +22,12 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import interpolate, pad
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
-from nstlib.alignment.moments import covariance_mean
+from nstlib.alignment.moments import covariance_mean, pool_moments
 from nstlib.alignment.palette import Palette, project_to_palette
 from nstlib.alignment.transports import bures_wasserstein_map
 from nstlib.alignment.wasserstein import Wasserstein
 from nstlib.encoders import IMAGE, Encoder, Window
-from nstlib.synthesis.colours import pool_moments, strips
+from nstlib.synthesis.colours import strips
 from nstlib.synthesis.terms import Features, StyleTerm
 
 PIXELS, GRAIN = "pixels", "grain"

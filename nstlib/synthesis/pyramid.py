@@ -21,16 +21,15 @@ def resize_image(image: Tensor, height: int, width: int) -> Tensor:
     """Returns the image at another size, antialiased, with values in [0, 1]."""
     if image.shape[2:] == (height, width):
         return image
-    return interpolate(image, (height, width), mode="bicubic", antialias=True, align_corners=False).clamp(
-        0, 1
-    )
+    resized = interpolate(image, (height, width), mode="bicubic", antialias=True, align_corners=False)
+    return resized.clamp_(0, 1)
 
 
 def resize_mask(mask: Tensor, image: Tensor) -> Tensor:
     """Returns a mask (1, 1, H, W) at the size of an image, antialiased, with values >= 0."""
     size = image.shape[2:]
     mask = interpolate(mask.to(image), size, mode="bilinear", antialias=True, align_corners=False)
-    return mask.clamp(min=0)
+    return mask.clamp_(min=0)
 
 
 def scale_image(image: Tensor, scale: float) -> Tensor:
@@ -61,4 +60,4 @@ def upsample_change(x: Tensor, before: Tensor | None, target: Tensor) -> Tensor:
     if before is None:
         return resize_image(x, height, width)
     change = interpolate(x - before, (height, width), mode="bicubic", align_corners=False)
-    return (target + change).clamp(0, 1)
+    return change.add_(target).clamp_(0, 1)

@@ -151,3 +151,8 @@ class VariationTerm:
 
     def compare(self, embedding: Summary) -> Tensor:
         return embedding["variation"]
+
+
+def relative_errors(F: Tensor, P: Tensor) -> Tensor:
+    """Returns Σ (F − P)² / Σ P², the content error of each image of a batch: (B, N, M) twice → (B)."""
+    return (F - P).square().sum((-2, -1)) / P.square().sum((-2, -1)).clamp(min=TINY)

@@ -75,10 +75,16 @@ class _Sums(torch.autograd.Function):
         ctx.objective, ctx.encoder, ctx.windows, ctx.keys = objective, encoder, windows, keys
         sums: dict[tuple[int, str], Tensor] = {}
         like: dict[tuple[int, str], Tensor] = {}
+        ctx.kept = None
         for window in windows:
-            for k, name, value in _embed_window(objective, encoder, window.cut(image), window):
-                sums[k, name] = sums[k, name] + wide(value) if (k, name) in sums else wide(value)
-                like[k, name] = value
+            last = window is windows[-1] and ctx.needs_input_grad[0]
+            crop = window.cut(image).clone().requires_grad_(last)
+            with torch.set_grad_enabled(last):
+                found = list(_embed_window(objective, encoder, crop, window))
+            for k, name, value in found:
+                like[k, name] = value.detach()
+                sums[k, name] = sums.get((k, name), 0.0) + wide(like[k, name])
+            ctx.kept = (crop, found) if last else None  # the backward pass begins with it
         keys.extend(sums)
         return tuple(narrow(sums[key], like[key]) for key in keys)
 
@@ -91,14 +97,19 @@ class _Sums(torch.autograd.Function):
             if slope is not None:
                 wanted.setdefault(k, {})[name] = slope
         gradient = torch.zeros_like(image)
-        for window in ctx.windows:
-            crop = window.cut(image).clone().requires_grad_(True)
-            with torch.enable_grad():
-                found = _embed_window(ctx.objective, ctx.encoder, crop, window, wanted)
-                pairs = [(value, wanted[k][name]) for k, name, value in found if name in wanted[k]]
+        for window in reversed(ctx.windows):
+            if ctx.kept is not None:
+                (crop, found), ctx.kept = ctx.kept, None
+            else:
+                crop = window.cut(image).clone().requires_grad_(True)
+                with torch.enable_grad():
+                    found = list(_embed_window(ctx.objective, ctx.encoder, crop, window, wanted))
+            pairs = [(value, wanted[k][name]) for k, name, value in found if name in wanted.get(k, ())]
+            del found
             if pairs:
                 values, fixed = zip(*pairs, strict=True)
                 window.cut(gradient).add_(torch.autograd.grad(values, crop, fixed)[0])
+                del pairs, values  # with the graph
         return gradient, None, None, None, None
 
 
@@ -141,16 +152,19 @@ def summarize(
                     share = weight / sum(weights) * window.share(layer)
                     yield layer, F, share, math.ceil(len(styles) * height * width * F.shape[1] / SAMPLE)
 
-    samples: dict[str, tuple[list[Tensor], list[float]]] = {layer: ([], []) for layer in layers}
-    for layer, F, share, step in sweep():
-        samples[layer][0].append(F[..., ::step].clone())
-        samples[layer][1].append(share)
-    parameters, sums = {}, dict[tuple[str, Discrepancy], Summary]()
-    for layer, d in parts:
+    tuned = [part for part in parts if type(part[1]).parameters is not Discrepancy.parameters]
+    samples: dict[str, tuple[list[Tensor], list[float]]] = {layer: ([], []) for layer, _ in tuned}
+    for layer, F, share, step in sweep() if tuned else ():
+        if layer in samples:
+            samples[layer][0].append(F[..., ::step].clone())
+            samples[layer][1].append(share)
+    parameters, sums = dict.fromkeys(parts, Summary()), dict[tuple[str, Discrepancy], Summary]()
+    for layer, d in tuned:
         parameters[layer, d] = d.parameters(*mix_samples(*samples[layer]))
-    like = {layer: F[0] for layer, (F, _) in samples.items()}
     del samples
+    like: dict[str, Tensor] = {}
     for layer, F, share, _ in sweep():
+        like[layer] = F[..., :1].clone()
         for key in (part for part in parts if part[0] == layer):
             added = key[1].embed(F, parameters[key])
             own = sums.setdefault(key, {})

@@ -1,0 +1,129 @@
+"""A network for one style in tiles: its instance norms need the mean and the variance of whole maps.
+
+One norm after the other, a sweep over the tiles adds up its statistics, with those of the norms before it
+fixed; a last sweep makes the image. A tile is computed from a crop that contains all that it sees.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nstlib.encoders.windows import Box
+from nstlib.synthesis.colours import strips
+
+STRIDE = 4  # of the residual blocks; images are padded to a multiple of it
+EPSILON = 1e-5  # of torch's group norm
+Make = Callable[[Any, Tensor], Tensor]  # network, image with normalised colours → image
+
+
+class _Reached(Exception):
+    """Ends a forward pass at a norm whose statistics are not known yet; holds the map there."""
+
+    def __init__(self, x: Tensor) -> None:
+        super().__init__()
+        self.x = x
+
+
+class _Norm(nn.Module):
+    """A norm with the statistics of whole maps."""
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        self.norm = norm
+        self.mean: Tensor | None = None
+        self.variance: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.mean is None:
+            raise _Reached(x)
+        weight, bias = self.norm.weight, self.norm.bias
+        return nn.functional.batch_norm(x, self.mean, self.variance, weight, bias, eps=self.norm.eps)
+
+
+def apply_in_tiles(network: nn.Module, make: Make, x: Tensor, tile: int) -> Tensor:
+    """Returns make(network, group_norm(x)) for images x (B, 3, H, W) whose sides are multiples of `STRIDE`.
+
+    tile: side of the tiles in pixels, a multiple of `STRIDE`.
+    """
+    result = torch.empty_like(x)
+    for k in range(len(x)):
+        _apply(copy.deepcopy(network), make, x[k : k + 1], tile, result[k : k + 1])
+    return result
+
+
+def _apply(network: nn.Module, make: Make, x: Tensor, tile: int, result: Tensor) -> None:
+    norms = []
+    for layer in list(network.modules()):
+        if isinstance(norm := getattr(layer, "norm", None), nn.BatchNorm2d):
+            norms.append(_Norm(norm))
+            layer.norm = norms[-1]
+    halo = _reach(network, make, norms)
+    mean, variance = _moments(part for (part,) in strips(x))
+    size = x.shape[2:]
+
+    def crops() -> Iterator[tuple[Box, Box, Tensor]]:
+        for box in product(*(_divide(side, tile) for side in size)):
+            rows, columns = (
+                slice(max(0, part.start - halo), min(side, part.stop + halo))
+                for part, side in zip(box, size, strict=True)
+            )
+            z = nn.functional.batch_norm(x[..., rows, columns], mean, variance, eps=EPSILON)
+            inside = _shift(box[0], rows), _shift(box[1], columns)
+            yield (box[0], box[1]), inside, z.contiguous(memory_format=torch.channels_last)
+
+    def seen() -> Iterator[Tensor]:
+        for _, inside, z in crops():
+            try:
+                make(network, z)
+            except _Reached as reached:
+                ratio = z.shape[3] // reached.x.shape[3]
+                rows, columns = (slice(part.start // ratio, part.stop // ratio) for part in inside)
+                yield reached.x[..., rows, columns]
+
+    for norm in norms:
+        norm.mean, norm.variance = _moments(seen())
+    for box, inside, z in crops():
+        result[(..., *box)] = make(network, z)[(..., *inside)]
+
+
+def _divide(side: int, tile: int) -> list[slice]:
+    return [slice(n, min(n + tile, side)) for n in range(0, side, tile)]
+
+
+def _shift(part: slice, whole: slice) -> slice:
+    return slice(part.start - whole.start, part.stop - whole.start)
+
+
+def _moments(parts: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
+    """Returns the mean (N,) and the variance of all positions of maps (1, N, h, w)."""
+    count, sums = 0, torch.zeros(2, 1, dtype=torch.float64)
+    for x in parts:
+        F = x.flatten(2)[0].cpu().double()  # not every device has float64
+        count, sums = count + F.shape[1], sums + torch.stack([F.sum(1), F.square().sum(1)])
+    mean, square = sums / count
+    return mean.to(x), (square - mean * mean).clamp(min=0).to(x)
+
+
+def _reach(network: nn.Module, make: Make, norms: list[_Norm]) -> int:
+    """Returns how many pixels a pixel sees on each side, rounded up to a multiple of `STRIDE`."""
+    side, reach = 64, 0.0
+
+    def add(conv: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        nonlocal reach
+        reach += (max(conv.kernel_size) - 1) // 2 * side / inputs[0].shape[3]  # type: ignore[arg-type]
+
+    hooks = [part.register_forward_pre_hook(add) for part in network.modules() if isinstance(part, nn.Conv2d)]
+    weight = next(network.parameters())
+    for norm in norms:
+        count = norm.norm.num_features
+        norm.mean, norm.variance = weight.new_zeros(count), weight.new_ones(count)
+    make(network, weight.new_zeros(1, 3, side, side))
+    for hook in hooks:
+        hook.remove()
+    for norm in norms:
+        norm.mean = norm.variance = None
+    return STRIDE * (int(reach) // STRIDE + 4)  # bilinear enlargement sees a neighbour more

@@ -1,0 +1,227 @@
+"""One pass over an image in tiles: the memory is that of one tile, of the images, and of the deep features.
+
+The transport of a level depends on the mean and the covariance of all its features, so every level takes a
+sweep over the tiles that adds them up (alignment/fitted.py). Everything else is local. A tile of a level
+needs the features one level down in a larger area, which the decoder's reach tells, and the content's own
+features there, which a window of the encoder gives. Features are stored down to `STORED`; those of larger
+maps are computed again from there, wherever they are needed. The result is that of the whole image.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from nstlib.alignment.discrepancy import Discrepancy, Fusion, LinearMMD, Summary
+from nstlib.alignment.fitted import Map, fit_map
+from nstlib.alignment.gaussian import GaussianMMD
+from nstlib.alignment.moments import covariance_mean, pool_moments
+from nstlib.alignment.transports import MANY
+from nstlib.alignment.wasserstein import Coral
+from nstlib.encoders.windows import Box
+from nstlib.feedforward.decoders import LEVELS, STAGES
+from nstlib.feedforward.memory import STORED
+from nstlib.feedforward.pipeline import (
+    FULL,
+    SHALLOW,
+    STRIDE,
+    OnePass,
+    Style,
+    method_shares,
+    mix_regions,
+    pad_to_multiple,
+    pool_mask,
+)
+from nstlib.synthesis import tiles
+from nstlib.version import use_torch_defaults
+
+
+@use_torch_defaults(gradients=False)
+def decode_in_tiles(
+    model: OnePass, content: Tensor, styles: Sequence[Style], strength: float, detail: float, tile: int
+) -> Tensor:
+    """Returns what `model(model.encode_content(content), styles, strength, detail)` returns.
+
+    Args:
+        content: (1, 3, H, W) in [0, 1].
+        styles: their methods must be those of `pipeline.MOMENTS`.
+        tile: side of a tile in pixels, a multiple of 16.
+    """
+    if not strength:
+        return content.clone()
+    work = _Pass(model, content, styles, strength, detail)
+    for level in range(5, -1, -1):
+        work.prepare(level, tile)
+    return work.finish(tile)[..., : content.shape[2], : content.shape[3]].contiguous()
+
+
+class _Pass:
+    """What is known of a pass so far: stored features, before they are moved, and the maps of levels."""
+
+    def __init__(
+        self, model: OnePass, content: Tensor, styles: Sequence[Style], strength: float, detail: float
+    ) -> None:
+        self.model, self.styles, self.detail = model, styles, detail
+        self.share, self.methods = FULL * strength, method_shares(styles[0].method)
+        self.content = content.to(model.encoder.device)
+        if any(side % STRIDE for side in content.shape[2:]):  # else padding would only copy it
+            self.content = pad_to_multiple(self.content)
+        self.masks = [pad_to_multiple(s.mask, "replicate") for s in styles if s.mask is not None]
+        self.strides = (1, *(model.encoder.strides[layer] for layer in LEVELS))
+        self.sizes = [[side // stride for side in self.content.shape[2:]] for stride in self.strides]
+        self.stored: dict[int, Tensor] = {}
+        self.maps: dict[int, list[Callable[..., Tensor]]] = {}
+
+    def prepare(self, level: int, tile: int) -> None:
+        """Fits the maps of a level. Stores its features if it is deep, or the image."""
+        layer, encoder = STAGES[level], self.model.encoder
+        styles = self.styles
+        moments: list[list[tuple[float, Tensor, Tensor]]] = [[] for _ in styles]
+        samples: list[list[Tensor]] = [[] for _ in styles]
+        weights: list[list[Tensor]] = [[] for _ in styles]
+        kept, step = None, math.ceil(math.prod(self.sizes[level]) / MANY)
+        if level >= STORED or level == 0:
+            shape = (1, encoder.channels.get(layer, 3), *self.sizes[level])
+            kept = self.content.new_empty(shape, dtype=encoder.dtype if level else None)
+            kept = kept.contiguous(memory_format=torch.channels_last) if level else kept
+        for box in self.boxes(level, tile):
+            x = self.decode(level, box)
+            if kept is not None:
+                kept[(..., *box)] = x
+            regions = self.regions(level, box)
+            for k in range(len(styles)):
+                F, region = x.flatten(2), None
+                if regions:
+                    region = regions[k].flatten().to(F)
+                    F, region = F[..., region > 0], region[region > 0]
+                if F.shape[-1]:
+                    share = F.shape[-1] if region is None else float(region.sum())
+                    moments[k].append((share, *covariance_mean(F, region)))
+                    samples[k].append(F[..., ::step].clone())
+                    weights[k].append((F.new_ones(F.shape[-1]) if region is None else region)[::step])
+        if kept is not None:
+            self.stored = {level: kept}
+        self.maps[level] = [
+            _without_weights(
+                fit_map(s.method, s.summaries[layer], *pool_moments(m), torch.cat(F, -1), torch.cat(w))
+            )
+            if m
+            else _without_weights(torch.clone)  # an empty region
+            for s, m, F, w in zip(styles, moments, samples, weights, strict=True)
+        ]
+
+    def finish(self, tile: int) -> Tensor:
+        """Returns the image, padded as the content is."""
+        image = self.stored[0]
+        for box in self.boxes(0, tile):
+            own, part = self.content[(..., *box)], image[(..., *box)]
+            x = self.move(part, 0, box)
+            if self.masks:
+                x = torch.lerp(own, x, torch.stack(self.regions(0, box)).sum(0).clamp(max=1).to(x))
+            part.copy_(x.clamp_(0, 1))
+        return image
+
+    def boxes(self, level: int, tile: int) -> Iterator[Box]:
+        """Yields the tiles of a level."""
+        step, size = tile // self.strides[level], self.sizes[level]
+        for top, left in product(*(range(0, side, step) for side in size)):
+            yield slice(top, min(top + step, size[0])), slice(left, min(left + step, size[1]))
+
+    def regions(self, level: int, box: Box) -> list[Tensor]:
+        """Returns the masks at some positions of a level."""
+        place, shape = _scale(box, self.strides[level]), [side.stop - side.start for side in box]
+        return [pool_mask(mask[(..., *place)], shape) for mask in self.masks]
+
+    def move(self, x: Tensor, level: int, box: Box) -> Tensor:
+        """Returns the features x (1, N, h, w) of some positions, moved as far as the strength says."""
+        moved = mix_regions(x, self.maps[level], self.regions(level, box))
+        return torch.lerp(x, moved, self.model.decoder.strength(level, self.methods, self.share))
+
+    def decode(self, level: int, box: Box) -> Tensor:
+        """Returns the features of some positions of a level before they are moved."""
+        boxes, top, decoder = {level: box}, level, self.model.decoder
+        while top < 5 and top not in self.stored:
+            boxes[top + 1] = self.widen(boxes[top], top + 1)
+            top += 1
+        # what the decoder makes of the boxes one level deeper
+        areas = {k: _scale(boxes[k + 1], self.strides[k + 1] // self.strides[k]) for k in range(level, top)}
+        own = self.encode(areas | {top: boxes[top]})
+        x = self.stored[top][(..., *boxes[top])].float() if top in self.stored else own[top]
+        for k in range(top - 1, level - 1, -1):
+            x = self.move(x, k + 1, boxes[k + 1])
+            residual = own[k] - decoder.up(own[k + 1], k + 1)
+            up = decoder.up(x, k + 1)
+            x = self.model.combine(up, own[k], residual, k, self.methods, self.share, self.detail)
+            rows, columns = (
+                slice(part.start - whole.start, part.stop - whole.start)
+                for part, whole in zip(boxes[k], areas[k], strict=True)
+            )
+            x, own[k] = x[..., rows, columns], own[k][..., rows, columns]
+        return x
+
+    def encode(self, areas: Mapping[int, Box]) -> dict[int, Tensor]:
+        """Returns the content's own features, {level: (1, N, h, w)}, at some positions of each level."""
+        layers = {LEVELS[level - 1]: box for level, box in areas.items() if level}
+        window = self.model.encoder.window(self.content.shape[2:], layers)
+        maps = self.model.encoder.maps(window.cut(self.content), layers, window=window)
+        return {
+            level: maps[LEVELS[level - 1]] if level else self.content[(..., *box)]
+            for level, box in areas.items()
+        }
+
+    def widen(self, box: Box, level: int) -> Box:
+        """Returns the positions of a level that decode to some positions one level up."""
+        ratio, reach = self.strides[level] // self.strides[level - 1], self.model.decoder.reach(level)
+        rows, columns = (
+            slice(max(0, part.start // ratio - reach), min(side, -(-part.stop // ratio) + reach))
+            for part, side in zip(box, self.sizes[level], strict=True)
+        )
+        return rows, columns
+
+
+def _scale(box: Box, factor: int) -> Box:
+    rows, columns = (slice(part.start * factor, part.stop * factor) for part in box)
+    return rows, columns
+
+
+def _without_weights(move: Map) -> Callable[..., Tensor]:
+    return lambda F, weights=None: move(F)
+
+
+def _by_features(d: GaussianMMD) -> GaussianMMD:
+    return replace(d, estimator="features")
+
+
+@use_torch_defaults(gradients=False)
+def summarize_style(
+    model: OnePass,
+    images: Sequence[Tensor],
+    d: Discrepancy,
+    weights: Sequence[float],
+    mask: Tensor | None,
+    tile: int,
+) -> Style:
+    """Returns what `model.encode_style(images, d, weights, mask)` returns, from tiles of the styles."""
+    methods: list[Discrepancy] = []
+    for part, _ in d.components():
+        methods += [_by_features(part), Coral(), LinearMMD()] if isinstance(part, GaussianMMD) else [part]
+    parts = [(layer, part) for layer in STAGES for part in dict.fromkeys(methods)]
+    found = tiles.summarize(parts, model.encoder, images, weights or [1.0] * len(images), tile)
+
+    def summary(part: Discrepancy, layer: str, near: bool) -> Summary:
+        if not isinstance(part, GaussianMMD):
+            return found[layer, part]
+        moments = found[layer, Coral()] | found[layer, LinearMMD()]
+        return moments if near else moments | found[layer, _by_features(part)]
+
+    summaries: dict[str, Summary] = {}
+    for layer in STAGES:
+        if isinstance(d, Fusion):
+            own = {str(k): summary(part, layer, False) for k, (part, _) in enumerate(d.components())}
+            summaries[layer] = own  # type: ignore[assignment]
+        else:
+            summaries[layer] = summary(d, layer, layer in SHALLOW)
+    return Style(d, summaries, mask)
