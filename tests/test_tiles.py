@@ -262,7 +262,7 @@ def test_one_pass_in_tiles_is_that_of_the_image(method: str, changes: dict) -> N
             )
     assert found[64].recipe["tile"] == 64 and float((found[None] - content).abs().mean()) > 0.02
     # with fewer positions than channels the maps enlarge the rounding of both
-    bound = 1e-3 if masks or height < 100 else 1e-4
+    bound = 1e-3 if masks or height < 100 or "gaussian" in method else 1e-4
     torch.testing.assert_close(found[64], found[None], rtol=0, atol=bound)
     assert float((found[64] - found[None]).abs().mean()) < 3e-5
 

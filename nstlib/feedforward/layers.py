@@ -1,8 +1,8 @@
 """The layers of a network for one style, and the two bodies that they make.
 
-    Body       z ─► conv ─► conv, stride 2 ─► conv, stride 2 ─► residual blocks ─► ×2, conv ─► ×2, conv
-    SkipBody   the same, but each enlargement is bilinear, and its convolution also sees the features of that
-               size from the way down (Ronneberger, Fischer, Brox 2015), where details still are; then conv
+    plain_body   z ─► conv ─► conv, stride 2 ─► conv, stride 2 ─► residual blocks ─► ×2, conv ─► ×2, conv
+    SkipBody     the same, but each enlargement is bilinear, and its convolution also sees the features of that
+                 size from the way down (Ronneberger, Fischer, Brox 2015), where details still are; then conv
 
 Instance norm follows every convolution (Ulyanov, Vedaldi, Lempitsky 2016). Upsampling and a convolution avoid
 checkerboard artefacts (Odena, Dumoulin, Olah 2016). Nearest-neighbour upsampling still shows pairs of equal
@@ -71,18 +71,16 @@ class Residual(nn.Module):
         return result
 
 
-class Body(nn.Sequential):
+def plain_body(n: int, blocks: int, ends: int) -> nn.Sequential:
     """z (B, 3, H, W) → features (B, n, H, W), for sides that are multiples of 4."""
-
-    def __init__(self, n: int, blocks: int, ends: int) -> None:
-        super().__init__(
-            Layer(3, n, ends),
-            Layer(n, 2 * n, stride=2),
-            Layer(2 * n, 4 * n, stride=2),
-            *(Residual(4 * n) for _ in range(blocks)),
-            Layer(4 * n, 2 * n, upsample=True),
-            Layer(2 * n, n, upsample=True),
-        )
+    return nn.Sequential(
+        Layer(3, n, ends),
+        Layer(n, 2 * n, stride=2),
+        Layer(2 * n, 4 * n, stride=2),
+        *(Residual(4 * n) for _ in range(blocks)),
+        Layer(4 * n, 2 * n, upsample=True),
+        Layer(2 * n, n, upsample=True),
+    )
 
 
 class SkipBody(nn.Module):

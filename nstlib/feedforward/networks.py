@@ -12,7 +12,7 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from nstlib.encoders.encoder import pick_device
 from nstlib.encoders.weight_files import WeightsError, check_finite
-from nstlib.feedforward.layers import DTYPE, EDGE, Body, OneSidedClamp, SkipBody
+from nstlib.feedforward.layers import DTYPE, EDGE, OneSidedClamp, SkipBody, plain_body
 from nstlib.feedforward.layers import Layer as Layer
 from nstlib.feedforward.norms import STRIDE, apply_in_tiles
 from nstlib.inputs import check_image, check_share
@@ -44,7 +44,7 @@ class Architecture(NamedTuple):
     width: int  # channels of the first convolution; doubled at each halving of the size
     blocks: int  # residual ones
     ends: int  # kernel size of the first and the last convolution
-    body: type[nn.Module] = Body
+    body: Callable[[int, int, int], nn.Module] = plain_body
     memory: int = 32  # bytes for each pixel and channel of the first convolution (benchmarks/memory.py)
 
 

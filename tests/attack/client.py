@@ -107,7 +107,7 @@ class Client:
 
     def ask(self, content: str, style: str, **options: Any) -> Answer:
         """Starts a run and does not listen to its answers."""
-        names = ("method", "gamma", "size", "iterations", "seed", "encoder", "preset")
+        names = ("method", "gamma", "size", "iterations", "seed", "encoder", "preset", "colours")
         usual = {"size": 64, "iterations": 3, "seed": 0, "preset": "balanced"}
         data = [file(content), file(style), *((usual | options).get(name) for name in names)]
         body = {"data": data, "fn_index": self.event("stylize")["id"], "session_hash": self.session}
