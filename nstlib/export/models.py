@@ -16,7 +16,7 @@ from nstlib.alignment.wasserstein import Wasserstein
 from nstlib.encoders import load_encoder
 from nstlib.export.files import BOUND, Sessions, require_onnx, save
 from nstlib.export.tracing import Mixture, Moments, trace, traceable
-from nstlib.feedforward import networks
+from nstlib.feedforward.layers import Layer
 from nstlib.feedforward.networks import FeedForward
 from nstlib.feedforward.pipeline import Encoded, OnePass, Style
 from nstlib.synthesis.pyramid import resize_image
@@ -111,7 +111,7 @@ def export_feedforward(network: FeedForward, path: str | os.PathLike[str], *, bo
     require_onnx()
     path = Path(path)
     model = copy.deepcopy(network).cpu().eval()
-    for layer in [layer for layer in model.modules() if isinstance(layer, networks.Layer)]:
+    for layer in [layer for layer in model.modules() if isinstance(layer, Layer)]:
         norm = nn.InstanceNorm2d(layer.norm.num_features, eps=layer.norm.eps, affine=True)
         norm.weight, norm.bias = layer.norm.weight, nn.Parameter(torch.zeros_like(layer.norm.weight))
         if layer.norm.bias is not None:

@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from nstlib.encoders.encoder import pick_device
 from nstlib.encoders.weight_files import WeightsError, check_finite
 from nstlib.feedforward.layers import DTYPE, EDGE, OneSidedClamp, SkipBody, plain_body
-from nstlib.feedforward.layers import Layer as Layer
 from nstlib.feedforward.norms import STRIDE, apply_in_tiles
 from nstlib.inputs import check_image, check_share
 from nstlib.synthesis.memory import base_memory, choose_tile
@@ -51,9 +50,7 @@ class Architecture(NamedTuple):
 PLANS = {
     "full": Architecture(width=32, blocks=5, ends=9),  # Johnson's: 1.7 million parameters
     "light": Architecture(width=16, blocks=4, ends=5),  # for two cores: 0.34 million
-    "sharp": Architecture(
-        width=16, blocks=5, ends=5, body=SkipBody, memory=42
-    ),  # keeps details: 0.42 million
+    "sharp": Architecture(width=16, blocks=5, ends=5, body=SkipBody, memory=42),  # no doubled pixels
 }
 
 
