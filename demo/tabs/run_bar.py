@@ -87,5 +87,5 @@ class RunBar:
         # Only a run that was never called fails: its user left the queue, or Gradio refused it (a full queue,
         # a value out of range) and explains that itself.
         running.failure(not_started, None, self.outputs, **QUIET)
-        self.leave.click(not_started, None, self.outputs, cancels=[running], **QUIET)
+        self.leave.click(None, None, None, cancels=[running])
         self.stop.click(stop, None, self.status, **QUIET)
