@@ -55,7 +55,7 @@ ORDER = {  # inside a folder: each module may import only from modules before it
         {"tiles"},
         {"prepared", "training"},
     ],
-    "nstlib.export": [{"files", "tracing"}, {"models"}],
+    "nstlib.export": [{"files", "convolutions"}, {"tracing"}, {"models"}],
     "nstlib.images": [{"opening"}, {"pixels"}, {"decoding"}, {"isolation"}, {"files"}],
     "nstlib.cli": [
         {"options", "errors"},

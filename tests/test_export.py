@@ -6,6 +6,7 @@ Without the packages of the extra `export` these fail in CI, and skip elsewhere.
 import importlib.util
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,10 @@ from torch import Tensor
 from nstlib import export
 from nstlib.__main__ import main
 from nstlib.alignment.transports import bures_wasserstein_map, ridge
+from nstlib.export import convolutions
+from nstlib.feedforward import decoders
+from nstlib.feedforward.decoders import load_decoder
+from nstlib.feedforward.pipeline import Encoded, OnePass
 
 MISSING = [name for name in export.NEEDS if importlib.util.find_spec(name) is None]
 if MISSING and os.environ.get("CI", "").lower() not in ("1", "true"):
@@ -87,7 +92,7 @@ def test_the_files_are_small_and_hold_the_package_s_own_float16(onnx_folder):
         for tensor in onnx.load(path, load_external_data=False).graph.initializer:
             half += tensor.data_type == onnx.TensorProto.FLOAT16
             if tensor.data_type == onnx.TensorProto.FLOAT:
-                assert np.prod(tensor.dims) <= 1000, f"{path.name}: {tensor.name} is large and not float16"
+                assert np.prod(tensor.dims) <= 8192, f"{path.name}: {tensor.name} is large and not float16"
     assert half > 40
 
 
@@ -116,6 +121,23 @@ def test_the_iteration_finds_the_map(n, condition, dead):
     assert (found @ F @ found - S).norm() < 1e-3 * S.norm()
     direct = bures_wasserstein_map(given[0].float()[None], given[1].float()[None])[0]
     assert (found - direct).norm() < 1e-3 * wanted.norm()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (8, 4)])
+def test_convolutions_with_fewer_products_are_the_decoder_s(size):
+    decoder, close = load_decoder(), partial(torch.testing.assert_close, rtol=1e-4, atol=1e-4)
+    generator = torch.Generator().manual_seed(3)
+    for block in decoder.blocks.values():
+        for index, conv in enumerate(block.convs):
+            given = block, torch.randn(1, conv.in_channels, *size, generator=generator), index
+            close(convolutions.layer(*given), decoders.Block.layer(*given))
+    model = OnePass(nstlib.load_encoder(device="cpu", dtype="float32"))
+    maps = tuple(torch.randn(1, n, *size, generator=generator) for n in decoders.WIDTHS)
+    prepared = convolutions.prepare(model, Encoded(size, maps, ()))
+    for level in decoders.REFINED:
+        x = torch.randn(1, decoders.WIDTHS[level], *size, generator=generator)
+        found = convolutions.refine(model.decoder, x, prepared.maps[level], level, 0.6)
+        close(found, model.decoder.refine(x, maps[level], level, 0.6))
 
 
 def test_a_network_for_one_style(tmp_path, content, capsys):

@@ -5,13 +5,14 @@
     image.onnx      all of these, the strength and the weights of the methods → image
     weights.bin     the weights of all three, in the float16 that the package stores them in
 
-    models      what is exported: `export_onepass`, `export_feedforward`
-    tracing     a function as a graph, without eigendecompositions
-    files       graphs as files, compared with PyTorch
+    models          what is exported: `export_onepass`, `export_feedforward`
+    tracing         a function as a graph, without eigendecompositions
+    convolutions    those of the decoder, with fewer products
+    files           graphs as files, compared with PyTorch
 
 The graphs are traced from `feedforward.OnePass` itself, so that different weights of the package are exported
 as they are. A departure: an iteration of matrix products replaces the eigendecompositions, which ONNX does
-not have. The images differ by less than 0.1/255. Read models, tracing, files.
+not have. The images differ by less than 0.1/255. Read models, tracing, convolutions, files.
 """
 
 from nstlib.export.files import BOUND, NEEDS, MissingPackageError, require_onnx, save

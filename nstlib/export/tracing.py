@@ -9,6 +9,7 @@ rounding of float32 then grows with the condition of one covariance, not with th
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator
+from functools import singledispatch
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -16,11 +17,19 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 
-from nstlib.alignment import moments, transports
-from nstlib.alignment.discrepancy import Fusion, Summary
-from nstlib.alignment.moments import covariance_mean
-from nstlib.alignment.transports import match_moments, ridge, transport_map, transport_summary
+from nstlib.alignment import moments
+from nstlib.alignment.discrepancy import (
+    BNStatistics,
+    Discrepancy,
+    Fusion,
+    LinearMMD,
+    PolynomialMMD,
+    Summary,
+)
+from nstlib.alignment.moments import covariance_mean, product
+from nstlib.alignment.transports import ridge, transport_map, transport_summary
 from nstlib.alignment.wasserstein import Wasserstein
+from nstlib.export import convolutions
 from nstlib.feedforward import decoders, networks, pipeline
 from nstlib.feedforward.networks import FeedForward
 
@@ -51,9 +60,34 @@ def _(d: Moments, S: Tensor, weights: Tensor | None = None) -> Summary:
     return {"mean": μ, "covariance": C}
 
 
-@transport_map.register
-def _(d: Moments, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-    return match_moments(F, summary["mean"], summary["covariance"], weights)
+@singledispatch
+def affine_map(d: Discrepancy, summary: Summary, C: Tensor, μ: Tensor) -> tuple[Tensor, Tensor]:
+    """A (1, N, N) and b (1, N) of the transport T(f) = A f + b, for features of covariance C and mean μ."""
+    raise TypeError(f"no affine map is known for {d}")
+
+
+@affine_map.register
+def _(d: LinearMMD, summary: Summary, C: Tensor, μ: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.eye(C.shape[-1]).unsqueeze(0), summary["mean"] - μ
+
+
+@affine_map.register
+def _(d: BNStatistics, summary: Summary, C: Tensor, μ: Tensor) -> tuple[Tensor, Tensor]:
+    variance, goal = C.diagonal(0, -2, -1), summary["deviation"].square()
+    ε = ridge(variance.mean(-1), goal.mean(-1)).unsqueeze(-1)
+    scale = ((goal + ε) / (variance + ε)).sqrt()
+    return torch.eye(C.shape[-1]) * scale.unsqueeze(-1), summary["mean"] - scale * μ
+
+
+@affine_map.register
+def _(d: PolynomialMMD, summary: Summary, C: Tensor, μ: Tensor) -> tuple[Tensor, Tensor]:
+    return newton_schulz_map(C + μ.unsqueeze(-1) * μ.unsqueeze(-2), summary["gram"]), torch.zeros_like(μ)
+
+
+@affine_map.register
+def _(d: Moments, summary: Summary, C: Tensor, μ: Tensor) -> tuple[Tensor, Tensor]:
+    A = newton_schulz_map(C, summary["covariance"])
+    return A, summary["mean"] - (A @ μ.unsqueeze(-1)).squeeze(-1)
 
 
 class Mixture(Fusion):
@@ -65,22 +99,25 @@ class Mixture(Fusion):
 
 @transport_map.register
 def _(d: Mixture, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-    total, result = sum(weight for _, weight in d.components()), torch.zeros_like(F)
+    total, (C, μ) = sum(weight for _, weight in d.components()), covariance_mean(F)
+    result = torch.zeros(1, F.shape[1], F.shape[1] + 1)  # [A, b]
     for k, (part, weight) in enumerate(d.components()):
         own: Summary = summary[str(k)]  # type: ignore[assignment]
-        move, names = transport_map.dispatch(type(part)), list(own)  # dispatching cannot be traced
+        find, names = affine_map.dispatch(type(part)), list(own)  # dispatching cannot be traced
 
-        def share(F: Tensor, share: Tensor, *own: Tensor, part=part, move=move, names=names) -> Tensor:  # type: ignore[no-untyped-def]
-            moved = move(part, F.clone(), dict(zip(names, own, strict=True)))  # a view of F would be an input
-            result: Tensor = (share * moved).contiguous()
-            return result
+        def share(  # type: ignore[no-untyped-def]
+            share: Tensor, C: Tensor, μ: Tensor, *own: Tensor, part=part, find=find, names=names
+        ) -> Tensor:
+            A, b = find(part, dict(zip(names, own, strict=True)), C, μ)
+            found: Tensor = share * torch.cat([A, b.unsqueeze(-1)], -1)
+            return found
 
-        def nothing(F: Tensor, share: Tensor, *own: Tensor) -> Tensor:
-            return torch.zeros_like(F, memory_format=torch.contiguous_format)
+        def nothing(share: Tensor, C: Tensor, μ: Tensor, *own: Tensor) -> Tensor:
+            return 0 * torch.cat([C, μ.unsqueeze(-1)], -1)  # zeros would be stored in the file
 
         torch.compiler.reset()  # else torch compares this branch with the last one, and fails at its views
-        result = result + torch.cond(weight > 0, share, nothing, (F, weight / total, *own.values()))
-    return result
+        result = result + torch.cond(weight > 0, share, nothing, (weight / total, C, μ, *own.values()))
+    return product(result[..., :-1], F) + result[..., -1:]
 
 
 @contextlib.contextmanager
@@ -88,12 +125,13 @@ def traceable() -> Iterator[None]:
     """Replaces what cannot be traced: eigendecompositions, and checks of numbers that are not known yet."""
     with contextlib.ExitStack() as stack:
         for place, name, instead in (
-            (transports, "bures_wasserstein_map", newton_schulz_map),
             (moments, "ONEDNN", False),
             (pipeline, "check_image", lambda image, _: image),
             (pipeline, "check_images", lambda image, _: (image,)),
             (networks, "check_image", lambda image, *_, **__: image),
             (networks, "check_share", lambda share, _: share),
+            (decoders.Block, "layer", convolutions.layer),
+            (decoders.Decoder, "refine", convolutions.refine),
             (FeedForward, "check_memory", lambda network, size, memory: None),
             (torch.SymFloat, "__bool__", lambda number: True),  # formulas for a strength above 0 hold at 0
             (pipeline, "float", lambda number: number),  # a tensor stays one

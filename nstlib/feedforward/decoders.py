@@ -124,15 +124,20 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         final = len(self.convs) - 1
-        for index, conv in enumerate(self.convs):
-            if index == self.upsample_before:
-                x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
-            y: Tensor = conv(x)
+        for index in range(len(self.convs)):
+            y = self.layer(x, index)
             if index == final and self.to_image:
                 return y + 0.5  # an output of 0 is mid-grey
             y = torch.relu(y)
             x = x + y if y.shape[1] == x.shape[1] and index < final else y
         return x
+
+    def layer(self, x: Tensor, index: int) -> Tensor:
+        """Returns what one of the convolutions makes of x, which is enlarged before it where that is due."""
+        if index == self.upsample_before:
+            x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
+        y: Tensor = self.convs[index](x)
+        return y
 
 
 class Refine(nn.Sequential):
