@@ -696,7 +696,7 @@ def test_a_link_has_a_preview_card_with_an_image_of_this_app():
 def test_the_size_that_a_page_opens_with_fits_the_machine(monkeypatch):
     monkeypatch.setattr(engine, "LIMITS", limits.read({}))
     measure = engine.first_size.__wrapped__
-    for seconds, size in ((0.001, 512), (1.0, 256)):
+    for seconds, size in ((0.001, 512), (1.0, 384)):
         clock = itertools.count(0, seconds)
         monkeypatch.setattr(engine.time, "perf_counter", lambda clock=clock: next(clock))
         monkeypatch.setattr(nstlib, "transfer", lambda *_, **__: iter(range(6)))
