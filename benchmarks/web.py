@@ -1,6 +1,6 @@
-"""The static page in headless Chromium: first image, images a second while a slider moves, memory.
+"""The static page in headless Chromium: first image, images a second (at 256 px, and live), memory.
 
-    python web/build.py && python benchmarks/web.py [--seconds 60] [--threads]
+    python web/build.py && python benchmarks/web.py [--seconds 60] [--drag 4] [--threads]
 
 One WebAssembly thread, unless --threads. The camera is Chromium's fake device.
 """
@@ -35,6 +35,18 @@ DRAG = """async (seconds) => {
   return 1000 * (count() - before) / (performance.now() - begin);
 }"""
 
+FIXED = """async (seconds) => {
+  const { stylize } = await import("./client.js"), { show } = await import("./images.js");
+  const canvas = document.querySelector("#result"), { chosen } = await import("./methods.js");
+  const times = [];
+  for (const begin = performance.now(); performance.now() - begin < 1000 * seconds; ) {
+    const start = performance.now();
+    show(await stylize(0.5 + 0.5 * Math.sin(times.length), chosen().shares), canvas);
+    times.push(performance.now() - start);
+  }
+  return [canvas.width, canvas.height, times.sort((a, b) => a - b)[times.length >> 1] / 1000];
+}"""
+
 
 def memory(page: Page) -> float:
     """MB of the page's process, its worker included, or nan where it cannot be known."""
@@ -45,6 +57,7 @@ def memory(page: Page) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60, help="of the camera (default 60)")
+    parser.add_argument("--drag", type=float, default=4, help="seconds for each method (default 4)")
     parser.add_argument("--threads", action="store_true", help="WebAssembly threads")
     options = parser.parse_args()
     server = serve(ROOT / "web" / "dist")
@@ -58,10 +71,14 @@ def main() -> None:
         page.goto(f"http://127.0.0.1:{server.server_port}/?engine={engine}")
         page.wait_for_selector("body[data-images]")  # wait_for_function needs eval, which the page forbids
         print(f"first image: {time.perf_counter() - begin:.1f} s; {page.inner_text('#status')}")
+        page.locator("#size").fill("256")
         for name in ("Linear", "Batch-norm statistics", "Polynomial (Gram)", "Wasserstein", "Fusion of two"):
             page.get_by_role("radio", name=name, exact=True).check()
             page.wait_for_timeout(1500)
-            print(f"{name}: {page.evaluate(DRAG, 4):.1f} images a second while the strength moves")
+            width, height, seconds = page.evaluate(FIXED, options.drag)
+            fixed = f"{1 / seconds:.1f} images a second of {width} × {height} px"
+            print(f"{name}: {fixed}, {page.evaluate(DRAG, options.drag):.1f} while the strength moves")
+            page.wait_for_timeout(1500)
         page.get_by_role("radio", name="Polynomial (Gram)").check()
         page.locator("#camera").click()
         page.wait_for_timeout(5000)

@@ -329,6 +329,47 @@ def test_a_browser_without_webassembly_says_what_it_needs(browser, address):
     page.close()
 
 
+NO_DEVICE = """const requestDevice = async () => { throw new Error("no device"); };
+const requestAdapter = async () => ({ info: {}, features: new Set(), limits: {}, requestDevice });
+Object.defineProperty(navigator, "gpu", { value: { requestAdapter } });
+"""
+RUNTIME = """export const env = { wasm: {} };
+export class Tensor { dispose() {} }
+let left = %d;
+const image = async () => {
+  if (!left--) throw new Error("the device is lost");
+  const { probe } = await (await fetch(new URL("../models.json", import.meta.url))).json();
+  const data = new Float32Array(3 * 64 * 64);
+  probe.values.forEach((x, k) => { data[k * probe.every] = %s; });
+  return { image: { dims: [1, 3, 64, 64], data, dispose() {} } };
+};
+const session = { run: async ({ strength }) => strength ? image() : {} };
+export const InferenceSession = { create: async () => session };
+"""
+
+
+@pytest.mark.parametrize("runtime", [None, RUNTIME % (9, "1 - x"), RUNTIME % (1, "x")])
+def test_a_gpu_that_fails_is_replaced(browser, address, runtime):
+    """It has no device, computes a different image, or gets lost after the first image."""
+
+    def with_gpu(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, body=NO_DEVICE + answer.text())
+
+    page = browser.new_page(service_workers="block")
+    page.set_default_timeout(WAIT)
+    page.route("**/engine.js", with_gpu)
+    if runtime:
+        answer = {"body": runtime, "content_type": "text/javascript", "headers": serve.ISOLATED}
+        page.route("**/ort.webgpu.bundle.min.mjs", lambda route: route.fulfill(**answer))
+    page.goto(address)
+    made(page)
+    expect(page.locator("#status")).to_contain_text("(WebGPU does not work here)")
+    expect(page.locator("#result")).to_have_attribute("aria-label", "harbour in the style of strokes")
+    change(page, lambda: page.get_by_role("radio", name="Linear").check())
+    page.close()
+
+
 def test_what_is_transferred(folder):
     def size(*patterns: str) -> int:
         return sum(path.stat().st_size for pattern in patterns for path in folder.rglob(pattern))

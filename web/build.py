@@ -24,7 +24,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
-import nstlib  # noqa: E402
+import nstlib  # noqa: E402, I001 - before torch: it limits how long waiting threads spin
+import torch  # noqa: E402
+
 from demo.components import point_clouds  # noqa: E402
 from nstlib import export  # noqa: E402
 from nstlib.images.opening import RECIPE_KEY  # noqa: E402
@@ -133,7 +135,17 @@ def describe(methods: dict[str, dict[str, str]]) -> dict[str, object]:
         "words": words,
         "examples": EXAMPLES,
         "recipe": recipe,
+        "probe": probe(),
     }
+
+
+def probe() -> dict[str, Any]:
+    """What a GPU must compute from two waves before the page uses it (engine.js), by all methods at once."""
+    waves = ((torch.arange(3 * 64 * 64, dtype=torch.float64) / k).sin() / 2 + 0.5 for k in (40, 23))
+    images = (wave.float().view(1, 3, 64, 64) for wave in waves)
+    encoder = nstlib.load_encoder(device="cpu", dtype="float32")
+    made = nstlib.onepass(*images, "+".join(export.METHODS), levels=1, palette=0, encoder=encoder)
+    return {"every": 61, "values": [round(x, 3) for x in made.flatten()[::61].tolist()], "bound": 12 / 255}
 
 
 def idea(methods: dict[str, dict[str, str]]) -> dict[str, object]:

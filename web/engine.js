@@ -2,55 +2,84 @@
 // {id, ask, ...} and gets {id, ...answer} or {id, error} back; see client.js.
 import { cached, inflated } from "./cache.js";
 
-let ort, provider, threads, sessions = {}, weights, methods;
-const encoded = { content: null, style: null };
+const RUNTIMES = { webgpu: ["ort.webgpu.bundle.min.mjs", ".asyncify"], wasm: ["ort.wasm.bundle.min.mjs", ""] };
+let ort, provider, models, threaded, failure = "", sessions = {};
+const encoded = { content: null, style: null }, images = {};
 
-// WebGPU where the browser has it, WebAssembly otherwise: in threads where the page is isolated.
-const start = async ({ engine, models }) => {
-  const found = ["wasm", "one-thread"].includes(engine) ? null : await navigator.gpu?.requestAdapter().catch(() => null);
-  const adapter = found?.info?.isFallbackAdapter ? null : found; // a GPU, not its emulation
-  provider = adapter ? "webgpu" : "wasm";
-  ort = await import(adapter ? "./ort/ort.webgpu.bundle.min.mjs" : "./ort/ort.wasm.bundle.min.mjs");
-  const binary = inflated(`ort/ort-wasm-simd-threaded${adapter ? ".asyncify" : ""}.wasm.gz`);
-  const files = [...models.files, "weights.bin"].map((name) => cached(`models/${name}`));
-  ort.env.logLevel = "error";
-  ort.env.wasm.wasmBinary = await binary;
-  if (engine === "one-thread") ort.env.wasm.numThreads = 1;
-  weights = new Uint8Array(await files.at(-1));
-  methods = models.methods;
-  const loaded = await Promise.all(models.files.map((name, k) => files[k].then((bytes) => [name, bytes])));
-  const load = async () => { for (const [name, bytes] of loaded) sessions[name] = await session(bytes); };
-  try {
-    await load();
-    if (adapter) await probe();
-  } catch (error) {
-    if (!adapter) throw error;
-    provider = "wasm"; // a GPU that does not compute what it should
-    await load();
-  }
-  threads = self.crossOriginIsolated ? ort.env.wasm.numThreads : 1;
-  return { provider, threads };
+// WebGPU where it computes what it should, WebAssembly otherwise: in threads where the page is isolated.
+const start = async (values) => {
+  models = values.models;
+  threaded = values.engine !== "one-thread" && self.crossOriginIsolated;
+  if (await adapter(values.engine)) await load("webgpu").then(probe).catch(fallBack);
+  else await load("wasm");
+  return engine();
 };
 
-const session = (model) => ort.InferenceSession.create(model, {
-  executionProviders: provider === "webgpu" ? ["webgpu", "wasm"] : ["wasm"],
-  externalData: [{ path: "weights.bin", data: weights }],
-  logSeverityLevel: 3,
-});
+const engine = () => ({ provider, threads: threaded ? ort.env.wasm.numThreads : 1, failure });
 
-// On the GPU: strength 0 must give the content.
+// A GPU, not its emulation; "webgpu" takes both.
+const adapter = async (asked) => {
+  if (["wasm", "one-thread"].includes(asked)) return null;
+  try {
+    const found = await navigator.gpu?.requestAdapter();
+    return found?.info?.isFallbackAdapter && asked !== "webgpu" ? null : found;
+  } catch {
+    return null;
+  }
+};
+
+const load = async (name) => {
+  const [script, build] = RUNTIMES[name];
+  const binary = inflated(`ort/ort-wasm-simd-threaded${build}.wasm.gz`);
+  const files = [...models.files, "weights.bin"].map((file) => cached(`models/${file}`));
+  [ort] = await Promise.all([import(`./ort/${script}`), binary, ...files]);
+  Object.assign(ort.env.wasm, { wasmBinary: await binary }, threaded ? {} : { numThreads: 1 });
+  ort.env.logLevel = "error";
+  const data = new Uint8Array(await files.at(-1));
+  for (const [k, file] of models.files.entries()) {
+    sessions[file] = await ort.InferenceSession.create(await files[k], {
+      executionProviders: name === "webgpu" ? ["webgpu", "wasm"] : ["wasm"],
+      externalData: [{ path: "weights.bin", data }],
+      logSeverityLevel: 3,
+    });
+  }
+  provider = name;
+};
+
+// On the GPU: an image that the build has computed, too.
 const probe = async () => {
-  const data = Float32Array.from({ length: 3 * 64 * 64 }, (_, i) => (Math.sin(i / 40) + 1) / 2);
-  const image = { width: 64, height: 64, data };
-  for (const kind of ["content", "style"]) await encode({ kind, image });
-  const made = await stylize({ strength: 0, shares: { [methods[0]]: 1 } });
-  if (!made.data.every((x, i) => Math.abs(x - data[i]) < 0.02)) throw new Error("the GPU computes something else");
+  const wave = (k) => Float32Array.from({ length: 3 * 64 * 64 }, (_, i) => (Math.sin(i / k) + 1) / 2);
+  await encode({ kind: "content", image: { width: 64, height: 64, data: wave(40) } });
+  await encode({ kind: "style", image: { width: 64, height: 64, data: wave(23) } });
+  const { data } = await stylize({ strength: 1, shares: Object.fromEntries(models.methods.map((name) => [name, 1])) });
+  const { every, values, bound } = models.probe;
+  if (!values.every((x, k) => Math.abs(data[k * every] - x) < bound)) throw new Error("it computes a different image");
+};
+
+// A GPU that is missing something, is wrong or gets lost: WebAssembly takes over, with the same images.
+const fallBack = async (error) => {
+  failure = String(error?.message ?? error);
+  console.warn(`WebGPU failed: ${failure}`);
+  await load("wasm");
+  encoded.content = encoded.style = null; // of the other runtime
+  for (const [kind, image] of Object.entries(images)) await encode({ kind, image });
+};
+
+const recovering = (action) => async (values) => {
+  try {
+    return await action(values);
+  } catch (error) {
+    if (provider !== "webgpu") throw error;
+    await fallBack(error);
+    return action(values);
+  }
 };
 
 // An image as {width, height, data: RGB planes in 0 … 1}.
 const tensor = ({ data, width, height }) => new ort.Tensor("float32", data, [1, 3, height, width]);
 
 const encode = async ({ kind, image }) => {
+  images[kind] = image;
   const made = await sessions[`${kind}.onnx`].run({ [kind]: tensor(image) });
   if (encoded[kind]) Object.values(encoded[kind]).forEach((one) => one.dispose());
   encoded[kind] = kind === "content" ? { ...made, content: tensor(image) } : made;
@@ -60,7 +89,7 @@ const encode = async ({ kind, image }) => {
 // shares: {method: weight}; 0 is the content, 1 the style in full.
 const stylize = async ({ strength, shares }) => {
   if (!encoded.content || !encoded.style) throw new Error("an image is missing");
-  const list = Float32Array.from(methods, (name) => shares[name] ?? 0);
+  const list = Float32Array.from(models.methods, (name) => shares[name] ?? 0);
   const begin = performance.now();
   const { image } = await sessions["image.onnx"].run({
     ...encoded.content,
@@ -71,10 +100,10 @@ const stylize = async ({ strength, shares }) => {
   const [, , height, width] = image.dims;
   const data = image.data.slice();
   image.dispose();
-  return { width, height, data, seconds: (performance.now() - begin) / 1000 };
+  return { width, height, data, seconds: (performance.now() - begin) / 1000, engine: engine() };
 };
 
-const answers = { start, encode, stylize };
+const answers = { start, encode: recovering(encode), stylize: recovering(stylize) };
 let last = Promise.resolve(); // one after the other
 self.onmessage = ({ data: { id, ask, ...values } }) => {
   last = last.then(async () => {

@@ -19,6 +19,8 @@ const say = (words, alert = false) => {
   part("status").textContent = words;
   part("status").classList.toggle("alert", alert);
 };
+const called = ({ provider, threads, failure }) => provider === "webgpu" ? "WebGPU" :
+  `WebAssembly, ${threads > 1 ? `${threads} threads` : "one thread"}${failure ? " (WebGPU does not work here)" : ""}`;
 const refused = (error) => say(`This failed: ${error.message}. Choose a smaller size, or reload the page.`, true);
 
 // Takes a new image or video frame. source: anything that drawImage takes.
@@ -64,7 +66,7 @@ const follow = async () => {
       state.images_made = (state.images_made ?? 0) + 1;
       document.body.dataset.images = state.images_made; // for tests: how many were made
       larger(made);
-      say(`${made.width} × ${made.height} px in ${made.seconds.toFixed(2)} s, ${state.engine}`);
+      say(`${made.width} × ${made.height} px in ${made.seconds.toFixed(2)} s, ${called(made.engine)}`);
     }
   } catch (error) {
     refused(error);
@@ -148,8 +150,7 @@ navigator.serviceWorker?.register("service-worker.js").catch(() => {});
 try {
   if (!self.WebAssembly) throw new Error("no WebAssembly");
   const begin = performance.now();
-  const { provider, threads } = await start(models, query.get("engine"));
-  state.engine = provider === "webgpu" ? "WebGPU" : `WebAssembly, ${threads > 1 ? `${threads} threads` : "one thread"}`;
+  await start(models, query.get("engine"));
   ready = true;
   part("camera").disabled = !navigator.mediaDevices?.getUserMedia;
   say(`Loaded in ${((performance.now() - begin) / 1000).toFixed(1)} s.`);
