@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 import nstlib
 from nstlib.__main__ import main
@@ -16,6 +18,7 @@ from nstlib.feedforward import FeedForward
 from nstlib.synthesis import tiles
 from nstlib.synthesis.objective import Objective
 from nstlib.synthesis.regions import build_objective, make_regions
+from nstlib.synthesis.tiles import sweep
 
 METHODS = (
     *("linear", "poly(c=3)", "bn", "gaussian", "wasserstein", "coral", "cmd", "laplace", "cubic"),
@@ -103,22 +106,46 @@ def test_features_of_windows_are_those_of_the_image(size: tuple[int, int], resne
         (resnet, ("relu1", "block2_3", "block3_4")),
     ):
         whole = encoder.maps(image, layers)
-        windows = encoder.windows(size, layers, 48)
-        assert len(windows) > 1 or max(size) < 72
+        segments = encoder.windows(size, layers, 48)
+        assert [windows[0].end for windows in segments] == [
+            *(windows[0].start for windows in segments[1:]),
+            "",
+        ]
+        assert len(segments[0]) > 1 or max(size) < 72
         seen = {layer: torch.zeros_like(F[0, 0]) for layer, F in whole.items()}
-        for window in windows:
+        for window in segments[0]:
             assert torch.equal(
                 window.cut(image)[(..., *window.inside[IMAGE])], image[(..., *window.positions[IMAGE])]
             )
-            here = [layer for layer in layers if layer in window.positions]
-            found = encoder(window.cut(image), here, window=window) if here else {}
-            for layer, F in found.items():
-                expected = whole[layer].flatten(2)
-                seen[layer][window.positions[layer]] += 1
-                torch.testing.assert_close(
-                    F, window.select(expected, layer), rtol=1e-4, atol=2e-5 * float(expected.abs().max())
-                )
+        for window, layer, F in sweep(encoder, image, layers, 48):
+            expected = whole[layer].flatten(2)
+            seen[layer][window.positions[layer]] += 1
+            torch.testing.assert_close(
+                F, window.select(expected, layer), rtol=1e-4, atol=2e-5 * float(expected.abs().max())
+            )
         assert all(bool((count == 1).all()) for count in seen.values())
+
+
+class Flops(TorchDispatchMode):
+    total = 0
+
+    def __torch_dispatch__(self, f, types, args=(), kwargs=None):
+        result = f(*args, **(kwargs or {}))
+        if f.overloadpacket in flop_registry:
+            self.total += flop_registry[f.overloadpacket](*args, **(kwargs or {}), out_val=result)
+        return result
+
+
+def test_a_step_in_tiles_costs_little_more_arithmetic() -> None:
+    """Counted by torch: a forward pass of the first layers for all tiles but one, and little around each."""
+    encoder, image = nstlib.load_encoder(), nstlib.load_image(CONTENT, 512)
+    objective = build_objective(nstlib.Settings(palette=0), encoder, image, [image], tile=256)
+    counts = []
+    for tile in (None, 256):
+        with Flops() as flops:
+            gradient(objective, encoder, image, tile)
+        counts.append(flops.total)
+    assert counts[1] < 1.2 * counts[0]
 
 
 def gradient(objective: Objective, encoder: Encoder, image: Tensor, tile: int | None) -> tuple[Tensor, dict]:
