@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from nstlib.cli.repeat import differences
 from nstlib.images import check_output, save_image
-from nstlib.synthesis.allocator import keep_memory
+from nstlib.synthesis.allocator import keep_little, keep_memory
 from nstlib.synthesis.optimize import Step
 
 
@@ -52,7 +52,10 @@ def finish(steps: Iterator[Step], options: argparse.Namespace, recipe: dict[str,
             with bar:
                 for step in steps:
                     if step.index == 1:
-                        keep_memory(large=step.tile is None)  # a run in tiles needs gaps
+                        if step.tile is None:
+                            keep_memory(large=True)
+                        else:
+                            keep_little()
                         if recipe:
                             say_differences(recipe, step.image)
                     bar.total = step.total

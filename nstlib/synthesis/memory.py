@@ -70,7 +70,7 @@ def estimate(settings: Settings, encoder: Encoder, content: Size, style: Size, p
     encoder.check_layers(layers)
     pixels, scaled = math.prod(content), [math.ceil(side * settings.style_scale) for side in style]
     images, targets = float(IMAGES + (PALETTE if settings.palette else 0)), 0.0
-    graphs, stored = [measure_graph(encoder, layers)], 0.0
+    graphs, ends = [measure_graph(encoder, layers)], list[float]()
     crops: list[list[Size]] = [[content], [scaled]]
     if plan.tile is not None:
         parts = windows.segments(encoder.network, layers)
@@ -78,7 +78,7 @@ def estimate(settings: Settings, encoder: Encoder, content: Size, style: Size, p
         crops = [_largest_crops(encoder, size, layers, plan.tile) for size in (content, scaled)]
         images = IMAGES_IN_TILES + (PALETTE * math.prod(crops[0][0]) / pixels if settings.palette else 0)
         targets = _numbers(encoder, deep) * pixels
-        stored = _numbers(encoder, [part.end for part in parts if part.end]) * encoder.dtype.itemsize
+        ends = [_numbers(encoder, [part.end]) * encoder.dtype.itemsize for part in parts[:-1]]
     linear = all(isinstance(part, LinearMMD) for part, _ in settings.discrepancy.components())
     step = encoding = flying = 0.0
     for graph, own, other in zip(graphs, *crops, strict=True):
@@ -88,7 +88,7 @@ def estimate(settings: Settings, encoder: Encoder, content: Size, style: Size, p
         flying = max(flying, 2 * maps * graph.largest + (0 if linear else positions * graph.features))
         maps, positions = graph.scales(other)
         encoding = max(encoding, positions * graph.features + 2 * maps * graph.largest)
-    step, encoding = step + flying + 2 * stored * pixels, encoding + stored * math.prod(scaled)
+    step, encoding = step + flying + _stored_maps(ends) * pixels, encoding + sum(ends) * math.prod(scaled)
     weights = sum(p.nbytes for stage in encoder.network.stages.values() for p in stage.parameters())
     kept = (images + plan.vectors(settings.optimizer)) * 4 * 3 * pixels + targets * encoder.dtype.itemsize
     kept += 4 * 3 * max(0, math.prod(style) - pixels)  # a style of the content's size is one of the images
@@ -99,6 +99,16 @@ def _largest_crops(encoder: Encoder, size: Size, layers: Sequence[str], tile: in
     """Returns the largest height and width of the windows of each segment."""
     boxes = [[window.crop for window in part] for part in encoder.windows(size, layers, tile)]
     return [[max(box[axis].stop - box[axis].start for box in part) for axis in (0, 1)] for part in boxes]
+
+
+def _stored_maps(maps: Sequence[float]) -> float:
+    """Returns the bytes per pixel that stored maps and their gradients need, from the bytes of each map.
+
+    At segment k > 0 of the backward pass these are the maps before it and two gradients, but the gradient of
+    the image does not exist yet.
+    """
+    ends = [*maps, 0.0]
+    return max([ends[0], *(sum(ends[:k]) + ends[k - 1] + ends[k] - 4 * 3 for k in range(1, len(ends)))])
 
 
 def _numbers(encoder: Encoder, stages: Sequence[str]) -> float:
