@@ -18,7 +18,7 @@ from common import parser, square
 import nstlib
 from nstlib.feedforward.memory import estimate_pass
 from nstlib.feedforward.networks import PLANS, FeedForward
-from nstlib.synthesis.allocator import keep_little, keep_memory
+from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.memory import choose_plan, estimate
 from nstlib.synthesis.settings import parse_bytes
 
@@ -64,10 +64,7 @@ def peak(*case: object) -> float:
 def one(*case: str) -> None:
     who, what, size, style_size, memory = case
     content, style = square("contents/harbour", int(size)), square("styles/strokes", int(style_size))
-    if memory in ("", "auto"):  # as the command line does
-        keep_memory(large=memory == "auto")
-    else:
-        keep_little()
+    keep_memory(large=memory == "auto")  # as the command line does
     if who == "one pass":
         nstlib.onepass(content, style, what)
     elif who == "network":
