@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import threading
+import types
 import urllib.request
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient
 
 import nstlib
+from demo import page
 from demo.components import address as link
 from demo.components import (
     common,
@@ -48,7 +50,7 @@ from demo.runs.animation import FRAMES, Animation
 from demo.runs.recipes import DETAIL, Recipe, Source, identify
 from demo.runs.results import Result, open_result
 from demo.runs.stop_flags import StopFlags
-from demo.tabs import idea, inside, result_view
+from demo.tabs import idea, inside, result_view, stylize
 from demo.tabs.compare import plan as plan_comparison
 from demo.tabs.inside import plan as plan_inside
 from nstlib.__main__ import main as command_line
@@ -706,6 +708,28 @@ def test_a_link_has_a_preview_card_with_an_image_of_this_app():
     assert len(cards) == len(dict(cards)) and "radio" not in str(cards)
     with urllib.request.urlopen(dict(cards)["og:image"]) as answer:
         assert Image.open(io.BytesIO(answer.read())).width == 768
+
+
+def test_a_run_that_begins_while_a_change_is_previewed_makes_what_is_wanted_now(monkeypatch):
+    tabs: list[stylize.Stylize] = []
+    monkeypatch.setattr(page, "Stylize", lambda *args: tabs.append(stylize.Stylize(*args)) or tabs[-1])
+    page.build()
+    (tab,) = tabs
+    inputs, size, count = tab.inputs, tab.inputs.controls.by_name["size"], tab.inputs.asks.count
+    before = {part: part.value for part in inputs.all | tab.view.inputs | {tab.newest, count}}
+    before |= {inputs.content: str(CONTENT), inputs.style: str(STYLE), size: 64, count: 1.0}
+    before[tab.view.shown] = None
+    after, updates = before | {inputs.style: str(STYLE.with_name("waves.jpg")), count: 2.0}, []
+
+    def begin(job, detail):
+        with stylize.STOP_FLAGS.run("a", stylize.TAB) as flag:
+            updates.extend(tab.run(before, flag))
+        return one_pass(job, detail)
+
+    one_pass = monkeypatch.setattr(stylize, "one_pass", begin) or preview.one_pass
+    tab.follow(after, types.SimpleNamespace(session_hash="a"))
+    made = [update[tab.view.shown] for update in updates if tab.view.shown in update]
+    assert {result.recipe.styles[0].name for result in made} == {"examples/styles/waves.jpg"}
 
 
 def test_the_size_that_a_page_opens_with_fits_the_machine(monkeypatch):

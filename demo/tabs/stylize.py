@@ -1,7 +1,7 @@
 """The Stylize tab: one pass follows every change, and a second later the optimisation begins by itself."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -26,14 +26,19 @@ REST = 1.0  # seconds without a change, after which the optimisation begins
 FINER = 4  # times as many steps, where the image cannot be larger
 
 
-class Stylize:
-    """The tab: what a user asks for and where it is shown. `add_more` lays out what few users need.
+@dataclass
+class Newest:
+    """The last change of a session: (count of changes, job). A preview writes it before it computes anything,
+    so that a run which begins meanwhile, or waits, makes what is wanted now."""
 
-    newest: (count of changes, job) of the last change. A run that waits begins with it.
-    """
+    change: tuple[float, Job] | None = None
+
+
+class Stylize:
+    """The tab: what a user asks for and where it is shown. `add_more` lays out what few users need."""
 
     def __init__(self, inputs: Inputs, first: Result, page: GuardedBlocks) -> None:
-        self.inputs, self.newest = inputs, gr.State()
+        self.inputs, self.newest = inputs, gr.State(Newest())
         self.view = ResultView(first)
         self.bar = RunBar(TAB, ("Finer", "Pause"), messages.READY, page)
         self.view.add_tools()
@@ -53,7 +58,7 @@ class Stylize:
         followed = inputs.asks.count.change(
             self.follow,
             read,
-            [bar.status, bar.start, bar.may, self.newest, *self.outputs],
+            [bar.status, bar.start, bar.may, *self.outputs],
             trigger_mode="always_last",  # the newest change; those between are dropped
             **QUIET,  # no queue: its bookkeeping takes as long as a small image
         )
@@ -69,6 +74,7 @@ class Stylize:
         moving, session = count % 1 > 0, request.session_hash
         try:
             job, shown = self.inputs.job(values), values[view.shown]
+            values[self.newest].change = count, job
             detail = float(values[self.inputs.controls.detail])
             asked, flag = job.recipe(detail=detail), STOP_FLAGS.find(session, TAB)
             if asked == (flag.asked if flag else shown and shown.asked):
@@ -94,7 +100,6 @@ class Stylize:
             bar.status: messages.note(words),
             bar.start: gr.update(value="Refine"),
             bar.may: may,
-            self.newest: (count, job),
             view.animation: gr.update(interactive=False),
             self.curve: gr.update(visible=False),
             **view.show(result, values),
@@ -102,7 +107,7 @@ class Stylize:
 
     def jobs(self, values: dict[Any, Any], detail: float) -> tuple[Job, Job]:
         """(what the controls ask for, what the button makes: the same, or more of it if it is shown)."""
-        newest, shown, job = values[self.newest], values[self.view.shown], self.inputs.job(values)
+        newest, shown, job = values[self.newest].change, values[self.view.shown], self.inputs.job(values)
         if newest and newest[0] > values[self.inputs.asks.count]:
             job = newest[1]
         made = shown and shown.asked == job.recipe(detail=detail) and shown.recipe
