@@ -116,7 +116,7 @@ class User(threading.Thread):
             values[places["detail"]] = detail
             status, text = client.call(event, values)
             if status != 200:
-                return f"failed {status}"
+                return f"failed {status} {text[:120]}"
         return "painted" if ".webp" in text else "nothing painted"
 
     def compared(self, client: Client) -> str:

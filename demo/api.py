@@ -1,4 +1,5 @@
-"""The public API: `/stylize` and `/compare`, streamed, with typed parameters. All else is private.
+"""The public API: `/stylize` and `/compare`, streamed, and `/onepass`, with typed parameters. All else is
+private.
 
 from gradio_client import Client, handle_file
 job = Client(url).submit(handle_file("photo.jpg"), handle_file("painting.jpg"), "linear", 2.0,
@@ -21,6 +22,7 @@ from demo.components.grid import fill, sheet
 from demo.runs import files
 from demo.runs.engine import Job, frames
 from demo.runs.limits import LIMITS
+from demo.runs.preview import one_pass, quick
 from demo.tabs import compare as comparisons
 
 Answer = tuple[str, dict[str, Any]]
@@ -78,6 +80,30 @@ def stylize(
 
 
 @explained
+def onepass(
+    content: str,
+    style: str,
+    method: str | None = None,
+    gamma: float | None = None,
+    size: float | None = None,
+    seed: float = 0,
+    colours: str | None = None,
+) -> Iterator[Answer]:
+    """Gives `content` the style of `style` in one pass, without optimisation: (image, info).
+
+    The image is a PNG that carries its recipe. info: seconds.
+    """
+    if problem := messages.missing(content, style):
+        raise ValueError(problem)
+    begun = time.perf_counter()
+    settings = _settings(presets.published("draft"), method, gamma, size, None, seed, None, colours)
+    pixels, recipe = one_pass(quick(Job(settings, content, style)))
+    with files.outbox() as folder:
+        path = folder / reproduce.file_name(settings, content, style)
+        yield files.save_png(pixels, recipe, path), {"seconds": round(time.perf_counter() - begun, 3)}
+
+
+@explained
 def compare(
     content: str,
     style: str,
@@ -122,8 +148,10 @@ def build() -> None:
     with gr.Row(visible=False):
         preset, ways = gr.Dropdown(names, value="balanced", label="preset"), controls.FIELDS["colours"]
         colours = gr.Dropdown(list(ways.metadata["choices"]), value=None, label="colours")
-        _endpoint(stylize, *_options(), preset, colours)
-        _endpoint(compare, gr.Dropdown(kinds, value="methods", label="kind"), *_options(), colours)
+        options = _options()
+        _endpoint(stylize, *options, preset, colours)
+        _endpoint(onepass, *options[:3], options[4], colours)
+        _endpoint(compare, gr.Dropdown(kinds, value="methods", label="kind"), *options, colours)
 
 
 def _options() -> list[gr.components.Component]:

@@ -45,7 +45,7 @@ from demo.guard.blocks import GuardedBlocks
 from demo.guard.middleware import Guard
 from demo.runs import engine, files, limits, masks, paused, preview, ready
 from demo.runs.animation import FRAMES, Animation
-from demo.runs.recipes import Recipe, Source, identify
+from demo.runs.recipes import DETAIL, Recipe, Source, identify
 from demo.runs.results import Result, open_result
 from demo.runs.stop_flags import StopFlags
 from demo.tabs import idea, inside, result_view
@@ -68,8 +68,8 @@ def ask(app: Client, **changes: object):
 
 def test_only_the_documented_endpoints_are_public(tmp_path):
     info = client(tmp_path).view_api(return_format="dict")
-    assert "/stylize" in info["named_endpoints"]
-    assert set(info["named_endpoints"]) <= {"/stylize", "/compare"} and not info["unnamed_endpoints"]
+    assert set(info["named_endpoints"]) == {"/stylize", "/onepass", "/compare"}
+    assert not info["unnamed_endpoints"]
     parameters = {p["parameter_name"]: p for p in info["named_endpoints"]["/stylize"]["parameters"]}
     assert list(parameters)[:4] == ["content", "style", "method", "gamma"]
     assert "float" in parameters["gamma"]["python_type"]["type"]
@@ -120,6 +120,21 @@ def test_the_picture_is_the_library_s_own(tmp_path):
     content, style = (nstlib.load_image(p, size=96) for p in (CONTENT, STYLE))
     again = nstlib.stylize(content, style, nstlib.Settings.from_dict(nstlib.read_recipe(path)["settings"]))
     assert (nstlib.load_image(path) - again).abs().mean() < 0.02
+
+
+def test_one_pass_is_the_library_s_own(tmp_path):
+    pair = handle_file(str(CONTENT)), handle_file(str(STYLE))
+    options = {"method": "bn", "gamma": 0.5, "size": 64, "seed": 3, "colours": "luminance"}
+    path, info = client(tmp_path).predict(*pair, **options, api_name="/onepass")
+    recipe = nstlib.read_recipe(path)
+    content, style = (nstlib.load_image(p, size=64) for p in (CONTENT, STYLE))
+    strength = gamma_to_strength(0.5)
+    again = nstlib.onepass(content, style, "bn", strength=strength, detail=DETAIL, colours="luminance")
+    assert (
+        (nstlib.load_image(path) - again).abs().max() < 0.02 and recipe["method"] == "bn" and info["seconds"]
+    )
+    with pytest.raises(AppError, match="nknown method 'cubist'"):
+        client(tmp_path).predict(*pair, method="cubist", api_name="/onepass")
 
 
 @pytest.mark.parametrize(
@@ -696,7 +711,7 @@ def test_a_link_has_a_preview_card_with_an_image_of_this_app():
 def test_the_size_that_a_page_opens_with_fits_the_machine(monkeypatch):
     monkeypatch.setattr(engine, "LIMITS", limits.read({}))
     measure = engine.first_size.__wrapped__
-    for seconds, size in ((0.001, 512), (1.0, 256)):
+    for seconds, size in ((0.001, 512), (1.0, 384)):
         clock = itertools.count(0, seconds)
         monkeypatch.setattr(engine.time, "perf_counter", lambda clock=clock: next(clock))
         monkeypatch.setattr(nstlib, "transfer", lambda *_, **__: iter(range(6)))

@@ -27,7 +27,7 @@ from nstlib.synthesis.allocator import give_back
 FIRST_IMAGE = 0.3  # seconds after the start
 IMAGE_EVERY = 0.6  # seconds
 SETTLED = 3.0  # seconds in which an automatic run should settle, at the size that a page opens with
-LARGEST = 512  # px, of that size
+SMALLEST, LARGEST = 384, 512  # px, of that size: on a smaller image, a face loses its eyes
 FRAME_EVERY = 0.15  # seconds
 
 Terms = list[tuple[int, dict[str, float]]]  # (step, {term: value})
@@ -183,7 +183,7 @@ def first_size() -> int:
     times = [time.perf_counter() for _ in nstlib.transfer(image, image.flip(-1), iterations=6, levels=1)]
     one_step = (times[-1] - times[1]) / 4
     fitting = side * (SETTLED / (28 * one_step)) ** 0.5  # 32 steps, of which 8 are at smaller sizes
-    return int(min(max(fitting, 256), LARGEST, LIMITS.size)) // 32 * 32
+    return int(min(max(fitting, SMALLEST), LARGEST, LIMITS.size)) // 32 * 32
 
 
 def set_threads() -> None:
