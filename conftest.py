@@ -21,8 +21,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jo
 PROCESSES = min(4, os.cpu_count() or 1)
 IN_WORKER = "PYTEST_XDIST_WORKER" in os.environ  # this is one of several processes
 # These files take longest and come first, so that none of them runs alone at the end.
-LONGEST = ("test_browser", "test_web", "test_browser_access", "07_does_training_matter",
-           "test_command_line", "06_balance_and_fusion")  # fmt: skip
+LONGEST = ("test_browser", "test_web", "test_tiles", "test_browser_access", "07_does_training_matter",
+           "test_command_line", "test_feedforward", "06_balance_and_fusion")  # fmt: skip
 collect_ignore = ["notebooks/student"]  # open exercises fail
 SANITISER = Path(__file__).parent / "notebooks" / "sanitize.cfg"
 
@@ -36,7 +36,9 @@ def pytest_cmdline_main(config: Any) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+    """The longest files come first, then the notebooks: what takes seconds fills the end."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (place.get(item.path.stem, len(place)), item.path.suffix == ".py"))
 
 
 def _nbval(option: Any) -> bool:

@@ -176,7 +176,7 @@ def test_two_visitors_at_once_get_their_own_pictures(tmp_path):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=300)
     assert {name: values["method"] for name, values in found.items()} == {
         "linear": "linear",
         "gaussian": "gaussian",

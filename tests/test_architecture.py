@@ -35,7 +35,7 @@ ORDER = {  # inside a folder: each module may import only from modules before it
         {"fitted", "rearrangement"},
     ],
     "nstlib.encoders": [
-        {"networks", "weight_files", "precision"},
+        {"networks", "weight_files", "precision", "boxes"},
         {"windows"},
         {"features"},
         {"encoder"},
@@ -44,7 +44,7 @@ ORDER = {  # inside a folder: each module may import only from modules before it
         {"optimizers", "allocator", "terms", "colours"},
         {"objective"},
         {"optimize", "pixels"},
-        {"settings", "diagnostics", "tiles"},
+        {"settings", "diagnostics", "tiles", "graphs"},
         {"pyramid", "memory", "regions"},
         {"run"},
     ],

@@ -23,6 +23,12 @@ FOCUSED = """() => {
 }"""
 
 
+STILL = """async () => {
+  const ends = document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime < Infinity);
+  await Promise.allSettled(ends.map((one) => one.finished));
+}"""
+
+
 def open_page(browser: Browser, width: int, height: int, query: str = "", **options: str) -> Page:  # noqa: F811
     opened = new_page(browser, viewport={"width": width, "height": height}, **options)
     opened.goto(address() + query)
@@ -57,7 +63,7 @@ def test_axe_finds_nothing_serious_in_any_tab(browser, theme, rules):  # noqa: F
     expect(page.locator("#caption")).to_contain_text("768 px · 32 steps")  # a theme asks for no new image
     for tab in TABS:
         open_tab(page, tab)
-        page.wait_for_timeout(500)  # colours fade
+        page.evaluate(STILL)  # colours fade
         assert serious(page, rules) == [], tab
     page.close()
 
@@ -177,9 +183,8 @@ def dots(page: Page) -> list[str]:  # noqa: F811
 def test_the_point_clouds_move_by_themselves_and_follow_the_method(page):  # noqa: F811
     open_tab(page, "The idea")
     expect(page.locator("#point-clouds [data-play]")).to_have_text("Pause")
-    first = dots(page)
-    page.wait_for_timeout(700)
-    assert dots(page) != first
+    moving = page.locator("#point-clouds .moving circle").first
+    expect(moving).not_to_have_attribute("cx", moving.get_attribute("cx"))
     expect(page.locator("#point-clouds [data-play]")).to_have_text("Play")
     end, left = dots(page), page.locator("#point-clouds li b").all_inner_texts()
     page.get_by_label(NAMES["bn"]).check()
@@ -200,12 +205,12 @@ def test_who_asked_for_less_motion_sees_the_end_and_may_still_play(browser):  # 
     play.focus()
     page.keyboard.press("Enter")
     expect(play).to_have_text("Pause")
-    page.wait_for_timeout(500)
+    time = page.locator("#point-clouds input[type=range]")
+    expect(time).not_to_have_value("0")
     page.keyboard.press("Enter")
     expect(play).to_have_text("Play")
     held = dots(page)
     assert held != end
-    time = page.locator("#point-clouds input[type=range]")
     time.focus()
     page.keyboard.press("End")
     assert dots(page) == end

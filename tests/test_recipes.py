@@ -152,7 +152,7 @@ def test_unequal_sizes_and_odd_shapes(style: Tensor) -> None:
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_blank_and_identical_pictures_stay_finite(value: float, content: Tensor) -> None:
-    blank = torch.full((1, 3, 64, 64), value)
+    blank, content = torch.full((1, 3, 48, 48), value), content[..., :56, :48]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for method in ("linear", "poly", "gaussian", "bn"):

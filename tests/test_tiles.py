@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 import nstlib
 from nstlib.__main__ import main
@@ -16,6 +18,7 @@ from nstlib.feedforward import FeedForward
 from nstlib.synthesis import tiles
 from nstlib.synthesis.objective import Objective
 from nstlib.synthesis.regions import build_objective, make_regions
+from nstlib.synthesis.tiles import sweep
 
 METHODS = (
     *("linear", "poly(c=3)", "bn", "gaussian", "wasserstein", "coral", "cmd", "laplace", "cubic"),
@@ -103,22 +106,46 @@ def test_features_of_windows_are_those_of_the_image(size: tuple[int, int], resne
         (resnet, ("relu1", "block2_3", "block3_4")),
     ):
         whole = encoder.maps(image, layers)
-        windows = encoder.windows(size, layers, 48)
-        assert len(windows) > 1 or max(size) < 72
+        segments = encoder.windows(size, layers, 48)
+        assert [windows[0].end for windows in segments] == [
+            *(windows[0].start for windows in segments[1:]),
+            "",
+        ]
+        assert len(segments[0]) > 1 or max(size) < 72
         seen = {layer: torch.zeros_like(F[0, 0]) for layer, F in whole.items()}
-        for window in windows:
+        for window in segments[0]:
             assert torch.equal(
                 window.cut(image)[(..., *window.inside[IMAGE])], image[(..., *window.positions[IMAGE])]
             )
-            here = [layer for layer in layers if layer in window.positions]
-            found = encoder(window.cut(image), here, window=window) if here else {}
-            for layer, F in found.items():
-                expected = whole[layer].flatten(2)
-                seen[layer][window.positions[layer]] += 1
-                torch.testing.assert_close(
-                    F, window.select(expected, layer), rtol=1e-4, atol=2e-5 * float(expected.abs().max())
-                )
+        for window, layer, F in sweep(encoder, image, layers, 48):
+            expected = whole[layer].flatten(2)
+            seen[layer][window.positions[layer]] += 1
+            torch.testing.assert_close(
+                F, window.select(expected, layer), rtol=1e-4, atol=2e-5 * float(expected.abs().max())
+            )
         assert all(bool((count == 1).all()) for count in seen.values())
+
+
+class Flops(TorchDispatchMode):
+    total = 0
+
+    def __torch_dispatch__(self, f, types, args=(), kwargs=None):
+        result = f(*args, **(kwargs or {}))
+        if f.overloadpacket in flop_registry:
+            self.total += flop_registry[f.overloadpacket](*args, **(kwargs or {}), out_val=result)
+        return result
+
+
+def test_a_step_in_tiles_costs_little_more_arithmetic() -> None:
+    """Counted by torch: a forward pass of the first layers for all tiles but one, and little around each."""
+    encoder, image = nstlib.load_encoder(), nstlib.load_image(CONTENT, 512)
+    objective = build_objective(nstlib.Settings(palette=0), encoder, image, [image], tile=256)
+    counts = []
+    for tile in (None, 256):
+        with Flops() as flops:
+            gradient(objective, encoder, image, tile)
+        counts.append(flops.total)
+    assert counts[1] < 1.2 * counts[0]
 
 
 def gradient(objective: Objective, encoder: Encoder, image: Tensor, tile: int | None) -> tuple[Tensor, dict]:
@@ -154,7 +181,7 @@ def check(encoder: Encoder, size: tuple[int, int], styles: int = 1, masks: bool 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_gradients_in_tiles_are_those_of_the_image(method: str) -> None:
-    check(nstlib.load_encoder(), (131, 150), method=method)
+    check(nstlib.load_encoder(), (99, 118), method=method)
 
 
 @pytest.mark.parametrize(
@@ -167,12 +194,12 @@ def test_gradients_in_tiles_are_those_of_the_image(method: str) -> None:
     ],
 )
 def test_terms_of_all_kinds_in_tiles(changes: dict) -> None:
-    check(nstlib.load_encoder(), (133, 150), **changes)
+    check(nstlib.load_encoder(), (101, 118), **changes)
 
 
 def test_every_encoder_in_tiles(resnet: Encoder) -> None:
-    check(nstlib.load_encoder("vgg19-random"), (70, 150), method="wasserstein")
-    check(resnet, (101, 150), style_layers=("relu1", "block2_3", "block3_4"), content_layers=("block3_1",))
+    check(nstlib.load_encoder("vgg19-random"), (70, 90), method="wasserstein")
+    check(resnet, (101, 118), style_layers=("relu1", "block2_3", "block3_4"), content_layers=("block3_1",))
 
 
 def test_a_method_that_needs_all_positions_refuses_tiles() -> None:
@@ -246,7 +273,7 @@ def test_steps_that_a_converged_size_left_out_count_as_done() -> None:
 def test_one_pass_in_tiles_is_that_of_the_image(method: str, changes: dict) -> None:
     """Odd sizes, masks, styles larger than a tile; tiles smaller than what they see around them."""
     changes = dict(changes)
-    height, width = changes.pop("size", (176, 160))
+    height, width = changes.pop("size", (144, 128))
     encoder = nstlib.load_encoder(dtype="float32")
     content, other = (nstlib.load_image(path, 240) for path in (CONTENT, STYLE))
     content = content[..., :height, :width]
@@ -267,7 +294,7 @@ def test_one_pass_in_tiles_is_that_of_the_image(method: str, changes: dict) -> N
     assert float((found[64] - found[None]).abs().mean()) < 3e-5
 
 
-@pytest.mark.parametrize("size", [(150, 133), (40, 200)])
+@pytest.mark.parametrize("size", [(99, 70), (40, 140)])
 @pytest.mark.parametrize("plan", ["light", "full", "sharp"])
 def test_a_network_in_tiles_gives_the_same_image(plan: str, size: tuple[int, int]) -> None:
     """Odd sizes and every border, with norms whose weights are not those of the start."""
@@ -287,19 +314,20 @@ def test_a_network_in_tiles_gives_the_same_image(plan: str, size: tuple[int, int
 def test_the_command_line_works_within_a_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One pass and a network, from a file: in tiles where the whole image would need more."""
     photo, images = tmp_path / "photo.png", {}
-    nstlib.save_image(nstlib.load_image(CONTENT, 560), photo)
+    nstlib.save_image(nstlib.load_image(CONTENT, 280), photo)
     monkeypatch.setenv("NSTLIB_DTYPE", "float32")
     for module in ("memory", "networks"):
         monkeypatch.setattr(f"nstlib.feedforward.{module}.TILES", (64,))
+    monkeypatch.setattr("nstlib.feedforward.memory.HALO", 100)  # the estimate is for much larger tiles
     for command in (
         ["onepass", str(photo), STYLE, "--size", "full", "--method", "bn", "--palette", "0"],
         ["apply", "mosaic-gaussian", str(photo)],
     ):
-        for budget in ("9GB", "395MB"):
+        for budget in ("9GB", "315MB"):
             out = tmp_path / f"{command[0]} {budget}.png"
             assert main([*command, "-o", str(out), "--memory", budget]) == 0
             images[command[0], budget] = nstlib.load_image(out)
     for name in ("onepass", "apply"):
-        difference = (images[name, "9GB"] - images[name, "395MB"]).abs()
+        difference = (images[name, "9GB"] - images[name, "315MB"]).abs()
         assert float(difference.max()) < 0.01  # files have 8 bits
-    assert nstlib.read_recipe(tmp_path / "onepass 395MB.png")["tile"] == 64
+    assert nstlib.read_recipe(tmp_path / "onepass 315MB.png")["tile"] == 64

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from nstlib.encoders import load_encoder
 from nstlib.encoders.encoder import Encoder
+from nstlib.export import newton_schulz_map
 from nstlib.feedforward.decoders import LEVELS, METHODS, Decoder
 from nstlib.feedforward.pipeline import BALANCE
 
@@ -37,8 +38,6 @@ DRAWN = (0.15, 0.25, 0.3, 0.3)  # how often each of `METHODS`
 KEPT = 0.05  # of a style's own norm, added to the content's distance that the residual is relative to
 CONTENT = "relu4_2"
 DRAWS = 600  # pixels of result and style whose colours are compared
-NEWTON = 14  # steps of the matrix roots
-SMALLEST = 3e-5  # relative eigenvalue that they reach
 PARTS = 64  # of the positions, summed apart
 
 
@@ -126,19 +125,11 @@ def transport_by_method(F: Tensor, style: Statistics, methods: Tensor) -> Tensor
 
 
 def optimal_map(C: Tensor, C_S: Tensor) -> Tensor:
-    """Returns the symmetric A with A C A = C_S, by a coupled Newton-Schulz iteration from both factors."""
-    one = torch.eye(C.shape[-1], device=C.device)
-    ridge = 5e-4 * (C + C_S).diagonal(dim1=1, dim2=2).mean(-1)[:, None, None] + 1e-8
-    Z, Y = C + ridge * one, C_S + ridge * one
-    z, y = (c.square().sum((-2, -1), keepdim=True).sqrt() for c in (Z, Y))
-    Z, Y, low = Z / z, Y / y, SMALLEST
-    for _ in range(NEWTON):
-        ρ = (3 / (1 + low + low * low)) ** 0.5
-        T = ρ / 2 * (3 * one - ρ * ρ * (Z @ Y))
-        Y, Z, low = Y @ T, T @ Z, ρ / 2 * low * (3 - ρ * ρ * low * low)
-    A = Y * (y / z).sqrt()
+    """Returns the symmetric A with A C A = C_S, or 1 where rounding makes its iteration diverge."""
+    ridge = 5e-4 * (C + C_S).diagonal(dim1=1, dim2=2).mean(-1) + 1e-8
+    A = newton_schulz_map(C, C_S, ridge)
     found = A.isfinite().all(-1).all(-1)[:, None, None]
-    return torch.where(found, A, one)  # rounding can make the iteration diverge
+    return torch.where(found, A, torch.eye(C.shape[-1], device=C.device))
 
 
 def distance(one: Statistics, other: Statistics, methods: Tensor) -> Tensor:

@@ -48,9 +48,7 @@ class WithOptions:
 
     def __init_subclass__(cls, **arguments: typing.Any) -> None:
         super().__init_subclass__(**arguments)
-        for name in {"summary", "distance", "parameters", "embed", "statistics", "compare"} & vars(
-            cls
-        ).keys():
+        for name in ON_FEATURES & vars(cls).keys():
             setattr(cls, name, widen_inputs(vars(cls)[name]))
 
     def __post_init__(self) -> None:

@@ -15,8 +15,10 @@ from tqdm import tqdm
 
 from nstlib.cli.repeat import differences
 from nstlib.images import check_output, save_image
-from nstlib.synthesis.allocator import keep_memory
+from nstlib.synthesis.allocator import keep_little, keep_memory
 from nstlib.synthesis.optimize import Step
+
+SMALL_TILE = 512  # px: below it, memory is scarce, and most blocks are too small to be returned at once
 
 
 def check_distinct(options: argparse.Namespace) -> None:
@@ -52,7 +54,10 @@ def finish(steps: Iterator[Step], options: argparse.Namespace, recipe: dict[str,
             with bar:
                 for step in steps:
                     if step.index == 1:
-                        keep_memory(large=step.tile is None)  # a run in tiles needs gaps
+                        if step.tile and step.tile < SMALL_TILE:
+                            keep_little()
+                        else:
+                            keep_memory(large=step.tile is None)  # a run in tiles needs gaps
                         if recipe:
                             say_differences(recipe, step.image)
                     bar.total = step.total

@@ -3,6 +3,7 @@
     encoder           `Encoder` and `load_encoder`
     networks          the networks behind them, as named stages
     windows           pieces of an image whose features are those of the whole image
+    boxes             rows and columns of maps
     features          one pass through a network, which reads the features off its maps
     weight_files      how weight files are found, downloaded, checked and read
     precision         float32 or bfloat16, by the device's capabilities

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from nstlib.encoders import features, networks, precision, weight_files
+from nstlib.encoders.boxes import Box
 from nstlib.encoders.networks import Network
-from nstlib.encoders.windows import Box, Window, make_window, make_windows
+from nstlib.encoders.windows import IMAGE, Window, make_window, make_windows
 from nstlib.inputs import check_dense, check_side
 from nstlib.version import use_torch_defaults
 
@@ -83,16 +84,16 @@ class Encoder:
         In memory the N_l numbers of a position lie together (`reshape`, not `view`, flattens F).
 
         Args:
-            window: One of `windows`; the image is then its crop, and the features are those of its positions
-                in the whole image.
+            window: One of `windows`; the image is then its crop, or that of the map it starts from, and the
+                features are those of its positions in the whole image.
 
         Raises:
             ValueError: A layer is unknown, or the image is too small for the deepest one.
         """
         return {layer: F for layer, (F, _) in self._collect(image, layers, window).items()}
 
-    def windows(self, size: Sequence[int], layers: Iterable[str], tile: int) -> list[Window]:
-        """Returns the windows that divide an image of `size` (H, W) into tiles of about `tile` px a side."""
+    def windows(self, size: Sequence[int], layers: Iterable[str], tile: int) -> list[list[Window]]:
+        """Returns the windows of each segment for tiles of `tile` px of an image (H, W), see windows.py."""
         self.check_layers(layers := tuple(layers))
         return make_windows(self.network, size, layers, tile)
 
@@ -112,7 +113,10 @@ class Encoder:
         self, image: Tensor, layers: Iterable[str], window: Window | None = None
     ) -> dict[str, tuple[Tensor, features.Size]]:
         wanted = tuple(dict.fromkeys(layers))
-        self.check_layers(wanted)
+        if window is not None and window.start != IMAGE:
+            x = image.contiguous(memory_format=torch.channels_last)
+            return features.collect(self.network, x, wanted, window.inside, window.start)
+        self.check_layers(layer for layer in wanted if window is None or layer != window.end)
         check_dense(image, "the image")
         if image.dim() != 4 or image.shape[1] != 3:
             raise ValueError(f"an image tensor is (B, 3, H, W), got {tuple(image.shape)}")

@@ -5,30 +5,36 @@ x ─► stage ─► stage ─┬─► stage ─► …          a tap: F, the
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from nstlib.encoders.boxes import Box
 from nstlib.encoders.networks import Network
-from nstlib.encoders.windows import Box
+from nstlib.encoders.windows import IMAGE
 
 Size = tuple[int, int]
 Taps = dict[str, tuple[Tensor, Size]]
 
 
 def collect(
-    network: Network, x: Tensor, layers: Sequence[str], inside: Mapping[str, Box] | None = None
+    network: Network,
+    x: Tensor,
+    layers: Sequence[str],
+    inside: Mapping[str, Box] | None = None,
+    start: str = IMAGE,
 ) -> Taps:
     """Returns {layer: (F (B, N_l, M_l) float32, (H_l, W_l))} for a normalised, padded image x (B, 3, H, W).
 
     x must be channels last. Stages after the deepest of `layers` are not run. inside: The rows and columns to
-    read off each map; by default those inside the network's margin.
+    read off each map; by default those inside the network's margin. start: The stage whose map x is, or
+    `IMAGE`.
     """
     found: Taps = {}
     shared = True  # whether x is needed elsewhere, and must not change
-    for name in order(network, layers):
-        stage = network.stages[name]
+    for name, stage in order(network, layers, start):
         x = x.relu_() if isinstance(stage, nn.ReLU) and not shared else stage(x)
         shared = name in layers
         if shared:
@@ -39,15 +45,16 @@ def collect(
     return {layer: found[layer] for layer in layers}
 
 
-def order(network: Network, layers: Sequence[str]) -> list[str]:
-    """Returns the stages to run, up to the deepest of `layers`."""
+def order(network: Network, layers: Sequence[str], start: str = IMAGE) -> list[tuple[str, nn.Module]]:
+    """Returns what to run from `start` to the deepest of `layers`, with the names of the maps after it."""
     names = list(network.stages)
-    names = names[: 1 + max((names.index(layer) for layer in layers), default=-1)]
-    for i in range(len(names) - 1):
-        stage, after = (network.stages[name] for name in names[i : i + 2])
+    first = 0 if start == IMAGE else 1 + names.index(start)
+    names = names[first : 1 + max((names.index(layer) for layer in layers), default=-1)]
+    stages = [network.stages[name] for name in names]
+    for i, (stage, after) in enumerate(pairwise(stages)):
         if isinstance(stage, nn.ReLU) and isinstance(after, nn.MaxPool2d) and names[i] not in layers:
-            names[i : i + 2] = names[i + 1], names[i]  # they commute, and the ReLU then has a quarter to do
-    return names
+            stages[i : i + 2] = after, stage  # they commute, and the ReLU then has a quarter to do
+    return list(zip(names, stages, strict=True))
 
 
 class Tap(torch.autograd.Function):

@@ -1,9 +1,13 @@
 """Windows: pieces of an image whose features are exactly those of the whole image.
 
 A position k of a layer of stride s sees the pixels k s − before … k s + after, its receptive field. A window
-holds the positions of one tile of the image at every layer, and is computed from a crop that contains all
-their receptive fields. The crop starts at a multiple of the deepest stride, so that pooling divides it as it
-divides the image, and is padded only where it touches the image's border, as the image is.
+holds the positions of one tile of the image, and is computed from a crop that contains all their receptive
+fields. The crop starts at a multiple of the deepest stride, so that pooling divides it as it divides the
+image, and is padded only where it touches the image's border, as the image is.
+
+Receptive fields of deep layers are large, so a network runs in segments. Each ends with the first map of a
+stride of 4, 8, … This map is small, and it is stored for the whole image, with the padding. The windows of
+the next segment are cut from it, and their crops contain only what the segment's own few layers see.
 """
 
 import math
@@ -13,19 +17,21 @@ from itertools import pairwise, product
 
 from torch import Tensor, nn
 
+from nstlib.encoders.boxes import Box, divide, shift
 from nstlib.encoders.networks import Network
 
 IMAGE = "image"  # a layer of stride 1: the pixels themselves, with one more on each side for differences
-Box = tuple[slice, slice]
+CUT = 4  # the stride of the first map that is stored
 
 
 @dataclass(frozen=True)
 class Window:
-    """One tile.
+    """One tile of a segment.
 
-    crop: The rows and columns of the image that it is computed from. padding, mode: As for torch's `pad`.
-    positions: {layer: its rows and columns in the whole image's map}, `IMAGE` included. inside: The same in
-    the crop's map. sizes: (H_l, W_l) of the whole image's maps.
+    crop: The rows and columns of the map of `start` that it is computed from. padding, mode: As for torch's
+    `pad`. positions: {layer: its rows and columns in the whole image's map}, with `IMAGE` if it is cut from
+    there. inside: The same in the crop's map. sizes: (H_l, W_l) of the whole image's maps. start, end: The
+    stages whose maps the segment begins and ends with, or `IMAGE` and "". The map of `end` has the padding.
     """
 
     crop: Box
@@ -34,9 +40,11 @@ class Window:
     positions: dict[str, Box]
     inside: dict[str, Box]
     sizes: dict[str, tuple[int, int]]
+    start: str = IMAGE
+    end: str = ""
 
     def cut(self, image: Tensor) -> Tensor:
-        """Returns the crop of an image (..., H, W)."""
+        """Returns the crop of an image, or of the map of `start`, (..., H, W)."""
         return image[(..., *self.crop)]
 
     def select(self, values: Tensor, layer: str) -> Tensor:
@@ -44,14 +52,67 @@ class Window:
         maps = values.view(*values.shape[:-1], *self.sizes[layer])
         return maps[(..., *self.positions[layer])].flatten(-2)
 
+    def write(self, F: Tensor, layer: str, whole: Tensor) -> None:
+        """Copies the window's features F (1, N_l, M) into the map (1, N_l, H_l, W_l) of the whole image."""
+        part = whole[(..., *self.positions[layer])]
+        part.copy_(F.view(part.shape))
+
     def share(self, layer: str) -> float:
         """Returns which share of the layer's positions lies here."""
         (rows, columns), (height, width) = self.positions[layer], self.sizes[layer]
         return float((rows.stop - rows.start) * (columns.stop - columns.start) / (height * width))
 
 
-def receptive_fields(network: Network, layers: Iterable[str]) -> dict[str, list[tuple[int, int, int]]]:
-    """Returns {layer: [(kernel, stride, padding), …]}: what lies on the way to each layer."""
+@dataclass(frozen=True)
+class Segment:
+    """The stages after `start` (or `IMAGE`) up to `end` (or "": the deepest of its layers).
+
+    strides: In pixels, of all its maps. fields: (before, after) in positions of `start`, see `reach`.
+    padding: Of the image, in pixels.
+    """
+
+    start: str
+    end: str
+    strides: dict[str, int]
+    fields: dict[str, tuple[int, int]]
+    padding: int
+
+    def maps(self) -> list[str]:
+        """Returns the layers, and `end`, that the segment computes."""
+        return [name for name in self.strides if name != self.start]
+
+    def ring(self, name: str) -> int:
+        """Returns how many positions of padding a map is stored with."""
+        return self.padding // self.strides[name] if name == self.end else 0
+
+
+def segments(network: Network, layers: Iterable[str]) -> list[Segment]:
+    """Returns the segments in which a network computes some layers."""
+    names, layers = list(network.stages), tuple(layers)
+    places = {IMAGE: -1, "": len(names)} | {name: k for k, name in enumerate(names)}
+    before = names[: max((places[layer] for layer in layers), default=0)]
+    cuts = [
+        name
+        for above, name in pairwise(before)
+        if network.strides[name] > network.strides[above] and network.strides[name] >= CUT
+    ]
+    return [
+        _segment(network, a, b, [layer for layer in layers if places[a] < places[layer] <= places[b]])
+        for a, b in pairwise([IMAGE, *cuts, ""])
+    ]
+
+
+def _segment(network: Network, start: str, end: str, layers: Iterable[str]) -> Segment:
+    names = [*layers, *([end] if end else [])]
+    strides = {name: network.strides.get(name, 1) for name in (start, *names)}
+    fields = {name: reach(path) for name, path in receptive_fields(network, names, start).items()}
+    return Segment(start, end, strides, fields | {IMAGE: (1, 1)}, network.padding)
+
+
+def receptive_fields(
+    network: Network, layers: Iterable[str], start: str = IMAGE
+) -> dict[str, list[tuple[int, int, int]]]:
+    """Returns {layer: [(kernel, stride, padding), …]}: what lies between `start` and each layer."""
     wanted, found, path = set(layers), {}, []
     for name, stage in network.stages.items():
         for part, module in stage.named_modules():  # a shortcut sees less than what it bypasses
@@ -60,6 +121,8 @@ def receptive_fields(network: Network, layers: Iterable[str]) -> dict[str, list[
                 path.append(tuple(side[0] if isinstance(side, tuple) else int(side) for side in sides))
         if name in wanted:
             found[name] = list(path)
+        if name == start:
+            path.clear()
     return found  # type: ignore[return-value]
 
 
@@ -76,69 +139,38 @@ def reach(path: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
     return before, after
 
 
-def make_windows(network: Network, size: Sequence[int], layers: Iterable[str], tile: int) -> list[Window]:
-    """Returns the windows that divide an image of `size` (H, W) into tiles of about `tile` px a side."""
-    paths = receptive_fields(network, layers)
-    strides = _strides(network, paths)
-    counts = [_counts(network, side, paths) for side in size]
-    grid = max(strides.values())
+def make_windows(
+    network: Network, size: Sequence[int], layers: Iterable[str], tile: int
+) -> list[list[Window]]:
+    """Returns the windows of each segment, which divide an image of `size` (H, W) into tiles.
 
-    def divide(side: int, counts: dict[str, int]) -> Iterator[dict[str, slice]]:
-        step = grid * math.ceil(side / max(1, round(side / tile)) / grid)
-        for start, stop in pairwise([*range(0, side, step), side]):
-            parts = {
-                layer: slice(min(start // s, counts[layer]), counts[layer] if stop == side else stop // s)
-                for layer, s in strides.items()
-            }
-            yield {layer: part for layer, part in parts.items() if part.start < part.stop}
-
-    return [
-        _window(
-            network,
-            size,
-            paths,
-            counts,
-            {layer: (down[layer], across[layer]) for layer in down if layer in across},
+    tile: Side of a tile of the first segment, about, in pixels. The others take twice as much, since their
+    maps are smaller.
+    """
+    parts = segments(network, layers)
+    counts = [_counts(network, side, {name for part in parts for name in part.strides}) for side in size]
+    found = []
+    for part in parts:
+        step = tile if part.start == IMAGE else 2 * tile
+        sides = (_divide(part, own, step) for own in counts)
+        boxes = (
+            {name: (down[name], across[name]) for name in down if name in across}
+            for down, across in product(*sides)
         )
-        for down, across in product(*map(divide, size, counts))
-    ]
+        found.append([_window(part, counts, positions) for positions in boxes if positions])
+    return found
 
 
 def make_window(network: Network, size: Sequence[int], positions: Mapping[str, Box]) -> Window:
     """Returns the window for {layer: rows and columns} of the maps of an image of `size` (H, W)."""
-    paths = receptive_fields(network, positions)
-    return _window(network, size, paths, [_counts(network, side, paths) for side in size], positions)
+    counts = [_counts(network, side, positions) for side in size]
+    return _window(_segment(network, IMAGE, "", positions), counts, positions)
 
 
-def _window(
-    network: Network,
-    size: Sequence[int],
-    paths: dict[str, list[tuple[int, int, int]]],
-    counts: Sequence[dict[str, int]],
-    positions: Mapping[str, Box],
-) -> Window:
-    down, across = (
-        _crop(network, side, paths, {layer: box[axis] for layer, box in positions.items()})
-        for axis, side in enumerate(size)
-    )
-    return Window(
-        (down[0], across[0]),
-        (*across[1], *down[1]),
-        "reflect" if min(size) > network.padding else "replicate",
-        dict(positions),
-        {layer: (down[2][layer], across[2][layer]) for layer in positions},
-        {layer: (counts[0][layer], counts[1][layer]) for layer in counts[0]},
-    )
-
-
-def _strides(network: Network, paths: Iterable[str]) -> dict[str, int]:
-    return {IMAGE: 1} | {layer: network.strides[layer] for layer in paths}
-
-
-def _counts(network: Network, side: int, paths: dict[str, list[tuple[int, int, int]]]) -> dict[str, int]:
+def _counts(network: Network, side: int, layers: Iterable[str]) -> dict[str, int]:
     """Returns how many positions each layer has along a side of the image."""
     counts = {IMAGE: side}
-    for layer, path in paths.items():
+    for layer, path in receptive_fields(network, layers).items():
         count = side + 2 * network.padding
         for kernel, stride, padding in path:
             count = (count + 2 * padding - kernel) // stride + 1
@@ -146,30 +178,65 @@ def _counts(network: Network, side: int, paths: dict[str, list[tuple[int, int, i
     return counts
 
 
+def _divide(part: Segment, counts: Mapping[str, int], tile: int) -> Iterator[dict[str, slice]]:
+    """Yields the positions of each tile along an axis; those of `end` include the padding."""
+    side, grid = counts[IMAGE], max(part.strides.values())
+    for piece in divide(side, grid * math.ceil(side / max(1, round(side / tile)) / grid)):
+        first, last, found = piece.start == 0, piece.stop == side, {}
+        for name in [IMAGE, *part.maps()] if part.start == IMAGE else part.maps():
+            stride, ring = part.strides[name], part.ring(name)
+            start = min(piece.start // stride, counts[name]) - ring * first
+            found[name] = slice(start, counts[name] + ring if last else piece.stop // stride)
+        yield {name: own for name, own in found.items() if own.start < own.stop}
+
+
+def _window(part: Segment, counts: Sequence[Mapping[str, int]], positions: Mapping[str, Box]) -> Window:
+    down, across = (
+        _crop(part, own, {name: box[axis] for name, box in positions.items()})
+        for axis, own in enumerate(counts)
+    )
+    rings = {name: part.ring(name) for name in part.strides}
+    return Window(
+        (down[0], across[0]),
+        (*across[1], *down[1]),
+        "reflect" if min(own[IMAGE] for own in counts) > part.padding else "replicate",
+        {
+            name: (shift(rows, rings[name]), shift(columns, rings[name]))
+            for name, (rows, columns) in positions.items()
+        },
+        {name: (down[2][name], across[2][name]) for name in positions},
+        {
+            name: (counts[0][name] + 2 * rings[name], counts[1][name] + 2 * rings[name])
+            for name in part.strides
+        },
+        part.start,
+        part.end,
+    )
+
+
 def _crop(
-    network: Network,
-    side: int,
-    paths: dict[str, list[tuple[int, int, int]]],
-    positions: Mapping[str, slice],
+    part: Segment, counts: Mapping[str, int], positions: Mapping[str, slice]
 ) -> tuple[slice, tuple[int, int], dict[str, slice]]:
     """Returns the crop of an axis for some positions, its padding, and the positions in its own maps."""
-    margin, strides = network.padding, _strides(network, paths)
-    fields = {IMAGE: (1, 1)} | {layer: reach(path) for layer, path in paths.items()}
+    scale, side = part.strides[part.start], counts[part.start]
+    margin, strides = part.padding // scale, {name: part.strides[name] // scale for name in positions}
     grid = max(strides.values())
-    # in the padded image, whose first pixel is a multiple of every stride away from the image's
-    low = min(part.start * strides[layer] - fields[layer][0] for layer, part in positions.items())
-    high = max((part.stop - 1) * strides[layer] + fields[layer][1] + 1 for layer, part in positions.items())
+    # in the padded map, whose first position is a multiple of every stride away from the image's
+    low = min(own.start * strides[name] - part.fields[name][0] for name, own in positions.items())
+    high = max((own.stop - 1) * strides[name] + part.fields[name][1] + 1 for name, own in positions.items())
     low, high = (low + margin) // grid * grid, -(-(high + margin) // grid) * grid
-    if low < margin:
-        low, high = 0, max(high, 2 * margin + grid)  # what is mirrored there must be in the crop
-    if high > side + margin:
-        low, high = min(low, (side - 1) // grid * grid), side + 2 * margin
-    low = 0 if low < margin else low
-    crop = slice(max(0, low - margin), min(side, high - margin))
-    inside = {
-        layer: slice(*(place + (margin - low) // strides[layer] for place in (part.start, part.stop)))
-        for layer, part in positions.items()
-    }
+    if part.start != IMAGE:  # the map has the padding
+        low, high, padding = max(0, low), min(high, side + 2 * margin), (0, 0)
+        crop = slice(low, high)
+    else:
+        if low < margin:
+            low, high = 0, max(high, 2 * margin + grid)  # what is mirrored there must be in the crop
+        if high > side + margin:
+            low, high = min(low, (side - 1) // grid * grid), side + 2 * margin
+        low = 0 if low < margin else low
+        crop = slice(max(0, low - margin), min(side, high - margin))
+        padding = (margin if low == 0 else 0, margin if high == side + 2 * margin else 0)
+    inside = {name: shift(own, (margin - low) // strides[name]) for name, own in positions.items()}
     if IMAGE in positions:  # the crop itself has no padding
-        inside[IMAGE] = slice(*(n - crop.start for n in (positions[IMAGE].start, positions[IMAGE].stop)))
-    return crop, (margin if low == 0 else 0, margin if high == side + 2 * margin else 0), inside
+        inside[IMAGE] = shift(positions[IMAGE], -crop.start)
+    return crop, padding, inside

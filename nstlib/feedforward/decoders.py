@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from nstlib.feedforward.layers import EDGE
 from nstlib.version import use_torch_defaults
 
 WIDTHS = (3, 16, 32, 64, 128, 128)  # channels of the image and of relu1_1 … relu5_1
@@ -118,9 +119,8 @@ class Block(nn.Module):
         below, above = BLOCKS[level]
         self.upsample_before = len(below) if above else -1
         widths = (WIDTHS[level], *below, *above)
-        self.convs = nn.ModuleList(
-            nn.Conv2d(n, m, 3, padding=1, padding_mode="replicate") for n, m in pairwise(widths)
-        )
+        convs = (nn.Conv2d(n, m, 3, padding=1, padding_mode=EDGE) for n, m in pairwise(widths))
+        self.convs = nn.ModuleList(convs)
 
     def forward(self, x: Tensor) -> Tensor:
         final = len(self.convs) - 1
@@ -144,9 +144,7 @@ class Refine(nn.Sequential):
     """Two convolutions with a ReLU between; the second one begins as zero."""
 
     def __init__(self, width: int) -> None:
-        first, second = (
-            nn.Conv2d(n, width, 3, padding=1, padding_mode="replicate") for n in (2 * width, width)
-        )
+        first, second = (nn.Conv2d(n, width, 3, padding=1, padding_mode=EDGE) for n in (2 * width, width))
         nn.init.zeros_(second.weight)
         nn.init.zeros_(second.bias)  # type: ignore[arg-type]
         super().__init__(first, nn.ReLU(), second)

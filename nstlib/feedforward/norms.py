@@ -6,13 +6,12 @@ fixed; a last sweep makes the image. A tile is computed from a crop that contain
 
 import copy
 from collections.abc import Callable, Iterator
-from itertools import product
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nstlib.encoders.windows import Box
+from nstlib.encoders.boxes import Box, shrink, tiles, widen, within
 from nstlib.synthesis.colours import strips
 
 STRIDE = 4  # of the residual blocks; images are padded to a multiple of it
@@ -66,36 +65,22 @@ def _apply(network: nn.Module, make: Make, x: Tensor, tile: int, result: Tensor)
     size = x.shape[2:]
 
     def crops() -> Iterator[tuple[Box, Box, Tensor]]:
-        for box in product(*(_divide(side, tile) for side in size)):
-            rows, columns = (
-                slice(max(0, part.start - halo), min(side, part.stop + halo))
-                for part, side in zip(box, size, strict=True)
-            )
-            z = nn.functional.batch_norm(x[..., rows, columns], mean, variance, eps=EPSILON)
-            inside = _shift(box[0], rows), _shift(box[1], columns)
-            yield (box[0], box[1]), inside, z.contiguous(memory_format=torch.channels_last)
+        for box in tiles(size, tile):
+            crop = widen(box, halo, size)
+            z = nn.functional.batch_norm(x[(..., *crop)], mean, variance, eps=EPSILON)
+            yield box, within(box, crop), z.contiguous(memory_format=torch.channels_last)
 
     def seen() -> Iterator[Tensor]:
         for _, inside, z in crops():
             try:
                 make(network, z)
             except _Reached as reached:
-                ratio = z.shape[3] // reached.x.shape[3]
-                rows, columns = (slice(part.start // ratio, part.stop // ratio) for part in inside)
-                yield reached.x[..., rows, columns]
+                yield reached.x[(..., *shrink(inside, z.shape[3] // reached.x.shape[3]))]
 
     for norm in norms:
         norm.mean, norm.variance = _moments(seen())
     for box, inside, z in crops():
         result[(..., *box)] = make(network, z)[(..., *inside)]
-
-
-def _divide(side: int, tile: int) -> list[slice]:
-    return [slice(n, min(n + tile, side)) for n in range(0, side, tile)]
-
-
-def _shift(part: slice, whole: slice) -> slice:
-    return slice(part.start - whole.start, part.stop - whole.start)
 
 
 def _moments(parts: Iterator[Tensor]) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ After *universal style transfer* (Li, Fang, Yang, Wang, Lu and Yang 2017), whose
 the method provides the map. This module works at one size; prepared.py adds sizes, regions and colours.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from nstlib.alignment.discrepancy import Discrepancy, Summary
+from nstlib.alignment.fitted import Map
 from nstlib.alignment.gaussian import GaussianMMD
 from nstlib.alignment.methods import method as parse_method
 from nstlib.alignment.moments import covariance_mean, mix_samples
@@ -146,8 +147,13 @@ class OnePass:
             if level < 5:
                 up, residual = self.decoder.up(x, level + 1), encoded.residuals[level]
                 x = self.combine(up, encoded.maps[level], residual, level, methods, share, detail)
-            maps = [partial(transport_map, s.method, summary=s.summaries[STAGES[level]]) for s in styles]
-            moved = mix_regions(x, maps, [pool_mask(mask, x.shape[2:]) for mask in masks])
+            regions = [pool_mask(mask, x.shape[2:]).to(x) for mask in masks]
+            weights: list[Tensor | None] = [region.flatten() for region in regions] or [None]
+            maps = [
+                partial(transport_map, s.method, summary=s.summaries[STAGES[level]], weights=w)
+                for s, w in zip(styles, weights, strict=True)
+            ]
+            moved = mix_regions(x, maps, regions)
             x = torch.lerp(x, moved, self.decoder.strength(level, methods, share))
         if masks:
             x = torch.lerp(encoded.maps[0], x, torch.stack(masks).sum(0).clamp(max=1).to(x))
@@ -171,11 +177,8 @@ class OnePass:
         return self.decoder.refine(x, own, level, share)
 
 
-def mix_regions(x: Tensor, maps: Sequence[Callable[..., Tensor]], regions: Sequence[Tensor]) -> Tensor:
-    """Returns the features x (1, N, H, W) after the first map, or after the map of each region (1, 1, H, W).
-
-    A map takes features (1, N, M), and the region as `weights` where there is one.
-    """
+def mix_regions(x: Tensor, maps: Sequence[Map], regions: Sequence[Tensor]) -> Tensor:
+    """Returns features x (1, N, H, W) after the first map, or after the map of each region (1, 1, H, W)."""
     F = x.flatten(2)
     if not regions:
         return maps[0](F).view_as(x)
@@ -183,7 +186,7 @@ def mix_regions(x: Tensor, maps: Sequence[Callable[..., Tensor]], regions: Seque
     total, result = torch.stack(weights).sum(0).clamp(min=TINY), torch.zeros_like(F)
     for move, region in zip(maps, weights, strict=True):
         if bool(region.any()):
-            result += region / total * move(F, weights=region)
+            result += region / total * move(F)
     return result.view_as(x)
 
 

@@ -8,9 +8,8 @@ maps are computed again from there, wherever they are needed. The result is that
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 
 import torch
 from torch import Tensor
@@ -21,7 +20,8 @@ from nstlib.alignment.gaussian import GaussianMMD
 from nstlib.alignment.moments import covariance_mean, pool_moments
 from nstlib.alignment.transports import MANY
 from nstlib.alignment.wasserstein import Coral
-from nstlib.encoders.windows import Box
+from nstlib.encoders import boxes
+from nstlib.encoders.boxes import Box, within
 from nstlib.feedforward.decoders import LEVELS, STAGES
 from nstlib.feedforward.memory import STORED
 from nstlib.feedforward.pipeline import (
@@ -73,7 +73,7 @@ class _Pass:
         self.strides = (1, *(model.encoder.strides[layer] for layer in LEVELS))
         self.sizes = [[side // stride for side in self.content.shape[2:]] for stride in self.strides]
         self.stored: dict[int, Tensor] = {}
-        self.maps: dict[int, list[Callable[..., Tensor]]] = {}
+        self.maps: dict[int, list[Map]] = {}
 
     def prepare(self, level: int, tile: int) -> None:
         """Fits the maps of a level. Stores its features if it is deep, or the image."""
@@ -105,11 +105,9 @@ class _Pass:
         if kept is not None:
             self.stored = {level: kept}
         self.maps[level] = [
-            _without_weights(
-                fit_map(s.method, s.summaries[layer], *pool_moments(m), torch.cat(F, -1), torch.cat(w))
-            )
+            fit_map(s.method, s.summaries[layer], *pool_moments(m), torch.cat(F, -1), torch.cat(w))
             if m
-            else _without_weights(torch.clone)  # an empty region
+            else torch.clone  # an empty region
             for s, m, F, w in zip(styles, moments, samples, weights, strict=True)
         ]
 
@@ -126,13 +124,11 @@ class _Pass:
 
     def boxes(self, level: int, tile: int) -> Iterator[Box]:
         """Yields the tiles of a level."""
-        step, size = tile // self.strides[level], self.sizes[level]
-        for top, left in product(*(range(0, side, step) for side in size)):
-            yield slice(top, min(top + step, size[0])), slice(left, min(left + step, size[1]))
+        return boxes.tiles(self.sizes[level], tile // self.strides[level])
 
     def regions(self, level: int, box: Box) -> list[Tensor]:
         """Returns the masks at some positions of a level."""
-        place, shape = _scale(box, self.strides[level]), [side.stop - side.start for side in box]
+        place, shape = boxes.enlarge(box, self.strides[level]), [side.stop - side.start for side in box]
         return [pool_mask(mask[(..., *place)], shape) for mask in self.masks]
 
     def move(self, x: Tensor, level: int, box: Box) -> Tensor:
@@ -142,24 +138,21 @@ class _Pass:
 
     def decode(self, level: int, box: Box) -> Tensor:
         """Returns the features of some positions of a level before they are moved."""
-        boxes, top, decoder = {level: box}, level, self.model.decoder
+        seen, top, decoder = {level: box}, level, self.model.decoder
         while top < 5 and top not in self.stored:
-            boxes[top + 1] = self.widen(boxes[top], top + 1)
+            seen[top + 1] = self.widen(seen[top], top + 1)
             top += 1
         # what the decoder makes of the boxes one level deeper
-        areas = {k: _scale(boxes[k + 1], self.strides[k + 1] // self.strides[k]) for k in range(level, top)}
-        own = self.encode(areas | {top: boxes[top]})
-        x = self.stored[top][(..., *boxes[top])].float() if top in self.stored else own[top]
+        areas = {k: boxes.enlarge(seen[k + 1], self.ratio(k + 1)) for k in range(level, top)}
+        own = self.encode(areas | {top: seen[top]})
+        x = self.stored[top][(..., *seen[top])].float() if top in self.stored else own[top]
         for k in range(top - 1, level - 1, -1):
-            x = self.move(x, k + 1, boxes[k + 1])
+            x = self.move(x, k + 1, seen[k + 1])
             residual = own[k] - decoder.up(own[k + 1], k + 1)
             up = decoder.up(x, k + 1)
             x = self.model.combine(up, own[k], residual, k, self.methods, self.share, self.detail)
-            rows, columns = (
-                slice(part.start - whole.start, part.stop - whole.start)
-                for part, whole in zip(boxes[k], areas[k], strict=True)
-            )
-            x, own[k] = x[..., rows, columns], own[k][..., rows, columns]
+            inside = (..., *within(seen[k], areas[k]))
+            x, own[k] = x[inside], own[k][inside]
         return x
 
     def encode(self, areas: Mapping[int, Box]) -> dict[int, Tensor]:
@@ -174,21 +167,12 @@ class _Pass:
 
     def widen(self, box: Box, level: int) -> Box:
         """Returns the positions of a level that decode to some positions one level up."""
-        ratio, reach = self.strides[level] // self.strides[level - 1], self.model.decoder.reach(level)
-        rows, columns = (
-            slice(max(0, part.start // ratio - reach), min(side, -(-part.stop // ratio) + reach))
-            for part, side in zip(box, self.sizes[level], strict=True)
-        )
-        return rows, columns
+        box = boxes.shrink(box, self.ratio(level))
+        return boxes.widen(box, self.model.decoder.reach(level), self.sizes[level])
 
-
-def _scale(box: Box, factor: int) -> Box:
-    rows, columns = (slice(part.start * factor, part.stop * factor) for part in box)
-    return rows, columns
-
-
-def _without_weights(move: Map) -> Callable[..., Tensor]:
-    return lambda F, weights=None: move(F)
+    def ratio(self, level: int) -> int:
+        """Returns how many positions one level up lie along one of a level."""
+        return self.strides[level] // self.strides[level - 1]
 
 
 def _by_features(d: GaussianMMD) -> GaussianMMD:

@@ -21,7 +21,7 @@ def keep_memory(large: bool = False) -> bool:
 
 
 def keep_little() -> bool:
-    """Returns freed blocks over 4 MB to the kernel at once: for one pass over a large image in tiles.
+    """Returns freed blocks over 4 MB to the kernel at once: for work on a large image in tiles.
 
     Otherwise blocks of other sizes lie between those that are kept, and the peak is a third higher.
     """

@@ -3,24 +3,23 @@
 One pass of the network over a small image counts what autograd stores for the backward pass, and the count is
 scaled up. To that come the features and their gradients, the largest maps' gradients in flight, the
 optimiser's vectors and the images. Where the whole image at once needs too much, it runs in tiles (tiles.py),
-and beside large images L-BFGS stores fewer pairs in bfloat16: the first of `PLANS` that fits is taken.
+where each segment of the network stores the graph of one tile, and the map of the next. Beside large images
+L-BFGS stores fewer pairs in bfloat16: the first of `PLANS` that fits is taken.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
-from torch import Tensor
-from torch.autograd.graph import saved_tensors_hooks
 
 from nstlib.alignment.discrepancy import LinearMMD
-from nstlib.encoders import features
+from nstlib.encoders import windows
 from nstlib.encoders.encoder import Encoder
+from nstlib.synthesis.graphs import measure_graph
 from nstlib.synthesis.optimize import HISTORY
 from nstlib.synthesis.settings import Settings, parse_bytes
-from nstlib.version import free_host_memory, use_torch_defaults
+from nstlib.version import free_host_memory
 
 BASE = 280e6  # bytes: Python and torch before any work
 IMAGES = 8  # images and gradients alive at once, float32, at full size
@@ -69,71 +68,58 @@ def estimate(settings: Settings, encoder: Encoder, content: Size, style: Size, p
     deep = settings.content_layers or (encoder.content_layer,)
     layers = (settings.style_layers or encoder.style_layers) + deep
     encoder.check_layers(layers)
-    walk, pixels = _walk(encoder, layers), math.prod(content)
-    scaled = [side * settings.style_scale for side in style]
-    crops: list[Sequence[float]] = [content, scaled]
+    pixels, scaled = math.prod(content), [math.ceil(side * settings.style_scale) for side in style]
     images, targets = float(IMAGES + (PALETTE if settings.palette else 0)), 0.0
+    graphs, ends = [measure_graph(encoder, layers)], list[float]()
+    crops: list[list[Size]] = [[content], [scaled]]
     if plan.tile is not None:
-        crops = [_largest_crop(encoder, [math.ceil(n) for n in size], layers, plan.tile) for size in crops]
-        images = IMAGES_IN_TILES + (PALETTE * math.prod(crops[0]) / pixels if settings.palette else 0)
-        targets = sum(encoder.channels[layer] * pixels / encoder.strides[layer] ** 2 for layer in deep)
-    maps, positions = walk.scales(crops[0])
+        parts = windows.segments(encoder.network, layers)
+        graphs = [measure_graph(encoder, tuple(part.maps()), part.start) for part in parts]
+        crops = [_largest_crops(encoder, size, layers, plan.tile) for size in (content, scaled)]
+        images = IMAGES_IN_TILES + (PALETTE * math.prod(crops[0][0]) / pixels if settings.palette else 0)
+        targets = _numbers(encoder, deep) * pixels
+        ends = [_numbers(encoder, [part.end]) * encoder.dtype.itemsize for part in parts[:-1]]
     linear = all(isinstance(part, LinearMMD) for part, _ in settings.discrepancy.components())
-    features = positions * walk.features * (1 if linear else 2)  # and their gradients
-    step = maps * walk.saved + features + 2 * maps * walk.largest  # gradients on their way back
-    maps, positions = walk.scales(crops[1])
-    encoding = positions * walk.features + 2 * maps * walk.largest
+    step = encoding = flying = 0.0
+    for graph, own, other in zip(graphs, *crops, strict=True):
+        maps, positions = graph.scales(own)
+        step += maps * graph.saved + positions * graph.features
+        # gradients on their way back
+        flying = max(flying, 2 * maps * graph.largest + (0 if linear else positions * graph.features))
+        maps, positions = graph.scales(other)
+        encoding = max(encoding, positions * graph.features + 2 * maps * graph.largest)
+    step, encoding = step + flying + _stored_maps(ends) * pixels, encoding + sum(ends) * math.prod(scaled)
     weights = sum(p.nbytes for stage in encoder.network.stages.values() for p in stage.parameters())
     kept = (images + plan.vectors(settings.optimizer)) * 4 * 3 * pixels + targets * encoder.dtype.itemsize
     kept += 4 * 3 * max(0, math.prod(style) - pixels)  # a style of the content's size is one of the images
     return base_memory(encoder.device) + weights + max(step, encoding) + kept
 
 
-def _largest_crop(encoder: Encoder, size: Size, layers: Sequence[str], tile: int) -> list[float]:
-    """Returns the largest height and width of the windows of an image."""
-    boxes = [window.crop for window in encoder.windows(size, layers, tile)]
-    return [max(box[axis].stop - box[axis].start for box in boxes) for axis in (0, 1)]
+def _largest_crops(encoder: Encoder, size: Size, layers: Sequence[str], tile: int) -> list[Size]:
+    """Returns the largest height and width of the windows of each segment."""
+    boxes = [[window.crop for window in part] for part in encoder.windows(size, layers, tile)]
+    return [[max(box[axis].stop - box[axis].start for box in part) for axis in (0, 1)] for part in boxes]
+
+
+def _stored_maps(maps: Sequence[float]) -> float:
+    """Returns the bytes per pixel that stored maps and their gradients need, from the bytes of each map.
+
+    At segment k > 0 of the backward pass these are the maps before it and two gradients, but the gradient of
+    the image does not exist yet.
+    """
+    ends = [*maps, 0.0]
+    return max([ends[0], *(sum(ends[:k]) + ends[k - 1] + ends[k] - 4 * 3 for k in range(1, len(ends)))])
+
+
+def _numbers(encoder: Encoder, stages: Sequence[str]) -> float:
+    """Returns how many numbers the maps of some stages hold for each pixel."""
+    network = encoder.network
+    return sum(network.channels[name] / network.strides[name] ** 2 for name in stages)
 
 
 def base_memory(device: torch.device) -> float:
     """Returns the bytes of the process before any work; none of them are on a GPU."""
     return BASE if device.type == "cpu" else 0.0
-
-
-class Walk:
-    """One pass through an encoder, over a small image: bytes of all F, of the largest map, and of what
-    autograd stores."""
-
-    SIDE = 64  # px of the small image
-
-    def __init__(self, encoder: Encoder, layers: Sequence[str]) -> None:
-        network, self.padding = encoder.network, 2 * encoder.network.padding
-        side = self.SIDE + self.padding
-        x = torch.zeros(1, 3, side, side, dtype=encoder.dtype, device=encoder.device)
-        x = x.contiguous(memory_format=torch.channels_last).requires_grad_(True)
-        own = {p.data_ptr() for s in network.stages.values() for p in (*s.parameters(), *s.buffers())}
-        seen: dict[int, float] = {}
-
-        def pack(tensor: Tensor) -> Tensor:
-            if tensor.data_ptr() not in own:
-                seen[tensor.data_ptr()] = float(tensor.nbytes)
-            return tensor
-
-        with saved_tensors_hooks(pack, lambda tensor: tensor):
-            found = features.collect(network, x, tuple(dict.fromkeys(layers)))
-        self.saved, self.largest = sum(seen.values()), max([0.0, *seen.values()])
-        self.features = float(sum(F.nbytes for F, _ in found.values()))
-
-    def scales(self, size: Sequence[float]) -> tuple[float, float]:
-        """Returns how many times larger the padded maps, and the features, of an image of `size` are."""
-        padded = (size[0] + self.padding) * (size[1] + self.padding) / (self.SIDE + self.padding) ** 2
-        return padded, math.prod(size) / self.SIDE**2
-
-
-@lru_cache(maxsize=4)
-@use_torch_defaults(gradients=True)
-def _walk(encoder: Encoder, layers: tuple[str, ...]) -> Walk:
-    return Walk(encoder, layers)
 
 
 def free_memory(device: torch.device) -> float | None:

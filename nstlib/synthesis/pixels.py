@@ -86,10 +86,12 @@ def encode(encoder: Encoder, image: Tensor, layers: Iterable[str], window: Windo
     return own | (encoder(image, deep, window=window) if deep else {})
 
 
-def make_windows(encoder: Encoder, size: Sequence[int], layers: Iterable[str], tile: int) -> list[Window]:
-    """Returns the windows of an image of `size` (H, W) for `layers`, pixels and grain included."""
+def make_windows(
+    encoder: Encoder, size: Sequence[int], layers: Iterable[str], tile: int
+) -> list[list[Window]]:
+    """Returns the windows of each segment (see encoders/windows.py), pixels and grain included."""
     windows = encoder.windows(size, [layer for layer in layers if layer not in (PIXELS, GRAIN)], tile)
-    for window in windows:
+    for window in windows[0]:
         for name in (PIXELS, GRAIN):
             window.positions[name], window.inside[name] = window.positions[IMAGE], window.inside[IMAGE]
             window.sizes[name] = window.sizes[IMAGE]

@@ -99,7 +99,8 @@ def build_objective(
         if content is not None and settings.alpha:
             deep = settings.content_layers or (encoder.content_layer,)
             P = encoder(content, deep) if tile is None else tiles.encode(encoder, content, deep, tile)
-        sizes = pixels.make_windows(encoder, image.shape[2:], layers, max(image.shape[2:]))[0].sizes
+        segments = pixels.make_windows(encoder, image.shape[2:], layers, max(image.shape[2:]))
+        sizes = {layer: size for windows in segments for layer, size in windows[0].sizes.items()}
         encoded = []
         if tile is None:
             encoded = [pixels.encode(encoder, style, (*layers, *below)) for style in styles]

@@ -74,22 +74,19 @@ class StyleTerm:
 
 
 def style_terms(
-    discrepancy: Discrepancy, features: Features, weights: dict[str, float], shares: Features | None = None
+    discrepancy: Discrepancy, features: Features, weights: dict[str, float]
 ) -> tuple[StyleTerm, ...]:
     """Returns one term for each layer and part of a method, with the statistics of the style.
 
     Args:
         features: Of the style, {layer: (1, N_l, M_l)}.
         weights: {layer: w_l >= 0}, which are scaled to a sum of 1.
-        shares: Weights (1, M_l) of the style's positions at each layer, where several styles share it.
 
     Raises:
         ValueError: The weights of the layers or of the method's parts have no finite sum > 0.
     """
     summaries = {
-        (layer, d): d.summary(features[layer], shares[layer] if shares else None)
-        for layer in weights
-        for d, _ in discrepancy.components()
+        (layer, d): d.summary(features[layer]) for layer in weights for d, _ in discrepancy.components()
     }
     return make_terms(discrepancy, weights, summaries)
 

@@ -1,4 +1,4 @@
-"""Exact terms and gradients of an image in tiles: the memory is that of one tile, whatever the image's size.
+"""Exact terms and gradients of an image in tiles: the memory is that of tiles, whatever the image's size.
 
 All terms compare sums over positions, E = Σ_tiles E_t (objective.py), and these have no graph: a first sweep
 over the tiles adds them up. The comparison is differentiated with respect to E once. A second sweep computes
@@ -6,8 +6,10 @@ every E_t again, with its graph, and back-propagates the fixed ∂/∂E through 
 
     ∂/∂x = Σ_tiles (∂E_t/∂x)ᵀ ∂/∂E
 
-Each tile's features are those of the whole image (encoders/windows.py), so both are exact up to rounding. The
-statistics of a large style are sums over its tiles, too.
+The network runs in segments (encoders/windows.py), so x is the image or the stored map at which a segment
+begins. A segment gives its sums and the map of the next one, and autograd chains the segments. Each tile's
+features are those of the whole image, so all is exact up to rounding. The statistics of a large style are
+sums over its tiles, too.
 """
 
 import math
@@ -27,6 +29,7 @@ from nstlib.synthesis.terms import Features
 
 SAMPLE = 1 << 24  # numbers of a style's features from which bandwidths and the like are taken
 Wanted = dict[int, dict[str, Any]]  # {index of the term: {entry of its embedding: …}}
+NEXT = -1  # instead of an index: the map of the next segment
 
 
 def embed(objective: Objective, encoder: Encoder, image: Tensor, tile: int | None) -> list[Summary]:
@@ -36,72 +39,90 @@ def embed(objective: Objective, encoder: Encoder, image: Tensor, tile: int | Non
     """
     if tile is None:
         return objective.embed(image, pixels.encode(encoder, image, objective.layers))
-    windows = pixels.make_windows(encoder, image.shape[2:], objective.layers, tile)
-    keys: list[tuple[int, str]] = []
-    sums = _Sums.apply(image, objective, encoder, windows, keys)  # type: ignore[no-untyped-call]
     found: list[Summary] = [{} for _ in objective.weighted]
-    for (k, name), total in zip(keys, sums, strict=True):
-        found[k][name] = total
+    x: Tensor | None = image
+    for windows in pixels.make_windows(encoder, image.shape[2:], objective.layers, tile):
+        keys: list[tuple[int, str]] = []
+        x, *sums = _Sums.apply(x, objective, encoder, windows, keys)  # type: ignore[no-untyped-call]
+        for (k, name), total in zip(keys, sums, strict=True):
+            found[k][name] = total
     return found
 
 
 def _embed_window(
     objective: Objective, encoder: Encoder, crop: Tensor, window: Window, wanted: Wanted | None = None
 ) -> Iterator[tuple[int, str, Tensor]]:
-    """Yields what a window adds to the embeddings, (term, entry, value); wanted: to those terms only."""
-    terms = [(k, term) for k, (_, _, term) in enumerate(objective.weighted) if not wanted or k in wanted]
-    layers = dict.fromkeys(term.layer for _, term in terms if term.layer != IMAGE)
-    features = pixels.encode(encoder, crop, layers, window) | {IMAGE: crop}
+    """Yields what a window adds to the embeddings, (term, entry, value), and its part of the next map.
+
+    wanted: To those terms only.
+    """
+    terms = [(k, term) for k, (_, _, term) in enumerate(objective.weighted) if wanted is None or k in wanted]
+    layers = [term.layer for _, term in terms if term.layer != IMAGE]
+    layers += [window.end] if wanted is None or NEXT in wanted else []
+    features = pixels.encode(encoder, crop, dict.fromkeys(layers), window)
+    if window.start == IMAGE:
+        features[IMAGE] = crop
     for k, term in terms:
         if term.layer in features:
             for name, value in term.embed(features[term.layer], window).items():
                 yield k, name, value
+    if window.end in features:
+        yield NEXT, window.end, features[window.end]
 
 
 class _Sums(torch.autograd.Function):
-    """The image → the entries of all embeddings, whose (term, name) are appended to `keys`."""
+    """The image, or a map → the map of the next segment, or None, and the entries of the embeddings.
+
+    Their (term, name) are appended to `keys`.
+    """
 
     @staticmethod
     def forward(
         ctx: Any,
-        image: Tensor,
+        x: Tensor,
         objective: Objective,
         encoder: Encoder,
         windows: Sequence[Window],
         keys: list[tuple[int, str]],
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(image)
+        ctx.save_for_backward(x)
         ctx.objective, ctx.encoder, ctx.windows, ctx.keys = objective, encoder, windows, keys
         sums: dict[tuple[int, str], Tensor] = {}
         like: dict[tuple[int, str], Tensor] = {}
+        following = _empty_map(encoder, windows[0], windows[0].end) if windows[0].end else None
         ctx.kept = None
         for window in windows:
             last = window is windows[-1] and ctx.needs_input_grad[0]
-            crop = window.cut(image).clone().requires_grad_(last)
+            crop = window.cut(x).clone().requires_grad_(last)
             with torch.set_grad_enabled(last):
                 found = list(_embed_window(objective, encoder, crop, window))
             for k, name, value in found:
-                like[k, name] = value.detach()
-                sums[k, name] = sums.get((k, name), 0.0) + wide(like[k, name])
+                if following is not None and k == NEXT:
+                    window.write(value.detach(), name, following)
+                else:
+                    like[k, name] = value.detach()
+                    sums[k, name] = sums.get((k, name), 0.0) + wide(like[k, name])
             ctx.kept = (crop, found) if last else None  # the backward pass begins with it
         keys.extend(sums)
-        return tuple(narrow(sums[key], like[key]) for key in keys)
+        return following, *(narrow(sums[key], like[key]) for key in keys)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *slopes: Tensor | None) -> tuple[Tensor | None, ...]:
-        (image,) = ctx.saved_tensors
-        wanted: Wanted = {}
+    def backward(ctx: Any, following: Tensor | None, *slopes: Tensor | None) -> tuple[Tensor | None, ...]:
+        (x,) = ctx.saved_tensors
+        wanted: Wanted = {} if following is None else {NEXT: {}}
         for (k, name), slope in zip(ctx.keys, slopes, strict=True):
             if slope is not None:
                 wanted.setdefault(k, {})[name] = slope
-        gradient = torch.zeros_like(image)
+        gradient = torch.zeros_like(x)
         for window in reversed(ctx.windows):
+            if following is not None and window.end in window.positions:
+                wanted[NEXT][window.end] = window.select(following.flatten(2), window.end).float()
             if ctx.kept is not None:
                 (crop, found), ctx.kept = ctx.kept, None
             else:
-                crop = window.cut(image).clone().requires_grad_(True)
+                crop = window.cut(x).clone().requires_grad_(True)
                 with torch.enable_grad():
                     found = list(_embed_window(ctx.objective, ctx.encoder, crop, window, wanted))
             pairs = [(value, wanted[k][name]) for k, name, value in found if name in wanted.get(k, ())]
@@ -113,21 +134,36 @@ class _Sums(torch.autograd.Function):
         return gradient, None, None, None, None
 
 
+def _empty_map(encoder: Encoder, window: Window, layer: str) -> Tensor:
+    size, kind = (1, encoder.network.channels[layer], *window.sizes[layer]), encoder.dtype
+    return torch.empty(size, dtype=kind, device=encoder.device, memory_format=torch.channels_last)
+
+
+def sweep(
+    encoder: Encoder, image: Tensor, layers: Sequence[str], tile: int
+) -> Iterator[tuple[Window, str, Tensor]]:
+    """Yields the features (1, N_l, M) of every window of an image (1, 3, H, W) at each of its layers."""
+    x = image
+    for windows in pixels.make_windows(encoder, image.shape[2:], layers, tile):
+        end = windows[0].end
+        following = _empty_map(encoder, windows[0], end) if end else x
+        for window in windows:
+            for layer, F in pixels.encode(encoder, window.cut(x), (*layers, end), window).items():
+                if layer == end:
+                    window.write(F, layer, following)
+                if layer in layers:
+                    yield window, layer, F
+        x = following
+
+
 def encode(encoder: Encoder, image: Tensor, layers: Sequence[str], tile: int) -> Features:
     """Returns {layer: F (1, N_l, M_l)} of an image (1, 3, H, W), in the encoder's own dtype."""
-    windows = encoder.windows(image.shape[2:], layers, tile)
-    maps = {
-        layer: torch.empty(
-            1, encoder.channels[layer], *size, dtype=encoder.dtype, device=encoder.device
-        ).contiguous(memory_format=torch.channels_last)
-        for layer, size in windows[0].sizes.items()
-        if layer != IMAGE
-    }
-    for window in windows:
-        for layer, F in pixels.encode(encoder, window.cut(image), layers, window).items():
-            part = maps[layer][(..., *window.positions[layer])]
-            part.copy_(F.view(part.shape))
-    return {layer: F.flatten(2) for layer, F in maps.items()}
+    maps: Features = {}
+    for window, layer, F in sweep(encoder, image, layers, tile):
+        if layer not in maps:
+            maps[layer] = _empty_map(encoder, window, layer)
+        window.write(F, layer, maps[layer])
+    return {layer: maps[layer].flatten(2) for layer in layers}
 
 
 def summarize(
@@ -142,19 +178,17 @@ def summarize(
     The parameters of a method are those of a part of the positions, its embedding is that of all.
     """
     layers = list(dict.fromkeys(layer for layer, _ in parts))
-    windows = [pixels.make_windows(encoder, style.shape[2:], layers, tile) for style in styles]
 
-    def sweep() -> Iterator[tuple[str, Tensor, float, int]]:
-        for style, weight, places in zip(styles, weights, windows, strict=True):
-            for window in places if weight else ():
-                for layer, F in pixels.encode(encoder, window.cut(style), layers, window).items():
-                    height, width = window.sizes[layer]
-                    share = weight / sum(weights) * window.share(layer)
-                    yield layer, F, share, math.ceil(len(styles) * height * width * F.shape[1] / SAMPLE)
+    def sweep_styles() -> Iterator[tuple[str, Tensor, float, int]]:
+        for style, weight in zip(styles, weights, strict=True):
+            for window, layer, F in sweep(encoder, style, layers, tile) if weight else ():
+                height, width = window.sizes[layer]
+                share = weight / sum(weights) * window.share(layer)
+                yield layer, F, share, math.ceil(len(styles) * height * width * F.shape[1] / SAMPLE)
 
     tuned = [part for part in parts if type(part[1]).parameters is not Discrepancy.parameters]
     samples: dict[str, tuple[list[Tensor], list[float]]] = {layer: ([], []) for layer, _ in tuned}
-    for layer, F, share, step in sweep() if tuned else ():
+    for layer, F, share, step in sweep_styles() if tuned else ():
         if layer in samples:
             samples[layer][0].append(F[..., ::step].clone())
             samples[layer][1].append(share)
@@ -163,7 +197,7 @@ def summarize(
         parameters[layer, d] = d.parameters(*mix_samples(*samples[layer]))
     del samples
     like: dict[str, Tensor] = {}
-    for layer, F, share, _ in sweep():
+    for layer, F, share, _ in sweep_styles():
         like[layer] = F[..., :1].clone()
         for key in (part for part in parts if part[0] == layer):
             added = key[1].embed(F, parameters[key])

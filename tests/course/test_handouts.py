@@ -43,6 +43,8 @@ def test_a_copy_shows_no_output_and_no_explanation(copy: nbformat.NotebookNode) 
     for cell in copy.cells:
         assert not cell.get("outputs") and not cell.metadata
         if cell.cell_type == "markdown":
+            folded = re.findall(r"<details>.*?</details>", cell.source, flags=re.DOTALL)
+            assert not any("**Predict" in text for text in folded), "a question is hidden"
             shown = re.sub(r"<details>.*?</details>", "", cell.source, flags=re.DOTALL)
             assert "**What happened" not in shown and "<details>" not in shown
 
