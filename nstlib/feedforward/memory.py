@@ -13,7 +13,7 @@ from nstlib.synthesis.settings import Settings
 
 # Bytes, as benchmarks/memory.py measures them: per pixel of the content, per pixel of the largest style, and
 # per pixel of each further style of a mixture, since all of them are held at once; and per mask and pixel.
-BY_MOMENTS, BY_POSITIONS = (850, 330, 400), (1750, 1150, 1650)  # methods that map moments, or every position
+BY_MOMENTS, BY_POSITIONS = (850, 260, 400), (1750, 1150, 1650)  # methods that map moments, or every position
 MASK = 60
 STORED = 3  # the shallowest level that a pass in tiles stores: a sixth of the numbers of relu1_1 and relu2_1
 TILES = (512, 256)  # px
