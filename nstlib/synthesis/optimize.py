@@ -96,7 +96,6 @@ def synthesize(
         advance = LBFGS(history[0], lr=lr or 1.0, preconditioner=preconditioner, dtype=history[1])
     start = time.perf_counter()
     x = x0.detach().clamp(0, 1)
-    del x0  # a large image is memory
     lowest, previous, quiet, rejections, slack = math.inf, math.inf, 0, 0, 0.0
     good, good_gradient, values = x, torch.zeros_like(x), {}  # the last point whose loss was accepted
     free = torch.ones_like(x, dtype=torch.bool)
