@@ -32,11 +32,13 @@ SIZE, STEPS = 160, 100  # of a comparison, where the caller does not choose
 
 
 def explained(run: Endpoint) -> Endpoint:
-    """Decorates an endpoint: its errors become sentences for the caller."""
+    """Decorates an endpoint: it needs both images, and its errors become sentences for the caller."""
 
     @wraps(run)
     def endpoint(content: str, style: str, *options: Any) -> Iterator[Answer]:
         try:
+            if problem := messages.missing(content, style):
+                raise ValueError(problem)
             yield from run(content, style, *options)
         except Exception as error:
             raise gr.Error(messages.explain(error, content, style), print_exception=False) from error
@@ -62,8 +64,6 @@ def stylize(
     An option that is left out is as the preset has it. The last image is a PNG that carries its recipe.
     info: step, total, seconds, terms, done, note.
     """
-    if problem := messages.missing(content, style):
-        raise ValueError(problem)
     if preset not in nstlib.PRESETS:
         raise ValueError(f"unknown preset {preset!r}; presets are {', '.join(nstlib.PRESETS)}")
     usual = presets.published(preset)
@@ -93,8 +93,6 @@ def onepass(
 
     The image is a PNG that carries its recipe. info: seconds.
     """
-    if problem := messages.missing(content, style):
-        raise ValueError(problem)
     begun = time.perf_counter()
     settings = _settings(presets.published("draft"), method, gamma, size, None, seed, None, colours)
     pixels, recipe = one_pass(quick(Job(settings, content, style)))

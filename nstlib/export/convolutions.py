@@ -17,7 +17,7 @@ from nstlib.feedforward.decoders import REFINED, WIDTHS, Block, Decoder
 from nstlib.feedforward.pipeline import Encoded, OnePass
 
 MANY = 64  # channels from which Winograd's transforms cost less than they save
-TILE = 4  # side of what he computes at once
+TILE = 4  # side of the square that Winograd's algorithm computes at once
 # Rows of the 4 × 4 kernel that also enlarges by 2, as sums of rows of the 3 × 3 kernel.
 ENLARGE = ((0.0, 0, 1), (0, 1, 1), (1, 1, 0), (1, 0, 0))
 # Winograd's A [(G g Gᵀ) ∘ (B d Bᵀ)] Aᵀ for a kernel g and a tile d of 6 × 6; 24 G.

@@ -13,7 +13,7 @@ from nstlib.version import use_torch_defaults
 
 
 class Graph:
-    """Bytes of one pass over a small image, from there or from the map of a stage.
+    """Bytes of one pass over a small image, or over the map of a stage.
 
     saved: What autograd stores. largest: The largest map of it. features: All F.
     """
