@@ -63,6 +63,7 @@ def step_with_torch_defaults(
     @wraps(generate)
     def step(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Iterator[Item]:
         items, end = generate(*args, **kwargs), object()
+        del args, kwargs  # the generator holds them as long as it needs them
         while True:
             with use_torch_defaults(gradients=True):
                 item: Any = next(items, end)

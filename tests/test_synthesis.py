@@ -1,5 +1,6 @@
 """The loop and its optimisers, on problems whose answers are known; no network anywhere."""
 
+import gc
 import math
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from nstlib.synthesis import pixels
 from nstlib.synthesis.optimize import Step, synthesize
 from nstlib.synthesis.optimizers import LBFGS, Adam
 
@@ -211,3 +213,19 @@ def test_leaving_the_loop_stops_the_work() -> None:
 def test_mistakes_are_named(options) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         run(**options)
+
+
+def test_a_run_keeps_four_images_while_its_objective_is_evaluated() -> None:
+    """The image, the last one, its gradient, and the preconditioned one; the start image is not kept."""
+    kept = []
+
+    def terms(x: Tensor) -> dict[str, Tensor]:
+        gc.collect()
+        found = [t for t in gc.get_objects() if type(t) is Tensor and t.numel() == x.numel() == 3 * 37 * 41]
+        kept.append(len({t.data_ptr() for t in found}))
+        return {"a": (x - 0.5).square().sum()}
+
+    start = {"preconditioner": pixels.blur_preconditioner, "history": (2, torch.bfloat16)}
+    for _ in synthesize(torch.rand(1, 3, 37, 41), terms, iterations=4, **start):
+        pass
+    assert kept[-1] <= 4, kept

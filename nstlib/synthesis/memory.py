@@ -24,7 +24,8 @@ from nstlib.version import free_host_memory
 BASE = 280e6  # bytes: Python and torch before any work
 IMAGES = 8  # images and gradients alive at once, float32, at full size
 PALETTE = 11  # more of them for the palette: its features, their gradients, the map to the style's colours
-IMAGES_IN_TILES = 7  # instead of both where a run works in tiles
+IMAGES_IN_TILES = 6  # instead of both where a run works in tiles
+GAPS = 1.5  # with tiles from 512 px on: freed memory stays between the maps of tiles (allocator.py)
 SPARE = 0.75  # fraction of the free memory that a run may use: estimates may be a quarter too low
 
 Size = Sequence[int]  # (height, width) of an image
@@ -89,6 +90,8 @@ def estimate(settings: Settings, encoder: Encoder, content: Size, style: Size, p
         maps, positions = graph.scales(other)
         encoding = max(encoding, positions * graph.features + 2 * maps * graph.largest)
     step, encoding = step + flying + _stored_maps(ends) * pixels, encoding + sum(ends) * math.prod(scaled)
+    if plan.tile is not None and plan.tile >= 512:
+        step, encoding = GAPS * step, GAPS * encoding
     weights = sum(p.nbytes for stage in encoder.network.stages.values() for p in stage.parameters())
     kept = (images + plan.vectors(settings.optimizer)) * 4 * 3 * pixels + targets * encoder.dtype.itemsize
     kept += 4 * 3 * max(0, math.prod(style) - pixels)  # a style of the content's size is one of the images

@@ -96,9 +96,9 @@ def synthesize(
         advance = LBFGS(history[0], lr=lr or 1.0, preconditioner=preconditioner, dtype=history[1])
     start = time.perf_counter()
     x = x0.detach().clamp(0, 1)
+    del x0  # a large image is memory
     lowest, previous, quiet, rejections, slack = math.inf, math.inf, 0, 0, 0.0
     good, good_gradient, values = x, torch.zeros_like(x), {}  # the last point whose loss was accepted
-    free = torch.ones_like(x, dtype=torch.bool)
     for index in range(1, iterations + 1):
         x.requires_grad_(True)
         terms = terms_of(x)
@@ -114,8 +114,7 @@ def synthesize(
         ).tolist()
         stopped, failed = "", False
         if math.isfinite(loss) and math.isfinite(size) and loss < RUNAWAY * lowest + slack:
-            free = gradient.sign().neg_().add_(x).clamp_(0, 1) != x  # pixels that may follow the gradient
-            gradient = gradient * free
+            gradient = _project(gradient.contiguous(), x)
             good, good_gradient, values = x, gradient, dict(zip(terms, numbers, strict=True))
             quiet = quiet + 1 if abs(previous - loss) < tolerance * abs(previous) else 0
             if index == 1:
@@ -137,4 +136,11 @@ def synthesize(
         yield Step(index, iterations, good.clone, values, time.perf_counter() - start, stopped, failed)
         if stopped or index == iterations:
             return
-        x = advance(good, good_gradient).mul_(free).add_(good).clamp_(0, 1)
+        x = advance(good, good_gradient).mul_(good_gradient != 0).add_(good).clamp_(0, 1)
+
+
+def _project(gradient: Tensor, x: Tensor) -> Tensor:
+    """Sets the gradient to 0, in place, where x is at its bound and would leave [0, 1]."""
+    for slope, values in zip(gradient[0], x[0], strict=True):  # less memory at a time
+        slope.mul_(slope.sign().neg_().add_(values).clamp_(0, 1) != values)
+    return gradient

@@ -63,7 +63,7 @@ class LBFGS:
         self.dtype = dtype
 
     def __call__(self, x: Tensor, gradient: Tensor) -> Tensor:
-        m, g, Pg = self.memory, gradient.flatten(), self.precondition(gradient).flatten()
+        m, g = self.memory, gradient.flatten()
         if self.vectors is None:
             self.vectors = gradient.new_zeros(2 * m + 1, len(g), dtype=self.dtype)
         new = [-1]
@@ -71,41 +71,44 @@ class LBFGS:
             free = set(range(m)) - set(self.slots)
             slot = min(free) if free else self.slots.popleft()
             new += [slot, m + slot]
-            torch.sub(x.flatten(), self.x.flatten(), out=self.vectors[slot])
-            torch.sub(g, self.g, out=self.vectors[m + slot])
+            for block, V in self._blocks():  # no temporary of the image's size, also in a different dtype
+                torch.sub(x.flatten()[block], self.x.flatten()[block], out=V[slot])
+                torch.sub(g[block], self.g[block], out=V[m + slot])
         self.vectors[-1] = g
+        self.x, self.g = x, g  # frees the last ones before P g needs memory
+        Pg = self.precondition(gradient).flatten()
         rows = torch.zeros(len(new), 2 * m + 1, dtype=torch.float64)
-        for block, V in self._blocks(g):
-            metric = {-1: Pg[block]}  # P times those of the new vectors that are gradients
-            if self.x is not None:
+        for block, stored in self._blocks():
+            V, metric = stored.to(g.dtype), {-1: Pg[block]}  # P times those of the new that are gradients
+            if len(new) > 1:
                 metric[m + slot] = Pg[block] - self.Pg[block]
             products = [torch.cat([V[:m] @ V[i], V[m:] @ metric.get(i, V[i])]) for i in new]
             rows += torch.stack(products).cpu().double()
+        self.Pg = Pg
         self.products[new], self.products[:, new] = rows, rows.mT
-        if self.x is not None:
+        if len(new) > 1:
             curvature, size = self.products[[slot, m + slot], m + slot]
             if curvature > 1e-10 * size:  # else the Hessian's estimate would not stay positive definite
                 self.slots.append(slot)
-        self.x, self.g, self.Pg = x, g, Pg
         c = self._direction().to(g)
         direction = torch.empty_like(g)
-        for block, V in self._blocks(g):
-            direction[block] = c[m:] @ V[m:]
+        for block, V in self._blocks():
+            direction[block] = c[m:] @ V[m:].to(g.dtype)
         direction = self.precondition(direction.view_as(gradient)).flatten()
-        for block, V in self._blocks(g):
-            direction[block] += c[:m] @ V[:m]
+        for block, V in self._blocks():
+            direction[block] += c[:m] @ V[:m].to(g.dtype)
         length = direction.square().mean().sqrt()
         limit = self.cap if self.slots else min(self.cap, self.first)  # no curvature yet to size it
         scale = torch.clamp(limit / length.clamp(min=1e-30), max=self.lr if self.slots else float("inf"))
         return direction.mul_(scale).view_as(gradient)
 
-    def _blocks(self, like: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """Yields parts of the vectors in the dtype of `like`: one, without a copy, where they have it."""
+    def _blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yields parts of the vectors: one, where they need no conversion."""
         assert self.vectors is not None
-        step = len(like) if self.vectors.dtype == like.dtype else self.BLOCK
-        for start in range(0, len(like), step):
+        step = self.vectors.shape[1] if self.dtype is None else self.BLOCK
+        for start in range(0, self.vectors.shape[1], step):
             block = slice(start, start + step)
-            yield block, self.vectors[:, block].to(like.dtype)
+            yield block, self.vectors[:, block]
 
     def _direction(self) -> Tensor:
         """Returns −H g by the two-loop recursion, H the inverse Hessian of the pairs, as coefficients."""

@@ -103,7 +103,7 @@ def blur_preconditioner(gradient: Tensor) -> Tensor:
     result = torch.empty_like(gradient)
     for channel in range(gradient.shape[1]):  # less memory at a time
         fine = gradient[:, channel : channel + 1]
-        result[:, channel : channel + 1] = torch.lerp(fine, blur(fine), COARSE)
+        torch.lerp(fine, blur(fine), COARSE, out=result[:, channel : channel + 1])
     return result
 
 

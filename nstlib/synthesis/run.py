@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nstlib.encoders.encoder import Encoder
 from nstlib.synthesis import pixels, tiles
+from nstlib.synthesis.allocator import give_back
 from nstlib.synthesis.colours import prepare_colours, with_chroma
 from nstlib.synthesis.memory import choose_plan
 from nstlib.synthesis.objective import Objective, uniform_noise
@@ -91,6 +92,8 @@ def run_job(job: Job) -> Iterator[Step]:
         shapes = [image.shape[2:] for image in (C, *S) if image is not None]
         style_shape = max(shapes[-len(S) :], key=math.prod)
         plan = choose_plan(settings.replace(style_scale=1.0), job.encoder, shapes[0], style_shape, job.budget)
+        if plan.tile is not None:
+            give_back()  # of what the smaller size needed, most lies in gaps that tiles do not fill
         objective = build_objective(settings, job.encoder, C, S, regions, job.check_cancel, plan.tile)
         steps = synthesize(
             x,
