@@ -729,6 +729,9 @@ def test_a_run_that_begins_while_a_change_is_previewed_makes_what_is_wanted_now(
     one_pass = monkeypatch.setattr(stylize, "one_pass", begin) or preview.one_pass
     tab.follow(after, types.SimpleNamespace(session_hash="a"))
     made = [update[tab.view.shown] for update in updates if tab.view.shown in update]
+    finished = f"· {controls.DEFAULTS.iterations} steps"
+    last = [update for update in updates if finished in update.get(tab.view.caption, "")]
+    assert last == updates[-1:] and tab.curve in last[0], "the last image is sent once, with all that it has"
     assert {result.recipe.styles[0].name for result in made} == {"examples/styles/waves.jpg"}
 
 

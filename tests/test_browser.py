@@ -168,6 +168,22 @@ def test_every_change_ends_in_an_optimised_image(page):
     expect(page.locator("#preset input")).to_have_value("draft: 32 steps")
 
 
+def test_a_run_begins_a_second_after_the_change_and_not_after_its_preview(page):
+    waits = page.evaluate("""() => {
+      const real = window.setTimeout, waits = [];
+      let now = 5000;
+      performance.now = () => now;
+      window.setTimeout = (_, wait) => waits.push(wait);
+      nst.changed("none");
+      for (const passed of [400, 2000]) { now += passed; nst.rest("none", 1, 1000); }
+      nst.rest("none", 0, 1000);
+      window.setTimeout = real;
+      delete performance.now;
+      return waits;
+    }""")
+    assert waits == [600, 0]
+
+
 def test_a_run_is_paused_goes_on_and_is_taken_home(page, tmp_path):
     settings(page, seed=7, iterations=3000)
     expect(page.locator("#stylize-stop")).to_have_text("Pause")

@@ -25,10 +25,10 @@ from demo.runs.recipes import DETAIL, Recipe, identify
 from nstlib.synthesis.allocator import give_back
 
 FIRST_IMAGE = 0.3  # seconds after the start
-IMAGE_EVERY = 0.6  # seconds
+IMAGE_EVERY = 0.8  # seconds
 SETTLED = 3.0  # seconds in which an automatic run should settle, at the size that a page opens with
 SMALLEST, LARGEST = 384, 512  # px, of that size: on a smaller image, a face loses its eyes
-FRAME_EVERY = 0.15  # seconds
+FRAME_EVERY = 0.3  # seconds: a frame costs the run 20 ms on two cores that also run the browser
 
 Terms = list[tuple[int, dict[str, float]]]  # (step, {term: value})
 

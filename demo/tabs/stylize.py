@@ -11,10 +11,10 @@ from demo.components.common import QUIET, Update
 from demo.components.inputs import Inputs
 from demo.guard.blocks import GuardedBlocks
 from demo.runs import files
-from demo.runs.engine import Job
+from demo.runs.engine import Frame, Job
 from demo.runs.gpu import ZERO
 from demo.runs.limits import LIMITS
-from demo.runs.paused import PAUSED
+from demo.runs.paused import PAUSED, Work
 from demo.runs.preview import USUAL, one_pass, quick
 from demo.runs.results import Result
 from demo.runs.stop_flags import STOP_FLAGS, Flag
@@ -55,6 +55,7 @@ class Stylize:
         view.connect(inputs.content, inputs.asks)
         read = inputs.all | view.inputs | {self.newest, inputs.asks.count}
         bar.connect(self.run, read, [*self.outputs, view.history, view.gallery])
+        bar.watch(inputs.asks.count)
         followed = inputs.asks.count.change(
             self.follow,
             read,
@@ -141,9 +142,8 @@ class Stylize:
                 if frame.pixels is not None and messages.is_shown(frame, job.settings):
                     recipe = job.recipe(frame.index, detail)
                     result = Result(frame.pixels, recipe, frame.recipe, str(job.content), flag.asked)
-                    update[self.curve] = gr.update(value=curves.draw(work.terms, frame.total), visible=True)
-                    update |= view.draw(result, values)
-                if not flag.stop.is_set() or frame.done:
+                    update |= {self.curve: self.draw_curve(work, frame), **view.draw(result, values)}
+                if not (flag.stop.is_set() or frame.done):  # the last image comes with its download, below
                     yield update
                 if flag.stop.is_set() and not frame.done:
                     kept = not flag.replaced and PAUSED.keep(flag.session, work)
@@ -163,6 +163,10 @@ class Stylize:
                 yield {
                     **bar.show(bar.start, words, "Finer" if frame.done else "Continue"),
                     view.animation: gr.update(value=path, interactive=True),
+                    self.curve: self.draw_curve(work, frame),
                     **view.show(result, values),
                     **view.keep_result(result, values),
                 }
+
+    def draw_curve(self, work: Work, frame: Frame) -> Any:
+        return gr.update(value=curves.draw(work.terms, frame.total), visible=True)
