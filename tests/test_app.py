@@ -499,7 +499,7 @@ def test_a_preset_says_how_and_leaves_what_was_chosen(monkeypatch):
     chosen = controls.DEFAULTS.replace(method="energy", gamma=5.0, size=128, colours="luminance", seed=9)
     draft = presets.apply("draft", chosen)
     assert (str(draft.method), draft.gamma, draft.colours, draft.seed) == ("energy", 5.0, "luminance", 9)
-    assert (draft.iterations, draft.start) == (32, "content")
+    assert (draft.iterations, draft.start) == (24, "content")
     assert str(presets.apply("gatys", chosen).method) == "gram", "which the preset is about"
     monkeypatch.setattr(presets, "is_present", lambda encoder: encoder == "vgg19-slim")
     assert presets.adapted("paper").encoder == "vgg19-slim"
@@ -655,7 +655,7 @@ def test_the_layers_on_offer_are_the_encoders(name: str) -> None:
 
 def test_a_ready_result_is_what_its_recipe_makes():
     """The files are JPEGs of 768 px; a run at a quarter of the size has the same colours there."""
-    for name, (content, style, _) in ready.PAIRS.items():
+    for name, (content, style) in ready.PAIRS.items():
         result = ready.open_result(name)
         assert max(result.pixels.shape) >= 768 and result.recipe.step == result.recipe.settings.iterations
         assert (content, style) == (result.recipe.content.stem, result.recipe.styles[0].stem)

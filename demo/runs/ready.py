@@ -12,11 +12,11 @@ from demo.runs.recipes import EXAMPLES, Recipe, identify
 from demo.runs.results import Result
 
 SETTINGS = nstlib.Settings(size=768, iterations=32, levels=4)
-PAIRS = {  # name: (content, style, changes of the settings); the page opens with the first
-    "harbour-strokes": ("harbour", "strokes", {}),
-    "valley-ink": ("valley", "ink", {}),
-    "still_life-mosaic": ("still_life", "mosaic", {}),
-    "harbour-waves": ("harbour", "waves", {}),
+PAIRS = {  # name: (content, style); the page opens with the first
+    "harbour-strokes": ("harbour", "strokes"),
+    "valley-ink": ("valley", "ink"),
+    "still_life-mosaic": ("still_life", "mosaic"),
+    "harbour-waves": ("harbour", "waves"),
 }
 FIRST = next(iter(PAIRS))
 
@@ -27,10 +27,10 @@ def path(name: str) -> Path:
 
 def recipe(name: str) -> Recipe:
     """What makes the file of a pair again."""
-    content, style, changes = PAIRS[name]
-    files = (str(EXAMPLES / f"contents/{content}.jpg"), str(EXAMPLES / f"styles/{style}.jpg"))
-    settings = SETTINGS.replace(**changes)
-    return Recipe(settings, identify(files[0]), (identify(files[1]),), step=settings.iterations)
+    content, style = PAIRS[name]
+    files = EXAMPLES / f"contents/{content}.jpg", EXAMPLES / f"styles/{style}.jpg"
+    photo, painting = (identify(str(file)) for file in files)
+    return Recipe(SETTINGS, photo, (painting,), step=SETTINGS.iterations)
 
 
 def make(name: str) -> Pixels:
