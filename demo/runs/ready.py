@@ -4,10 +4,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 import nstlib
-from demo.runs.files import Pixels
 from demo.runs.recipes import EXAMPLES, Recipe, identify
 from demo.runs.results import Result
 
@@ -33,16 +31,6 @@ def recipe(name: str) -> Recipe:
     return Recipe(SETTINGS, photo, (painting,), step=SETTINGS.iterations)
 
 
-def make(name: str) -> Pixels:
-    """The image (H, W, 3) that the recipe of a pair gives on this machine."""
-    found = recipe(name)
-    images = [
-        nstlib.load_image(EXAMPLES.parent / one.name, found.settings.size)
-        for one in (found.content, *found.styles)
-    ]
-    return np.asarray(nstlib.to_pil(nstlib.stylize(*images, found.settings)))
-
-
 @lru_cache(maxsize=len(PAIRS))
 def open_result(name: str) -> Result:
     """The result of a pair, from its file."""
@@ -53,7 +41,7 @@ def open_result(name: str) -> Result:
 
 
 if __name__ == "__main__":
-    for one in PAIRS:
-        path(one).parent.mkdir(exist_ok=True)
-        Image.fromarray(make(one)).save(path(one), quality=90)
-        print(path(one), flush=True)
+    for name in PAIRS:
+        sources = recipe(name).content, *recipe(name).styles
+        images = [nstlib.load_image(EXAMPLES.parent / source.name, SETTINGS.size) for source in sources]
+        nstlib.to_pil(nstlib.stylize(*images, SETTINGS)).save(path(name), quality=90)
