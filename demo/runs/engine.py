@@ -21,7 +21,7 @@ from demo.runs.files import Pixels, load_input
 from demo.runs.gpu import ZERO, on_gpu
 from demo.runs.limits import LIMITS
 from demo.runs.masks import masks
-from demo.runs.recipes import DETAIL, Recipe, identify
+from demo.runs.recipes import Recipe, identify
 from nstlib.synthesis.allocator import give_back
 
 FIRST_IMAGE = 0.3  # seconds after the start
@@ -61,11 +61,11 @@ class Job:
     def region(self) -> str:
         return self.where if self.second else ""
 
-    def recipe(self, step: int = 0, detail: float = DETAIL) -> Recipe:
+    def recipe(self, step: int = 0) -> Recipe:
         """The recipe of a transfer's image after so many steps (0: of one pass)."""
         assert self.content
         styles = tuple(map(identify, self.styles))
-        return Recipe(self.settings, identify(self.content), styles, self.region, detail, step=step)
+        return Recipe(self.settings, identify(self.content), styles, self.region, step=step)
 
     def steps(self, check_cancel: Callable[[], None]) -> Iterator[nstlib.Step]:
         """The run's steps. nstlib calls `check_cancel` where no step comes for a while."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from client import DIRECT, Client, file, noise, together
 
-CHANGES: tuple[dict[str, Any], ...] = ({"detail": 0.1}, {"gamma": 2.0}, {"method": "bn"}, {"detail": 0.9})
+CHANGES: tuple[dict[str, Any], ...] = ({"gamma": 0.5}, {"gamma": 2.0}, {"method": "bn"}, {"gamma": 3.0})
 
 
 @dataclass
