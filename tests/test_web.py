@@ -236,6 +236,7 @@ def test_the_camera_is_content_until_it_is_stopped(page):
     camera.click()
     expect(camera).to_have_text("Stop the camera")
     expect(page.locator("#caption")).to_contain_text("camera ×")
+    expect(page.locator("[data-kind=content] .strip [aria-pressed=true]")).to_have_count(0)
     count = ""
     for _ in range(4):
         count = made(page, count)
