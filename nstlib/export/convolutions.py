@@ -48,12 +48,15 @@ def prepare(model: OnePass, encoded: Encoded) -> Encoded:
     return replace(encoded, maps=tuple(maps))
 
 
-def refine(decoder: Decoder, x: Tensor, response: Tensor, level: int, share: float | Tensor) -> Tensor:
+def refine(
+    decoder: Decoder, x: Tensor, response: Tensor, level: int, methods: Tensor, share: float | Tensor
+) -> Tensor:
     """`Decoder.refine`, with what `prepare` stores instead of the content's own features."""
     if level not in REFINED:
         return x
     parts: Any = decoder.refining[f"refine{level}"]
-    seen = torch.relu(response + convolve(x, parts[0].weight[:, : x.shape[1]]))
+    hidden = response + convolve(x, parts[0].weight[:, : x.shape[1]])
+    seen = torch.relu(decoder.tune(hidden, level, methods, share))
     return x + share * convolve(seen, parts[2].weight, parts[2].bias)
 
 

@@ -174,7 +174,7 @@ class OnePass:
         How far around a position it sees is part of `Decoder.reach`.
         """
         x = self.decoder.mix(up, residual if detail == 1 else detail * residual, level, methods, share)
-        return self.decoder.refine(x, own, level, share)
+        return self.decoder.refine(x, own, level, methods, share)
 
 
 def mix_regions(x: Tensor, maps: Sequence[Map], regions: Sequence[Tensor]) -> Tensor:
