@@ -24,8 +24,8 @@ REST = re.compile(rf"^(?=#|{re.escape(QUESTION)}|---$)", re.MULTILINE)  # where 
 NOTE = "*This copy has no answers and no outputs. [The notebook with both]({name}.ipynb).*"
 TASK = re.compile(r"^Each cell (?:holds|contains) .*answer.*$", re.MULTILINE)  # above the exercises
 OPEN_TASK = """In each cell, replace `fill_in(…)` by your answer and run the cell. Its asserts check the \
-answer. Until then the cell stops with the message that your answer is still missing. That is no fault: \
-where *Run All* stops there, continue with the cell below."""
+answer. Until then the cell stops with the message that your answer is still missing. *Run All* \
+stops at the first such cell: run the cells below it one by one."""
 FILL_IN = """
 
 
@@ -65,8 +65,6 @@ def student_form(name: str) -> nbformat.NotebookNode:
         cell.metadata = {}
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-            if cells.MARK in cell.source:
-                cell.metadata["tags"] = ["raises-exception"]  # JupyterLab's Run All continues below the cell
             continue
         cell.source, found = TASK.subn(OPEN_TASK, cell.source)
         tasks += found
