@@ -133,7 +133,9 @@ def is_number(value: object) -> TypeGuard[float]:
 
 def show(value: object) -> str:
     """Returns a value for a message: a number in its fewest digits, like 1 for 1.0."""
-    return f"{value:.15g}" if is_number(value) else repr(value)
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    return str(value) if is_number(value) else repr(value)  # a whole number may be too large for a float
 
 
 def check_share(value: float, name: str) -> None:
