@@ -21,8 +21,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jo
 PROCESSES = min(4, os.cpu_count() or 1)
 IN_WORKER = "PYTEST_XDIST_WORKER" in os.environ  # this is one of several processes
 # These files take longest and come first, so that none of them runs alone at the end.
-LONGEST = ("test_browser", "test_web", "test_tiles", "test_browser_access", "07_does_training_matter",
+LONGEST = ("test_browser", "test_web", "test_tiles", "07_does_training_matter", "test_values",
            "test_command_line", "test_feedforward", "06_balance_and_fusion")  # fmt: skip
+# Tests that need the same running app go to one process, which starts it once. Parts of their names:
+APPS = {
+    "home": "test_browser.py test_browser_access.py test_app.py reads_nothing[home] is_refused_at_home",
+    "attacked": "test_values.py test_crowd.py attack/test_files.py test_hostile_images.py test_origins.py "
+    "test_decoding.py",
+}
 collect_ignore = ["notebooks/student"]  # open exercises fail
 SANITISER = Path(__file__).parent / "notebooks" / "sanitize.cfg"
 
@@ -33,6 +39,18 @@ def pytest_cmdline_main(config: Any) -> None:
     one_file = len(config.args) == 1 and not Path(config.args[0].partition("::")[0]).is_dir()
     if getattr(option, "numprocesses", 0) is None and not (one_file or option.usepdb or IN_WORKER):
         option.numprocesses, option.dist, option.loadscopereorder = PROCESSES, "loadfile", False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByApp(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            apps = (app for app, names in APPS.items() if any(name in nodeid for name in names.split()))
+            return next(apps, super()._split_scope(nodeid))
+
+    return ByApp(config, log) if config.option.dist == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -155,24 +155,19 @@ def _settings(base: nstlib.Settings, *values: Any) -> nstlib.Settings:
 
 def build() -> None:
     """Registers the endpoints. Their components are never shown: they give types and defaults."""
-    kinds, names = list(comparisons.KINDS), list(nstlib.PRESETS)
+    kinds, ways = list(comparisons.KINDS), list(controls.FIELDS["colours"].metadata["choices"])
     with gr.Row(visible=False):
-        preset, ways = gr.Dropdown(names, value="balanced", label="preset"), controls.FIELDS["colours"]
-        colours = gr.Dropdown(list(ways.metadata["choices"]), value=None, label="colours")
-        options = _options()
+        preset = gr.Dropdown(list(nstlib.PRESETS), value="balanced", label="preset")
+        colours = gr.Dropdown(ways, value=None, label="colours")
+        options = [  # in the order of `OPTIONS`; Settings checks whole numbers, because it can name the field
+            gr.Textbox(None, label="method"),
+            *(gr.Number(None, label=name) for name in OPTIONS[1:4]),
+            gr.Number(0, label="seed"),
+            gr.Dropdown(list(LIMITS.encoders), value=None, label="encoder"),
+        ]
         _endpoint(stylize, *options, preset, colours)
         _endpoint(onepass, *options[:3], options[4], colours, gr.Number(None, label="strength"))
         _endpoint(compare, gr.Dropdown(kinds, value="methods", label="kind"), *options, colours)
-
-
-def _options() -> list[gr.components.Component]:
-    """What a caller may leave out. Settings checks whole numbers, because it can name the field."""
-    return [
-        gr.Textbox(None, label="method"),
-        *(gr.Number(None, label=name) for name in OPTIONS[1:4]),
-        gr.Number(0, label="seed"),
-        gr.Dropdown(list(LIMITS.encoders), value=None, label="encoder"),
-    ]
 
 
 def _endpoint(function: Endpoint, *options: gr.components.Component) -> None:

@@ -10,6 +10,7 @@ from demo.guard.blocks import GuardedBlocks
 from demo.runs import ready
 from demo.runs.limits import LIMITS
 from demo.tabs import compare, idea, inside
+from demo.tabs.grid_tab import GridTab
 from demo.tabs.history import History
 from demo.tabs.stylize import Stylize
 
@@ -38,9 +39,9 @@ def build() -> GuardedBlocks:
                 with gr.Tab("Stylize", id="stylize"):
                     stylize = Stylize(inputs, ready.open_result(ready.FIRST), blocks)
                 with gr.Tab("Compare", id="compare") as compare_tab:
-                    comparison = compare.build(inputs, blocks)
+                    comparison = GridTab("compare", compare.plan, compare.KINDS, inputs, blocks)
                 with gr.Tab("Look inside", id="inside") as inside_tab:
-                    layers = inside.build(inputs, blocks)
+                    layers = GridTab("inside", inside.plan, inside.KINDS, inputs, blocks)
                 with gr.Tab("The idea", id="idea") as tab:
                     idea.build(inputs.controls.method, tab)
             with gr.Column(elem_classes="nst-more"):

@@ -47,7 +47,7 @@ from demo.guard.blocks import GuardedBlocks
 from demo.guard.middleware import Guard
 from demo.runs import engine, files, limits, masks, paused, preview, ready
 from demo.runs.animation import FRAMES, Animation
-from demo.runs.recipes import DETAIL, Recipe, Source, identify
+from demo.runs.recipes import Recipe, Source, identify
 from demo.runs.results import Result, open_result
 from demo.runs.stop_flags import StopFlags
 from demo.tabs import idea, inside, result_view, stylize
@@ -131,7 +131,7 @@ def test_one_pass_is_the_library_s_own(tmp_path):
     recipe = nstlib.read_recipe(path)
     content, style = (nstlib.load_image(p, size=64) for p in (CONTENT, STYLE))
     strength = gamma_to_strength(0.5)
-    again = nstlib.onepass(content, style, "bn", strength=strength, detail=DETAIL, colours="luminance")
+    again = nstlib.onepass(content, style, "bn", strength=strength, colours="luminance")
     assert (
         (nstlib.load_image(path) - again).abs().max() < 0.02 and recipe["method"] == "bn" and info["seconds"]
     )
@@ -390,7 +390,7 @@ def test_a_foreign_recipe_is_read_or_refused_in_words(value, key, inside):
     except ValueError as error:
         assert str(error)
         return
-    assert 0 <= recipe.blend <= 1 and 0 <= recipe.detail <= 1 and len(recipe.styles) <= 2
+    assert 0 <= recipe.blend <= 1 and len(recipe.styles) <= 2
     assert reproduce.caption(recipe) and reproduce.python(recipe)
     compile(reproduce.python(recipe), "snippet", "exec")
 
@@ -414,7 +414,7 @@ def test_a_link_brings_the_settings_back(method, gamma, size, colours, where, bl
 def test_links_and_recipes_of_earlier_versions_are_read():
     query = "content=harbour&style=glass&second=waves&method=bn%3A0.7%2Bpoly%3A0.3&gamma=2.0&lr=0.5"
     recipe, unused = link.read(f"?{query}&style_layers=relu1_1%2Crelu2_1&where=left&detail=0.3&strength=0.5")
-    assert not unused and (recipe.where, recipe.detail, recipe.blend) == ("left", 0.3, 0.5)
+    assert not unused and (recipe.where, recipe.blend) == ("left", 0.5)
     assert (recipe.content, recipe.styles) == (
         identify(str(CONTENT)),
         (identify(OTHER), identify(str(STYLE))),
@@ -426,7 +426,7 @@ def test_links_and_recipes_of_earlier_versions_are_read():
     saved |= {"pictures": names, "where": "", "detail": 0.3, "blend": 0.5}
     read = Recipe.read(saved)
     assert (read.content.name, read.styles, read.step) == ("picture", (identify(OTHER),), 4)
-    assert (read.detail, read.blend, read.settings.palette) == (0.3, 0.5, 0.0)
+    assert (read.blend, read.settings.palette) == (0.5, 0.0)
 
 
 def test_a_foreign_link_is_cleaned_and_what_was_left_out_is_named():
@@ -514,7 +514,7 @@ def test_a_preset_says_how_and_leaves_what_was_chosen(monkeypatch):
     chosen = controls.DEFAULTS.replace(method="energy", gamma=5.0, size=128, colours="luminance", seed=9)
     draft = presets.apply("draft", chosen)
     assert (str(draft.method), draft.gamma, draft.colours, draft.seed) == ("energy", 5.0, "luminance", 9)
-    assert (draft.iterations, draft.start) == (32, "content")
+    assert (draft.iterations, draft.start) == (24, "content")
     assert str(presets.apply("gatys", chosen).method) == "gram", "which the preset is about"
     monkeypatch.setattr(presets, "is_present", lambda encoder: encoder == "vgg19-slim")
     assert presets.adapted("paper").encoder == "vgg19-slim"
@@ -670,7 +670,7 @@ def test_the_layers_on_offer_are_the_encoders(name: str) -> None:
 
 def test_a_ready_result_is_what_its_recipe_makes():
     """The files are JPEGs of 768 px; a run at a quarter of the size has the same colours there."""
-    for name, (content, style, _) in ready.PAIRS.items():
+    for name, (content, style) in ready.PAIRS.items():
         result = ready.open_result(name)
         assert max(result.pixels.shape) >= 768 and result.recipe.step == result.recipe.settings.iterations
         assert (content, style) == (result.recipe.content.stem, result.recipe.styles[0].stem)
@@ -736,14 +736,17 @@ def test_a_run_that_begins_while_a_change_is_previewed_makes_what_is_wanted_now(
     before[tab.view.shown] = None
     after, updates = before | {inputs.style: str(STYLE.with_name("waves.jpg")), count: 2.0}, []
 
-    def begin(job, detail):
+    def begin(job):
         with stylize.STOP_FLAGS.run("a", stylize.TAB) as flag:
             updates.extend(tab.run(before, flag))
-        return one_pass(job, detail)
+        return one_pass(job)
 
     one_pass = monkeypatch.setattr(stylize, "one_pass", begin) or preview.one_pass
     tab.follow(after, types.SimpleNamespace(session_hash="a"))
     made = [update[tab.view.shown] for update in updates if tab.view.shown in update]
+    finished = f"· {controls.DEFAULTS.iterations} steps"
+    last = [update for update in updates if finished in update.get(tab.view.caption, "")]
+    assert last == updates[-1:] and tab.curve in last[0], "the last image is sent once, with all that it has"
     assert {result.recipe.styles[0].name for result in made} == {"examples/styles/waves.jpg"}
 
 

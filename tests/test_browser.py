@@ -157,15 +157,31 @@ def test_every_change_ends_in_an_optimised_image(page):
     for words, change in changes.items():
         change()
         says(page, words)
-        settled(page, "32 steps")
+        settled(page, "24 steps")
         seen.append(pixels(page, source(page)))
     assert len(set(seen)) == len(changes) + 1
     expect(page.locator("#history img")).to_have_count(len(changes))
     page.get_by_label("Linear").first.check()  # three changes at once end in the last
     settings(page, gamma=3, size=64)
     says(page, "still_life × glass · linear · γ 3 · 64 px")
-    settled(page, "32 steps")
-    expect(page.locator("#preset input")).to_have_value("draft: 32 steps")
+    settled(page, "24 steps")
+    expect(page.locator("#preset input")).to_have_value("draft: 24 steps")
+
+
+def test_a_run_begins_a_second_after_the_change_and_not_after_its_preview(page):
+    waits = page.evaluate("""() => {
+      const real = window.setTimeout, waits = [];
+      let now = 5000;
+      performance.now = () => now;
+      window.setTimeout = (_, wait) => waits.push(wait);
+      nst.changed("none");
+      for (const passed of [400, 2000]) { now += passed; nst.rest("none", 1, 1000); }
+      nst.rest("none", 0, 1000);
+      window.setTimeout = real;
+      delete performance.now;
+      return waits;
+    }""")
+    assert waits == [600, 0]
 
 
 def test_a_run_is_paused_goes_on_and_is_taken_home(page, tmp_path):
@@ -198,11 +214,11 @@ def test_a_run_is_paused_goes_on_and_is_taken_home(page, tmp_path):
 
 def test_results_come_back_from_history_file_and_link(page, browser, tmp_path):
     choose(page, "styles", "grid")
-    settled(page, "harbour × grid · linear · γ 1 · 96 px · 32 steps")
+    settled(page, "harbour × grid · linear · γ 1 · 96 px · 24 steps")
     finished = pixels(page, source(page))
     saved(page, tmp_path / "mine.png")
 
-    def back(words: str = "harbour × grid · linear · γ 1 · 96 px · 32 steps") -> None:
+    def back(words: str = "harbour × grid · linear · γ 1 · 96 px · 24 steps") -> None:
         settled(page, words)
         page.wait_for_timeout(1500)  # nothing may be painted over it
         says(page, words)
@@ -210,7 +226,7 @@ def test_results_come_back_from_history_file_and_link(page, browser, tmp_path):
 
     def away() -> None:
         page.get_by_label("Gaussian").check()
-        settled(page, "gaussian · γ 1 · 96 px · 32 steps")
+        settled(page, "gaussian · γ 1 · 96 px · 24 steps")
 
     away()
     page.locator("#history button").last.click()
@@ -223,7 +239,7 @@ def test_results_come_back_from_history_file_and_link(page, browser, tmp_path):
     status(page, "link is in the address bar")
     other = new_page(browser)
     other.goto(page.url + "&gamma=5&size=many")
-    settled(other, "harbour × grid · linear · γ 5 · 96 px · 32 steps")  # the link makes the finished image
+    settled(other, "harbour × grid · linear · γ 5 · 96 px · 24 steps")  # the link makes the finished image
     leave(other)
 
 
@@ -231,7 +247,7 @@ def test_a_result_of_an_own_photo_is_not_lost_where_the_photo_is_not(page, brows
     nstlib.save_image(nstlib.load_image(CONTENT, 90).flip(-1), tmp_path / "coffee.png")
     page.locator("input[type=file]:has(+ #contents-upload)").set_input_files(tmp_path / "coffee.png")
     settings(page, gamma=2)
-    settled(page, "coffee × strokes · linear · γ 2 · 96 px · 32 steps")
+    settled(page, "coffee × strokes · linear · γ 2 · 96 px · 24 steps")
     finished = pixels(page, source(page))
     saved(page, tmp_path / "mine.png")
     other = new_page(browser)
@@ -246,7 +262,7 @@ def test_a_result_of_an_own_photo_is_not_lost_where_the_photo_is_not(page, brows
         document.querySelector("#result").dispatchEvent(drop); }""",
         data,
     )
-    settled(other, "coffee × strokes · linear · γ 2 · 96 px · 32 steps")
+    settled(other, "coffee × strokes · linear · γ 2 · 96 px · 24 steps")
     status(other, "Upload coffee.png again")
     expect(other.locator("#gamma input")).to_have_value("2")
     other.wait_for_timeout(1500)  # nothing may be painted over it
@@ -267,7 +283,7 @@ def test_before_and_after_are_shown_in_one_frame(page):
     left, right = (pixels(page, both.nth(i).get_attribute("src")) for i in (0, 1))
     assert left != right
     page.get_by_label("Gaussian").check()
-    settled(page, "gaussian · γ 1 · 96 px · 32 steps")
+    settled(page, "gaussian · γ 1 · 96 px · 24 steps")
     expect(both).to_have_count(2)
     assert len({pixels(page, both.nth(i).get_attribute("src")) for i in (0, 1)} - {left, right}) == 2
     page.locator("#before").click()
@@ -297,7 +313,7 @@ def test_a_second_style_is_mixed_placed_and_brushed(page):
 
 def test_a_result_becomes_the_next_content_under_its_name(page):
     page.locator("#again").click()
-    settled(page, "harbour-strokes-linear × strokes · linear · γ 1 · 96 px · 32 steps")
+    settled(page, "harbour-strokes-linear × strokes · linear · γ 1 · 96 px · 24 steps")
 
 
 def test_a_broken_upload_is_explained_and_the_image_stays(page, tmp_path):
@@ -312,7 +328,7 @@ def test_a_broken_upload_is_explained_and_the_image_stays(page, tmp_path):
         assert "/tmp" not in page.locator("#stylize-status").inner_text()
         says(page, "harbour × strokes · linear · γ 1 · 768 px")
     field.set_input_files(CONTENT.with_name("valley.jpg"))
-    settled(page, "valley × strokes · linear · γ 1 · 96 px · 32 steps")
+    settled(page, "valley × strokes · linear · γ 1 · 96 px · 24 steps")
 
 
 def test_compare_fills_itself_and_a_tile_opens_as_it_is(page, tmp_path):
@@ -362,7 +378,7 @@ def test_runs_begin_by_themselves_only_while_nobody_else_works_and_all_wait_in_t
     other.locator("#stylize-start").click()
     status(other, "you are number 1 of 1")
     page.close()  # who leaves gives the place away
-    settled(other, "× ink · linear · γ 1 · 96 px · 32 steps")
+    settled(other, "× ink · linear · γ 1 · 96 px · 24 steps")
     leave(other)
 
 
@@ -389,7 +405,7 @@ def test_the_gamma_slider_is_logarithmic_and_presets_say_what_they_do(page):
 def test_a_lesson_shows_what_the_teacher_has_chosen(browser):
     page = new_page(browser)
     page.goto(address() + "?style=glass&method=bn&lesson=1")
-    settled(page, "harbour × glass · bn · γ 1 · 96 px · 32 steps")
+    settled(page, "harbour × glass · bn · γ 1 · 96 px · 24 steps")
     for hidden in ("#styles-examples", "#method", "#styles-upload"):
         expect(page.locator(hidden)).to_be_hidden()
     expect(page.locator("#gamma")).to_be_visible()

@@ -133,11 +133,14 @@ def test_convolutions_with_fewer_products_are_the_decoder_s(size):
             close(convolutions.layer(*given), decoders.Block.layer(*given))
     model = OnePass(nstlib.load_encoder(device="cpu", dtype="float32"))
     maps = tuple(torch.randn(1, n, *size, generator=generator) for n in decoders.WIDTHS)
-    prepared = convolutions.prepare(model, Encoded(size, maps, ()))
+    prepared, methods = (
+        convolutions.prepare(model, Encoded(size, maps, ())),
+        torch.tensor([0.1, 0.2, 0.3, 0.4]),
+    )
     for level in decoders.REFINED:
         x = torch.randn(1, decoders.WIDTHS[level], *size, generator=generator)
-        found = convolutions.refine(model.decoder, x, prepared.maps[level], level, 0.6)
-        close(found, model.decoder.refine(x, maps[level], level, 0.6))
+        found = convolutions.refine(model.decoder, x, prepared.maps[level], level, methods, 0.6)
+        close(found, model.decoder.refine(x, maps[level], level, methods, 0.6))
 
 
 def test_a_network_for_one_style(tmp_path, content, capsys):

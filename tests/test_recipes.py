@@ -109,6 +109,8 @@ def test_levels_stop_at_the_coarsest_size(
     assert [scale for scale, _ in sizes] == [0.25, 0.5, 1.0]  # 300 px allow 150 and 75
     assert sum(steps for _, steps in sizes) == Settings().iterations
     assert schedule(Settings(levels=6), 127) == [(1.0, 80)]
+    assert [n for _, n in schedule(PRESETS["draft"], 200)] == [7, 17]
+    assert [n for _, n in schedule(PRESETS["draft"], 288)] == [4, 4, 16]  # with 3, eyes were wrong
     sides = []
     monkeypatch.setattr(run, "schedule", lambda _, side: sides.append(side) or [(1.0, 1)])
     for scale in (0.5, 2.0):

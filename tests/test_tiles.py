@@ -181,7 +181,7 @@ def check(encoder: Encoder, size: tuple[int, int], styles: int = 1, masks: bool 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_gradients_in_tiles_are_those_of_the_image(method: str) -> None:
-    check(nstlib.load_encoder(), (99, 118), method=method)
+    check(nstlib.load_encoder(), (71, 90), method=method)
 
 
 @pytest.mark.parametrize(
@@ -275,9 +275,9 @@ def test_one_pass_in_tiles_is_that_of_the_image(method: str, changes: dict) -> N
     changes = dict(changes)
     height, width = changes.pop("size", (144, 128))
     encoder = nstlib.load_encoder(dtype="float32")
-    content, other = (nstlib.load_image(path, 240) for path in (CONTENT, STYLE))
+    content, other = nstlib.load_image(CONTENT, 240), nstlib.load_image(STYLE, 150)
     content = content[..., :height, :width]
-    paintings = [other, other.flip(1)[..., :100, :190]][: changes.pop("styles", 1)]
+    paintings = [other, other.flip(1)[..., :70, :140]][: changes.pop("styles", 1)]
     ramp = torch.linspace(0, 1, width).expand(1, 1, height, width)
     masks = ((ramp - 0.5).clamp(min=0), (0.8 - ramp).clamp(min=0)) if changes.pop("masks", False) else ()
     found = {}
@@ -303,12 +303,14 @@ def test_a_network_in_tiles_gives_the_same_image(plan: str, size: tuple[int, int
     for weight in network.parameters():
         weight += 0.1 * torch.randn(weight.shape, generator=generator, dtype=torch.float64)
     images = nstlib.load_image(CONTENT, 220)[..., : size[0], : size[1]]
-    images = torch.cat([images, images.flip(3)])
+    if plan == "light":  # neither the loop over a batch nor the blend with the content sees the plan
+        images = torch.cat([images, images.flip(3)])
     whole = network(images)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FeedForward, "check_memory", lambda *_: 64)
         torch.testing.assert_close(network(images), whole, rtol=0, atol=1e-9)
-        torch.testing.assert_close(network(images, 0.0), images.double())
+        if plan == "light":
+            torch.testing.assert_close(network(images, 0.0), images.double())
 
 
 def test_the_command_line_works_within_a_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ from nstlib.feedforward.decoders import LEVELS, METHODS, Decoder
 from nstlib.feedforward.pipeline import BALANCE
 
 WEIGHT = 2.5  # of the residual over the content error at γ = 1
-GAMMAS = (0.1, 20.0)  # drawn log-uniformly
+GAMMAS = (0.1, 4.0)  # drawn log-uniformly
 DRAWN = (0.15, 0.25, 0.3, 0.3)  # how often each of `METHODS`
 KEPT = 0.05  # of a style's own norm, added to the content's distance that the residual is relative to
 CONTENT = "relu4_2"
@@ -169,7 +169,7 @@ def chain(
         with torch.autocast(x.device.type, enabled=False):
             rest = torch.baddbmm(shift.unsqueeze(-1), matrix, (low - own).flatten(2)).view_as(low)
             here = torch.addcmul(rest, up, scale[..., None, None])
-        here = decoder.refine(here, low, level, share[:, None, None, None])
+        here = decoder.refine(here, low, level, methods, share[:, None, None, None])
         here = torch.lerp(here, transport_by_method(here, styles[level], methods), amount(level))
     return here
 
@@ -205,7 +205,7 @@ def loss_terms(
         "residual": (torch.stack(residuals).mean(0) * weight / (1 + weight)).mean(),
         "range": 40 * (y - image).square().mean(),
         "noise": (noise[0] - torch.maximum(noise[1], noise[2])).clamp(min=0).mean(),
-        "palette": 4 * (weight / (1 + weight) * off.clamp(min=0).square().mean(-1)).mean(),
+        "palette": 6 * (weight / (1 + weight) * off.clamp(min=0).square().mean(-1)).mean(),
         "fringe": fringe(y, x),
     }
 
@@ -305,7 +305,7 @@ def send(value: Tensor, device: torch.device) -> Tensor:
 
 def peak_rate(name: str, p: Tensor, rate: float) -> float:
     """Returns the peak learning rate of a parameter."""
-    own = {"strengths": 0.02, "mixing": 0.002, "gains": 0.003}.get(name.partition(".")[0])
+    own = {"strengths": 0.02, "mixing": 0.002, "gains": 0.003, "tuning": 0.003}.get(name.partition(".")[0])
     return own or (rate / p[0].numel() if name.endswith("weight") else rate / 300)
 
 

@@ -37,6 +37,7 @@ export const cameraButton = (button, picker, take, say) => {
     own.getVideoTracks()[0].addEventListener("ended", freeze);
     video.hidden = false;
     canvas.hidden = true;
+    picker.mark("camera"); // no example
     button.ariaPressed = true;
     button.textContent = "Stop the camera";
     while (stream === own) {

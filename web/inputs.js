@@ -24,16 +24,17 @@ export const makePickers = (examples, take, say) => {
     box.append(document.getElementById("picker").content.cloneNode(true));
     const [drop, canvas, strip] = [".drop", "canvas", ".strip"].map((one) => box.querySelector(one));
     canvas.ariaLabel = `The ${kind} image`;
+    const mark = (name) => { for (const one of strip.children) one.ariaPressed = one.dataset.name === name; };
     const show = (source, name) => {
       box.dispatchEvent(new Event("chosen"));
       const small = scaled(source, PREVIEW);
       Object.assign(canvas, { width: small.width, height: small.height });
       canvas.getContext("2d").drawImage(small, 0, 0);
       canvas.ariaLabel = `The ${kind} image: ${name}`;
-      for (const one of strip.children) one.ariaPressed = one.dataset.name === name;
+      mark(name);
       return take(kind, source, name);
     };
-    pickers[kind] = { box, show, video: box.querySelector("video"), canvas };
+    pickers[kind] = { box, show, mark, video: box.querySelector("video"), canvas };
     for (const [place, name] of examples[kind].entries()) {
       const button = document.createElement("button"), image = new Image();
       image.src = `examples/${name}.jpg`;

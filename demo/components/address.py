@@ -10,7 +10,7 @@ from demo.runs.recipes import Recipe, Source, examples, identify
 
 LONGEST = 4000  # characters
 STYLES = ("style", "second")
-SHARES = {"detail": "detail", "strength": "blend"}  # in the address → in a recipe
+IGNORED = ("view", "lesson", "detail")  # for page.js; of earlier versions
 
 
 def write(recipe: Recipe) -> str:
@@ -21,9 +21,8 @@ def write(recipe: Recipe) -> str:
             wanted[key] = image.stem
     values, usual = recipe.settings.as_dict(), DEFAULTS.as_dict()
     wanted |= {name: value for name, value in values.items() if value != usual[name] or name == "size"}
-    for key, name in (("where", "where"), *SHARES.items()):
-        if getattr(recipe, name) != getattr(Recipe(DEFAULTS), name):
-            wanted[key] = getattr(recipe, name)
+    wanted |= {"where": recipe.where} if recipe.where else {}
+    wanted |= {"strength": recipe.blend} if recipe.blend != 1 else {}
     return urlencode({key: _text(value) for key, value in wanted.items()})
 
 
@@ -32,9 +31,9 @@ def _text(value: Any) -> str:
 
 
 def parts(query: str) -> list[tuple[str, str]]:
-    """What an address asks of the app: not its parts for the host (`__theme`, …) and for page.js."""
+    """What an address asks of the app: not what is for the host (`__theme`, …) or ignored."""
     found = parse_qsl(query[:LONGEST].lstrip("?"))
-    return [part for part in found if not (part[0].startswith("__") or part[0] in ("view", "lesson"))]
+    return [part for part in found if not (part[0].startswith("__") or part[0] in IGNORED)]
 
 
 def read(query: str, size: int = DEFAULTS.size) -> tuple[Recipe, list[str]]:
@@ -49,10 +48,10 @@ def read(query: str, size: int = DEFAULTS.size) -> tuple[Recipe, list[str]]:
                 styles[key] = _example("styles", value)
             elif key == "where":
                 recipe = replace(recipe, where=check_region(value))
-            elif key in SHARES:
+            elif key == "strength":
                 if not 0 <= float(value) <= 1:
                     raise ValueError(value)
-                recipe = replace(recipe, **{SHARES[key]: float(value)})
+                recipe = replace(recipe, blend=float(value))
             else:
                 recipe = replace(recipe, settings=recipe.settings.parse(**{key: value}))
         except (TypeError, ValueError, KeyError, OverflowError):

@@ -14,7 +14,6 @@ from demo.components.common import PRIVATE, QUIET, Asks, Update, slider
 from demo.components.method_controls import MethodControls
 from demo.components.presets import EMBEDDED, LABELS, is_present, layer_names
 from demo.runs.limits import LIMITS
-from demo.runs.recipes import DETAIL
 
 FIRST_METHOD = "linear"  # it keeps faces
 LARGEST_STROKES = 2.0
@@ -29,8 +28,7 @@ class Controls:
     """All components of the settings. It lays the first out in the current Blocks, the others with
     `add_options`.
 
-    method: the controls of the method and γ. by_name: the components of the other fields. detail: of the
-    preview, which is not a setting of a run.
+    method: the controls of the method and γ. by_name: the components of the other fields.
     """
 
     def __init__(self) -> None:
@@ -58,7 +56,6 @@ class Controls:
                 )
             strokes = slider("Size of strokes", 0.25, LARGEST_STROKES, 1, 0.05, "style-scale")
             self.by_name["style_scale"] = strokes
-            self.detail = slider("Detail of the preview", 0, 1, DETAIL, 0.05, "detail")
             self.method.add_options()
             self.by_name["encoder"] = gr.Dropdown(
                 [(LABELS.get(name, name), name) for name in LIMITS.encoders],
@@ -76,7 +73,7 @@ class Controls:
     def connect(self, asks: Asks) -> None:
         """Counts what the user changes here."""
         self.method.connect(asks)
-        for part in (*self.by_name.values(), self.detail):
+        for part in self.by_name.values():
             asks.after(part.input, *([part.release] if isinstance(part, gr.Slider) else []))
         # `select`, not `input`: a dropdown also sends `input` when it merely loses the focus.
         preset = {*self.inputs, self.preset}, [*self.outputs, self.preset]

@@ -6,16 +6,15 @@ from html import escape
 from demo.runs.engine import Terms
 
 POINTS = 160  # per curve: more cannot be seen
-EMPTY = '<p class="nst-curve-hint">The loss of every term appears here while the image forms.</p>'
 
 
 def draw(terms: Terms, total: int) -> str:
-    """HTML of the chart for a run of `total` steps. Without terms, it is the same box with a hint."""
+    """HTML of the chart for a run of `total` steps; empty where no loss is positive."""
     stride, terms = math.ceil(total / POINTS) or 1, [(n, _palette_in_one(values)) for n, values in terms]
     points = [(n, values) for n, values in terms if (n - 1) % stride == 0 or n == total]
     losses = [value for _, values in points for value in values.values() if value > 0]
     if not losses:
-        return _chart("", "", EMPTY, "", "step")
+        return ""
     low = math.floor(2 * math.log10(max(min(losses), max(losses) * 1e-5))) / 2
     high = math.ceil(2 * math.log10(max(losses))) / 2 + 1e-9
 
@@ -39,8 +38,13 @@ def draw(terms: Terms, total: int) -> str:
         f"<b>{terms[-1][1].get(name, 0):#.3g}</b></li>"
         for name in names
     )
-    lines = f'<g class="grid">{grid}</g>{"".join(map(curve, names))}'
-    return _chart(lines, labels, "", legend, f"step 1 … {total}; a jump is a larger size")
+    return (
+        '<figure class="nst-curve" role="img" aria-label="Loss of every term over the steps, log scale">'
+        '<div class="plot"><svg viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">'
+        f'<g class="grid">{grid}</g>{"".join(map(curve, names))}</svg>'
+        f'<div class="ticks" aria-hidden="true">{labels}</div></div><figcaption><ul>{legend}</ul>'
+        f'<span class="axis">step 1 … {total}; a jump is a larger size</span></figcaption></figure>'
+    )
 
 
 def _palette_in_one(values: dict[str, float]) -> dict[str, float]:
@@ -48,15 +52,6 @@ def _palette_in_one(values: dict[str, float]) -> dict[str, float]:
     parts = [value for name, value in values.items() if name.startswith("palette/")]
     others = {name: value for name, value in values.items() if not name.startswith("palette/")}
     return others | ({"palette": sum(parts)} if parts else {})
-
-
-def _chart(lines: str, labels: str, hint: str, legend: str, axis: str) -> str:
-    return (
-        '<figure class="nst-curve" role="img" aria-label="Loss of every term over the steps, log scale">'
-        '<div class="plot"><svg viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">'
-        f'{lines}</svg><div class="ticks" aria-hidden="true">{labels}</div>{hint}</div>'
-        f'<figcaption><ul>{legend}</ul><span class="axis">{axis}</span></figcaption></figure>'
-    )
 
 
 def colour(name: str) -> str:

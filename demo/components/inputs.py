@@ -146,7 +146,7 @@ class Inputs:
         self.second = SecondStyle()
         self.asks, self._pickers = Asks(), [*pair, self.second.input]
         self.images = [self.content, self.style, self.second.image]
-        self.all = {*self.images, self.controls.detail, *self.second.inputs, *self.controls.inputs}
+        self.all = {*self.images, *self.second.inputs, *self.controls.inputs}
 
     def connect(self, status: gr.HTML) -> None:
         """Counts everything that the user changes. Uploads report to the status line."""

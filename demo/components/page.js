@@ -4,13 +4,19 @@
   const root = document.querySelector(".gradio-container");
   const at = (selector) => document.querySelector(selector);
 
-  // The user's changes are counted (components/common.py). A run begins when nothing has changed for a while.
-  let held = false;
+  // The user's changes are counted (components/common.py). A run begins when nothing has changed for a while; the
+  // preview is made meanwhile.
+  let held = false, changed = 0;
   const timers = {};
   const started = (id = "stylize-start") => clearTimeout(timers[id]);
   window.nst = {
-    ask: (count) => { started(); return Math.floor(count) + 1 + (held ? 0.5 : 0); },
-    rest: (id, may, wait) => { started(id); if (may) timers[id] = setTimeout(() => document.getElementById(id)?.click(), wait); },
+    ask: (count) => Math.floor(count) + 1 + (held ? 0.5 : 0),
+    changed: (id) => { started(id); changed = performance.now(); },
+    rest: (id, may, wait) => {
+      started(id);
+      const left = Math.max(0, changed + wait - performance.now());
+      if (may) timers[id] = setTimeout(() => document.getElementById(id)?.click(), left);
+    },
     started,
   };
   document.addEventListener("pointerdown", (event) => { held = event.target.matches("input[type=range]"); }, true);

@@ -14,10 +14,10 @@ LABELS = {
 }
 RESNET50 = ["relu1", *(f"block{b}_{i}" for b, n in enumerate((3, 4, 6, 3), 2) for i in range(1, n + 1))]
 FIRST_SIZE = 256  # px: quick on two cores, and a user can ask for more
-FIRST = "draft"  # 32 steps give nearly everything
+FIRST = "draft"  # 24 steps give nearly everything
 WHAT = ("method", "gamma", "colours", "style_scale")  # a preset says how; it leaves these as they are
 HELP = {
-    "draft": "32 steps",
+    "draft": "24 steps",
     "balanced": "80 steps",
     "fine": "320 steps",
     "polish": "one pass + 12 steps",

@@ -44,7 +44,7 @@ def arguments(recipe: Recipe) -> dict[str, Any]:
     if recipe.step:
         values, default = s.as_dict(), usual.as_dict()
         return {name: value for name, value in values.items() if name in ALWAYS or value != default[name]}
-    found = {"method": str(s.method), "strength": gamma_to_strength(s.gamma), "detail": recipe.detail}
+    found = {"method": str(s.method), "strength": gamma_to_strength(s.gamma)}
     return found | {n: getattr(s, n) for n in SHARED if getattr(s, n) != getattr(usual, n)}
 
 

@@ -29,12 +29,10 @@ COLOURS = {
     "block_label_text_color": ("*neutral_700", "*neutral_200"),
     "block_label_background_fill": ("#fffdf9", "*neutral_900"),
     "block_title_text_color": ("*neutral_800", "*neutral_100"),
-    "block_info_text_color": ("*neutral_600", "*neutral_400"),
     "input_background_fill": ("#ffffff", "*neutral_950"),
     "input_border_color": ("*neutral_300", "*neutral_700"),
     "button_primary_background_fill": ("*primary_600", "*primary_600"),
     "button_primary_background_fill_hover": ("*primary_700", "*primary_500"),
-    "button_primary_text_color": ("#ffffff", "#ffffff"),
     "button_secondary_background_fill": ("*neutral_100", "*neutral_800"),
     "button_secondary_background_fill_hover": ("*neutral_200", "*neutral_700"),
     "button_cancel_background_fill": ("*neutral_900", "*neutral_100"),
@@ -60,5 +58,5 @@ def theme() -> gr.themes.Base:
     )
     light = {name: colours[0] for name, colours in COLOURS.items()}
     dark = {f"{name}_dark": colours[1] for name, colours in COLOURS.items()}
-    more = {"block_title_text_weight": "600", "block_shadow": "none", "input_border_width": "1px"}
+    more = {"block_title_text_weight": "600", "input_border_width": "1px"}
     return base.set(border_color_accent="*primary_600", **light, **dark, **more)

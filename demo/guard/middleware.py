@@ -31,13 +31,13 @@ ROUTES = {
         | /favicon\.ico | /robots\.txt | /manifest\.json | /pwa_icon(/\d{1,4})? | /login_check/?
         | /browser/.* | /gradio_api/(info|theme\.css|app_id|login_check|startup-events|queue/status)/?
         | /gradio_api/heartbeat/(?P<heartbeat>[\w-]{1,64}) | /gradio_api/queue/(?P<answers>data)/?
-        | /gradio_api/call/(v2/)?\w{1,64}/(?P<event>[\w-]{1,64}) | /gradio_api/(?P<progress>upload_progress)/?
+        | /gradio_api/call/(v2/)?\w{1,64}/(?P<event>[\w-]{1,64})
         | /gradio_api/file=(?P<file>.+)""",
     "POST": r"""/gradio_api/((?P<direct>run|api)/(?P<name>\w{1,64}) | queue/(?P<join>join) | cancel | reset
         | call/(?P<by_name>v2/)?(?P<called>\w{1,64}) | (?P<upload>upload))/?""",
 }
 ROUTES["HEAD"] = ROUTES["GET"]
-QUERY = {"session_hash": r"[\w-]{1,64}", "upload_id": r"[\w-]{1,64}", "all_endpoints": "true|false"}
+QUERY = {"session_hash": r"[\w-]{1,64}", "all_endpoints": "true|false"}
 DROPPED = (b"origin", b"range", b"if-range")  # Gradio fails on a list of ranges
 CSP = "content-security-policy"
 PAGE = f"frame-ancestors {' '.join(LIMITS.frames)}; object-src 'none'; base-uri 'self'"
@@ -107,8 +107,6 @@ class Guard:
 
     async def _get(self, request: Request, asked: dict[str, str | None], send: Any) -> None:
         scope, receive, session = request.scope, request.receive, asked["heartbeat"]
-        if asked["progress"]:
-            return await self.uploads.progress(request)(scope, receive, send)
         if asked["file"] and not own_path(asked["file"]):
             raise HTTPException(404, "There is no such file here.")
         if asked["answers"] or asked["event"]:

@@ -21,14 +21,14 @@ from demo.runs.files import Pixels, load_input
 from demo.runs.gpu import ZERO, on_gpu
 from demo.runs.limits import LIMITS
 from demo.runs.masks import masks
-from demo.runs.recipes import DETAIL, Recipe, identify
+from demo.runs.recipes import Recipe, identify
 from nstlib.synthesis.allocator import give_back
 
 FIRST_IMAGE = 0.3  # seconds after the start
-IMAGE_EVERY = 0.6  # seconds
+IMAGE_EVERY = 0.8  # seconds
 SETTLED = 3.0  # seconds in which an automatic run should settle, at the size that a page opens with
 SMALLEST, LARGEST = 384, 512  # px, of that size: on a smaller image, a face loses its eyes
-FRAME_EVERY = 0.15  # seconds
+FRAME_EVERY = 0.3  # seconds: a frame costs the run 20 ms on two cores that also run the browser
 
 Terms = list[tuple[int, dict[str, float]]]  # (step, {term: value})
 
@@ -61,11 +61,11 @@ class Job:
     def region(self) -> str:
         return self.where if self.second else ""
 
-    def recipe(self, step: int = 0, detail: float = DETAIL) -> Recipe:
+    def recipe(self, step: int = 0) -> Recipe:
         """The recipe of a transfer's image after so many steps (0: of one pass)."""
         assert self.content
         styles = tuple(map(identify, self.styles))
-        return Recipe(self.settings, identify(self.content), styles, self.region, detail, step=step)
+        return Recipe(self.settings, identify(self.content), styles, self.region, step=step)
 
     def steps(self, check_cancel: Callable[[], None]) -> Iterator[nstlib.Step]:
         """The run's steps. nstlib calls `check_cancel` where no step comes for a while."""
@@ -182,7 +182,7 @@ def first_size() -> int:
     image = torch.linspace(0, 1, 3 * side * side).reshape(1, 3, side, side)
     times = [time.perf_counter() for _ in nstlib.transfer(image, image.flip(-1), iterations=6, levels=1)]
     one_step = (times[-1] - times[1]) / 4
-    fitting = side * (SETTLED / (28 * one_step)) ** 0.5  # 32 steps, of which 8 are at smaller sizes
+    fitting = side * (SETTLED / (22 * one_step)) ** 0.5  # 24 steps, 16 of them at full size
     return int(min(max(fitting, SMALLEST), LARGEST, LIMITS.size)) // 32 * 32
 
 

@@ -15,7 +15,6 @@ from demo.runs.files import Pixels, load_input
 from demo.runs.gpu import ZERO
 from demo.runs.limits import LIMITS
 from demo.runs.masks import masks
-from demo.runs.recipes import DETAIL
 from nstlib.feedforward.prepared import gamma_to_strength
 
 SMALL = 384  # px
@@ -53,12 +52,12 @@ def quick(job: Job, most: int | None = None) -> Job:
     return replace(job, settings=settings.replace(size=min(settings.size, most)))
 
 
-def one_pass(job: Job, detail: float = DETAIL) -> tuple[Pixels, dict[str, Any]]:
+def one_pass(job: Job) -> tuple[Pixels, dict[str, Any]]:
     """The image (H, W, 3) of one pass of a transfer, and nstlib's recipe. Raises what nstlib raises, and
     ValueError where it takes too long."""
     for path in filter(None, (job.content, *job.styles)):
         load_input(path, job.settings.size)  # in this thread: a slow file holds up no other preview
-    waiting = _workers(job.settings.size <= SMALL).submit(_make, job, detail)
+    waiting = _workers(job.settings.size <= SMALL).submit(_make, job)
     try:
         return waiting.result(timeout=SECONDS)
     except TimeoutError:
@@ -80,13 +79,13 @@ def _workers(small: bool) -> ThreadPoolExecutor:
     return pool
 
 
-def _make(job: Job, detail: float) -> tuple[Pixels, dict[str, Any]]:
+def _make(job: Job) -> tuple[Pixels, dict[str, Any]]:
     s = job.settings
     used = ("size", "style_weights", "colours", "style_scale")
     fixed = {name: getattr(s, name) for name in used} | {"method": s.discrepancy.with_seed(s.seed)}
     kept = Job(nstlib.Settings(**fixed), job.content, job.style, second=job.second, where=job.region)
     ready = (_prepare_small if s.size <= USUAL else _prepare_large)(kept)
-    image = ready(gamma_to_strength(s.gamma), detail, s.palette)
+    image = ready(gamma_to_strength(s.gamma), palette=s.palette)
     return np.asarray(nstlib.to_pil(image)), image.recipe  # type: ignore[attr-defined]
 
 

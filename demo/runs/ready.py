@@ -4,19 +4,17 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 import nstlib
-from demo.runs.files import Pixels
 from demo.runs.recipes import EXAMPLES, Recipe, identify
 from demo.runs.results import Result
 
 SETTINGS = nstlib.Settings(size=768, iterations=32, levels=4)
-PAIRS = {  # name: (content, style, changes of the settings); the page opens with the first
-    "harbour-strokes": ("harbour", "strokes", {}),
-    "valley-ink": ("valley", "ink", {}),
-    "still_life-mosaic": ("still_life", "mosaic", {}),
-    "harbour-waves": ("harbour", "waves", {}),
+PAIRS = {  # name: (content, style); the page opens with the first
+    "harbour-strokes": ("harbour", "strokes"),
+    "valley-ink": ("valley", "ink"),
+    "still_life-mosaic": ("still_life", "mosaic"),
+    "harbour-waves": ("harbour", "waves"),
 }
 FIRST = next(iter(PAIRS))
 
@@ -27,20 +25,10 @@ def path(name: str) -> Path:
 
 def recipe(name: str) -> Recipe:
     """What makes the file of a pair again."""
-    content, style, changes = PAIRS[name]
-    files = (str(EXAMPLES / f"contents/{content}.jpg"), str(EXAMPLES / f"styles/{style}.jpg"))
-    settings = SETTINGS.replace(**changes)
-    return Recipe(settings, identify(files[0]), (identify(files[1]),), step=settings.iterations)
-
-
-def make(name: str) -> Pixels:
-    """The image (H, W, 3) that the recipe of a pair gives on this machine."""
-    found = recipe(name)
-    images = [
-        nstlib.load_image(EXAMPLES.parent / one.name, found.settings.size)
-        for one in (found.content, *found.styles)
-    ]
-    return np.asarray(nstlib.to_pil(nstlib.stylize(*images, found.settings)))
+    content, style = PAIRS[name]
+    files = EXAMPLES / f"contents/{content}.jpg", EXAMPLES / f"styles/{style}.jpg"
+    photo, painting = (identify(str(file)) for file in files)
+    return Recipe(SETTINGS, photo, (painting,), step=SETTINGS.iterations)
 
 
 @lru_cache(maxsize=len(PAIRS))
@@ -53,7 +41,7 @@ def open_result(name: str) -> Result:
 
 
 if __name__ == "__main__":
-    for one in PAIRS:
-        path(one).parent.mkdir(exist_ok=True)
-        Image.fromarray(make(one)).save(path(one), quality=90)
-        print(path(one), flush=True)
+    for name in PAIRS:
+        sources = recipe(name).content, *recipe(name).styles
+        images = [nstlib.load_image(EXAMPLES.parent / source.name, SETTINGS.size) for source in sources]
+        nstlib.to_pil(nstlib.stylize(*images, SETTINGS)).save(path(name), quality=90)

@@ -21,7 +21,6 @@ PASS = {"method", "levels", "rounds", "strength", "palette", "colours", "style_s
 LIBRARY = RUN | PASS | {"seed", "dtype"}
 LONGEST = 20_000  # characters of a recipe that a session keeps
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-DETAIL = 1.0  # of the content image's fine detail in one pass: less is more painterly
 HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -62,7 +61,6 @@ class Recipe:
 
     Args:
         where: The region of the second style (see masks.py).
-        detail: Of one pass.
         blend: How much of the image lies over the content image, 0 … 1.
         step: The number of steps that were taken (0: one pass).
     """
@@ -71,14 +69,13 @@ class Recipe:
     content: Source = field(default_factory=Source)
     styles: tuple[Source, ...] = (Source(),)
     where: str = ""
-    detail: float = DETAIL
     blend: float = 1.0
     step: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, which `read` takes back."""
         pictures = {"content": vars(self.content), "styles": [vars(style) for style in self.styles]}
-        values = {name: getattr(self, name) for name in ("step", "where", "detail", "blend")}
+        values = {name: getattr(self, name) for name in ("step", "where", "blend")}
         return {"settings": self.settings.as_dict(), "pictures": pictures} | values
 
     @classmethod
@@ -104,7 +101,6 @@ class Recipe:
             _read_source(pictures.get("content")),
             styles or (Source(),),
             check_region(found.get("where", "")),
-            min(1.0, max(0.0, _number(found.get("detail", DETAIL)))),
             min(1.0, max(0.0, _number(found.get("blend", 1.0)))),
             int(min(max(_number(found.get("step", last)), 0), settings.iterations)),
         )

@@ -4,18 +4,15 @@ Gradio's own route keeps unfinished parts, parts with other names, and the names
 """
 
 import asyncio
-import json
 import re
 import secrets
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
 
 from demo.runs.files import CACHE
 from demo.runs.limits import LIMITS, size_in_bytes
@@ -26,21 +23,19 @@ UPLOAD = size_in_bytes(LIMITS.upload) + 100_000  # bytes: the files, and the lin
 TOO_LARGE = f"An upload may have at most {LIMITS.upload}."
 FILES = 8  # of an upload
 SECONDS, SILENCE = 600.0, 60.0  # that an upload may take in all, and without a byte
-FILE_NAME = re.compile(rb'filename="([^"]+)"')
 
 
 class Uploads:
-    """Takes uploads and reports their progress."""
+    """Takes uploads."""
 
     def __init__(self) -> None:
-        self._under_way: dict[str, tuple[str, int]] = {}  # name of an upload → name of its first file, bytes
+        self._under_way = 0
 
     async def take(self, request: Request, owner: str) -> list[str]:
         """Stores the files of an upload and returns their paths. Raises HTTPException,
         TimeoutError and ClientDisconnect."""
         if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
             raise HTTPException(415, "An upload must be multipart/form-data.")
-        name = request.query_params.get("upload_id") or secrets.token_hex(8)
         length = int(request.headers.get("content-length", UPLOAD))
         async with asyncio.timeout(SECONDS):
             if length > UPLOAD:
@@ -53,57 +48,37 @@ class Uploads:
                     raise HTTPException(503, NO_SPACE)
                 await asyncio.sleep(1)
                 waited += 1
+            self._under_way += 1
             try:
-                receive = self._bounded(request, name)
-                async with Request(request.scope, receive).form(max_files=FILES, max_fields=0) as form:
+                async with Request(request.scope, _bounded(request)).form(
+                    max_files=FILES, max_fields=0
+                ) as form:
                     files = [part for part in form.getlist("files") if isinstance(part, UploadFile)]
                     if not files:
                         raise HTTPException(400, "This upload holds no file.")
                     return [await asyncio.to_thread(_keep, file, owner) for file in files]
             finally:
                 STORE.release(owner, size)
-                self._under_way.pop(name, None)
+                self._under_way -= 1
 
-    def _bounded(self, request: Request, name: str) -> Any:
-        """`receive` of a request that counts the bytes and refuses an upload without its last boundary."""
-        tail, taken, file = b"", 0, ""
-        self._under_way[name] = ("", 0)
 
-        async def receive() -> Any:
-            nonlocal tail, taken, file
-            async with asyncio.timeout(SILENCE):
-                message = await request.receive()
-            part = message.get("body", b"")
-            tail, taken = (tail + part[-8:])[-8:], taken + len(part)
-            if taken > UPLOAD:
-                raise HTTPException(413, TOO_LARGE)
-            if message["type"] == "http.request" and not message.get("more_body") and b"--" not in tail[-4:]:
-                raise HTTPException(400, "This upload is not complete. Upload it again.")
-            if found := None if file else FILE_NAME.search(part[:2000]):
-                file = found[1].decode(errors="replace")
-            self._under_way[name] = (file, taken)
-            return message
+def _bounded(request: Request) -> Any:
+    """`receive` of a request that counts the bytes and refuses an upload without its last boundary."""
+    tail, taken = b"", 0
 
-        return receive
+    async def receive() -> Any:
+        nonlocal tail, taken
+        async with asyncio.timeout(SILENCE):
+            message = await request.receive()
+        part = message.get("body", b"")
+        tail, taken = (tail + part[-8:])[-8:], taken + len(part)
+        if taken > UPLOAD:
+            raise HTTPException(413, TOO_LARGE)
+        if message["type"] == "http.request" and not message.get("more_body") and b"--" not in tail[-4:]:
+            raise HTTPException(400, "This upload is not complete. Upload it again.")
+        return message
 
-    def progress(self, request: Request) -> StreamingResponse:
-        """The stream that draws the page's progress bar."""
-        lines = self._progress(request.query_params.get("upload_id", ""))
-        return StreamingResponse(lines, media_type="text/event-stream")
-
-    async def _progress(self, name: str) -> AsyncIterator[str]:
-        reported = 0
-        for _ in range(30):  # the page may ask before its upload is here
-            if name in self._under_way:
-                break
-            await asyncio.sleep(0.1)
-        while name in self._under_way:
-            file, taken = self._under_way[name]
-            message = {"msg": "update", "orig_name": file, "chunk_size": taken - reported}
-            reported = taken
-            yield f"data: {json.dumps(message)}\n\n"
-            await asyncio.sleep(0.2)
-        yield 'data: {"msg": "done"}\n\n'
+    return receive
 
 
 async def _discard(request: Request, length: int) -> None:

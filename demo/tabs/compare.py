@@ -5,11 +5,9 @@ from typing import Any
 import nstlib
 from demo.components import messages
 from demo.components.grid import Cell, Grid, input_cell, shape_of
-from demo.components.inputs import Inputs
 from demo.components.method_controls import ALL, NAMES
-from demo.guard.blocks import GuardedBlocks
 from demo.runs.engine import Job
-from demo.tabs.grid_tab import GridTab, Kinds
+from demo.tabs.grid_tab import Kinds
 
 KINDS: Kinds = {
     "methods": (
@@ -71,8 +69,3 @@ def _short(method: str) -> str:
     """A method in a word or two, with its options."""
     name, _, options = method.partition("(")
     return f"{SHORT.get(name, name)} ({options}" if options else SHORT.get(name, name)
-
-
-def build(inputs: Inputs, page: GuardedBlocks) -> GridTab:
-    empty = Grid("", [Cell(label) for label in NAMES.values()], 2, beside=[Cell("Content"), Cell("Style")])
-    return GridTab("compare", plan, KINDS, empty, inputs, page)

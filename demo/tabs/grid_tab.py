@@ -33,26 +33,18 @@ Kinds = dict[str, tuple[str, str]]  # kind: (label, what it shows and which choi
 
 
 class GridTab:
-    """One tab, laid out in the current `gr.Tab`. empty: the grid before the first run.
+    """One tab, laid out in the current `gr.Tab`.
 
     grid: the last grid of the session, for its tiles. made: the count of changes at its last run.
     """
 
-    def __init__(
-        self,
-        name: str,
-        plan: Planner,
-        kinds: Kinds,
-        empty: Grid,
-        inputs: Inputs,
-        page: GuardedBlocks,
-    ) -> None:
+    def __init__(self, name: str, plan: Planner, kinds: Kinds, inputs: Inputs, page: GuardedBlocks) -> None:
         self.name, self.plan, self.inputs, self.kinds = name, plan, inputs, kinds
         first, choices = next(iter(kinds)), [(label, kind) for kind, (label, _) in kinds.items()]
         self.kind = gr.Radio(choices, value=first, label="What to show", elem_id=f"{name}-kind")
         self.words = gr.Markdown(kinds[first][1], elem_id=f"{name}-used")
         self.bar = RunBar(name, ("Start", "Stop"), "Ready.", page)
-        self.view = gr.HTML(empty.html(), elem_id=f"{name}-grid", js_on_load=SCRIPT)
+        self.view = gr.HTML("", elem_id=f"{name}-grid", js_on_load=SCRIPT)
         self.download = gr.DownloadButton(
             "Download as one PNG", interactive=False, elem_id=f"{name}-download", size="md"
         )

@@ -148,10 +148,9 @@ class History:
             **shown,
             inputs.content: paths[0],
             inputs.style: paths[1],
-            inputs.controls.detail: recipe.detail,
         }
         content, *styles = sources[: 3 if second else 2]
-        asked = Recipe(settings, content, tuple(styles), where, recipe.detail)
+        asked = Recipe(settings, content, tuple(styles), where)
         return asked, update, notes
 
     def open(self, query: str, values: dict[Any, Any]) -> Update:

@@ -3,12 +3,10 @@
 import nstlib
 from demo.components import messages
 from demo.components.grid import Cell, Grid, input_cell, shape_of
-from demo.components.inputs import Inputs
 from demo.components.method_controls import NAMES
-from demo.guard.blocks import GuardedBlocks
 from demo.runs.engine import Job
 from demo.runs.limits import LIMITS
-from demo.tabs.grid_tab import GridTab, Kinds
+from demo.tabs.grid_tab import Kinds
 
 STEPS = 80  # at least: a run from noise needs them
 FROM_NOISE = "Rebuilds an image from noise that agrees with yours only in what some layers store. Here: "
@@ -71,8 +69,3 @@ def plan(kind: str, settings: nstlib.Settings, content: str | None, style: str |
         return Grid(title, cells, 3, shape, beside)
     sides = [NAMES[method].split(" (")[0] for method in methods]
     return Grid(title, cells, len(layers), shape, beside, heads, sides)
-
-
-def build(inputs: Inputs, page: GuardedBlocks) -> GridTab:
-    empty = Grid("", [Cell(f"layer {i}") for i in range(1, 6)], 3, 1.0, [Cell("Style")])
-    return GridTab("inside", plan, KINDS, empty, inputs, page)

@@ -47,8 +47,12 @@ class RunBar:
         """Whether a run may start by itself: nobody waits or works, and no GPU must be booked for it."""
         return int(not ZERO and self.page.is_idle(session))
 
+    def watch(self, count: gr.Number) -> None:
+        """A change of the count keeps Start from being pressed by itself for some seconds."""
+        count.change(None, None, None, js=f"() => window.nst.changed('{self.tab}-start')", **PRIVATE)
+
     def start_by_itself(self, event: Any, seconds: float) -> None:
-        """Presses Start some seconds after an event that sets `may`, if nothing is changed meanwhile."""
+        """Presses Start after an event that sets `may`, some seconds after the last change (see `watch`)."""
         js = f"(may) => window.nst.rest('{self.tab}-start', may, {1000 * seconds:g})"
         event.then(None, self.may, js=js, **PRIVATE)
 

@@ -11,10 +11,10 @@ from demo.components.common import QUIET, Update
 from demo.components.inputs import Inputs
 from demo.guard.blocks import GuardedBlocks
 from demo.runs import files
-from demo.runs.engine import Job
+from demo.runs.engine import Frame, Job
 from demo.runs.gpu import ZERO
 from demo.runs.limits import LIMITS
-from demo.runs.paused import PAUSED
+from demo.runs.paused import PAUSED, Work
 from demo.runs.preview import USUAL, one_pass, quick
 from demo.runs.results import Result
 from demo.runs.stop_flags import STOP_FLAGS, Flag
@@ -55,6 +55,7 @@ class Stylize:
         view.connect(inputs.content, inputs.asks)
         read = inputs.all | view.inputs | {self.newest, inputs.asks.count}
         bar.connect(self.run, read, [*self.outputs, view.history, view.gallery])
+        bar.watch(inputs.asks.count)
         followed = inputs.asks.count.change(
             self.follow,
             read,
@@ -75,22 +76,19 @@ class Stylize:
         try:
             job, shown = self.inputs.job(values), values[view.shown]
             values[self.newest].change = count, job
-            detail = float(values[self.inputs.controls.detail])
-            asked, flag = job.recipe(detail=detail), STOP_FLAGS.find(session, TAB)
+            asked, flag = job.recipe(), STOP_FLAGS.find(session, TAB)
             if asked == (flag.asked if flag else shown and shown.asked):
                 waits = not (flag or moving or shown.recipe.step)
                 return {bar.may: bar.may_start(session) if waits else 0}
             flag = STOP_FLAGS.stop(session, TAB, replaced=True)
             made = quick(job, USUAL if moving else None)
-            pixels, library = one_pass(made, detail)
+            pixels, library = one_pass(made)
         except Exception as error:
             paths = (values[image] for image in self.inputs.images)
             return {bar.may: 0, bar.status: messages.alert(messages.explain(error, *paths))}
         if flag:
             flag.ended.wait(2)  # its last image comes before this one
-        result = Result(
-            pixels, made.recipe(detail=detail), library, str(job.content), None if moving else asked
-        )
+        result = Result(pixels, made.recipe(), library, str(job.content), None if moving else asked)
         may = 0 if moving else bar.may_start(session)
         why = "It books a GPU." if ZERO else "Others use this app now: you wait for your turn."
         why += messages.browser_link()
@@ -105,12 +103,12 @@ class Stylize:
             **view.show(result, values),
         }
 
-    def jobs(self, values: dict[Any, Any], detail: float) -> tuple[Job, Job]:
+    def jobs(self, values: dict[Any, Any]) -> tuple[Job, Job]:
         """(what the controls ask for, what the button makes: the same, or more of it if it is shown)."""
         newest, shown, job = values[self.newest].change, values[self.view.shown], self.inputs.job(values)
         if newest and newest[0] > values[self.inputs.asks.count]:
             job = newest[1]
-        made = shown and shown.asked == job.recipe(detail=detail) and shown.recipe
+        made = shown and shown.asked == job.recipe() and shown.recipe
         if not made or not made.step:
             return job, job
         steps, size = made.settings.iterations, made.settings.size
@@ -124,9 +122,9 @@ class Stylize:
 
     def run(self, values: dict[Any, Any], flag: Flag) -> Iterator[Update]:
         """The updates of one run. The last one makes the tab ready for the next."""
-        view, bar, detail = self.view, self.bar, float(values[self.inputs.controls.detail])
-        wanted, job = self.jobs(values, detail)
-        flag.asked = wanted.recipe(detail=detail)
+        view, bar = self.view, self.bar
+        wanted, job = self.jobs(values)
+        flag.asked = wanted.recipe()
         yield {
             **bar.show(bar.stop, messages.note("Reading the images …")),
             view.animation: gr.update(interactive=False),
@@ -139,11 +137,10 @@ class Stylize:
                 if frame.pixels is not None:
                     work.animation.add(frame.pixels)
                 if frame.pixels is not None and messages.is_shown(frame, job.settings):
-                    recipe = job.recipe(frame.index, detail)
+                    recipe = job.recipe(frame.index)
                     result = Result(frame.pixels, recipe, frame.recipe, str(job.content), flag.asked)
-                    update[self.curve] = gr.update(value=curves.draw(work.terms, frame.total), visible=True)
-                    update |= view.draw(result, values)
-                if not flag.stop.is_set() or frame.done:
+                    update |= {self.curve: self.draw_curve(work, frame), **view.draw(result, values)}
+                if not (flag.stop.is_set() or frame.done):  # the last image comes with its download, below
                     yield update
                 if flag.stop.is_set() and not frame.done:
                     kept = not flag.replaced and PAUSED.keep(flag.session, work)
@@ -163,6 +160,10 @@ class Stylize:
                 yield {
                     **bar.show(bar.start, words, "Finer" if frame.done else "Continue"),
                     view.animation: gr.update(value=path, interactive=True),
+                    self.curve: self.draw_curve(work, frame),
                     **view.show(result, values),
                     **view.keep_result(result, values),
                 }
+
+    def draw_curve(self, work: Work, frame: Frame) -> Any:
+        return gr.update(value=curves.draw(work.terms, frame.total), visible=True)

@@ -11,6 +11,11 @@ def shift(part: slice, by: int) -> slice:
     return slice(part.start + by, part.stop + by)
 
 
+def missing(side: int, multiple: int) -> int:
+    """Returns how much a side lacks to a multiple; `-side % multiple` makes traced sizes long sums."""
+    return (side + multiple - 1) // multiple * multiple - side
+
+
 def divide(side: int, step: int) -> list[slice]:
     """Returns the slices of `step` that cover a side; the last may be shorter."""
     return [slice(start, min(start + step, side)) for start in range(0, side, step)]

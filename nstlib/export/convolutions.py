@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d, pad, pixel_shuffle
 
+from nstlib.encoders.boxes import missing
 from nstlib.feedforward.decoders import REFINED, WIDTHS, Block, Decoder
 from nstlib.feedforward.pipeline import Encoded, OnePass
 
@@ -48,12 +49,15 @@ def prepare(model: OnePass, encoded: Encoded) -> Encoded:
     return replace(encoded, maps=tuple(maps))
 
 
-def refine(decoder: Decoder, x: Tensor, response: Tensor, level: int, share: float | Tensor) -> Tensor:
+def refine(
+    decoder: Decoder, x: Tensor, response: Tensor, level: int, methods: Tensor, share: float | Tensor
+) -> Tensor:
     """`Decoder.refine`, with what `prepare` stores instead of the content's own features."""
     if level not in REFINED:
         return x
     parts: Any = decoder.refining[f"refine{level}"]
-    seen = torch.relu(response + convolve(x, parts[0].weight[:, : x.shape[1]]))
+    hidden = response + convolve(x, parts[0].weight[:, : x.shape[1]])
+    seen = torch.relu(decoder.tune(hidden, level, methods, share))
     return x + share * convolve(seen, parts[2].weight, parts[2].bias)
 
 
@@ -62,7 +66,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if min(weight.shape[:2]) < MANY:
         return conv2d(pad(x, (1, 1, 1, 1), mode="replicate"), weight, bias)
     (m, n), (height, width) = weight.shape[:2], x.shape[2:]
-    x = pad(x, (1, 1 + -width % TILE, 1, 1 + -height % TILE), mode="replicate")
+    x = pad(x, (1, 1 + missing(width, TILE), 1, 1 + missing(height, TILE)), mode="replicate")
     tiles = conv2d(x.transpose(0, 1), both(B).view(36, 1, 6, 6), stride=TILE)  # (n, 36, h, w)
     kernels = (both(G) / 24**2 @ weight.reshape(m * n, 9).T).view(36, m, n)
     products = kernels @ tiles.flatten(2).transpose(0, 1)  # (36, m, h w)

@@ -107,16 +107,16 @@ def _(d: Mixture, F: Tensor, summary: Summary, weights: Tensor | None = None) ->
 
         def share(  # type: ignore[no-untyped-def]
             share: Tensor, C: Tensor, μ: Tensor, *own: Tensor, part=part, find=find, names=names
-        ) -> Tensor:
+        ) -> tuple[Tensor]:
             A, b = find(part, dict(zip(names, own, strict=True)), C, μ)
-            found: Tensor = share * torch.cat([A, b.unsqueeze(-1)], -1)
-            return found
+            return (share * torch.cat([A, b.unsqueeze(-1)], -1),)
 
-        def nothing(share: Tensor, C: Tensor, μ: Tensor, *own: Tensor) -> Tensor:
-            return 0 * torch.cat([C, μ.unsqueeze(-1)], -1)  # zeros would be stored in the file
+        def nothing(share: Tensor, C: Tensor, μ: Tensor, *own: Tensor) -> tuple[Tensor]:
+            return (0 * torch.cat([C, μ.unsqueeze(-1)], -1),)  # zeros would be stored in the file
 
-        torch.compiler.reset()  # else torch compares this branch with the last one, and fails at its views
-        result = result + torch.cond(weight > 0, share, nothing, (weight / total, C, μ, *own.values()))
+        # The operator of `torch.cond`, which would first compile both branches.
+        operands = (weight / total, C, μ, *own.values())
+        result = result + torch.ops.higher_order.cond(weight > 0, share, nothing, operands)[0]
     return product(result[..., :-1], F) + result[..., -1:]
 
 

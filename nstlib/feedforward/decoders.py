@@ -49,6 +49,9 @@ class Decoder(nn.Module):
         self.strengths = nn.Parameter(torch.zeros(len(METHODS), len(WIDTHS), 2))
         self.mixing = nn.ParameterList(nn.Parameter(torch.zeros(n, n)) for n in WIDTHS[:-1])
         self.gains = nn.ParameterList(nn.Parameter(torch.zeros(len(METHODS), 3, n)) for n in WIDTHS[:-1])
+        self.tuning = nn.ParameterDict(
+            {f"refine{n}": nn.Parameter(torch.zeros(len(METHODS) + 1, 2, WIDTHS[n])) for n in REFINED}
+        )
 
     def strength(self, level: int, methods: Tensor, share: float | Tensor) -> Tensor:
         """Returns how far to move the features of level 0 (the pixels) … 5 (relu5_1), in 0 … k.
@@ -76,12 +79,24 @@ class Decoder(nn.Module):
         rest = nn.functional.conv2d(residual, matrix[..., None, None], shift)
         return torch.addcmul(rest, up, scale.view(-1, 1, 1))
 
-    def refine(self, x: Tensor, own: Tensor, level: int, share: float | Tensor) -> Tensor:
-        """Returns x of relu{level}_1 with a correction that also sees the content's own features."""
+    def refine(self, x: Tensor, own: Tensor, level: int, methods: Tensor, share: float | Tensor) -> Tensor:
+        """Returns x of relu{level}_1 with a correction that also sees the content's own features.
+
+        `methods` and `share` are as in `strength`, the latter of shape (..., 1, 1, 1).
+        """
         if level not in REFINED:
             return x
-        change: Tensor = self.refining[f"refine{level}"](torch.cat([x, own], 1).to(self.dtype))
+        first, relu, second = self.refining[f"refine{level}"].children()
+        hidden = first(torch.cat([x, own], 1).to(self.dtype))
+        change: Tensor = second(relu(self.tune(hidden, level, methods, share)))
         return x + share * change.to(x.dtype)
+
+    def tune(self, hidden: Tensor, level: int, methods: Tensor, share: float | Tensor) -> Tensor:
+        """Scales and shifts a correction's hidden features (B, N, H, W) for the method and the share."""
+        table = self.tuning[f"refine{level}"][..., None, None]
+        learned = torch.einsum("...m,mknhw->...knhw", methods.to(table), table[:-1])
+        scale, shift = (learned.select(-4, k) + share * table[-1, k] for k in (0, 1))
+        return torch.addcmul(shift.to(hidden.dtype), 1 + scale.to(hidden.dtype), hidden)
 
     @property
     def dtype(self) -> torch.dtype:

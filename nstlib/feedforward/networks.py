@@ -21,6 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from nstlib.encoders.boxes import missing
 from nstlib.encoders.encoder import pick_device
 from nstlib.encoders.weight_files import WeightsError, check_finite
 from nstlib.feedforward.layers import DTYPE, EDGE, OneSidedClamp, SkipBody, plain_body
@@ -99,7 +100,8 @@ class FeedForward(nn.Module):
         tile = None if self.training else self.check_memory((B * height, width), memory)
         # a training decides on gradients and autocast itself
         with contextlib.nullcontext() if self.training else use_torch_defaults(gradients=False):
-            pads = (0, -width % STRIDE, 0, -height % STRIDE)  # without any, padding would only copy
+            # without any, padding would only copy
+            pads = (0, missing(width, STRIDE), 0, missing(height, STRIDE))
             x = image if tile and not any(pads) else nn.functional.pad(image, pads, mode=EDGE)
             if tile:
                 full = apply_in_tiles(self, FeedForward.make, x, tile)

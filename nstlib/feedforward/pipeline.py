@@ -25,6 +25,7 @@ from nstlib.alignment.gaussian import GaussianMMD
 from nstlib.alignment.methods import method as parse_method
 from nstlib.alignment.moments import covariance_mean, mix_samples
 from nstlib.alignment.transports import transport_map, transport_summary
+from nstlib.encoders.boxes import missing
 from nstlib.encoders.encoder import Encoder, load_encoder
 from nstlib.feedforward.decoders import LEVELS, METHODS, STAGES, Decoder, load_decoder
 from nstlib.inputs import check_image, check_images, check_styles
@@ -174,7 +175,7 @@ class OnePass:
         How far around a position it sees is part of `Decoder.reach`.
         """
         x = self.decoder.mix(up, residual if detail == 1 else detail * residual, level, methods, share)
-        return self.decoder.refine(x, own, level, share)
+        return self.decoder.refine(x, own, level, methods, share)
 
 
 def mix_regions(x: Tensor, maps: Sequence[Map], regions: Sequence[Tensor]) -> Tensor:
@@ -207,6 +208,6 @@ def method_shares(d: Discrepancy) -> Tensor:
 
 def pad_to_multiple(image: Tensor, mode: str = "reflect") -> Tensor:
     """Pads an image (1, C, H, W) below and on the right to sides that are multiples of `STRIDE`."""
-    below, right = (-side % STRIDE for side in image.shape[2:])
+    below, right = (missing(side, STRIDE) for side in image.shape[2:])
     small = below >= image.shape[2] or right >= image.shape[3]  # too small to be reflected
     return pad(image, (0, right, 0, below), mode="replicate" if small else mode)

@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 from nstlib.synthesis.settings import Settings
 
 FULL = 0.7  # share of the steps that are taken at full size
+FEWEST = 4  # steps at a smaller size, if these are at most a third of all: with less, faces get wrong strokes
 LARGE = 1024  # px of the shorter side, beyond which every doubling adds a size
 COARSEST = 64  # px: smallest shorter side of a size, so that relu5_1 keeps several positions
 
@@ -46,6 +47,7 @@ def schedule(settings: Settings, side: int) -> list[tuple[float, int]]:
     more = max(0, math.ceil(math.log2(side / LARGE))) if settings.levels > 1 else 0
     coarse = min(settings.levels - 1 + more, max(0, math.floor(math.log2(side / COARSEST))))
     each = int(settings.iterations * (1 - FULL) / coarse) if coarse else 0
+    each = max(each, FEWEST if settings.iterations >= 3 * FEWEST * coarse else 0)
     steps = [*[each] * coarse, settings.iterations - each * coarse]
     return [(0.5 ** (coarse - k), n) for k, n in enumerate(steps) if n]
 

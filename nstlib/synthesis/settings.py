@@ -224,8 +224,8 @@ BASELINE = Settings(palette=0.0, encoder="vgg19", levels=1, iterations=1000)  # 
 PRESETS: dict[str, Settings] = {
     # Ours: from the content, coarse to fine, so that strokes form at every scale in few steps.
     "balanced": Settings(),
-    # A first recognisable image.
-    "draft": Settings(iterations=32, size=256),
+    # Nearly everything, in a third of the time.
+    "draft": Settings(iterations=24, size=256),
     # The loss has nearly converged, in four times the time.
     "fine": Settings(iterations=320),
     # One pass for strokes and colours, and a few steps for the rest.

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 Answer = tuple[int, str]
+CONFIGS: dict[str, dict[str, Any]] = {}  # by the app's URL
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -53,10 +54,12 @@ class Client:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(errors="replace")
 
-    @cached_property
+    @property
     def config(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.get("config")[1])
-        return found
+        """What the app tells a page about itself. It is the same for all clients, and read once."""
+        if self.url not in CONFIGS:
+            CONFIGS[self.url] = json.loads(self.get("config")[1])
+        return CONFIGS[self.url]
 
     @cached_property
     def components(self) -> dict[int, dict[str, Any]]:

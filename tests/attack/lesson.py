@@ -10,7 +10,7 @@ from typing import Any
 
 from client import DIRECT, Client, file, noise, together
 
-CHANGES: tuple[dict[str, Any], ...] = ({"detail": 0.1}, {"gamma": 2.0}, {"method": "bn"}, {"detail": 0.9})
+CHANGES: tuple[dict[str, Any], ...] = ({"gamma": 0.5}, {"gamma": 2.0}, {"method": "bn"}, {"gamma": 3.0})
 
 
 @dataclass
@@ -72,8 +72,7 @@ def lesson(
 ) -> Lesson:
     """A lesson of many pages behind one address."""
     happened, pages = Lesson(), [Client(url, address, timeout=timeout) for _ in range(pupils)]
-    for page in pages:  # all pages are alike: it is read once
-        page.__dict__["config"] = pages[0].config
+    assert pages[0].config  # read once for all
     leave = threading.Event()
     hearts = [threading.Thread(target=heartbeat, args=(page, leave), daemon=True) for page in pages]
     for heart in hearts:

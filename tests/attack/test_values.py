@@ -177,8 +177,6 @@ def test_a_session_has_two_runs_and_an_address_leaves_places_for_others(host: Ho
     # At once: a run without a listener is dropped after 10 s, which sixty in turn may take.
     many: list[tuple[int, str]] = []
     pages = [Client(host.app.url, "203.0.113.1") for _ in range(60)]
-    for page in pages:  # all are alike: it is read once
-        page.__dict__["config"] = one.config
     together(*(lambda page=page: many.append(page.ask(*pair, iterations=40)) for page in pages))
     refused = [words for status, words in many if status == 503]
     assert len(many) - len(refused) >= 10 and "Too many runs are waiting" in refused[0]
