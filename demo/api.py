@@ -24,6 +24,8 @@ from demo.runs.engine import Job, frames
 from demo.runs.limits import LIMITS
 from demo.runs.preview import one_pass, quick
 from demo.tabs import compare as comparisons
+from nstlib.feedforward.prepared import strength_to_gamma
+from nstlib.inputs import check_share
 
 Answer = tuple[str, dict[str, Any]]
 Endpoint = Callable[..., Iterator[Answer]]
@@ -88,13 +90,23 @@ def onepass(
     size: float | None = None,
     seed: float = 0,
     colours: str | None = None,
+    strength: float | None = None,
 ) -> Iterator[Answer]:
     """Gives `content` the style of `style` in one pass, without optimisation: (image, info).
 
+    The defaults are those of `nstlib.onepass`, at 256 px: method "poly" and strength 1. `strength` is 0 … 1.
+    Instead of it you can give the balance γ of a run, which stands for the strength
+    min(1, 1.25 γ / (γ + 1/3)): 0.1 for 0.29, 0.5 for 0.75, and 4/3 or more for 1.
     The image is a PNG that carries its recipe. info: seconds.
     """
     begun = time.perf_counter()
-    settings = _settings(presets.published("draft"), method, gamma, size, None, seed, None, colours)
+    if gamma is None:
+        check_share(strength := 1.0 if strength is None else strength, "strength")
+        gamma = max(controls.FIELDS["gamma"].metadata["low"], strength_to_gamma(strength))
+    elif strength is not None:
+        raise ValueError("gamma and strength both say how strong the style is: give one of them")
+    usual = presets.published("draft").replace(method="poly")
+    settings = _settings(usual, method, gamma, size, None, seed, None, colours)
     pixels, recipe = one_pass(quick(Job(settings, content, style)))
     with files.outbox() as folder:
         path = folder / reproduce.file_name(settings, content, style)
@@ -116,7 +128,8 @@ def compare(
 ) -> Iterator[Answer]:
     """Several results on one sheet: the four methods, a sweep of γ ("gamma") or of a fusion ("fusion").
 
-    Streams (sheet, info) each time an image is finished. info: finished, total, labels, done.
+    Every image has 160 px and takes 100 steps, unless `size` and `iterations` say otherwise. Streams (sheet,
+    info) each time an image is finished. info: finished, total, labels, done.
     """
     usual = nstlib.Settings(size=SIZE, iterations=STEPS)
     settings = _settings(usual, method, gamma, size, iterations, seed, encoder, colours)
@@ -153,7 +166,7 @@ def build() -> None:
             gr.Dropdown(list(LIMITS.encoders), value=None, label="encoder"),
         ]
         _endpoint(stylize, *options, preset, colours)
-        _endpoint(onepass, *options[:3], options[4], colours)
+        _endpoint(onepass, *options[:3], options[4], colours, gr.Number(None, label="strength"))
         _endpoint(compare, gr.Dropdown(kinds, value="methods", label="kind"), *options, colours)
 
 

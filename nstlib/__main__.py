@@ -5,13 +5,15 @@ run and save its last image. The modules that need torch are imported late, so t
 """
 
 import argparse
+import re
 import signal
 import sys
 import threading
 from collections.abc import Collection
+from typing import Any, NoReturn
 
 from nstlib.cli.errors import run_command
-from nstlib.version import __version__
+from nstlib.version import __version__, did_you_mean
 
 COMMANDS = {
     "transfer": "give an image the style of one or more other images",
@@ -22,6 +24,24 @@ COMMANDS = {
     "export": "write one pass, or a trained network, as ONNX files",
     "doctor": "show versions, devices, and which weights are present",
 }
+SAME = {"--gamma": "--strength", "--strength": "--gamma", "--steps": "--iterations"}  # in other commands
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises ValueError, with what was probably meant, instead of printing the usage and exiting."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            word = unknown[0].partition("=")[0]
+            meant = did_you_mean(SAME.get(word, word), self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        if found := re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message):
+            message += did_you_mean(found[1], re.findall(r"[\w-]+", found[2]))
+        raise ValueError(f"{message}; {self.prog} --help shows what it takes")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,9 +64,7 @@ def _run(arguments: list[str]) -> int:
 
 def make_parser(names: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
     """Returns the parser of all commands. Only the commands `names` have their options, which need torch."""
-    parser = argparse.ArgumentParser(
-        prog="python -m nstlib", description="Style transfer as distribution alignment."
-    )
+    parser = Parser(prog="python -m nstlib", description="Style transfer as distribution alignment.")
     parser.add_argument("--version", action="version", version=f"nstlib {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for name, description in COMMANDS.items():

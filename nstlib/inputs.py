@@ -110,7 +110,7 @@ def check_side(
     """
     deepest, (height, width) = max(layers, key=lambda layer: strides[layer]), (round(n * scale) for n in size)
     if min(height, width) < strides[deepest]:
-        at = "" if scale == 1 else f" at style_scale={scale:g}"
+        at = "" if scale == 1 else f" at style_scale {scale:g}"
         raise ValueError(
             f"{name}{at} is {width} x {height} px: its shorter side must be at least {strides[deepest]} px "
             f"for the layer {deepest}"
@@ -131,10 +131,17 @@ def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
+def show(value: object) -> str:
+    """Returns a value for a message: a number in its fewest digits, like 1 for 1.0."""
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    return str(value) if is_number(value) else repr(value)  # a whole number may be too large for a float
+
+
 def check_share(value: float, name: str) -> None:
     """Raises ValueError, naming the argument, where a number does not lie in 0 … 1."""
     if not is_number(value) or not 0 <= value <= 1:
-        raise ValueError(f"{name} must lie in 0 … 1, got {value!r}")
+        raise ValueError(f"{name} must lie in 0 … 1, got {show(value)}")
 
 
 def describe_inputs(**inputs: Tensor | Sequence[Tensor] | None) -> dict[str, Any]:

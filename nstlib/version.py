@@ -1,18 +1,20 @@
-"""The version, what an image depends on, torch's defaults whatever the caller has set, atomic writes, and
-arguments under their old names.
+"""The version, what an image depends on, torch's defaults whatever the caller has set, atomic writes,
+arguments under their old names, and words for messages.
 
 Every module may import this one, because it imports nothing of the package. Only functions
 import torch, so that `nstlib --help` does not wait for it.
 """
 
 import contextlib
+import difflib
 import glob
 import os
 import platform
+import re
 import secrets
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -174,6 +176,30 @@ def check_writable(path: str | os.PathLike[str], name: str = "") -> Path:
         part.touch()
         part.unlink()
     return path
+
+
+def check_folder(path: str | os.PathLike[str], *names: str) -> None:
+    """Raises NotADirectoryError for a file, and as `check_writable` for files of these names in a folder.
+
+    The folder may be missing.
+    """
+    there = next(part for part in (Path(path), *Path(path).parents) if part.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"{there} is no folder, and results go into one: choose a different name")
+    for name in names:
+        check_writable(there / name)
+
+
+def no_such(kind: str, path: object) -> str:
+    """Returns the message for a missing file or folder, or for an address, of which a Path drops a slash."""
+    if found := re.search(r"\b(https?|ftp|file|s3|gs):/+(.*)", str(path), re.IGNORECASE):
+        return f"{found[1]}://{found[2]} is an address: download it first, and give the path of the {kind}"
+    return f"no such {kind}: {path}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Returns " (did you mean …?)" with the known word that is most similar, "" where none is."""
+    return "".join(f" (did you mean {near}?)" for near in difflib.get_close_matches(word, known, 1))
 
 
 def free_host_memory() -> float | None:

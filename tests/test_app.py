@@ -135,8 +135,23 @@ def test_one_pass_is_the_library_s_own(tmp_path):
     assert (
         (nstlib.load_image(path) - again).abs().max() < 0.02 and recipe["method"] == "bn" and info["seconds"]
     )
-    with pytest.raises(AppError, match="nknown method 'cubist'"):
-        client(tmp_path).predict(*pair, method="cubist", api_name="/onepass")
+    for options, wanted in (
+        ({}, nstlib.onepass(content, style)),
+        ({"strength": 0.3}, nstlib.onepass(content, style, strength=0.3)),
+        ({"strength": 0}, content),
+    ):
+        path, _ = client(tmp_path).predict(*pair, size=64, **options, api_name="/onepass")
+        assert (nstlib.load_image(path) - wanted).abs().max() < 0.02
+    for options, words in (
+        ({"method": "cubist"}, "nknown method 'cubist'"),
+        ({"strength": 2}, "trength must lie in 0 … 1, got 2"),
+        ({"strength": 1, "gamma": 1}, "give one of them"),
+    ):
+        with pytest.raises(AppError, match=words):
+            client(tmp_path).predict(*pair, **options, api_name="/onepass")
+    for bare, words in (("photo.jpg", "was not uploaded here"), ("https://a.org/b.jpg", "no addresses")):
+        with pytest.raises(AppError, match=rf'{words}.* pass handle_file\("photo.jpg"\)'):
+            client(tmp_path).predict(bare, pair[1], api_name="/onepass")
 
 
 @pytest.mark.parametrize(

@@ -120,8 +120,8 @@ def test_bad_downloads_name_url_file_and_remedy(kind: str, message: str, officia
     with pytest.raises(WeightsError, match=message) as error:
         nstlib.load_encoder("vgg19")
     text = str(error.value)
-    assert url in text and str(tmp_path / "torch") in text
-    assert "NSTLIB_WEIGHTS" in text and "vgg19-slim" in text
+    assert text.count(url) == text.count(str(tmp_path / "torch")) == 1
+    assert "NSTLIB_WEIGHTS" in text and "--encoder vgg19-slim" in text and "weights=" not in text
     assert cached(tmp_path) == []
 
 
@@ -174,7 +174,7 @@ def test_local_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
     torch.save({"features.0.weight": torch.zeros(4, 3, 3, 3)}, tmp_path / "part.pth")
     torch.save(Path, tmp_path / "code.pth")  # weights_only refuses to run what a pickle asks for
     for name, message in {
-        "absent.pth": "no weight file at",
+        "absent.pth": "no such weight file: ",
         "text.pth": "cannot read",
         "log.pth": "no state dict",
         "part.pth": "does not fit vgg19",

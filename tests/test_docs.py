@@ -61,6 +61,17 @@ def test_commands_are_parsed(page: str, monkeypatch: pytest.MonkeyPatch) -> None
         parser().parse_args(words[words.index("nstlib") + 1 :])
 
 
+def test_the_generated_parts_of_the_reference_are_current(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs" / "site")
+    import generate
+
+    texts = {page.name: page.read_text(encoding="utf-8") for page in generate.PAGES.glob("*.md")}
+    parts = [name for text in texts.values() for _, name in generate.PART.findall(text)]
+    assert len(parts) == sum(text.count("<!-- generated: ") for text in texts.values()) == 7
+    for page, text in texts.items():
+        assert text == generate.insert(text), f"{page}: run python docs/site/generate.py"
+
+
 def test_every_environment_variable_is_documented() -> None:
     sources = [path for folder in ("nstlib", "demo") for path in (ROOT / folder).rglob("*.py")]
     used = {name for path in sources for name in re.findall(r"NSTLIB_[A-Z_]+", path.read_text("utf-8"))}

@@ -172,7 +172,20 @@ def test_messages(tmp_path, monkeypatch, capsys):
         in capsys.readouterr().err
     )
     assert main(["export", "nothing", "-o", str(tmp_path / "a.onnx")]) == 2
-    assert "no network 'nothing'" in capsys.readouterr().err
+    assert "no such network: nothing" in capsys.readouterr().err
+    file = tmp_path / "photo.jpg"
+    file.write_text("x")
+    monkeypatch.setattr("nstlib.export.models.trace", lambda *_: pytest.fail("began to work"))
+    for command, words in (
+        (["onepass", "-o", str(file)], f"{file} is no folder, and results go into one"),
+        (["onepass", "-o", str(file / "a")], f"{file} is no folder"),
+        (["ink-linear", "-o", str(tmp_path / "x.txt")], "must end in .onnx"),
+        (["ink-linear", "-o", str(tmp_path)], "it is a folder"),
+        (["ink-linear", "-o", str(tmp_path / "no" / "x.onnx")], "does not exist"),
+    ):
+        assert main(["export", *command]) == 2
+        assert words in capsys.readouterr().err
+    file.unlink()
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     assert main(["export", "onepass", "-o", str(tmp_path / "a")]) == 2
     assert "export needs onnxscript: pip install 'nstlib[export]'" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -167,7 +168,7 @@ def test_it_begins_from_another_network(style: Tensor, content: Tensor, tmp_path
     assert nstlib.load_feedforward(out).metadata["init_from"] == "known"
     with pytest.raises(ValueError, match="has the plan 'sharp', not 'full': choose its"):
         nstlib.train_feedforward(style, [content], init_from=known, plan="full", **TINY)
-    with pytest.raises(WeightsError, match="no network 'nobody'"):
+    with pytest.raises(WeightsError, match="no such network: nobody"):
         nstlib.train_feedforward(style, [content], init_from="nobody", **TINY)
 
 
@@ -204,12 +205,15 @@ def test_crops_of_a_single_colour_are_replaced(style: Tensor, content: Tensor) -
         nstlib.train_feedforward(style, [flat], **options)
 
 
-def test_an_unreadable_picture_is_left_out(tmp_path: Path) -> None:
+def test_an_unreadable_picture_is_left_out(tmp_path: Path, capsys) -> None:
     shutil.copy(ROOT / "examples/contents/valley.jpg", tmp_path / "b.jpg")
     (tmp_path / "a.jpg").write_text("no picture")
     pictures = Crops(tmp_path, 64)
     with pytest.warns(RuntimeWarning, match="left out: cannot read"):
         assert pictures.image(0).shape[1] == 3
+    given = ["--images", str(tmp_path), "--batch", "8", "--quiet"]
+    assert main(train_command(tmp_path / "n.safetensors", *given)) == 0
+    assert re.fullmatch(r"nstlib: left out: cannot read .*a.jpg as an image.*\n", capsys.readouterr().err)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="no image in"):
         Crops(tmp_path / "empty", 64)
@@ -283,7 +287,7 @@ def test_apply_to_one_image_and_mistakes(tmp_path: Path, capsys) -> None:
     assert main(["apply", str(model), "examples/contents/valley.jpg", "-o", str(out), "--size", "64"]) == 0
     assert max(nstlib.load_image(out).shape) == 64
     assert main(["apply", "nobody", "examples/contents/valley.jpg", "-o", str(out)]) == 2
-    assert "no network 'nobody'" in capsys.readouterr().err
+    assert "no such network: nobody" in capsys.readouterr().err
     (tmp_path / "bad.safetensors").write_bytes(b"x" * 100)
     with pytest.raises(WeightsError, match="is no network that nstlib trained"):
         nstlib.load_feedforward(tmp_path / "bad.safetensors")

@@ -1,6 +1,7 @@
 """Reading whatever Pillow reads, refusing the rest by name, and recipes that survive the disk."""
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -184,10 +185,34 @@ def test_no_recipe_is_said(tmp_path: Path) -> None:
             read_recipe(tmp_path / name)
 
 
+def test_what_a_user_would_not_expect_is_said(tmp_path: Path) -> None:
+    """Only one frame of several is used, and an image that is enlarged much has no detail."""
+    frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue")]
+    for name in ("a.gif", "a.png", "a.webp", "a.tif"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        with pytest.warns(UserWarning, match=rf"of .*{name} are those of its first frame"):
+            load_image(tmp_path / name, 64)
+    frames[0].save(tmp_path / "b.gif")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_image(tmp_path / "b.gif", 80)
+    with pytest.warns(UserWarning, match=r"b.gif are interpolated, because it has only 20 x 20 px"):
+        load_image(tmp_path / "b.gif", 81)
+    Image.new("RGB", (3000, 2)).save(tmp_path / "thin.png")
+    with pytest.raises(ImageError, match=r"thin.png is 64 x 1 px at the size 64; .* choose a size above 64"):
+        load_image(tmp_path / "thin.png", 64)
+
+
 def test_saving_mistakes_are_named(tmp_path: Path) -> None:
     image = torch.zeros(1, 3, 20, 20)
-    with pytest.raises(ImageError, match="unknown image type"):
-        save_image(image, tmp_path / "out.xyz")
+    for name, words in (
+        ("out.xyz", "unknown image type '.xyz'; use .png"),
+        ("out", "its name has no suffix; use .png"),
+        ("", "it is a folder: name a file in it"),
+        ("out.gif", "GIF has only 256 colours"),
+    ):
+        with pytest.raises(ImageError, match=words):
+            save_image(image, tmp_path / name)
     with pytest.raises(FileNotFoundError, match="does not exist"):
         save_image(image, tmp_path / "no" / "out.png")
     with pytest.raises(ValueError, match=r"\(1, 3, H, W\)"):

@@ -194,7 +194,7 @@ def test_masks_of_every_kind() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"style_scale": 0.1}, r"style at style_scale=0.1 is 4 x 3 px.*at least 16 px for the layer relu5_1"),
+        ({"style_scale": 0.1}, r"style at style_scale 0.1 is 4 x 3 px.*at least 16 px for the layer relu5_1"),
         ({"style_layers": "relu1_1"}, "style_layers must be a tuple of names"),
         ({"style_layers": (1,)}, "style_layers must hold the names of layers"),
         ({"content_layers": ("relu9_9",)}, "has no layer relu9_9"),
@@ -234,7 +234,7 @@ def test_a_layer_or_an_image_out_of_range_is_refused_at_the_call() -> None:
         (lambda: nstlib.reconstruct_style(GOOD, 1.5), "layer must lie in"),
         (lambda: nstlib.reconstruct_style(GOOD, 1, layer_weights=(0, 1, 1, 1, 1)), "not all zero"),
         (lambda: nstlib.reconstruct_style(GOOD, style_weights=(1, 2)), "one weight for each style: 2 for 1"),
-        (lambda: nstlib.reconstruct_style(GOOD, style_scale=0.2), "style at style_scale=0.2 is 8 x 6 px"),
+        (lambda: nstlib.reconstruct_style(GOOD, style_scale=0.2), "style at style_scale 0.2 is 8 x 6 px"),
         (lambda: nstlib.transfer(GOOD[..., :9], GOOD), "content is 9 x 32 px"),
         (lambda: nstlib.transfer(GOOD, [GOOD] * 65), "at most 64 styles"),
     ):
@@ -257,7 +257,7 @@ def test_a_layer_or_an_image_out_of_range_is_refused_at_the_call() -> None:
         ({"detail": float("inf")}, "detail must lie in"),
         ({"colours": "sepia"}, "colours must be one of"),
         ({"style_scale": float("nan")}, "style_scale must lie in"),
-        ({"style_scale": 0.1}, "style at style_scale=0.1 is 4 x 3 px"),
+        ({"style_scale": 0.1}, "style at style_scale 0.1 is 4 x 3 px"),
         ({"levels": 1.5}, "levels must be a whole number"),
         ({"rounds": float("nan")}, "rounds must be a whole number"),
         ({"seed": -1}, "seed must lie in"),

@@ -213,6 +213,8 @@ def test_mistakes_are_named_before_any_work(content: Tensor, style: Tensor) -> N
         ({"method": "magic"}, "unknown method 'magic'"),
         ({"gamma": -1}, "gamma must lie in"),
         ({"iterations": 0}, "iterations must lie in"),
+        ({"iterations": 10**400}, "iterations must lie in 1 … 100000, got 1000"),
+        ({"iterations": 0.0}, "iterations must lie in 1 … 100000, got 0"),
         ({"iterations": 2.5}, "iterations must be a whole number"),
         ({"optimizer": "sgd"}, "optimizer must be one of lbfgs, adam"),
         ({"style_layers": ("relu9_1",)}, "has no layer relu9_1"),

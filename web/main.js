@@ -107,7 +107,7 @@ const draw = () => {
   const { image, content, strength, method, names, grey } = state.shown;
   const original = part("compare").ariaPressed === "true";
   show(original ? content : image, part("result"));
-  part("result").ariaLabel = original ? "The content" : `${names.content} in the style of ${names.style}`;
+  part("result").ariaLabel = original ? "The photo" : `${names.content} in the style of ${names.style}`;
   part("caption").textContent = `${names.content} × ${names.style} · ${method.text} · strength ${strength} · ` +
     `${Math.max(image.width, image.height)} px${grey ? " · the content's colours" : ""}`;
   for (const id of ["save", "compare"]) part(id).disabled = false;

@@ -31,9 +31,10 @@ def own_file(value: Any) -> str:
     if own := own_path(path):
         return own
     words = "This file was not uploaded here. Choose it again."
-    if isinstance(path, str) and path.startswith(("http://", "https://")):
+    named = value if isinstance(value, str) else path
+    if isinstance(named, str) and named.startswith(("http://", "https://")):
         words = "This app fetches no addresses: download the image and upload the file."
-    raise gr.Error(words)
+    raise gr.Error(f'{words} In a program, pass handle_file("photo.jpg") of gradio_client.')
 
 
 def describe(error: BaseException) -> str:

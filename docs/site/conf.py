@@ -85,9 +85,9 @@ def format_docstring(app: Any, what: str, name: str, thing: Any, options: Any, l
     lines[:] = out
 
 
-def insert_generated(app: Any, page: str, source: list[str]) -> None:
-    """Replaces <!-- generated: name --> by what the function of that name in generate.py returns."""
-    source[0] = re.sub(r"<!-- generated: (\w+) -->", lambda m: getattr(generate, m[1])(), source[0])
+def insert_docstrings(app: Any, page: str, source: list[str]) -> None:
+    """The reference's lists of functions and modules become their docstrings."""
+    source[0] = generate.insert_docstrings(source[0])
 
 
 def add_alternative_texts(app: Any, page: str, source: list[str]) -> None:
@@ -102,5 +102,5 @@ def add_alternative_texts(app: Any, page: str, source: list[str]) -> None:
 
 def setup(app: Any) -> None:
     app.connect("source-read", add_alternative_texts)
-    app.connect("source-read", insert_generated)
+    app.connect("source-read", insert_docstrings)
     app.connect("autodoc-process-docstring", format_docstring, priority=400)  # before napoleon

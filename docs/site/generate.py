@@ -1,15 +1,18 @@
 """The parts of the reference that are read from the code, so that they cannot go out of date.
 
-A page names a function of this module in a comment of its own, <!-- generated: settings -->, and
-docs/site/conf.py replaces the comment by the Markdown that the function returns.
+    python docs/site/generate.py        writes them into docs/reference; tests/test_docs.py compares them
+
+A page marks a part by <!-- generated: settings --> and <!-- end -->, and the function of that name returns
+its text. On the site, docs/site/conf.py replaces the lists of functions and modules by their docstrings.
 """
 
 import argparse
 import dataclasses
 import importlib
 import inspect
+import itertools
 import pkgutil
-import sys
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +30,16 @@ TITLES = {
     "synthesis": "Parts of a run",
     "encoders": "Encoders",
     "images": "Images",
+    "export": "Export",
+    "kernels": "Kernels",
 }
+MORE = {  # names that are public in their package only
+    "images": "isolate",
+    "export": "export_onepass export_feedforward newton_schulz_map",
+    "kernels": "bandwidth gaussian laplace linear polynomial shift_invariant squared_distance",
+}
+PAGES = Path(__file__).parents[1] / "reference"
+PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 def _cell(text: object) -> str:
@@ -84,7 +96,8 @@ def methods() -> str:
 def _options(command: argparse.ArgumentParser) -> Iterator[tuple[object, ...]]:
     for group in command._action_groups:
         if group.title == "settings":
-            yield "one option for each field of `Settings`", "a field `style_scale` is `--style-scale`", ""
+            names = ", ".join(f"`{action.option_strings[0]}`" for action in group._group_actions)
+            yield names, "[fields of `Settings`](settings.md), which has their values and defaults", ""
             continue
         for action in group._group_actions:
             if isinstance(action, argparse._HelpAction):
@@ -115,49 +128,78 @@ def _directive(kind: str, name: str, *options: str) -> str:
     )
 
 
-def _documented(name: str, thing: Any) -> str:
-    if inspect.isclass(thing):
-        return _directive("autoclass", name, ":members:", ":special-members: __call__")
-    return _directive("autofunction", name)
+def _summary(name: str, thing: Any) -> tuple[str, str]:
+    """A row of a list: the name, and the first paragraph of the docstring."""
+    return f"`{name}`", (inspect.getdoc(thing) or "").partition("\n\n")[0]
 
 
-def _position(thing: Any) -> tuple[int, int]:
-    """Where a function or class is defined: modules in the order of their import, and the line."""
-    return list(sys.modules).index(thing.__module__), inspect.getsourcelines(thing)[1]
+def _list(things: dict[str, Any], site: bool) -> str:
+    """Functions and classes by name: their docstrings on the site, elsewhere a table."""
+    if not site:
+        return _table(("name", "what it is"), itertools.starmap(_summary, things.items()))
+    members = {True: (":members:", ":special-members: __call__"), False: ()}
+    kinds = {name: inspect.isclass(thing) for name, thing in things.items()}
+    return "\n".join(
+        _directive("autoclass" if is_class else "autofunction", name, *members[is_class])
+        for name, is_class in kinds.items()
+    )
 
 
-def api() -> str:
+def api(site: bool = False) -> str:
     """Every public name of nstlib and of its packages, by the package that defines it."""
-    groups: dict[str, list[str]] = {title: [] for title in TITLES.values()}
     public = {f"nstlib.{name}": getattr(nstlib, name) for name in nstlib.__all__}
     for package in TITLES:
         module = importlib.import_module(f"nstlib.{package}")
-        names = set(nstlib._DEPRECATED) & set(getattr(module, "__all__", ()))
+        names = set(nstlib._DEPRECATED) & set(getattr(module, "__all__", ())) | set(
+            MORE.get(package, "").split()
+        )
         public |= {f"nstlib.{package}.{name}": getattr(module, name) for name in names}
-    public = {name: thing for name, thing in public.items() if callable(thing)}
-    for name, thing in sorted(public.items(), key=lambda pair: _position(pair[1])):
-        package = thing.__module__.split(".")[1]
-        groups.setdefault(TITLES.get(package, package), []).append(_documented(name, thing))
-    return "\n".join("\n".join([f"## {title}\n", *entries]) for title, entries in groups.items() if entries)
+    groups: dict[str, dict[str, Any]] = {package: {} for package in TITLES}
+    found = [(name, thing) for name, thing in public.items() if callable(thing)]
+    for name, thing in sorted(found, key=lambda pair: _position(pair[1])):
+        home = name.split(".")[1]
+        groups[home if home in TITLES else thing.__module__.split(".")[1]][name] = thing
+    return "\n".join(f"## {TITLES[package]}\n\n{_list(things, site)}" for package, things in groups.items())
 
 
-def figure_functions() -> str:
+def _position(thing: Any) -> tuple[str, int]:
+    """Where a function or class is defined."""
+    return thing.__module__, inspect.getsourcelines(thing)[1]
+
+
+def figure_functions(site: bool = False) -> str:
     """Every public function of nstlib.figures."""
     found = (thing for _, thing in inspect.getmembers(figures, inspect.isfunction))
     names = (f.__name__ for f in found if f.__module__ == figures.__name__ and not f.__name__.startswith("_"))
-    return "\n".join(_directive("autofunction", f"nstlib.figures.{name}") for name in names)
+    return _list({f"nstlib.figures.{name}": getattr(figures, name) for name in names}, site)
 
 
-def modules() -> str:
+def modules(site: bool = False) -> str:
     """The docstring of every module: formulas, sources and the order to read them in."""
     root = Path(nstlib.__file__).parent
-    found = [m for m in pkgutil.walk_packages([str(root)], "nstlib.") if not m.name.endswith("__main__")]
-    pages = [("nstlib", nstlib.__doc__)]
-    pages += [(m.name, importlib.import_module(m.name).__doc__) for m in found]
-    functions = api()  # one function has the name of its module, and only one of them can be in the index
+    found = [m.name for m in pkgutil.walk_packages([str(root)], "nstlib.") if not m.name.endswith("__main__")]
+    pages = {name: module for name in ["nstlib", *found] if (module := importlib.import_module(name)).__doc__}
+    if not site:
+        return _table(("module", "what it is for"), itertools.starmap(_summary, pages.items()))
+    functions = api(site)  # one function has the name of its module, and only one of them can be in the index
     return "\n".join(
         f"## {name.removeprefix('nstlib.')}\n\n"
         + _directive("automodule", name, *([":no-index:"] if f":: {name}\n" in functions else []))
-        for name, words in pages
-        if words
+        for name in pages
     )
+
+
+def insert(text: str) -> str:
+    """A page with its generated parts as they are now."""
+    return PART.sub(lambda found: f"{found[1]}\n{globals()[found[2]]()}\n", text)
+
+
+def insert_docstrings(text: str) -> str:
+    """A page whose lists are replaced by the docstrings of what they name, for Sphinx."""
+    lists = {function.__name__: function for function in (api, figure_functions, modules)}
+    return PART.sub(lambda found: lists[found[2]](site=True) if found[2] in lists else found[0], text)
+
+
+if __name__ == "__main__":
+    for page in PAGES.glob("*.md"):
+        page.write_text(insert(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -30,7 +30,7 @@ from nstlib.alignment.options import OLD_OPTIONS, options
 from nstlib.alignment.sketches import CubicMMD, KernelMMD, LaplaceMMD
 from nstlib.alignment.sliced import EnergyDistance, SlicedWasserstein
 from nstlib.alignment.wasserstein import CentralMoments, Coral, Wasserstein
-from nstlib.version import rename_arguments
+from nstlib.version import did_you_mean, rename_arguments
 
 CLASSES: tuple[type[Discrepancy], ...] = (
     *(LinearMMD, PolynomialMMD, GaussianMMD, BNStatistics),  # the paper's
@@ -104,7 +104,7 @@ def method(text: str) -> Discrepancy:
     while True:
         match = _PART.match(text, position)
         if match is None:
-            raise ValueError(f"cannot read method {_shorten(text[position:])}; {_known()}")
+            raise ValueError(f"cannot read method {_shorten(text)}: {_fault(text[position:])}; {_known()}")
         part = _part(match["name"], match["options"] or "")
         weights[part] = weights.get(part, 0.0) + float(match["weight"] or 1)
         if len(weights) > MOST_PARTS:
@@ -123,7 +123,7 @@ def _part(name: str, text: str) -> Discrepancy:
     if name not in METHODS:
         load_installed()
     if name not in METHODS:
-        raise ValueError(f"unknown method {_shorten(name)}; {_known()}")
+        raise ValueError(f"unknown method {_shorten(name)}{did_you_mean(name, METHODS)}; {_known()}")
     make, known = METHODS[name]
     values: dict[str, Any] = {}
     for option in filter(None, (part.strip() for part in text.split(","))):
@@ -141,7 +141,7 @@ def _part(name: str, text: str) -> Discrepancy:
         try:
             values[key] = known[key](value)
         except ValueError:
-            kind = known[key].__name__
+            kind = "whole number" if known[key] is int else "number"
             raise ValueError(f"{name}({key}=…) must be a {kind}, got {_shorten(value)}") from None
     if values.get("n_features", 0) > MOST_FEATURES:
         raise ValueError(f"{name}(n_features=…) may be at most {MOST_FEATURES}, got {values['n_features']}")
@@ -152,6 +152,18 @@ def _slices(part: Discrepancy) -> int:
     """Directions or landmarks of a part; 64 is the most that it takes by itself."""
     count = getattr(part, "n_projections", getattr(part, "landmarks", 0))
     return 64 if count is None else int(count)
+
+
+def _fault(rest: str) -> str:
+    """Says why the rest of a text does not begin with a part."""
+    part = rest.partition("+")[0]
+    if not part.strip():
+        return "a name is missing" + (" before +" if part != rest else " at its end")
+    if part.count("(") != part.count(")"):
+        return "a parenthesis is missing"
+    if ":" in part:
+        return f"the weight after {_shorten(part.partition(':')[0].strip())} must be a number >= 0"
+    return f"{_shorten(part.strip())} is no name with options in parentheses"
 
 
 def _shorten(text: str) -> str:

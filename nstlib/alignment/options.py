@@ -57,9 +57,10 @@ class WithOptions:
             value, whole = getattr(self, key), known[key] is int
             if value is None or (low <= value <= high and value < math.inf and not (whole and value % 1)):
                 continue
-            bounds = f"in {low} … {high}" if high < math.inf else "> 0" if 0 < low < 1 else f">= {low:g}"
+            least, most, got = map(format_number, (low, high, value))
+            bounds = f"in {least} … {most}" if high < math.inf else "> 0" if 0 < low < 1 else f">= {least}"
             kind = "whole" if whole else "finite"
-            raise ValueError(f"{self.name}: {key} must be a {kind} number {bounds}, got {value}")
+            raise ValueError(f"{self.name}: {key} must be a {kind} number {bounds}, got {got}")
 
     def __str__(self) -> str:
         """The text, with the options that are not at their defaults."""

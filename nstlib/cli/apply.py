@@ -14,7 +14,7 @@ from nstlib.feedforward.distributed import join_group
 from nstlib.images import check_output, image_size, load_image, save_image
 from nstlib.inputs import check_share, describe_inputs
 from nstlib.synthesis.allocator import keep_little
-from nstlib.version import environment_info
+from nstlib.version import check_folder, environment_info, no_such
 
 KEPT = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}  # formats that results keep
 NAMED = 10  # files that are named in one line
@@ -23,16 +23,18 @@ NAMED = 10  # files that are named in one line
 def apply(options: argparse.Namespace) -> int:
     check_share(options.strength, "strength")
     if not options.images.exists():
-        raise FileNotFoundError(f"no such image or folder: {options.images}")
-    network = feedforward.load_feedforward(options.model, device=options.device)
-    if not options.images.is_dir():
+        raise FileNotFoundError(no_such("image or folder", options.images))
+    single = not options.images.is_dir()
+    if single:
         check_target(options)
+    else:
+        check_distinct(options)
+        check_folder(options.output, "result")
+    network = feedforward.load_feedforward(options.model, device=options.device)
+    if single:
         _apply_to(network, options.images, options.output, options)
         print(options.output)
         return 0
-    check_distinct(options)
-    if options.output.exists() and not options.output.is_dir():
-        raise NotADirectoryError(f"{options.output} is no folder, and results of a folder go into one")
     files, others = files_in(options.images)
     options.output.mkdir(parents=True, exist_ok=True)
     with join_group(options.distributed) as group:

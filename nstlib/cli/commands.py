@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from nstlib import feedforward, recipes
 from nstlib.cli.apply import apply as apply
+from nstlib.cli.errors import INTERRUPTED
 from nstlib.cli.options import ONEPASS, overrides, resolve
 from nstlib.cli.progress import check_distinct, check_target, finish, interrupts, say_differences
 from nstlib.cli.repeat import load_recipe, longest_side
@@ -92,7 +93,7 @@ def onepass(options: argparse.Namespace) -> int:
 
 def train(options: argparse.Namespace) -> int:
     check_distinct(options)
-    checkpoint = options.checkpoint or options.output.with_suffix(".part.pt")
+    checkpoint = options.checkpoint or options.output.parent / f"{options.output.stem}.part.pt"
     with join_group(options.distributed) as group, interrupts() as pressed:
         training = feedforward.train_feedforward(
             load_image(options.style, options.style_size),
@@ -119,7 +120,7 @@ def train(options: argparse.Namespace) -> int:
             if training.done < options.iterations:
                 training.save(checkpoint)
                 print(f"stopped at step {training.done}; the same command goes on from {checkpoint}")
-                return 130
+                return INTERRUPTED
             checkpoint.unlink(missing_ok=True)
             print(f"{options.output}: {training.done} steps, {training.seconds:.0f} s")
     return 0

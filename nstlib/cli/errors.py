@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 
 MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
@@ -19,7 +20,9 @@ def run_command(command: Callable[[], int]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        return command()
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning  # type: ignore[assignment]
+            return command()
     except KeyboardInterrupt:  # before the first image
         message, code = "stopped", INTERRUPTED
     except BrokenPipeError:  # the reader of the output has gone
@@ -29,8 +32,9 @@ def run_command(command: Callable[[], int]) -> int:
         named = type(error).__name__
         message, code = str(error) or named, FAILED
         if _lacks_memory(error):
-            if "GB of memory and" not in message:  # which the message of nstlib itself says
+            if " of memory and " not in message:  # which the message of nstlib itself says
                 message = "out of memory; try a smaller --size or --encoder vgg19-slim"
+            code = MISTAKE if " the budget is " in message else FAILED  # that of --memory
         elif isinstance(error, ValueError | TypeError | OSError) or named in (
             "WeightsError",
             "MissingPackageError",
@@ -43,6 +47,13 @@ def run_command(command: Callable[[], int]) -> int:
             message = f"{what}; set NSTLIB_DEBUG=1 for the traceback"
     print("nstlib:", one_line(message), file=sys.stderr)
     return code
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    """Writes a warning as one line, above a progress bar if there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(f"nstlib: {one_line(str(message))}", file=sys.stderr)
 
 
 def _lacks_memory(error: Exception) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
+from nstlib.cli.errors import FAILED, INTERRUPTED
 from nstlib.cli.repeat import differences
 from nstlib.images import check_output, save_image
 from nstlib.synthesis.allocator import keep_little, keep_memory
@@ -41,10 +42,12 @@ def check_target(options: argparse.Namespace) -> None:
 def finish(steps: Iterator[Step], options: argparse.Namespace, recipe: dict[str, Any]) -> int:
     """Runs to the end, to the step of the recipe, or to Ctrl-C or SIGTERM; saves the image.
 
+    Returns the exit code.
+
     Ctrl-C ends the computation at once, a calibration too, and the last image is saved. Before the first one
     it raises KeyboardInterrupt. While the image is finished and written, only a second Ctrl-C ends that.
     """
-    note, end = "", recipe.get("step") if options.iterations is None else None
+    note, code, end = "", 0, recipe.get("step") if options.iterations is None else None
     shown = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
     bar = tqdm(total=1, disable=options.quiet, leave=False, bar_format=shown)
     step: Step | None = None
@@ -68,7 +71,7 @@ def finish(steps: Iterator[Step], options: argparse.Namespace, recipe: dict[str,
                         note = f"the recipe's image is of step {end} of {step.total}"
                         break
         except KeyboardInterrupt:
-            note = "stopped"
+            note, code = "stopped", INTERRUPTED
         computing = False
         if step is None:
             raise KeyboardInterrupt
@@ -76,11 +79,11 @@ def finish(steps: Iterator[Step], options: argparse.Namespace, recipe: dict[str,
         if step.failed and step.index == 1:
             words = f"no image was made: {step.stopped}; {options.output} is unchanged"
             print(f"nstlib: {words}", file=sys.stderr)
-            return 1
+            return FAILED
         save_image(step.image, options.output)
     note = step.stopped or note
     print(f"{options.output}: {step.index} steps, {step.seconds:.1f} s" + (f"; {note}" if note else ""))
-    return 1 if step.failed else 0
+    return FAILED if step.failed else code
 
 
 def say_differences(recipe: dict[str, Any], image: Tensor) -> None:

@@ -196,10 +196,8 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
     if device == "auto":
         device = working_devices()[0]
     elif error := _failure(device):
-        working = ", ".join(working_devices())
-        raise ValueError(
-            f"device {str(device)!r} does not work here ({error}): choose auto or one of {working}"
-        )
+        working = ", ".join(["auto", *working_devices()])
+        raise ValueError(f"device {str(device)!r} does not work here ({error}): choose one of {working}")
     return torch.device(device)
 
 
@@ -212,6 +210,10 @@ def working_devices() -> list[str]:
 
 def _failure(device: str | torch.device) -> str:
     """Returns the start of torch's message on why a device does not work, or "" where it does."""
+    try:
+        torch.device(device)
+    except (RuntimeError, TypeError):  # whose message lists 20 backends
+        return "torch has no such device"
     try:
         torch.zeros(1, device=device).item()
     except Exception as error:  # torch raises many kinds, from AssertionError to ImportError

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from nstlib.version import write_whole
+from nstlib.version import no_such, write_whole
 
 EMBEDDED = Path(__file__).parent / "weights" / "vgg19-slim.safetensors"
 TIMEOUT = 30  # seconds without a byte before a download is given up
@@ -74,7 +74,7 @@ def find(name: str, weights: str | os.PathLike[str] | None = None) -> Path:
     official = SOURCES.get(name) if weights is None else None
     if not path.is_file():
         if official is None:
-            raise WeightsError(f"no weight file at {path}; give the path of the file as weights=")
+            raise WeightsError(no_such("weight file", path))
         download(official.url, path, official.sha256)
     # A file that the user names may be a different training of the same network; a cached one may not.
     elif official and path.name == official.file and (found := sha256(path)) != official.sha256:
@@ -103,8 +103,8 @@ def download(url: str, path: Path, expected: str, timeout: float = TIMEOUT) -> N
     Raises WeightsError that names URL, file and the offline remedy; leaves no partial file.
     """
     remedy = (
-        f"Without a connection: fetch {url} elsewhere, copy it to {path} or point the environment variable "
-        "NSTLIB_WEIGHTS (or weights=) at it; or use the embedded encoder 'vgg19-slim'."
+        "Without a connection: choose the bundled encoder vgg19-slim (--encoder vgg19-slim); or fetch it "
+        f"elsewhere, and copy it to {path} or give its path as the option weights or in NSTLIB_WEIGHTS."
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,10 +120,10 @@ def download(url: str, path: Path, expected: str, timeout: float = TIMEOUT) -> N
             if (found := sha256(part)) != expected:
                 raise WeightsError(
                     f"{url} has SHA-256 {found}, not {expected}: damaged on the way, or replaced. "
-                    f"It was not saved to {path}. Try again. {remedy}"
+                    f"It was not saved. Try again. {remedy}"
                 )
     except (OSError, urllib.error.URLError) as error:
-        raise WeightsError(f"could not download {url} to {path}: {error}. {remedy}") from error
+        raise WeightsError(f"could not download {url}: {error}. {remedy}") from error
 
 
 def check_finite(modules: Iterable[torch.nn.Module], path: Path) -> None:

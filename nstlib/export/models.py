@@ -15,13 +15,13 @@ from nstlib.alignment.methods import method as parse_method
 from nstlib.alignment.wasserstein import Wasserstein
 from nstlib.encoders import load_encoder
 from nstlib.export.convolutions import prepare
-from nstlib.export.files import BOUND, Sessions, require_onnx, save
+from nstlib.export.files import BOUND, WEIGHTS, Sessions, require_onnx, save
 from nstlib.export.tracing import Mixture, Moments, trace, traceable
 from nstlib.feedforward.layers import Layer
 from nstlib.feedforward.networks import FeedForward
 from nstlib.feedforward.pipeline import Encoded, OnePass, Style
 from nstlib.synthesis.pyramid import resize_image
-from nstlib.version import use_torch_defaults
+from nstlib.version import check_folder, check_writable, use_torch_defaults
 
 METHODS = ("linear", "bn", "poly", "wasserstein")  # whose maps are made of matrix products
 
@@ -44,9 +44,11 @@ def export_onepass(
     Raises:
         MissingPackageError: onnx, onnxscript or onnxruntime is missing.
         ValueError: a method is unknown, or not one of `METHODS`.
+        OSError: the files cannot be written, before any work.
         FloatingPointError: the difference is above `bound`.
     """
     require_onnx()
+    check_folder(folder, WEIGHTS, *(f"{name}.onnx" for name in ("style", "content", "image")))
     parts = [exportable(text) for text in methods]
     everything = Fusion(tuple((part, 1.0) for part in parts))
     model = OnePass(load_encoder(device="cpu", dtype="float32"))
@@ -108,9 +110,14 @@ def export_feedforward(network: FeedForward, path: str | os.PathLike[str], *, bo
         network: as `load_feedforward` gives it.
         path: the file, .onnx.
         bound: as in `export_onepass`, and so are what it returns and raises.
+
+    Raises:
+        ValueError: `path` does not end in .onnx.
     """
     require_onnx()
-    path = Path(path)
+    path = check_writable(path)
+    if path.suffix != ".onnx":
+        raise ValueError(f"cannot save {path}: the name of an exported network must end in .onnx")
     model = copy.deepcopy(network).cpu().eval()
     for layer in [layer for layer in model.modules() if isinstance(layer, Layer)]:
         norm = nn.InstanceNorm2d(layer.norm.num_features, eps=layer.norm.eps, affine=True)

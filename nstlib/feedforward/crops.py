@@ -10,6 +10,7 @@ from torch import Tensor
 from nstlib.images import ImageError, load_image, suffixes
 from nstlib.inputs import check_image
 from nstlib.synthesis.pyramid import resize_image
+from nstlib.version import no_such
 
 FLAT = (
     1e-3  # standard deviation of every colour below which a crop shows nothing, a quarter of a step of 8 bits
@@ -25,7 +26,7 @@ def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
         ImageError: it holds no image.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"no such folder: {folder}")
+        raise FileNotFoundError(no_such("folder", folder))
     known = suffixes()
     files: list[Path] = []
     others: list[Path] = []

@@ -72,5 +72,5 @@ def choose_tile(
         return estimate_pass(settings, encoder, content, style, styles, masks, tile)
 
     sizes = (None, *TILES) if by_moments else (None,)
-    remedy, limit = "take fewer styles", settings.memory
+    remedy, limit = "take fewer styles" if styles > 1 else "", settings.memory
     return memory.choose_tile(sizes, need, encoder.device, content, style, who, remedy, limit)

@@ -28,7 +28,7 @@ from nstlib.feedforward.layers import DTYPE, EDGE, OneSidedClamp, SkipBody, plai
 from nstlib.feedforward.norms import STRIDE, apply_in_tiles
 from nstlib.inputs import check_image, check_share
 from nstlib.synthesis.memory import base_memory, choose_tile
-from nstlib.version import rename_arguments, use_torch_defaults, write_whole
+from nstlib.version import did_you_mean, no_such, rename_arguments, use_torch_defaults, write_whole
 
 FOLDER = Path(__file__).parent / "weights"
 METADATA = "nstlib"  # key of a network's metadata in its weight file
@@ -181,9 +181,9 @@ def load_feedforward(name: str | os.PathLike[str], *, device: str | torch.device
     where = pick_device(device)
     path = FOLDER / f"{name}.safetensors" if str(name) in bundled_networks() else Path(name)
     if not path.is_file():
-        raise WeightsError(
-            f"no network {str(name)!r}: give a file, or one of {', '.join(bundled_networks())}"
-        )
+        known = bundled_networks()
+        words = f"{no_such('network', name)}{did_you_mean(str(name), known)}"
+        raise WeightsError(f"{words}; give a file, or one of {', '.join(known)}")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = rename_keys(json.loads((file.metadata() or {})[METADATA]))

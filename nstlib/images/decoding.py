@@ -71,7 +71,11 @@ def answer(
                 share = GAP * size / max(image.size)
                 image.draft(None, (max(1, round(image.width * share)), max(1, round(image.height * share))))
         _check_memory(image.size, size, name)
-        return np.array(upright(image, size, name, mask, notes)), notes
+        pixels = np.array(upright(image, size, name, mask, notes))
+        with contextlib.suppress(Exception):  # damaged frames, which are not used
+            if image is not source and image.is_animated and image.format != "MPO":  # type: ignore[attr-defined]
+                notes.append(f"the values of {name} are those of its first frame: save the frame you want")
+        return pixels, notes
 
 
 def _check_memory(stored: tuple[int, int], size: int | None, name: str) -> None:

@@ -132,8 +132,11 @@ def check_output(path: str | os.PathLike[str], size: Sequence[int] = (0, 0)) -> 
     """
     path = Path(path)
     kind, (height, width) = _format(path) or "", size
-    if kind not in set(FORMATS) & set(Image.SAVE):
-        raise ImageError(f"cannot save {path}: unknown image type {path.suffix!r}; use .png")
+    if kind not in set(FORMATS) & set(Image.SAVE) or kind == "GIF":
+        what = f"unknown image type {path.suffix!r}" if path.suffix else "its name has no suffix"
+        what = "GIF has only 256 colours" if kind == "GIF" else what
+        what = "it is a folder: name a file in it" if path.is_dir() else what
+        raise ImageError(f"cannot save {path}: {what}; use .png (it stores the recipe), .jpg, .webp or .tif")
     if max(size) > (limit := MAX_SIDE.get(kind, MAX_PIXELS)):
         what = f"the format {kind} holds at most {limit} px a side, and the image is {width} x {height} px"
         raise ImageError(f"cannot save {path}: {what}; use .png")

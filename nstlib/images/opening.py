@@ -15,6 +15,8 @@ from typing import IO, Any
 
 from PIL import Image, UnidentifiedImageError
 
+from nstlib.version import no_such
+
 # None of these starts a different program, as EPS does with Ghostscript.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 MAX_PIXELS = 16384**2  # of a file as stored: 268 million
@@ -85,7 +87,7 @@ def open_image(source: Source, name: str, max_pixels: int, allow: Allow) -> Iter
             allow(width * height)
             yield image
         except FileNotFoundError:
-            raise FileNotFoundError(f"no such image file: {name}") from None
+            raise FileNotFoundError(no_such("image file", name)) from None
         except (ImageError, MemoryError):
             raise
         except UnidentifiedImageError as error:

@@ -159,7 +159,7 @@ def choose_plan(
     def need(content: Size, style: Size) -> float:
         return estimate(settings, encoder, content, style, plans[-1])
 
-    remedy = "take encoder vgg19-slim"
+    remedy = "" if encoder.name == "vgg19-slim" else "take the encoder vgg19-slim"
     who = encoder.name + (f" and {whole[0]}, which cannot run in tiles," if whole else "")
     given = settings.memory != "auto"
     require(need, encoder.device, content, style, who, remedy, available, given)
@@ -190,18 +190,23 @@ def require(
     if limit is None or (needed := need(content, style)) < limit:
         return
     longest = max(*content, *style)
+    enough = f"raise memory to at least {_show(needed, 1)}" if given else ""
+    remedies = [enough or "close other programs", remedy]
     for side in range(longest // 32 * 32, 32, -32):
         shapes = [[max(16, round(n * side / longest)) for n in size] for size in (content, style)]
         if need(*shapes) < limit:
-            remedy = f"size={side} would fit"
+            remedies = [f"size {side} would fit", enough]
             break
-    else:
-        remedy = f"close other programs, or {remedy}"
-    there = f"the budget is {limit / 1e9:.1f} GB" if given else f"{limit / SPARE / 1e9:.1f} GB are free"
+    there = f"the budget is {_show(limit)}" if given else f"{_show(limit / SPARE)} are free"
     raise MemoryError(
-        f"{content[1]} x {content[0]} px with {who} needs about {needed / 1e9:.1f} GB of memory and {there}; "
-        f"{remedy}"
+        f"{content[1]} x {content[0]} px with {who} needs about {_show(needed)} of memory and {there}; "
+        + ", or ".join(filter(None, remedies))
     )
+
+
+def _show(size: float, more: int = 0) -> str:
+    """Returns bytes in words that `parse_bytes` reads, plus `more` in their last digit."""
+    return f"{round(size / 1e6) + more} MB" if size < 1e9 else f"{(round(size / 1e8) + more) / 10:.1f} GB"
 
 
 def choose_tile(

@@ -14,7 +14,7 @@ from nstlib.alignment.methods import BUILT_IN
 from nstlib.alignment.methods import method as parse_method
 from nstlib.encoders.encoder import ENCODERS, Pooling
 from nstlib.encoders.precision import DTYPES, DType
-from nstlib.inputs import is_number
+from nstlib.inputs import is_number, show
 from nstlib.synthesis.colours import Colours
 from nstlib.synthesis.optimize import OptimizerName
 
@@ -53,9 +53,9 @@ def check_fields(options: Any) -> None:
             if not is_number(value):
                 raise ValueError(f"{f.name} must be a number, got {value!r}")
             if f.type is int and value % 1 != 0:  # true for NaN and infinity, too
-                raise ValueError(f"{f.name} must be a whole number, got {value!r}")
+                raise ValueError(f"{f.name} must be a whole number, got {show(value)}")
             if not low <= value <= high:
-                raise ValueError(f"{f.name} must lie in {low:g} … {high:g}, got {value}")
+                raise ValueError(f"{f.name} must lie in {low:g} … {high:g}, got {show(value)}")
             value = int(value) if f.type is int else _plain(value)
         object.__setattr__(options, f.name, value)
 
@@ -71,7 +71,8 @@ def _check_tuple(name: str, values: Any) -> tuple[Any, ...]:
         return tuple(values)
     numbers = all(is_number(v) and 0 <= v < math.inf for v in values)
     if values and not (numbers and 0 < sum(values) < math.inf):
-        raise ValueError(f"{name} must be finite numbers >= 0 and not all zero, got {values!r}")
+        got = ", ".join(map(show, values))
+        raise ValueError(f"{name} must be finite numbers >= 0 and not all zero, got {got}")
     return tuple(map(_plain, values))
 
 

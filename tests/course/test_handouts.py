@@ -33,10 +33,28 @@ def test_a_copy_holds_no_answer_and_is_python(name: str) -> None:
     open_ones = [cell for cell in copy.cells if cell.cell_type == "code" and cells.MARK in cell.source]
     answers = tomllib.loads((NOTEBOOKS / "answers" / f"{name[:2]}.toml").read_text("utf-8"))["exercise"]
     assert len(open_ones) == len(answers)
-    for cell, answer in zip(open_ones, answers, strict=True):
-        assert answer["ours"] not in cell.source and "..." in cell.source
+    for number, (cell, answer) in enumerate(zip(open_ones, answers, strict=True), 1):
+        assert answer["ours"] not in cell.source and f"fill_in({number})" in cell.source
         assert f"{cells.MARK}:" not in cell.source
         ast.parse(cell.source)
+
+
+def test_an_untouched_exercise_says_that_the_answer_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(NOTEBOOKS)
+    copy, names, messages = handouts.student_form("02_two_sample_problem"), {}, []
+    sources = [cell.source for cell in copy.cells if cell.cell_type == "code"]
+    exercises = cells.exercises(sources)
+    for place in sorted({i for last in exercises for i in [*cells.needed(sources, last), last]}):
+        try:
+            cells.run(sources[place], names)
+        except NotImplementedError as error:
+            messages.append(str(error))
+    assert messages == [f"Exercise {i}: your answer is still missing" for i in range(1, len(exercises) + 1)]
+
+
+def test_a_copy_says_what_to_do_with_its_exercises(copy: nbformat.NotebookNode) -> None:
+    text = "\n".join(cell.source for cell in copy.cells if cell.cell_type == "markdown")
+    assert handouts.OPEN_TASK in text and not handouts.TASK.search(text)
 
 
 def test_a_copy_shows_no_output_and_no_explanation(copy: nbformat.NotebookNode) -> None:
