@@ -22,6 +22,7 @@ from nstlib import figures
 from nstlib.__main__ import (
     make_parser as parser,  # also tests/test_docs.py: every command of the pages is parsed
 )
+from nstlib.inputs import show
 
 TITLES = {
     "recipes": "Whole runs",
@@ -62,7 +63,7 @@ def settings() -> str:
     def rows() -> Iterator[tuple[object, ...]]:
         for field in dataclasses.fields(nstlib.Settings):
             meta = field.metadata
-            values = f"{meta['low']:g} … {meta['high']:g}" if meta["low"] is not None else ""
+            values = f"{show(meta['low'])} … {show(meta['high'])}" if meta["low"] is not None else ""
             values = ", ".join(f"`{choice}`" for choice in meta["choices"] or ()) or values
             yield f"`{field.name}`", _shown(field.default), values, meta["help"]
 

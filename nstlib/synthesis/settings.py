@@ -55,7 +55,7 @@ def check_fields(options: Any) -> None:
             if f.type is int and value % 1 != 0:  # true for NaN and infinity, too
                 raise ValueError(f"{f.name} must be a whole number, got {show(value)}")
             if not low <= value <= high:
-                raise ValueError(f"{f.name} must lie in {low:g} … {high:g}, got {show(value)}")
+                raise ValueError(f"{f.name} must lie in {show(low)} … {show(high)}, got {show(value)}")
             value = int(value) if f.type is int else _plain(value)
         object.__setattr__(options, f.name, value)
 
