@@ -337,7 +337,7 @@ def test_sigterm_saves_the_last_image(tmp_path: Path) -> None:
     time.sleep(0.5)
     process.terminate()
     process.communicate(timeout=60)
-    assert process.returncode == 0 and nstlib.load_image(out).shape[3] == 96
+    assert process.returncode == 130 and nstlib.load_image(out).shape[3] == 96
 
 
 def test_a_reader_that_goes_away_is_no_error_of_ours(tmp_path: Path) -> None:
