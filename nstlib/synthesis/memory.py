@@ -50,7 +50,7 @@ PLANS = (
     WHOLE,
     *(Plan(tile) for tile in (1024, 512)),
     *(Plan(tile, (pairs, torch.bfloat16)) for pairs in (8, 4, 3) for tile in (1024, 512)),
-    *(Plan(256, (pairs, torch.bfloat16)) for pairs in (3, 2)),
+    *(Plan(tile, (pairs, torch.bfloat16)) for pairs in (3, 2) for tile in (384, 256)),
 )
 
 
