@@ -24,7 +24,6 @@ from demo.runs.engine import Job, frames
 from demo.runs.limits import LIMITS
 from demo.runs.preview import one_pass, quick
 from demo.tabs import compare as comparisons
-from nstlib.feedforward.prepared import strength_to_gamma
 from nstlib.inputs import check_share
 
 Answer = tuple[str, dict[str, Any]]
@@ -102,12 +101,11 @@ def onepass(
     begun = time.perf_counter()
     if gamma is None:
         check_share(strength := 1.0 if strength is None else strength, "strength")
-        gamma = max(controls.FIELDS["gamma"].metadata["low"], strength_to_gamma(strength))
     elif strength is not None:
         raise ValueError("gamma and strength both say how strong the style is: give one of them")
     usual = presets.published("draft").replace(method="poly")
     settings = _settings(usual, method, gamma, size, None, seed, None, colours)
-    pixels, recipe = one_pass(quick(Job(settings, content, style)))
+    pixels, recipe = one_pass(quick(Job(settings, content, style)), strength)
     with files.outbox() as folder:
         path = folder / reproduce.file_name(settings, content, style)
         yield files.save_png(pixels, recipe, path), {"seconds": round(time.perf_counter() - begun, 3)}

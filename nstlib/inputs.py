@@ -131,11 +131,16 @@ def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
+def format_number(value: float | str) -> str:
+    """Returns a number in the fewest digits that give it back: 2.0 → "2", 1.23456789 → "1.23456789"."""
+    if not isinstance(value, float):
+        return str(value)
+    return short if float(short := f"{value:g}") == value else repr(float(value))
+
+
 def show(value: object) -> str:
     """Returns a value for a message: a number in its fewest digits, like 1 for 1.0."""
-    if isinstance(value, float):
-        return f"{value:.15g}"
-    return str(value) if is_number(value) else repr(value)  # a whole number may be too large for a float
+    return format_number(value).removesuffix(".0") if is_number(value) else repr(value)
 
 
 def check_share(value: float, name: str) -> None:

@@ -52,12 +52,14 @@ def quick(job: Job, most: int | None = None) -> Job:
     return replace(job, settings=settings.replace(size=min(settings.size, most)))
 
 
-def one_pass(job: Job) -> tuple[Pixels, dict[str, Any]]:
-    """The image (H, W, 3) of one pass of a transfer, and nstlib's recipe. Raises what nstlib raises, and
-    ValueError where it takes too long."""
+def one_pass(job: Job, strength: float | None = None) -> tuple[Pixels, dict[str, Any]]:
+    """The image (H, W, 3) of one pass of a transfer, and nstlib's recipe. Without a strength, it has that of
+    the transfer's γ. Raises what nstlib raises, and ValueError where it takes too long."""
+    if strength is None:
+        strength = gamma_to_strength(job.settings.gamma)
     for path in filter(None, (job.content, *job.styles)):
         load_input(path, job.settings.size)  # in this thread: a slow file holds up no other preview
-    waiting = _workers(job.settings.size <= SMALL).submit(_make, job)
+    waiting = _workers(job.settings.size <= SMALL).submit(_make, job, strength)
     try:
         return waiting.result(timeout=SECONDS)
     except TimeoutError:
@@ -79,13 +81,13 @@ def _workers(small: bool) -> ThreadPoolExecutor:
     return pool
 
 
-def _make(job: Job) -> tuple[Pixels, dict[str, Any]]:
+def _make(job: Job, strength: float) -> tuple[Pixels, dict[str, Any]]:
     s = job.settings
     used = ("size", "style_weights", "colours", "style_scale")
     fixed = {name: getattr(s, name) for name in used} | {"method": s.discrepancy.with_seed(s.seed)}
     kept = Job(nstlib.Settings(**fixed), job.content, job.style, second=job.second, where=job.region)
     ready = (_prepare_small if s.size <= USUAL else _prepare_large)(kept)
-    image = ready(gamma_to_strength(s.gamma), palette=s.palette)
+    image = ready(strength, palette=s.palette)
     return np.asarray(nstlib.to_pil(image)), image.recipe  # type: ignore[attr-defined]
 
 

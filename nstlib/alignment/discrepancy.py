@@ -31,9 +31,10 @@ from torch import Tensor
 
 from nstlib.alignment.kernels import Kernel
 from nstlib.alignment.moments import gram, mean, narrow, variance_mean, wide
-from nstlib.alignment.options import NOT_NEGATIVE, WithOptions, format_number
+from nstlib.alignment.options import NOT_NEGATIVE, WithOptions
 from nstlib.alignment.pairs import sum_pairs
 from nstlib.alignment.samples import centre_samples, check_pair, promote
+from nstlib.inputs import format_number
 from nstlib.version import use_torch_defaults
 
 Summary = dict[str, Tensor]  # a fusion's holds the summaries, or the embeddings, of its parts

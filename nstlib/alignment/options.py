@@ -5,6 +5,7 @@ import math
 import typing
 
 from nstlib.alignment.samples import widen_inputs
+from nstlib.inputs import format_number
 
 POSITIVE, NOT_NEGATIVE = (math.ulp(0.0), math.inf), (0.0, math.inf)  # limits of an option
 ON_FEATURES = {"parameters", "embed", "statistics", "summary", "compare", "distance"}
@@ -28,13 +29,6 @@ def options(method: type) -> dict[str, type]:
         if kind and field.init and field.name not in NO_OPTIONS:
             found[field.name] = kind
     return found
-
-
-def format_number(value: float | str) -> str:
-    """A number in the fewest digits that give it back: 2.0 → "2", 1.23456789 → "1.23456789"."""
-    if not isinstance(value, float):
-        return str(value)
-    return short if float(short := f"{value:g}") == value else repr(value)
 
 
 class WithOptions:

@@ -142,11 +142,6 @@ def gamma_to_strength(gamma: float) -> float:
     return float(min(1.0, gamma / (gamma + BALANCE) / FULL))
 
 
-def strength_to_gamma(strength: float) -> float:
-    """Returns the smallest γ of which `gamma_to_strength` is `strength`."""
-    return BALANCE * FULL * strength / (1 - FULL * strength)
-
-
 @refuse_device
 @use_torch_defaults(gradients=False)
 def prepare(
