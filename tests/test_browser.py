@@ -374,7 +374,16 @@ def test_runs_begin_by_themselves_only_while_nobody_else_works_and_all_wait_in_t
     choose(other, "styles", "ink")  # live images while waiting
     says(other, "× ink")
     other.locator("#stylize-leave").click()
-    status(other, "Nothing was started")
+    expect(other.locator("#stylize-leave")).to_be_hidden()
+    joins: list = []
+    other.route("**/queue/join*", lambda route: joins.append(route))  # a slow connection
+    other.locator("#stylize-start").click()
+    other.locator("#stylize-leave").click()  # before the run has a place
+    other.wait_for_timeout(200)
+    for join in joins:
+        join.continue_()
+    expect(other.locator("#stylize-leave")).to_be_hidden()
+    other.unroute("**/queue/join*")
     other.locator("#stylize-start").click()
     status(other, "you are number 1 of 1")
     page.close()  # who leaves gives the place away

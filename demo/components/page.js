@@ -87,12 +87,24 @@
 
   // While a run waits, Gradio writes "queue: 2/3 | 4.0/9.2s": our words say the same.
   const queue = () => {
-    const place = at(".nst-statusbox .progress-text")?.textContent.match(/queue: (\d+)\/(\d+) \|\s*([\d.]+)(?:\/([\d.]+))?/);
+    const shown = at(".nst-statusbox .progress-text")?.textContent ?? "";
+    placed ||= /queue|processing/.test(shown);
+    const place = shown.match(/queue: (\d+)\/(\d+) \|\s*([\d.]+)(?:\/([\d.]+))?/);
     const words = place && at(".nst-statusbox:has(.progress-text) .nst-status span");
     const left = place && Math.ceil((place[4] ?? 0) - place[3]);
     const text = place && `Waiting for your turn: you are number ${place[1]} of ${place[2]}${left > 0 ? `, for about ${left} s` : ""}.`;
     if (words && words.textContent !== text) words.textContent = text;
   };
+
+  // Gradio cannot cancel a run before it has a place in the queue: until then, Leave waits for it.
+  let placed = true;
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.(".nst-go"), [tab, name] = button?.id.split("-") ?? [];
+    if (name === "start") placed = false;
+    if (name !== "leave" || placed) return;
+    event.stopPropagation();
+    setTimeout(() => ["leave", "stop"].forEach((other) => document.getElementById(`${tab}-${other}`)?.click()), 50);
+  }, true);
 
   const look = () => { moveFocus(); mark(); group(); queue(); };
   new MutationObserver(look).observe(root, {

@@ -34,7 +34,7 @@ def run_command(command: Callable[[], int]) -> int:
         if _lacks_memory(error):
             if " of memory and " not in message:  # which the message of nstlib itself says
                 message = "out of memory; try a smaller --size or --encoder vgg19-slim"
-            code = MISTAKE if " the budget is " in message else FAILED  # that of --memory
+            code = MISTAKE if named == "BudgetError" else FAILED
         elif isinstance(error, ValueError | TypeError | OSError) or named in (
             "WeightsError",
             "MissingPackageError",

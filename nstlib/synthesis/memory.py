@@ -28,6 +28,12 @@ IMAGES_IN_TILES = 6  # instead of both where a run works in tiles
 GAPS = 1.5  # with tiles from 512 px on: freed memory stays between the maps of tiles (allocator.py)
 SPARE = 0.75  # fraction of the free memory that a run may use: estimates may be a quarter too low
 
+
+
+class BudgetError(MemoryError):
+    """The memory that the user allows is too little."""
+
+
 Size = Sequence[int]  # (height, width) of an image
 Need = Callable[[Size, Size], float]  # bytes for the sizes of content and style
 
@@ -198,7 +204,7 @@ def require(
             remedies = [f"size {side} would fit", enough]
             break
     there = f"the budget is {_show(limit)}" if given else f"{_show(limit / SPARE)} are free"
-    raise MemoryError(
+    raise (BudgetError if given else MemoryError)(
         f"{content[1]} x {content[0]} px with {who} needs about {_show(needed)} of memory and {there}; "
         + ", or ".join(filter(None, remedies))
     )

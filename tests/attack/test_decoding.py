@@ -111,7 +111,7 @@ def test_slow_files_of_live_images_hold_up_no_other_live_image(monkeypatch: pyte
             end.wait()
 
     monkeypatch.setattr(preview, "load_input", read)
-    monkeypatch.setattr(preview, "_make", lambda job: job.content)
+    monkeypatch.setattr(preview, "_make", lambda job, strength: job.content)
     slow = [
         threading.Thread(target=preview.one_pass, args=(Job(Settings(size=64), "slow", "a"),))
         for _ in range(4)
