@@ -166,7 +166,7 @@ class PolynomialMMD(Discrepancy):
 class BNStatistics(Discrepancy):
     """1/N Σ_i (μ_F − μ_S)² + (σ_F − σ_S)² over channels: batch-norm statistics (paper, §3).
 
-    σ is the root of the (biased) variance; `epsilon` inside it keeps its gradient finite at a dead channel.
+    σ is √(biased variance + `epsilon`), whose gradient is finite also for a channel of variance 0.
     """
 
     name = "bn"

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from nstlib.synthesis.settings import Settings
 
 FULL = 0.7  # share of the steps that are taken at full size
-FEWEST = 4  # least steps at a smaller size, if a third of all suffices: with fewer, faces get wrong strokes
+FEWEST = 4  # steps at least at each smaller size, unless the run is too short: faces need them
 LARGE = 1024  # px of the shorter side, beyond which every doubling adds a size
 COARSEST = 64  # px: smallest shorter side of a size, so that relu5_1 keeps several positions
 
