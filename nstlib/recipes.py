@@ -21,7 +21,7 @@ from nstlib.synthesis.run import Job, run_job
 from nstlib.synthesis.settings import PRESETS, Settings
 from nstlib.version import refuse_device, rename_arguments, use_torch_defaults
 
-OURS = ("balanced", "draft", "fine")  # presets whose steps are meant for a start from the content
+OURS = ("balanced", "draft", "fine")  # presets whose number of steps suits a start from the content
 FROM_NOISE = 3  # times as many steps for a start from noise
 
 
@@ -43,11 +43,11 @@ def transfer(
 
     Args:
         content: (1, 3, H, W) RGB in [0, 1].
-        style: the same, of any size, or several, mixed by `style_weights`.
+        style: one image of this form, or several, which `style_weights` mixes. Sizes may differ.
         settings: a `Settings`, or the name of a preset.
-        encoder: a name or a loaded Encoder, instead of the settings' own.
-        masks: one for each style, (1, 1, H, W) or (H, W), >= 0, of any size. A style is applied where its
-            mask is positive; where no mask is, the content stays.
+        encoder: a name or a loaded Encoder; None: that of the settings.
+        masks: one for each style, (1, 1, H, W) or (H, W), >= 0, of any size. A style applies where its
+            mask is positive. Where every mask is 0, the content stays unchanged.
         initial: image to start from, instead of the content.
         check_cancel: called before each gradient of the calibration, during which no step is yielded; an
             exception that it raises ends the run.
@@ -58,7 +58,7 @@ def transfer(
 
     Raises:
         ValueError: an image, a mask or a setting is out of range. TypeError: a setting is unknown.
-        MemoryError: the run would not fit (synthesis/memory.py). All at the call, before any work.
+        MemoryError: the run would not fit (synthesis/memory.py). The call raises all these, before any step.
     """
     settings, network = _resolve(settings, encoder, changes)
     content, styles, masks = check_image(content, "content"), check_images(style, "style"), check_masks(masks)
@@ -75,7 +75,11 @@ def stylize(
     settings: Settings | str = "balanced",
     **options: Any,
 ) -> Tensor:
-    """Returns the last image of `transfer`, with the same arguments. A failed run gives a RuntimeWarning."""
+    """Returns the last image of `transfer`, which has the same arguments. Warns if the run fails.
+
+    A run fails if its loss stays non-finite or too large. The image is then the last good one, and a
+    RuntimeWarning says why.
+    """
     return final_step(transfer(content, style, settings, **options)).image
 
 
@@ -91,11 +95,11 @@ def reconstruct_style(
     check_cancel: Callable[[], None] = lambda: None,
     **changes: Any,
 ) -> Iterator[Step]:
-    """Yields a texture from noise with the style statistics of the first style layers (α = 0; Figure 1).
+    """Yields a texture from noise with the style statistics of the first style layers (paper, Figure 1).
 
-    It works at one size only unless `levels` is given, because small sizes would show shallow layers larger
-    structures than they see, and without the palette term unless `palette` is given. The presets "balanced",
-    "draft" and "fine" take three times their steps.
+    α is 0. Unless given, `palette` is 0 and `levels` is 1, because at a small size a shallow layer would see
+    larger structures than at full size. The presets "balanced", "draft" and "fine" have three times as many
+    steps here.
 
     Args:
         style: (1, 3, H, W) RGB in [0, 1].
@@ -144,7 +148,7 @@ def reconstruct_content(
 
 
 def final_step(steps: Iterator[Step]) -> Step:
-    """Runs to the end and returns the last step. A failed run gives a RuntimeWarning."""
+    """Runs to the end and returns the last step. Warns (RuntimeWarning) if the run failed."""
     step = deque(steps, maxlen=1).pop()
     if step.failed:
         warnings.warn(step.stopped, RuntimeWarning, stacklevel=3)

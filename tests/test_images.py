@@ -190,13 +190,13 @@ def test_what_a_user_would_not_expect_is_said(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue")]
     for name in ("a.gif", "a.png", "a.webp", "a.tif"):
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
-        with pytest.warns(UserWarning, match=rf"of .*{name} are those of its first frame"):
+        with pytest.warns(UserWarning, match=rf"{name} has several frames and only the first is used"):
             load_image(tmp_path / name, 64)
     frames[0].save(tmp_path / "b.gif")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load_image(tmp_path / "b.gif", 80)
-    with pytest.warns(UserWarning, match=r"b.gif are interpolated, because it has only 20 x 20 px"):
+    with pytest.warns(UserWarning, match=r"b.gif has only 20 x 20 px and was enlarged: give a larger image"):
         load_image(tmp_path / "b.gif", 81)
     Image.new("RGB", (3000, 2)).save(tmp_path / "thin.png")
     with pytest.raises(ImageError, match=r"thin.png is 64 x 1 px at the size 64; .* choose a size above 64"):

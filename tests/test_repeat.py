@@ -131,7 +131,7 @@ def test_what_a_recipe_cannot_hold_is_said_in_it_and_at_the_repeat(
     image = nstlib.stylize(cropped, harbour, method=Twice(), iterations=1, levels=1)
     recipe = image.recipe  # type: ignore[attr-defined]
     assert recipe["unrecorded"] == [
-        "the method linear is code of your own: give or register it again for a repeat"
+        "the method linear is code of your own: to repeat the image, pass or register it again"
     ]
     assert recipe["inputs"]["content"]["name"] == "(in memory)"
     path = save_image(image, tmp_path / "a.png")

@@ -1,4 +1,4 @@
-"""The preview card of a shared link: this app's own in place of Gradio's."""
+"""The preview card of a shared link, which replaces Gradio's."""
 
 import re
 from html import escape
@@ -11,7 +11,7 @@ from starlette.responses import FileResponse
 from demo.runs import ready
 
 IMAGE = "/card.jpg"
-WORDS = "Give your photo the style of a painting, in the browser and on a plain computer."
+WORDS = "Give your photo the style of a painting, in the browser, on an ordinary computer."
 OTHERS = re.compile(rb'<meta\s+(?:property|name)="(?:og|twitter):[^>]*>')
 
 

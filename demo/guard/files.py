@@ -16,7 +16,7 @@ from demo.runs.files import CACHE
 
 
 def own_path(path: Any) -> str:
-    """The real path of a file in the folder of uploads and results; "" for anything else, existing or not."""
+    """The real path of a file in the folder of uploads and results; "" for every other path."""
     folder = os.path.realpath(CACHE)
     try:
         real: str = os.path.realpath(path)

@@ -1,4 +1,4 @@
-"""Runs that wait for Continue: the last few of all sessions, each with what it has shown. No Gradio."""
+"""Runs that wait for Continue: the last few of all sessions, each with its images so far. Without Gradio."""
 
 import threading
 from collections import OrderedDict
@@ -23,7 +23,7 @@ class Work:
 
 
 class PausedRuns:
-    """It is safe to call from any thread."""
+    """The paused runs of all sessions. Its methods may be called from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -40,7 +40,8 @@ class PausedRuns:
         return Work(job, frames(job))
 
     def keep(self, session: str | None, work: Work) -> bool:
-        """Keeps a run for Continue and returns whether it could. ZeroGPU's worker ends with its event."""
+        """Keeps a run for Continue and returns whether it could. On ZeroGPU it cannot,
+        because the worker process ends with the event."""
         if ZERO:
             work.run.close()
             return False

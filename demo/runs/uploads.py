@@ -1,4 +1,4 @@
-"""Uploads within limits of size and time; every file that stays has an owner. No Gradio.
+"""Uploads within limits of size and time; every stored file has an owner. Without Gradio.
 
 Gradio's own route keeps unfinished parts, parts with other names, and the names of all uploads.
 """
@@ -19,14 +19,14 @@ from demo.runs.limits import LIMITS, size_in_bytes
 from demo.runs.store import NO_SPACE, STORE, occupied
 from demo.runs.turns import PATIENCE
 
-UPLOAD = size_in_bytes(LIMITS.upload) + 100_000  # bytes: the files, and the lines between them
+UPLOAD = size_in_bytes(LIMITS.upload) + 100_000  # bytes: the files and the multipart boundaries
 TOO_LARGE = f"An upload may have at most {LIMITS.upload}."
 FILES = 8  # of an upload
-SECONDS, SILENCE = 600.0, 60.0  # that an upload may take in all, and without a byte
+SECONDS, SILENCE = 600.0, 60.0  # longest duration of an upload, and of a pause in it
 
 
 class Uploads:
-    """Takes uploads."""
+    """Stores uploads while there is space, and counts those under way."""
 
     def __init__(self) -> None:
         self._under_way = 0
@@ -63,7 +63,7 @@ class Uploads:
 
 
 def _bounded(request: Request) -> Any:
-    """`receive` of a request that counts the bytes and refuses an upload without its last boundary."""
+    """Returns a `receive` that counts the bytes and refuses an upload without its last boundary."""
     tail, taken = b"", 0
 
     async def receive() -> Any:

@@ -14,10 +14,10 @@ O(MM'N). Kernels with an explicit feature map φ, k(x, y) = φ(x)ᵀφ(y), allow
     gaussian     φ(x) = cos(Wx+u)   stores D numbers (see gaussian.py)              O(NDM)
     BN           φ(x) = (x, x²)     stores means and standard deviations            O(NM)
 
-So a method is a mean embedding, `embed(F) = mean φ(f)`, and a comparison of two: `distance(F, summary)` is
-`compare(embed(F), summary)`, where `summary` holds the statistics of the style. Means over positions add up:
-the embedding of an image is the weighted mean of its tiles' embeddings, and so is its gradient, whatever
-`compare` does. All take weights of positions: a mask for a region, or the shares of several styles.
+So a method consists of a mean embedding, `embed(F) = mean φ(f)`, and a comparison: `distance(F, summary)` is
+`compare(embed(F), summary)`, where `summary` holds the statistics of the style. The embedding of an image is
+the weighted mean of the embeddings of its tiles, so large images can be computed in tiles, whatever `compare`
+does. All methods take weights of positions: a mask for a region, or the shares of several styles.
 """
 
 import math
@@ -42,7 +42,7 @@ Summary = dict[str, Tensor]  # a fusion's holds the summaries, or the embeddings
 
 @use_torch_defaults()
 def mmd2(kernel: Kernel, F: Tensor, S: Tensor, *, unbiased: bool = False, chunk: int = 256) -> Tensor:
-    """Computes MMD² (...) by definition: slow, the oracle for everything below.
+    """Computes MMD² (...) from its definition, over all pairs of positions: slow, but exact.
 
     Args:
         kernel: k(x, y); its bandwidth may be a number, or one for each batch. Samples are centred first where
@@ -56,7 +56,7 @@ def mmd2(kernel: Kernel, F: Tensor, S: Tensor, *, unbiased: bool = False, chunk:
 
     Raises:
         ValueError: Shapes that do not fit, chunk < 1, or one position only for the unbiased estimator.
-        TypeError: F or S is no tensor, as in the order mmd2(F, S, kernel).
+        TypeError: F or S is no tensor, for example because the kernel is not the first argument.
     """
     check_pair(F, S, "mmd2(kernel, F, S)")
     if chunk < 1:
@@ -80,8 +80,8 @@ class Discrepancy(WithOptions, ABC):
     Gaussian estimator only on average). Features of 16 bits are compared in float32; autocast has no effect.
 
     A subclass is a frozen dataclass: `name` is its name in the grammar of `nstlib.method`, its fields are the
-    options there, and `str` gives the text back. It defines `embed`, and `parameters`, `statistics` and
-    `compare` where the defaults do not fit; or `summary` and `distance`, and then runs in no tiles.
+    options there, and `str` returns the text of an object. It defines `embed`, and overrides `parameters`,
+    `statistics` and `compare` where needed. Or it defines `summary` and `distance`, but cannot run in tiles.
     """
 
     @property
@@ -96,7 +96,7 @@ class Discrepancy(WithOptions, ABC):
         return self.distance(F, self.summary(S))
 
     def parameters(self, S: Tensor, weights: Tensor | None = None) -> Summary:
-        """What φ depends on beside the feature, such as a bandwidth; S (..., N, M') and weights as below."""
+        """Returns the parameters of φ, such as a bandwidth, from S (..., N, M'); weights as in `summary`."""
         return {}
 
     def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
@@ -106,7 +106,7 @@ class Discrepancy(WithOptions, ABC):
         raise NotImplementedError(f"{type(self).__name__} must define embed, or summary and distance")
 
     def statistics(self, embedding: Summary, like: Tensor) -> Summary:
-        """What is compared of an embedding; like: a tensor of the dtype and device of the features."""
+        """Returns what `compare` reads of an embedding; like: a tensor of the features' dtype and device."""
         return embedding
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
@@ -129,7 +129,7 @@ class Discrepancy(WithOptions, ABC):
 
 @dataclass(frozen=True)
 class LinearMMD(Discrepancy):
-    """k(x, y) = xᵀy: MMD² = ‖μ_F − μ_S‖² for the linear kernel. It sees no correlation."""
+    """k(x, y) = xᵀy: MMD² = ‖μ_F − μ_S‖² for the linear kernel. It ignores correlations."""
 
     name = "linear"
 
@@ -166,7 +166,7 @@ class PolynomialMMD(Discrepancy):
 class BNStatistics(Discrepancy):
     """1/N Σ_i (μ_F − μ_S)² + (σ_F − σ_S)² over channels: batch-norm statistics (paper, §3).
 
-    σ is the root of the (biased) variance; `epsilon` inside it keeps its gradient finite at a dead channel.
+    σ is √(biased variance + `epsilon`), whose gradient is finite also for a channel of variance 0.
     """
 
     name = "bn"
@@ -190,8 +190,9 @@ class BNStatistics(Discrepancy):
 class Fusion(Discrepancy):
     """Σ_i w_i d_i (paper, §4: fusion), e.g. Fusion({BNStatistics(): 0.7, PolynomialMMD(): 0.3}).
 
-    On its own it adds raw distances. A run calibrates every part first, so that weights compare gradients and
-    not units (see synthesis/objective.py). Raises ValueError unless weights are finite, ≥ 0 and not all zero.
+    A call adds the distances as they are. A run first scales all parts to equal gradients, so that weights do
+    not depend on units (see synthesis/objective.py). Raises ValueError unless weights are finite, ≥ 0 and
+    not all zero.
     """
 
     weights: Mapping[Discrepancy, float] | tuple[tuple[Discrepancy, float], ...]

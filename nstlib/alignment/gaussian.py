@@ -24,7 +24,7 @@ from nstlib.alignment.random_features import MeanCosine
 
 @dataclass(frozen=True)
 class GaussianMMD(Discrepancy):
-    """k(x, y) = exp(−‖x − y‖² / 2σ²): sees every moment, at the scale of the bandwidth σ.
+    """k(x, y) = exp(−‖x − y‖² / 2σ²): sensitive to every moment, on the scale of the bandwidth σ.
 
     Characteristic: the exact MMD is zero for equal distributions only. The D averages are not: they can agree
     although distributions differ, and the fewer they are, the more an optimiser finds such images.

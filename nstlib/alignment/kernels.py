@@ -25,7 +25,7 @@ AnyKernel = TypeVar("AnyKernel", bound=Kernel)
 
 
 def shift_invariant(kernel: AnyKernel) -> AnyKernel:
-    """Marks a kernel whose MMD stays the same when both samples move by one vector, and returns it.
+    """Marks a kernel whose MMD does not change if one vector is added to both samples; returns it.
 
     `mmd2` and `permutation_test` centre the samples of such a kernel first, so that rounding does not grow
     with the distance from the origin. Every k(x − y) is such a kernel, and so is the linear one.

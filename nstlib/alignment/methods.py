@@ -1,19 +1,19 @@
 """Methods by name: the grammar of `nstlib.method`, and `register` for methods from outside.
 
-method  = part ("+" part)*          weights are 1 where left out; equal parts are one, their weights added
+method  = part ("+" part)*          an omitted weight is 1; equal parts are merged, weights added
 part    = name ["(" key "=" value ("," key "=" value)* ")"] [":" weight]
 name    = linear | poly | gram (= poly, c = 0) | gaussian | bn                    the paper's
         | wasserstein | sliced | energy | laplace | cubic | coral | cmd           others
-        | what `register` made known
+        | any registered name
 
 "gram"    "poly(c=100)"    "gaussian(bandwidth_factor=2)"    "bn:0.7+poly:0.3"
 
 A text may come from an untrusted client: it is read once from left to right, and `LONGEST`, `MOST_PARTS`,
 `MOST_FEATURES` and `MOST_SLICES` bound what it can cost to run.
 
-A registered name is a method like any other: in `transfer`, in sums, calibrated by the same γ. An installed
-package can bring its own: the entry points of the group `nstlib.methods` name functions that are called
-once, when an unknown name is read; each calls `register`.
+A registered name works like any other, also in sums, and γ means the same for it. An installed package can
+add names: the entry points of the group `nstlib.methods` name functions that call `register`. They are called
+once, when an unknown name is read.
 """
 
 import re
@@ -45,7 +45,7 @@ METHODS: dict[str, tuple[Callable[..., Discrepancy], dict[str, type]]] = {
 }
 RETIRED = ("sampling",)  # options of the Gaussian and Laplace kernels that texts of earlier versions may name
 LONGEST = 1000  # characters
-MOST_PARTS = 16  # different ones: each is a gradient a layer to calibrate, and a term a step
+MOST_PARTS = 16  # different ones: each costs a gradient per layer in the calibration, and a term per step
 MOST_FEATURES = 4096  # D of the Gaussian: eight times the default at the widest layer
 MOST_SLICES = 256  # directions and landmarks of all parts together: each keeps a number for every position
 _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
@@ -62,12 +62,12 @@ def register(name: str, method: type[Discrepancy] | None = None, *, kernel: Kern
 
     Args:
         name: letters, digits and underscores, not taken yet.
-        method: a frozen dataclass derived from `Discrepancy`. Its fields that are numbers or words, `seed`
-            left out, are options: name(field=value).
-        kernel: k(x, y), positive definite, compared from landmarks (see `KernelMMD`).
+        method: a frozen dataclass derived from `Discrepancy`. Its fields that are numbers or words,
+            except `seed`, become options: name(field=value).
+        kernel: k(x, y), positive definite; `KernelMMD` approximates its MMD.
 
     Raises:
-        ValueError: A name that is taken or is none, or both or neither of method and kernel.
+        ValueError: The name is taken or not valid, or not exactly one of method and kernel is given.
     """
     if not re.fullmatch(r"[A-Za-z_]\w*", name):
         raise ValueError(f"a method's name is letters, digits and underscores, got {name!r}")
@@ -91,11 +91,11 @@ def load_installed() -> None:
 
 
 def method(text: str) -> Discrepancy:
-    """Reads a method's text, e.g. "bn:0.7+poly:0.3"; `str` of the result gives it back.
+    """Returns the discrepancy that a text names, e.g. "bn:0.7+poly:0.3"; `str` of it returns such a text.
 
     Raises:
-        ValueError: An unknown name or option (the message lists the known ones), an option's value out of
-            range, or a text, a number of parts, features, directions or landmarks beyond its bound.
+        ValueError: A name or an option is unknown (the message lists the known ones), a value is out of
+            range, or the text is too long or has too many parts, features, directions or landmarks.
     """
     if len(text) > LONGEST:
         raise ValueError(f"a method has at most {LONGEST} characters, got {len(text)}")

@@ -64,7 +64,7 @@ class LaplaceMMD(GaussianMMD):
 
 @dataclass(frozen=True)
 class CubicMMD(Discrepancy):
-    """k(x, y) = (xᵀy + c)³ by D random products: MMD² ≈ ‖mean z(f) − mean z(s)‖², unbiased in the draw
+    """k(x, y) = (xᵀy + c)³, approximated without bias by D random features z: MMD² ≈ ‖mean z(f) − mean z(s)‖²
     (Kar and Karnick 2012).
 
     Args:
@@ -96,7 +96,7 @@ class CubicMMD(Discrepancy):
 
 @dataclass(frozen=True)
 class KernelMMD(Discrepancy):
-    """MMD² of a kernel of your own, from landmarks, O(LNM) (Nyström; Chatalic et al. 2022).
+    """MMD² of a kernel of your own, approximated from L landmarks, in O(LNM) (Nyström; Chatalic et al. 2022).
 
     Features come to the kernel in units of σ, the root mean squared distance of the style's positions (paper,
     §4). From landmarks no kernel is characteristic.

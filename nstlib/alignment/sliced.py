@@ -58,8 +58,8 @@ def quantiles(X: Tensor, p: Tensor | None, K: int) -> Tensor:
 
 @dataclass(frozen=True)
 class SlicedWasserstein(Discrepancy):
-    """Mean over D directions of the squared Wasserstein-2 distance of the slices (Rabin et al. 2011; Heitz et
-    al. 2021): sees whole distributions.
+    """Mean over D directions of the squared Wasserstein-2 distance of the projections: compares whole
+    distributions (Rabin et al. 2011; Heitz et al. 2021).
 
     Args:
         n_projections: D, 1 … 4096, or None for N kept within 16 … 64.

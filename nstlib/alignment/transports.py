@@ -59,7 +59,7 @@ def transport(
     weights: Tensor | None = None,
     style_weights: Tensor | None = None,
 ) -> Tensor:
-    """Moves F until `method` cannot tell it from S: d(F', S) = 0 at strength 1.
+    """Maps F to F' so that the discrepancy vanishes: d(F', S) = 0 at strength 1.
 
     Args:
         F: (..., N, M).

@@ -34,7 +34,7 @@ from nstlib.alignment.options import POSITIVE
 
 @dataclass(frozen=True)
 class Wasserstein(Discrepancy):
-    """W₂² between the Gaussians of F's and of S's mean and covariance: 0 exactly where both are equal.
+    """W₂² between two Gaussians with the means and covariances of F and S: 0 if and only if both agree.
 
     The distance stays a distance with the ridge, and its gradient stays finite where an image has fewer
     positions than channels, or a dead channel. Covariances are compared on the CPU, in float64, which not

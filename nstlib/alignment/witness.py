@@ -24,7 +24,9 @@ from nstlib.version import use_torch_defaults
 
 @use_torch_defaults(gradients=True)
 def witness(d: Discrepancy, F: Tensor, S: Tensor, weights: Tensor | None = None) -> Tensor:
-    """½ ∂d/∂w_i at equal weights w of F's positions; for an MMD this is w(f_i) − mean w.
+    """Returns how much each position of F contributes to d(F, S): positive where F has more like it than S.
+
+    This is ½ ∂d/∂p_i at equal weights p of the positions, and for an MMD the centred witness function.
 
     Args:
         d: any discrepancy but the paired Gaussian, which only samples positions.
@@ -33,7 +35,7 @@ def witness(d: Discrepancy, F: Tensor, S: Tensor, weights: Tensor | None = None)
         weights: (..., M') ≥ 0, of the positions of S (the style's, unlike those of `transport`).
 
     Returns:
-        The witness (..., M), of mean zero: positive where F has more like f_i than the style has.
+        The witness (..., M), of mean zero.
 
     Raises:
         ValueError: Shapes or weights that do not fit, or the paired Gaussian.

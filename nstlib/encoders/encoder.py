@@ -141,7 +141,7 @@ def load_encoder(
     device: str | torch.device = "auto",
     dtype: precision.DType = "float32",
 ) -> Encoder:
-    """Load an encoder by name; the same arguments give the same object.
+    """Loads an encoder by name. Calls with the same arguments return the same object.
 
     Args:
         name: "vgg19-slim" (embedded, quarter width), "vgg19", "vgg16", "resnet50" (torchvision's official

@@ -4,13 +4,13 @@
     pipeline      one pass at one size: encode, transport level by level, decode
     tiles         the same in tiles, for images of any size
     memory        how much memory a pass needs, and which tiles fit
-    prepared      the whole call: several sizes, regions, colours; and its part that no strength changes
+    prepared      the whole call: several sizes, regions and colours; and what all strengths share
     layers        the layers of a network for one style
     networks      networks for one style: architecture, weight files, the bundled ones
-    norms         the same in tiles
+    norms         a network for one style in tiles
     settings      every choice of a training
-    crops         the crops that it learns from
-    checkpoint    the file that it resumes from
+    crops         the crops of the training images
+    checkpoint    the file from which a training resumes
     distributed   several processes for one task
     training      training a network with the objective of a run
 

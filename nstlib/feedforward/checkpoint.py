@@ -56,7 +56,7 @@ def load_checkpoint(
             if any(moments["exp_avg"].shape != weight.shape for weight, moments in adam.state.items()):
                 raise ValueError("its optimiser is that of a different network")
     except Exception as error:  # pickle, zip and torch each raise their own kinds
-        words = error if type(error) is ValueError else type(error).__name__  # torch's propose unsafe loading
+        words = error if type(error) is ValueError else type(error).__name__  # torch's suggest unsafe loading
         raise WeightsError(
             f"cannot resume from {path}: it is no checkpoint of a training, or damaged ({words}); {DELETE}"
         ) from error
@@ -69,7 +69,7 @@ def load_checkpoint(
 
 
 def _difference(name: str, there: Any, here: Any) -> str:
-    """Describes what a checkpoint has there and this training has here; empty where they agree."""
+    """Says how a setting differs in the checkpoint (there) and this training (here); empty if it does not."""
     if name == "style" and there["sha256"] != here["sha256"]:
         there, here = (f"{s['name']}, {s['size'][1]} x {s['size'][0]} px" for s in (there, here))
         return f"style {there} there, {here} here"

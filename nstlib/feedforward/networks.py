@@ -1,11 +1,11 @@
 """Networks for one style: content → image in a single pass (Johnson, Alahi, Fei-Fei 2016).
 
-    z = the content x with the mean and contrast of each colour normalised
+    z = the content x, each colour normalised to mean 0 and variance 1
     image = colours(z) + output of the last convolution of the body (layers.py)
 
 A departure from Johnson: the network adds a residual to the normalised image, recoloured by one 3 × 3 matrix,
-so that training starts from the content. Its input is z because instance norms discard the mean and contrast
-of x.
+so that training starts from the content. Its input is z because instance norms discard the mean and the
+variance of x.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ from nstlib.version import did_you_mean, no_such, rename_arguments, use_torch_de
 
 FOLDER = Path(__file__).parent / "weights"
 METADATA = "nstlib"  # key of a network's metadata in its weight file
-OLD_KEYS = {"begin": "init_from"}  # of the metadata of networks and checkpoints, which may have them for ever
+OLD_KEYS = {"begin": "init_from"}  # in the metadata of older networks and checkpoints, which stay readable
 START = 0.5, 0.25  # mean and standard deviation of a colour, before training
 TILES, HALO = (1024, 512, 256), 120  # px of a tile, and around it
 IN_TILES = 60  # bytes for each pixel of an image in tiles
@@ -42,7 +42,7 @@ class Architecture(NamedTuple):
     """The architecture of a network."""
 
     width: int  # channels of the first convolution; doubled at each halving of the size
-    blocks: int  # residual ones
+    blocks: int  # number of residual blocks
     ends: int  # kernel size of the first and the last convolution
     body: Callable[[int, int, int], nn.Module] = plain_body
     memory: int = 32  # bytes for each pixel and channel of the first convolution (benchmarks/memory.py)
@@ -91,16 +91,16 @@ class FeedForward(nn.Module):
         Raises:
             TypeError: `image` is no tensor.
             ValueError: its shape or range, or `strength`, is wrong.
-            MemoryError: the image would not fit. Only a network in training mode omits this check; only its
+            MemoryError: the image would not fit. A network in training mode omits this check, and only its
                 results require gradients.
         """
         image = check_image(image, "image", batch=True, copy=False).to(self.last.weight)
         check_share(strength, "strength")
         B, _, height, width = image.shape
         tile = None if self.training else self.check_memory((B * height, width), memory)
-        # a training decides on gradients and autocast itself
+        # in training mode the caller decides on gradients and autocast
         with contextlib.nullcontext() if self.training else use_torch_defaults(gradients=False):
-            # without any, padding would only copy
+            # pad copies the image even where it adds nothing
             pads = (0, missing(width, STRIDE), 0, missing(height, STRIDE))
             x = image if tile and not any(pads) else nn.functional.pad(image, pads, mode=EDGE)
             if tile:
@@ -112,7 +112,7 @@ class FeedForward(nn.Module):
         return result
 
     def make(self, z: Tensor) -> Tensor:
-        """Returns the image (B, 3, H, W), not clamped, for contents with normalised colours."""
+        """Returns the image (B, 3, H, W), not clamped, for a content z with normalised colours."""
         image: Tensor = self.colours(z) + self.last(self.body(z))
         return image
 
@@ -187,7 +187,7 @@ def load_feedforward(name: str | os.PathLike[str], *, device: str | torch.device
     try:
         with safe_open(path, framework="pt") as file:
             metadata = rename_keys(json.loads((file.metadata() or {})[METADATA]))
-        with torch.device("meta"):  # draws no weights, which the file replaces
+        with torch.device("meta"):  # allocates and initialises no weights: the file has them
             network = FeedForward(metadata["plan"], metadata)
         network.load_state_dict({key: value.float() for key, value in load_file(path).items()}, assign=True)
     except Exception as error:  # safetensors, json and torch each raise their own kinds

@@ -26,14 +26,14 @@ from nstlib.synthesis.settings import Settings
 from nstlib.version import environment_info, refuse_device, use_torch_defaults
 
 N_SIZES = 1
-REACH = 0.04  # of the palette projection (synthesis/pixels.py); a run uses twice that after its palette term
-PALETTE_SIDE = 96  # px of a style at which its colours are read
+REACH = 0.04  # RGB distance that the palette projection allows, half of a run's (synthesis/pixels.py)
+PALETTE_SIDE = 96  # px: a style's colours are read at about this size
 MOST_COUNT = 16  # of levels and rounds
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Images and a method, ready for any strength; made by `prepare`."""
+    """What `prepare` returns: call it with a strength to get the image of one pass."""
 
     model: OnePass
     content: Tensor  # (1, 3, H, W), as given
@@ -68,7 +68,7 @@ class Prepared:
             before = content
         for _ in range(rounds - 1):
             x = work(x, styles)
-        if projection := palette * strength:  # the content's share keeps its colours
+        if projection := palette * strength:  # at strength 0 the content keeps its colours
             x = remove_outlier_colours(x, list(self.palette), projection, REACH)
         if self.recipe["colours"] == "luminance":
             x = with_chroma(x, self.content)
@@ -100,18 +100,20 @@ def onepass(
 
     Args:
         content: (1, 3, H, W) RGB in [0, 1], any size.
-        style: one image like it, or several: mixed, or each in its own region.
+        style: one image of this form, or several, which `style_weights` mixes or `masks` places.
         method: a method, or its name.
         strength: 0 (the content) … 1.
-        style_weights: of the styles in their mixture, >= 0; empty: equal weights.
-        masks: one for each style, (1, 1, H, W) or (H, W), >= 0, of any size; elsewhere the content stays.
+        style_weights: weight >= 0 of each style in the mixture; empty: equal weights.
+        masks: one for each style, (1, 1, H, W) or (H, W), >= 0, of any size. Where every mask is 0, the
+            content stays unchanged.
         detail: share of the content's fine detail to put back, 0 … 1; less is more painterly.
-        levels: number of sizes, each twice the one before, 1 … 16. More than one leans further to the style,
-            with wider strokes; a second one costs a quarter more time.
+        levels: number of sizes, each twice the one before, 1 … 16. More sizes give more style and wider
+            strokes; a second one takes a quarter more time.
         palette: strength of the projection to the style's colours, 0 (none, and faster) … 100.
         colours, style_scale: as in `Settings`.
-        rounds: passes at full size, 1 … 16. A second one comes closer to the style, at the content's cost.
-        seed: of the method's random draws; None: the method's own.
+        rounds: passes at full size, 1 … 16. A second one comes closer to the style and
+            loses more of the content.
+        seed: of the method's random numbers; None: the seeds that the method holds.
         memory: as in `Settings`. Where the whole image would need more, the pass works in tiles.
         encoder: the embedded encoder, by name or loaded.
 
@@ -137,7 +139,7 @@ def onepass(
 def gamma_to_strength(gamma: float) -> float:
     """Returns the strength of one pass that corresponds to a run's balance factor γ >= 0; 1 from γ = 4/3 on.
 
-    The decoder learned the objective of a run for shares k = γ / (γ + BALANCE), and k = FULL · strength.
+    The decoder was trained on the objective of a run for shares k = γ / (γ + BALANCE); k is FULL · strength.
     """
     return float(min(1.0, gamma / (gamma + BALANCE) / FULL))
 
@@ -158,11 +160,11 @@ def prepare(
     memory: str = "auto",
     encoder: Encoder | str = "vgg19-slim",
 ) -> Prepared:
-    """Does the part of `onepass` that does not depend on the strength; arguments and errors are the same.
+    """Computes what `onepass` needs for any strength. Arguments and errors are those of `onepass`.
 
-    What it returns refers to the content, which must stay as it is.
+    The result refers to the content tensor, so do not change that tensor in place.
     """
-    content = inputs.check_image(content, "content", copy=False)  # large ones are not there twice
+    content = inputs.check_image(content, "content", copy=False)  # a copy would double the memory
     images = inputs.check_images(style, "style", copy=False)
     regions, weights = inputs.check_masks(masks), tuple(style_weights)
     _check_count(levels, "levels")

@@ -74,7 +74,7 @@ def answer(
         pixels = np.array(upright(image, size, name, mask, notes))
         with contextlib.suppress(Exception):  # damaged frames, which are not used
             if image is not source and image.is_animated and image.format != "MPO":  # type: ignore[attr-defined]
-                notes.append(f"the values of {name} are those of its first frame: save the frame you want")
+                notes.append(f"{name} has several frames and only the first is used: save the frame you want")
         return pixels, notes
 
 

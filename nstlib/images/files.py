@@ -55,7 +55,7 @@ def load_image(source: Source, size: int | None = None, *, max_pixels: int = MAX
 
 
 def load_mask(source: Source, size: int | None = None, *, max_pixels: int = MAX_PIXELS) -> Tensor:
-    """Reads a mask: its opacity where it has any transparency, else how white it is.
+    """Reads a mask: the alpha channel of a file with transparency, otherwise the brightness (white is 1).
 
     Args, Raises: as load_image. A mask that has one value everywhere is read with a UserWarning.
 

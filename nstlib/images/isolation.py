@@ -171,7 +171,7 @@ _parents: list[_Pool | None] = []  # pools of the process that this one was fork
 
 
 def isolate(*, seconds: float = 6.0, memory: int = 400_000_000, workers: int = 2) -> None:
-    """Decodes image files in child processes from now on, wherever this process reads one.
+    """Makes every later read of an image file in this process decode it in a child process.
 
     Args:
         seconds: of a core that one file may take.

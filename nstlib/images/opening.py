@@ -21,7 +21,7 @@ from nstlib.version import no_such
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 MAX_PIXELS = 16384**2  # of a file as stored: 268 million
 MAX_SCANS = 24  # of a progressive JPEG: cameras and editors write 10, and each costs a pass over all pixels
-MAX_RECIPE = 100_000  # characters of a recipe: a run's has 2,000, and parsed JSON takes 100 times its text
+MAX_RECIPE = 100_000  # characters of a recipe: a run's has 2,000, and parsed, it takes 100 times the memory
 RECIPE_KEY = "nstlib"
 ORIENTATION, WIDTH, HEIGHT = 274, 256, 257  # tags of EXIF and TIFF
 HEAD = 1000  # bytes that show the format of a file
@@ -69,7 +69,7 @@ def open_image(source: Source, name: str, max_pixels: int, allow: Allow) -> Iter
     """Opens and checks an image. Every error of Pillow, also a later one in the block, becomes ImageError."""
     with contextlib.ExitStack() as stack:
         try:
-            # Pillow warns of damaged tags, and of many pixels, where max_pixels is stricter.
+            # Pillow warns of damaged tags, and of many pixels, for which max_pixels is the limit here.
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
             if isinstance(source, Image.Image):
@@ -98,12 +98,12 @@ def open_image(source: Source, name: str, max_pixels: int, allow: Allow) -> Iter
 
 
 def _open(stream: IO[bytes]) -> Image.Image:
-    """Opens an image as `Image.open` does, but without its limit on pixels, which is one for all callers."""
+    """Opens an image as `Image.open` does, but without its global limit on pixels."""
     stream.seek(0)
     prefix = stream.read(16)
     for factory, accept in (Image.OPEN[name] for name in known_formats()):
         with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):
-            accepted = accept is None or accept(prefix)  # a text says which decoder is missing
+            accepted = accept is None or accept(prefix)  # a string names a missing decoder
             if accepted and not isinstance(accepted, str):
                 stream.seek(0)
                 return factory(stream, "")
@@ -156,11 +156,11 @@ def check_scans(image: Any, name: str) -> None:
     scans = image.fp.read().count(b"\xff\xda")  # Pillow has read the first scan's header already
     image.fp.seek(position)
     if scans > MAX_SCANS:
-        raise ImageError(f"{name} is a JPEG of {scans} scans, over the limit of {MAX_SCANS}; save it anew")
+        raise ImageError(f"{name} is a JPEG of {scans} scans, over the limit of {MAX_SCANS}; save it again")
 
 
 def orientation(image: Image.Image) -> Any:
-    """Returns how the pixels must be turned, as EXIF numbers it (1: not at all; Pillow turns a TIFF)."""
+    """Returns the EXIF number of the rotation that the pixels still need (1: none, also for a TIFF)."""
     return 1 if hasattr(image, "tag_v2") else image.getexif().get(ORIENTATION, 1)
 
 

@@ -16,7 +16,7 @@ from nstlib.images.opening import ImageError, orientation
 MIN_SIDE = 16  # px after resizing: one position at relu5_1
 STRIP = 1 << 20  # pixels converted at a time
 GAP = 3  # an image is first shrunk by a whole factor to at least GAP times the size, then resampled well
-ENLARGED = 4  # times the size of an image, above which its user is told that it is enlarged
+ENLARGED = 4  # times the size of an image, above which a note says that it was enlarged
 SAMPLE = 1000  # px a side: of the part of an image that shows its range of values
 STEP = 1 / 255  # of 8 bits: values that exceed their range by no more are clipped without a note
 SAME = 2  # levels of 255: a profile that changes colours by no more is sRGB, and the pixels stay as they are
@@ -48,8 +48,8 @@ def upright(image: Image.Image, size: int | None, name: str, mask: bool, notes: 
     if size is not None:
         width, height = (max(1, round(side * size / max(image.size))) for side in image.size)
         if size > ENLARGED * max(image.size):
-            what = f"it has only {image.width} x {image.height} px: give a larger image"
-            notes.append(f"the values of {name} are interpolated, because {what}")
+            pixels = f"{image.width} x {image.height} px"
+            notes.append(f"{name} has only {pixels} and was enlarged: give a larger image")
         rgb = rgb.resize((width, height), Image.Resampling.LANCZOS)
     if turn is not None:
         rgb = rgb.transpose(turn)

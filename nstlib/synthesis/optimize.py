@@ -68,7 +68,7 @@ def synthesize(
     preconditioner: Callable[[Tensor], Tensor] | None = None,
     history: tuple[int, torch.dtype | None] = HISTORY,
 ) -> Iterator[Step]:
-    """Minimise Σ terms_of(x) over images x in [0, 1], and yield a `Step` for each iteration.
+    """Minimises Σ terms_of(x) over images x in [0, 1] and yields a `Step` for each iteration.
 
     A step after which the loss grows too much or is not finite is undone, and a shorter one is tried. If that
     does not help, the run ends with the last good image and the reason in `Step.stopped`.

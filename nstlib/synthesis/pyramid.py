@@ -13,13 +13,13 @@ from torch.nn.functional import interpolate
 from nstlib.synthesis.settings import Settings
 
 FULL = 0.7  # share of the steps that are taken at full size
-FEWEST = 4  # steps at a smaller size, if these are at most a third of all: with less, faces get wrong strokes
+FEWEST = 4  # steps at least at each smaller size, unless the run is too short: faces need them
 LARGE = 1024  # px of the shorter side, beyond which every doubling adds a size
 COARSEST = 64  # px: smallest shorter side of a size, so that relu5_1 keeps several positions
 
 
 def resize_image(image: Tensor, height: int, width: int) -> Tensor:
-    """Returns the image at another size, antialiased, with values in [0, 1]."""
+    """Returns the resized image, antialiased, with values in [0, 1]."""
     if image.shape[2:] == (height, width):
         return image
     resized = interpolate(image, (height, width), mode="bicubic", antialias=True, align_corners=False)
@@ -55,8 +55,8 @@ def schedule(settings: Settings, side: int) -> list[tuple[float, int]]:
 def upsample_change(x: Tensor, before: Tensor | None, target: Tensor) -> Tensor:
     """Returns x at the size of `target`.
 
-    Where x was made from `before`, and `target` is the same image, larger, only the change x − before is
-    enlarged, and added to the target.
+    `before` is the image from which x was made, and `target` is that image at a larger size. Only the change
+    x − before is enlarged and added to the target. Without `before`, x itself is enlarged.
     """
     height, width = target.shape[2:]
     if before is None:

@@ -1,6 +1,6 @@
 """`Settings`: all options of a run with their units, ranges and defaults, and the named presets.
 
-The command line and the app build their controls from these fields, so defaults stand only here.
+The command line and the app build their controls from these fields, so every default is defined here only.
 """
 
 import dataclasses
@@ -114,7 +114,7 @@ class Settings:
     iterations: int = knob(80, "maximum number of optimisation steps, over all sizes", 1, 100_000)
     levels: int = knob(
         3,
-        "number of sizes, each twice the previous one (1: full size only; beyond 1024 px there are more)",
+        "number of sizes, each twice the previous one (1: full size only); more are added beyond 1024 px",
         1,
         6,
     )
@@ -126,15 +126,15 @@ class Settings:
     )
     alpha: float = knob(1.0, "content weight α (0: texture only)", 0, 1e4)
     palette: float = knob(
-        1.0, "weight of the palette term, which keeps to the style's colours and grain (0: off)", 0, 100
+        1.0, "weight of the palette term, which limits colours and grain to the style's (0: off)", 0, 100
     )
     colours: Colours = knob(
         "style",
-        "colours of the result: the style's; or the content's, by luminance only or by mean and covariance",
+        "colours of the result (luminance: chroma of the content; content: recolours the style first)",
         choices=get_args(Colours),
     )
     style_scale: float = knob(
-        1.0, "size of the style image relative to its own; above 1 enlarges strokes", 0.1, 8
+        1.0, "factor by which the style image is resized; above 1, strokes are larger", 0.1, 8
     )
     style_weights: tuple[float, ...] = knob((), "weight of each of several styles (empty: equal weights)")
     tv: float = knob(0.0, "weight of the total variation, which reduces fine grain", 0, 1e4)
@@ -149,10 +149,10 @@ class Settings:
         0.0, "stop when the loss changes by less than this fraction per step (0: never)", 0, 1
     )
     dtype: DType = knob(
-        "auto", "numbers inside the encoder (auto: bfloat16 where the hardware has it)", choices=DTYPES
+        "auto", "number format inside the encoder (auto: bfloat16 where the hardware has it)", choices=DTYPES
     )
     memory: str = knob(
-        "auto", "memory to use, such as 2GB, in tiles where the image needs more (auto: what is free)"
+        "auto", "memory to use, such as 2GB; larger runs work in tiles (auto: 3/4 of the free memory)"
     )
     pooling: Pooling = knob("max", "pooling inside the encoder", choices=get_args(Pooling))
     seed: int = knob(0, "seed of all random numbers", 0, 2**31 - 1)
@@ -177,9 +177,9 @@ class Settings:
 
     @property
     def unrecorded(self) -> list[str]:
-        """Sentences on the parts of the method that `as_dict` cannot store: code of the user's own."""
+        """Says which parts of the method `as_dict` cannot store, because they are code of the user's own."""
         return [
-            f"the method {part} is code of your own: give or register it again for a repeat"
+            f"the method {part} is code of your own: to repeat the image, pass or register it again"
             for part, _ in self.discrepancy.components()
             if type(part) is not BUILT_IN.get(str(part).partition("(")[0])
             or parse_method(str(part)).with_seed(0) != part.with_seed(0)
@@ -213,14 +213,14 @@ class Settings:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Settings":
-        """Returns the settings that `as_dict` gave, also after a trip through JSON.
+        """Returns the settings from the values of `as_dict`, which may have been stored as JSON.
 
         Recipes without `palette` are older than the palette term, so it is 0 there.
         """
         return cls().replace(**({"palette": 0.0} | values))
 
 
-BASELINE = Settings(palette=0.0, encoder="vgg19", levels=1, iterations=1000)  # of the presets after papers
+BASELINE = Settings(palette=0.0, encoder="vgg19", levels=1, iterations=1000)  # for papers' presets
 PRESETS: dict[str, Settings] = {
     # Ours: from the content, coarse to fine, so that strokes form at every scale in few steps.
     "balanced": Settings(),
