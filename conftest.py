@@ -23,12 +23,12 @@ IN_WORKER = "PYTEST_XDIST_WORKER" in os.environ  # this is one of several proces
 # These files take longest and come first, so that none of them runs alone at the end.
 LONGEST = ("test_browser", "test_web", "test_tiles", "07_does_training_matter", "test_values",
            "test_command_line", "test_feedforward", "06_balance_and_fusion")  # fmt: skip
-# Tests that need the same running app go to one process, which starts it once. Parts of their names:
+# Files that need the same running app go to one process, which starts it once.
 APPS = {
-    "home": "test_browser.py test_browser_access.py test_app.py reads_nothing[home] is_refused_at_home",
-    "attacked": "test_values.py test_crowd.py attack/test_files.py test_hostile_images.py test_origins.py "
-    "test_decoding.py",
-}
+    "home": ("test_browser", "test_browser_access", "test_app", "test_home"),
+    "attacked": ("test_values", "test_crowd", "test_files", "test_hostile_images", "test_origins",
+                 "test_decoding"),
+}  # fmt: skip
 collect_ignore = ["notebooks/student"]  # open exercises fail
 SANITISER = Path(__file__).parent / "notebooks" / "sanitize.cfg"
 
@@ -47,8 +47,8 @@ def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
 
     class ByApp(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            apps = (app for app, names in APPS.items() if any(name in nodeid for name in names.split()))
-            return next(apps, super()._split_scope(nodeid))
+            name = Path(nodeid.partition("::")[0]).stem
+            return next((app for app, files in APPS.items() if name in files), super()._split_scope(nodeid))
 
     return ByApp(config, log) if config.option.dist == "loadfile" else None
 

@@ -56,7 +56,7 @@ def running(name: str = "home", folder: Path = ROOT, **environment: str) -> App:
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_TEMP_DIR": files,
         "NSTLIB_MAX_SIZE": "320",
-        "NSTLIB_SIZE": "96",
+        "NSTLIB_SIZE": "64",
         "NSTLIB_WEB": SITE,
         "no_proxy": "127.0.0.1,localhost",
         **environment,

@@ -10,6 +10,7 @@ import pytest
 from app_server import CONTENT, SITE, address
 
 import nstlib
+from demo.components.method_controls import NAMES
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 try:
@@ -37,42 +38,65 @@ def browser():
 
 
 CONTEXTS: dict[tuple[object, str], object] = {}
+FREE: dict[object, list["Page"]] = {}  # tabs that `leave` has emptied: the next page loads in half the time
 
 
 def new_page(browser, **options: object) -> "Page":
-    """A page. Those of the same options share a context, and so the scripts in its cache."""
+    """An empty tab. Those of the same options share a context, and so the scripts in its cache."""
     key = browser, str(options)
     if key not in CONTEXTS:
         CONTEXTS[key] = browser.new_context(**options)
-    page = CONTEXTS[key].new_page()
-    page.set_default_timeout(WAIT)
+    free = FREE.setdefault(CONTEXTS[key], [])
+    page = free.pop() if free else watched(CONTEXTS[key].new_page())
+    page.set_viewport_size(options.get("viewport", page.viewport_size))
+    page.troubles.clear()
     return page
 
 
-@pytest.fixture
-def page(browser) -> Iterator["Page"]:
-    """The loaded page; afterwards, nothing may have gone wrong unseen."""
-    page, troubles = new_page(browser, viewport={"width": 1280, "height": 900}), []
+def watched(page: "Page") -> "Page":
+    """The tab, which keeps what goes wrong in `troubles`."""
+    troubles: list[str] = []
+    page.set_default_timeout(WAIT)
     page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on(
         "request", lambda r: None if "127.0.0.1" in r.url or ":" not in r.url[:8] else _outside(r, troubles)
     )
+    page.troubles = troubles
+    return page
+
+
+def loaded(browser) -> Iterator["Page"]:
+    """The loaded page; afterwards, nothing may have gone wrong unseen."""
+    page = new_page(browser, viewport={"width": 1280, "height": 900})
     page.goto(address())
-    expect(page.locator("#size input[type=number]")).to_have_value("96")  # it is ready
+    expect(page.locator("#size input[type=number]")).to_have_value("64")  # it is ready
     yield page
     leave(page)
-    assert troubles == []
+
+
+@pytest.fixture
+def page(browser) -> Iterator["Page"]:
+    yield from loaded(browser)
+
+
+@pytest.fixture(scope="module")
+def first_page(browser) -> Iterator["Page"]:
+    """One page for the tests that need it as it is loaded, and start no run."""
+    yield from loaded(browser)
 
 
 def leave(page: "Page") -> None:
-    """Closes a page without a run: a run that goes on would keep those of the next page from starting."""
-    if page.is_closed():
-        return
-    page.evaluate("""() => { nst.started();
-    for (const id of ['leave', 'stop']) document.getElementById(`stylize-${id}`)?.click(); }""")
-    expect(page.locator("#stylize-start")).to_be_attached()
-    page.close()
+    """Empties a tab where nothing went wrong. A run that goes on would keep the next page waiting."""
+    still_open = not page.is_closed()
+    if still_open:
+        page.evaluate("""() => { nst.started();
+        for (const id of ['leave', 'stop']) document.getElementById(`stylize-${id}`)?.click(); }""")
+        expect(page.locator("#stylize-start")).to_be_attached()
+    assert page.troubles == []
+    if still_open:
+        page.goto("about:blank")
+        FREE[page.context].append(page)
 
 
 def _outside(request, troubles: list[str]) -> None:
@@ -126,10 +150,27 @@ def saved(page: "Page", path, button: str = "#download") -> str:
     return download.value.suggested_filename
 
 
-def test_a_finished_image_is_part_of_the_page_and_every_image_is_sharp(page):
+def test_a_run_begins_a_second_after_the_change_and_not_after_its_preview(first_page):
+    waits = first_page.evaluate("""() => {
+      const real = window.setTimeout, waits = [];
+      let now = 5000;
+      performance.now = () => now;
+      window.setTimeout = (_, wait) => waits.push(wait);
+      nst.changed("none");
+      for (const passed of [400, 2000]) { now += passed; nst.rest("none", 1, 1000); }
+      nst.rest("none", 0, 1000);
+      window.setTimeout = real;
+      delete performance.now;
+      return waits;
+    }""")
+    assert waits == [600, 0]
+
+
+def test_a_finished_image_is_part_of_the_page_and_every_image_is_sharp(first_page):
+    page = first_page
     says(page, "harbour × strokes · linear · γ 1 · 768 px · 32 steps")
     status(page, "Finer")
-    expect(page.locator("#size input[type=number]")).to_have_value("96")  # of what the user changes
+    expect(page.locator("#size input[type=number]")).to_have_value("64")  # of what the user changes
     sharp = """images => images.map(i => [i.naturalWidth, i.getBoundingClientRect().width])"""
     for where in ("#result img", ".nst-picker img"):
         expect(page.locator(where).first).to_be_visible()
@@ -162,26 +203,10 @@ def test_every_change_ends_in_an_optimised_image(page):
     assert len(set(seen)) == len(changes) + 1
     expect(page.locator("#history img")).to_have_count(len(changes))
     page.get_by_label("Linear").first.check()  # three changes at once end in the last
-    settings(page, gamma=3, size=64)
-    says(page, "still_life × glass · linear · γ 3 · 64 px")
+    settings(page, gamma=3, size=96)
+    says(page, "still_life × glass · linear · γ 3 · 96 px")
     settled(page, "24 steps")
     expect(page.locator("#preset input")).to_have_value("draft: 24 steps")
-
-
-def test_a_run_begins_a_second_after_the_change_and_not_after_its_preview(page):
-    waits = page.evaluate("""() => {
-      const real = window.setTimeout, waits = [];
-      let now = 5000;
-      performance.now = () => now;
-      window.setTimeout = (_, wait) => waits.push(wait);
-      nst.changed("none");
-      for (const passed of [400, 2000]) { now += passed; nst.rest("none", 1, 1000); }
-      nst.rest("none", 0, 1000);
-      window.setTimeout = real;
-      delete performance.now;
-      return waits;
-    }""")
-    assert waits == [600, 0]
 
 
 def test_a_run_is_paused_goes_on_and_is_taken_home(page, tmp_path):
@@ -205,7 +230,7 @@ def test_a_run_is_paused_goes_on_and_is_taken_home(page, tmp_path):
     expect(page.locator("#stylize-stop")).to_be_visible()
     expect(page.locator("#result img")).not_to_have_attribute("src", source(page))
     choose(page, "styles", "ink")  # a change ends the run
-    settings(page, iterations=8)
+    settings(page, iterations=8, size=96)
     settled(page, "× ink · linear · γ 1 · 96 px · 8 steps")
     for words in ("192 px · 8 steps", "320 px · 8 steps", "320 px · 32 steps"):  # Finer: larger, then more
         page.locator("#stylize-start").click()
@@ -214,11 +239,11 @@ def test_a_run_is_paused_goes_on_and_is_taken_home(page, tmp_path):
 
 def test_results_come_back_from_history_file_and_link(page, browser, tmp_path):
     choose(page, "styles", "grid")
-    settled(page, "harbour × grid · linear · γ 1 · 96 px · 24 steps")
+    settled(page, "harbour × grid · linear · γ 1 · 64 px · 24 steps")
     finished = pixels(page, source(page))
     saved(page, tmp_path / "mine.png")
 
-    def back(words: str = "harbour × grid · linear · γ 1 · 96 px · 24 steps") -> None:
+    def back(words: str = "harbour × grid · linear · γ 1 · 64 px · 24 steps") -> None:
         settled(page, words)
         page.wait_for_timeout(1500)  # nothing may be painted over it
         says(page, words)
@@ -226,7 +251,7 @@ def test_results_come_back_from_history_file_and_link(page, browser, tmp_path):
 
     def away() -> None:
         page.get_by_label("Gaussian").check()
-        settled(page, "gaussian · γ 1 · 96 px · 24 steps")
+        settled(page, "gaussian · γ 1 · 64 px · 24 steps")
 
     away()
     page.locator("#history button").last.click()
@@ -239,7 +264,7 @@ def test_results_come_back_from_history_file_and_link(page, browser, tmp_path):
     status(page, "link is in the address bar")
     other = new_page(browser)
     other.goto(page.url + "&gamma=5&size=many")
-    settled(other, "harbour × grid · linear · γ 5 · 96 px · 24 steps")  # the link makes the finished image
+    settled(other, "harbour × grid · linear · γ 5 · 64 px · 24 steps")  # the link makes the finished image
     leave(other)
 
 
@@ -247,13 +272,13 @@ def test_a_result_of_an_own_photo_is_not_lost_where_the_photo_is_not(page, brows
     nstlib.save_image(nstlib.load_image(CONTENT, 90).flip(-1), tmp_path / "coffee.png")
     page.locator("input[type=file]:has(+ #contents-upload)").set_input_files(tmp_path / "coffee.png")
     settings(page, gamma=2)
-    settled(page, "coffee × strokes · linear · γ 2 · 96 px · 24 steps")
+    settled(page, "coffee × strokes · linear · γ 2 · 64 px · 24 steps")
     finished = pixels(page, source(page))
     saved(page, tmp_path / "mine.png")
     other = new_page(browser)
     other.goto(address())
     expect(other.locator("[data-view=page]")).to_be_attached()  # page.js has run
-    expect(other.locator("#size input[type=number]")).to_have_value("96")
+    expect(other.locator("#size input[type=number]")).to_have_value("64")
     data = list((tmp_path / "mine.png").read_bytes())  # dropped on the page
     other.evaluate(
         """data => { const list = new DataTransfer();
@@ -262,7 +287,7 @@ def test_a_result_of_an_own_photo_is_not_lost_where_the_photo_is_not(page, brows
         document.querySelector("#result").dispatchEvent(drop); }""",
         data,
     )
-    settled(other, "coffee × strokes · linear · γ 2 · 96 px · 24 steps")
+    settled(other, "coffee × strokes · linear · γ 2 · 64 px · 24 steps")
     status(other, "Upload coffee.png again")
     expect(other.locator("#gamma input")).to_have_value("2")
     other.wait_for_timeout(1500)  # nothing may be painted over it
@@ -283,7 +308,7 @@ def test_before_and_after_are_shown_in_one_frame(page):
     left, right = (pixels(page, both.nth(i).get_attribute("src")) for i in (0, 1))
     assert left != right
     page.get_by_label("Gaussian").check()
-    settled(page, "gaussian · γ 1 · 96 px · 24 steps")
+    settled(page, "gaussian · γ 1 · 64 px · 24 steps")
     expect(both).to_have_count(2)
     assert len({pixels(page, both.nth(i).get_attribute("src")) for i in (0, 1)} - {left, right}) == 2
     page.locator("#before").click()
@@ -313,7 +338,7 @@ def test_a_second_style_is_mixed_placed_and_brushed(page):
 
 def test_a_result_becomes_the_next_content_under_its_name(page):
     page.locator("#again").click()
-    settled(page, "harbour-strokes-linear × strokes · linear · γ 1 · 96 px · 24 steps")
+    settled(page, "harbour-strokes-linear × strokes · linear · γ 1 · 64 px · 24 steps")
 
 
 def test_a_broken_upload_is_explained_and_the_image_stays(page, tmp_path):
@@ -328,10 +353,10 @@ def test_a_broken_upload_is_explained_and_the_image_stays(page, tmp_path):
         assert "/tmp" not in page.locator("#stylize-status").inner_text()
         says(page, "harbour × strokes · linear · γ 1 · 768 px")
     field.set_input_files(CONTENT.with_name("valley.jpg"))
-    settled(page, "valley × strokes · linear · γ 1 · 96 px · 24 steps")
+    settled(page, "valley × strokes · linear · γ 1 · 64 px · 24 steps")
 
 
-def test_compare_fills_itself_and_a_tile_opens_as_it_is(page, tmp_path):
+def test_compare_fills_itself_and_a_tile_opens_large_by_keys_and_as_it_is(page, tmp_path):
     settings(page, size=64, iterations=4)
     settled(page, "4 steps")
     page.get_by_role("tab", name="Compare", exact=True).click()
@@ -342,6 +367,21 @@ def test_compare_fills_itself_and_a_tile_opens_as_it_is(page, tmp_path):
     assert all(tiles.nth(i).get_attribute("alt") for i in range(6))
     saved(page, tmp_path / "sheet.png", "#compare-download")
     assert len(nstlib.read_recipe(tmp_path / "sheet.png")["cells"]) == 4
+    frames, large = page.locator("#compare-grid button.frame"), page.locator(".nst-large[open]")
+    stylize = large.get_by_role("button", name="Open in Stylize")
+    expect(frames).to_have_count(6)
+    frames.nth(0).focus()
+    page.keyboard.press("Enter")
+    expect(large.locator("img")).to_be_visible()
+    assert large.locator("img").bounding_box()["height"] > 500
+    expect(stylize).to_be_hidden()  # the content is no result
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    expect(large.locator("figcaption")).to_have_text(f"The content in the style, {list(NAMES.values())[3]}")
+    expect(stylize).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(large).to_have_count(0)
+    expect(frames.nth(5)).to_be_focused()
     tiles.nth(5).click()
     page.get_by_role("button", name="Open in Stylize").last.click()
     settled(page, "harbour × strokes · bn · γ 1 · 64 px · 4 steps")
@@ -350,20 +390,12 @@ def test_compare_fills_itself_and_a_tile_opens_as_it_is(page, tmp_path):
     status(page, "Done in", "compare")  # nothing has changed, and nothing is made again
 
 
-def test_the_idea_follows_the_method_and_shows_its_formula(page):
-    page.get_by_role("tab", name="The idea", exact=True).click()
-    expect(page.locator("#idea .katex").first).to_be_visible()
-    page.get_by_label("Gaussian").check()
-    expect(page.locator("#idea h2")).to_have_text("Gaussian")
-    expect(page.locator("#looks")).to_contain_text("random Fourier features")
-
-
 def test_runs_begin_by_themselves_only_while_nobody_else_works_and_all_wait_in_turn(page, browser):
+    other = new_page(browser)  # it loads before the run, which would take half of the machine meanwhile
+    other.goto(address())
+    expect(other.locator("#size input[type=number]")).to_have_value("64")
     settings(page, iterations=3000, size=320)  # minutes: longer than what follows, on any machine
     says(page, "of 3000 steps")
-    other = new_page(browser)
-    other.goto(address())
-    expect(other.locator("#size input[type=number]")).to_have_value("96")
     choose(other, "styles", "glass")
     status(other, "Others use this app now")
     other.wait_for_timeout(1500)
@@ -387,7 +419,7 @@ def test_runs_begin_by_themselves_only_while_nobody_else_works_and_all_wait_in_t
     other.locator("#stylize-start").click()
     status(other, "you are number 1 of 1")
     page.close()  # who leaves gives the place away
-    settled(other, "× ink · linear · γ 1 · 96 px · 24 steps")
+    settled(other, "× ink · linear · γ 1 · 64 px · 24 steps")
     leave(other)
 
 
@@ -414,7 +446,7 @@ def test_the_gamma_slider_is_logarithmic_and_presets_say_what_they_do(page):
 def test_a_lesson_shows_what_the_teacher_has_chosen(browser):
     page = new_page(browser)
     page.goto(address() + "?style=glass&method=bn&lesson=1")
-    settled(page, "harbour × glass · bn · γ 1 · 96 px · 24 steps")
+    settled(page, "harbour × glass · bn · γ 1 · 64 px · 24 steps")
     for hidden in ("#styles-examples", "#method", "#styles-upload"):
         expect(page.locator(hidden)).to_be_hidden()
     expect(page.locator("#gamma")).to_be_visible()

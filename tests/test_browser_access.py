@@ -1,10 +1,11 @@
 """The page for everybody: by rules (axe), by keyboard alone, on a phone, on a projector, with less motion."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from app_server import address
-from test_browser import WAIT, browser, new_page, page, settings  # noqa: F401  (fixtures; it skips where no browser is)
+from test_browser import browser, leave, loaded, new_page  # noqa: F401  (a fixture; it skips where no browser is)
 
 import axe_playwright_python  # isort: skip
 from playwright.sync_api import Browser, Locator, Page, expect  # isort: skip
@@ -36,11 +37,11 @@ def open_page(browser: Browser, width: int, height: int, query: str = "", **opti
     return opened
 
 
-def open_tab(page: Page, tab: str) -> None:  # noqa: F811
+def open_tab(page: Page, tab: str) -> None:
     page.get_by_role("tab", name=tab, exact=True).click()
 
 
-def serious(page: Page, rules: list[str]) -> list[str]:  # noqa: F811
+def serious(page: Page, rules: list[str]) -> list[str]:
     """What axe-core finds that is serious or critical, with the elements. Without rules: all rules."""
     options = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
     found = page.evaluate("options => axe.run(document, options)", options)["violations"]
@@ -55,7 +56,7 @@ def serious(page: Page, rules: list[str]) -> list[str]:  # noqa: F811
 @pytest.mark.parametrize(("theme", "rules"), [("light", []), ("dark", ["color-contrast"])])
 def test_axe_finds_nothing_serious_in_any_tab(browser, theme, rules):  # noqa: F811
     """The theme changes colours only."""
-    page = open_page(browser, 1280, 900, f"?__theme={theme}")  # noqa: F811
+    page = open_page(browser, 1280, 900, f"?__theme={theme}")
     page.evaluate(AXE)
     for name in ("More settings", "A second style", "make this image again"):
         page.get_by_role("button", name=name).click()
@@ -65,10 +66,10 @@ def test_axe_finds_nothing_serious_in_any_tab(browser, theme, rules):  # noqa: F
         open_tab(page, tab)
         page.evaluate(STILL)  # colours fade
         assert serious(page, rules) == [], tab
-    page.close()
+    leave(page)
 
 
-def walk(page: Page, until: str, most: int = 60) -> list[list]:  # noqa: F811
+def walk(page: Page, until: str, most: int = 60) -> list[list]:
     """Presses Tab until the element with the id `until` has the focus; what was passed on the way."""
     passed = []
     for _ in range(most):
@@ -80,13 +81,13 @@ def walk(page: Page, until: str, most: int = 60) -> list[list]:  # noqa: F811
 
 
 def test_a_user_without_a_mouse_never_loses_the_place(browser):  # noqa: F811
-    page = open_page(browser, 1280, 900)  # noqa: F811
+    page = open_page(browser, 1280, 900)
     page.locator("#projector").focus()
     passed = walk(page, "stylize-start", 25)
     assert all(there for *_, there in passed), "nothing invisible takes the focus"
     on = walk(page, "gamma", 80)
     assert all(seen for _, _, seen, _ in passed + on), [one for one in passed + on if not one[2]]
-    page.close()
+    leave(page)
 
 
 RING = """(({ outlineWidth, outlineOffset }) => outlineWidth + outlineOffset)(
@@ -94,7 +95,7 @@ RING = """(({ outlineWidth, outlineOffset }) => outlineWidth + outlineOffset)(
 
 
 def test_the_methods_are_chosen_by_arrow_keys_with_a_visible_place(browser):  # noqa: F811
-    page = open_page(browser, 1280, 900)  # noqa: F811
+    page = open_page(browser, 1280, 900)
     chosen = page.locator("#method input:checked")
     chosen.focus()
     before = chosen.get_attribute("value")
@@ -114,11 +115,11 @@ def test_the_methods_are_chosen_by_arrow_keys_with_a_visible_place(browser):  # 
     page.locator("#result button").last.focus()  # the image clips a ring around it
     style = page.evaluate(RING)
     assert style == "3px-4px"
-    page.close()
+    leave(page)
 
 
 def test_on_a_phone_the_result_stays_in_sight_while_its_images_are_chosen(browser):  # noqa: F811
-    page = open_page(browser, 390, 844)  # noqa: F811
+    page = open_page(browser, 390, 844)
     for one in ("#result", "#stylize-start", "#contents", "#contents-upload"):
         box = page.locator(one).bounding_box()
         assert box and box["y"] + box["height"] <= 844 and box["x"] >= 0, (one, box)
@@ -137,11 +138,11 @@ def test_on_a_phone_the_result_stays_in_sight_while_its_images_are_chosen(browse
     for one in ("#result", "#contents"):
         box = page.locator(one).bounding_box()
         assert box and box["y"] + box["height"] <= 390, (one, box)
-    page.close()
+    leave(page)
 
 
 def test_a_projector_shows_the_image_large_beside_the_choices(browser):  # noqa: F811
-    page = open_page(browser, 1920, 1080, "?view=projector")  # noqa: F811
+    page = open_page(browser, 1920, 1080, "?view=projector")
     expect(page.locator("#stylize-status")).not_to_contain_text("cannot be used")
     box = page.locator("#result").bounding_box()
     assert box and box["width"] > 1000 and box["height"] > 500
@@ -149,39 +150,25 @@ def test_a_projector_shows_the_image_large_beside_the_choices(browser):  # noqa:
     page.locator("#projector").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#projector")).to_have_attribute("aria-pressed", "false")
-    page.close()
+    leave(page)
 
 
-def test_a_tile_opens_large_by_keys(page):  # noqa: F811
-    settings(page, size=64, iterations=3)
-    open_tab(page, "Compare")
-    expect(page.locator("#compare-status")).to_contain_text("Done in", timeout=4 * WAIT)
-    tiles = page.locator("#compare-grid button.frame")
-    expect(tiles).to_have_count(6)
-    tiles.nth(0).focus()
-    page.keyboard.press("Enter")
-    large = page.locator(".nst-large[open]")
-    expect(large.locator("img")).to_be_visible()
-    assert large.locator("img").bounding_box()["height"] > 500
-    expect(large.get_by_role("button", name="Open in Stylize")).to_be_hidden()  # the content is no result
-    for _ in range(5):
-        page.keyboard.press("ArrowRight")
-    words = list(NAMES.values())[3]
-    expect(large.locator("figcaption")).to_have_text(f"The content in the style, {words}")
-    expect(large.get_by_role("button", name="Open in Stylize")).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(large).to_have_count(0)
-    expect(tiles.nth(5)).to_be_focused()
+@pytest.fixture(scope="module")
+def idea(browser) -> Iterator[Page]:  # noqa: F811
+    """A page with the tab of the idea open, for the tests of its parts."""
+    for page in loaded(browser):
+        open_tab(page, "The idea")
+        yield page
 
 
-def dots(page: Page) -> list[str]:  # noqa: F811
+def dots(page: Page) -> list[str]:
     """Where the moving points are."""
     read = "dots => dots.map(dot => dot.getAttribute('cx') + ',' + dot.getAttribute('cy'))"
     return page.locator("#point-clouds circle").evaluate_all(read)
 
 
-def test_the_point_clouds_move_by_themselves_and_follow_the_method(page):  # noqa: F811
-    open_tab(page, "The idea")
+def test_the_point_clouds_move_by_themselves_and_follow_the_method(idea):
+    page = idea
     expect(page.locator("#point-clouds [data-play]")).to_have_text("Pause")
     moving = page.locator("#point-clouds .moving circle").first
     expect(moving).not_to_have_attribute("cx", moving.get_attribute("cx"))
@@ -194,8 +181,15 @@ def test_the_point_clouds_move_by_themselves_and_follow_the_method(page):  # noq
     assert dots(page) != end and page.locator("#point-clouds li b").all_inner_texts() != left
 
 
+def test_the_idea_follows_the_method_and_shows_its_formula(idea):
+    expect(idea.locator("#idea .katex").first).to_be_visible()
+    idea.get_by_label("Gaussian").check()
+    expect(idea.locator("#idea h2")).to_have_text("Gaussian")
+    expect(idea.locator("#looks")).to_contain_text("random Fourier features")
+
+
 def test_who_asked_for_less_motion_sees_the_end_and_may_still_play(browser):  # noqa: F811
-    page = open_page(browser, 1280, 900, reduced_motion="reduce")  # noqa: F811
+    page = open_page(browser, 1280, 900, reduced_motion="reduce")
     open_tab(page, "The idea")
     play = page.locator("#point-clouds [data-play]")
     expect(play).to_have_text("Play")
@@ -216,15 +210,15 @@ def test_who_asked_for_less_motion_sees_the_end_and_may_still_play(browser):  # 
     assert dots(page) == end
     page.keyboard.press("Home")
     assert dots(page) not in (end, held)
-    page.close()
+    leave(page)
 
 
 def where(mark: Locator) -> float:
     return float(mark.evaluate("one => one.getBoundingClientRect().width"))
 
 
-def test_the_pulls_follow_gamma(page):  # noqa: F811
-    open_tab(page, "The idea")
+def test_the_pulls_follow_gamma(idea):
+    page = idea
     style, content = page.locator("#forces i.style"), page.locator("#forces i.content")
     assert where(style) == pytest.approx(where(content), rel=0.02)
     page.locator("#gamma input").fill("4")
@@ -233,8 +227,8 @@ def test_the_pulls_follow_gamma(page):  # noqa: F811
     assert where(style) == pytest.approx(4 * where(content), rel=0.05)
 
 
-def test_the_points_of_two_samples_move_by_keyboard(page):  # noqa: F811
-    open_tab(page, "The idea")
+def test_the_points_of_two_samples_move_by_keyboard(idea):
+    page = idea
     page.get_by_role("button", name="Drag the points yourself").click()
     frame = page.frame_locator("#two-samples iframe")
     shown = frame.locator(".means b")

@@ -198,7 +198,7 @@ def test_terms_of_all_kinds_in_tiles(changes: dict) -> None:
 
 
 def test_every_encoder_in_tiles(resnet: Encoder) -> None:
-    check(nstlib.load_encoder("vgg19-random"), (70, 90), method="wasserstein")
+    check(nstlib.load_encoder("vgg19-random"), (40, 90), method="wasserstein")
     check(resnet, (101, 118), style_layers=("relu1", "block2_3", "block3_4"), content_layers=("block3_1",))
 
 
@@ -294,10 +294,19 @@ def test_one_pass_in_tiles_is_that_of_the_image(method: str, changes: dict) -> N
     assert float((found[64] - found[None]).abs().mean()) < 3e-5
 
 
-@pytest.mark.parametrize("size", [(99, 70), (40, 140)])
-@pytest.mark.parametrize("plan", ["light", "full", "sharp"])
+@pytest.mark.parametrize(
+    ("plan", "size"),
+    [
+        ("light", (99, 70)),
+        ("light", (40, 140)),
+        ("sharp", (99, 70)),
+        ("sharp", (40, 140)),
+        ("full", (20, 140)),
+    ],
+)
 def test_a_network_in_tiles_gives_the_same_image(plan: str, size: tuple[int, int]) -> None:
-    """Odd sizes and every border, with norms whose weights are not those of the start."""
+    """Odd sizes and every border, with norms whose weights are not those of the start. `full` is `light` with
+    more channels and larger kernels: a strip wider than a tile and what it sees shows that they fit."""
     generator = torch.Generator().manual_seed(4)
     network = FeedForward(plan).eval().requires_grad_(False).double()  # random weights enlarge rounding
     for weight in network.parameters():

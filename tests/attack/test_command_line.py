@@ -352,7 +352,7 @@ def test_a_reader_that_goes_away_is_no_error_of_ours(tmp_path: Path) -> None:
 
 def test_the_recipe_and_other_threads_give_the_same_image(tmp_path: Path) -> None:
     images, before = [], torch.get_num_threads()
-    base = ["--size", 128, "--iterations", 12, "--quiet", "--dtype", "float32"]
+    base = ["--size", 96, "--iterations", 6, "--quiet", "--dtype", "float32"]
     try:
         for name, threads, options in (("a", 1, base), ("b", 2, base), ("c", 2, None)):
             torch.set_num_threads(threads)
