@@ -29,7 +29,6 @@ GAPS = 1.5  # with tiles from 512 px on: freed memory stays between the maps of 
 SPARE = 0.75  # fraction of the free memory that a run may use: estimates may be a quarter too low
 
 
-
 class BudgetError(MemoryError):
     """The memory that the user allows is too little."""
 
