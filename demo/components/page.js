@@ -85,6 +85,8 @@
     if (one.name !== id) one.name = id;
   });
 
+  let placed = true;  // whether the last run that was started has its place in the queue
+
   // While a run waits, Gradio writes "queue: 2/3 | 4.0/9.2s": our words say the same.
   const queue = () => {
     const shown = at(".nst-statusbox .progress-text")?.textContent ?? "";
@@ -97,7 +99,6 @@
   };
 
   // Gradio cannot cancel a run before it has a place in the queue: until then, Leave waits for it.
-  let placed = true;
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.(".nst-go"), [tab, name] = button?.id.split("-") ?? [];
     if (name === "start") placed = false;

@@ -25,11 +25,8 @@ class Host:
         return Client(self.app.url)
 
     @contextmanager
-    def bounded(self, seconds: float = 15.0, megabytes: float = 500.0) -> Iterator[None]:
-        """Asserts what an attack costs the app's own process at most: CPU time, and memory at its peak.
-
-        The costliest test took 7 s, its harmless runs included: slower machines have twice that.
-        """
+    def bounded(self, seconds: float = 6.0, megabytes: float = 500.0) -> Iterator[None]:
+        """Asserts what an attack costs the app's own process at most: CPU time, and memory at its peak."""
         process = self.app.process.pid
         if not Path(f"/proc/{process}/clear_refs").exists():
             yield
