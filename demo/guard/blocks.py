@@ -9,12 +9,13 @@ import sys
 import threading
 import time
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 from fastapi import HTTPException
 from gradio.queueing import Event, Queue
-from gradio.state_holder import StateHolder
+from gradio.state_holder import SessionState, StateHolder
 
 from demo.guard.files import describe, own_file
 from demo.runs.connections import Connections
@@ -28,6 +29,7 @@ log = logging.getLogger("nstlib.app")
 TESTED = ("6.31.0",)
 ADDRESS = "nstlib.address"  # the key of a client's address in an ASGI scope
 RUNS = 2  # of one session, waiting or running
+LOOK_EVERY = 0.02  # seconds until the queue looks for a run again: Gradio's 0.001 takes 5 % of a core at rest
 LISTEN_SECONDS = 10.0  # after which a run is dropped whose client does not listen to its answers
 
 
@@ -57,6 +59,7 @@ class FairQueue(Queue):
 
     def __init__(self, plain: Queue) -> None:
         vars(self).update(vars(plain))
+        self.sleep_when_free = LOOK_EVERY
         self._turns, self._coming = Turns(), Counter[str]()
 
     async def push(self, body: Any, request: Any, username: str | None) -> Any:
@@ -118,8 +121,22 @@ def _who(event: Event) -> Who:
     return event.request.scope.get(ADDRESS, ""), event.session_hash
 
 
+class Session(SessionState):
+    """Gradio's state of one session, without its copy of the page's description: that costs 25 ms, and only
+    deep links need it, which this app does not have."""
+
+    def __init__(self, blocks: gr.Blocks) -> None:
+        super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks=()))  # type: ignore[arg-type]
+        self.blocks_config.config_for_block = lambda *_: {}  # type: ignore[assignment]
+
+
 class ProtectedSessions(StateHolder):
     """Gradio's session state. Sessions that are not connected make way first."""
+
+    def __getitem__(self, session_id: str) -> SessionState:
+        if session_id not in self.session_data:
+            self.session_data[session_id] = Session(self.blocks)
+        return super().__getitem__(session_id)
 
     def update(self, session_id: str) -> None:
         with self.lock:
