@@ -1,5 +1,5 @@
-"""The version, what an image depends on, torch's defaults whatever the caller has set, atomic writes,
-arguments under their old names, and words for messages.
+"""Helpers for all modules: the version and the environment, torch's defaults, atomic writes, old names of
+arguments, and parts of messages.
 
 Every module may import this one, because it imports nothing of the package. Only functions
 import torch, so that `nstlib --help` does not wait for it.

@@ -1,4 +1,4 @@
-"""The palette: which colours a style has at all, whatever a method sees of its features.
+"""The palette: draws every pixel to the nearest colour of the style, whatever the method.
 
 Statistics of colour leave colours between the style's own: pink beside red and white has their mean and lies
 within their spread. So here every pixel is drawn to the *nearest* colour of the style,

@@ -1,4 +1,4 @@
-"""A transport for every discrepancy that has no map of its own: the whole distribution, line after line.
+"""A transport for discrepancies without a map of their own: matches sorted projections, rotation by rotation.
 
 On a line the optimal map keeps the order: f ↦ Q_S(P_F(f)), the number of the same rank. Along the axes of one
 rotation after another this carries F to S in distribution (Pitié, Kokaram and Dahyot 2007), so that *every*

@@ -70,7 +70,7 @@ def transport(
         style_weights: (..., M') ≥ 0, of the positions of S.
 
     Returns:
-        F' (..., N, M), of F's dtype. A direction in which F does not vary (a dead channel, N > M) stays so.
+        F' (..., N, M), of F's dtype. Directions in which F is constant (a dead channel, N > M) stay constant.
 
     Raises:
         ValueError: Shapes or weights that do not fit, a strength outside 0 … 1, an unknown method.

@@ -36,12 +36,12 @@ from nstlib.alignment.options import POSITIVE
 class Wasserstein(Discrepancy):
     """W₂² between two Gaussians with the means and covariances of F and S: 0 if and only if both agree.
 
-    The distance stays a distance with the ridge, and its gradient stays finite where an image has fewer
-    positions than channels, or a dead channel. Covariances are compared on the CPU, in float64, which not
-    every device has. Source: Dowson and Landau 1982.
+    A ridge on both covariances keeps the gradient finite where an image has fewer positions than channels,
+    or a dead channel. With it, W₂ is still a distance. Covariances are compared on the CPU, in
+    float64, which not every device has. Source: Dowson and Landau 1982.
 
     Args:
-        ridge: > 0; times the style's mean variance it is added to the diagonals of both covariances.
+        ridge: > 0. Both covariances get this multiple of the style's mean variance on the diagonal.
 
     Raises:
         ValueError: A ridge out of range.
@@ -101,9 +101,9 @@ class Coral(Discrepancy):
 class CentralMoments(Discrepancy):
     """Central moment discrepancy (Zellinger et al. 2017) of orders 1 … K, channel by channel.
 
-    It sees each channel's mean, width, skew, …, and no correlation between channels. Departures: squared
-    norms, so that the gradient is smooth at zero; r is the range of the style's features, all channels
-    together, because a ReLU's are not bounded.
+    It sees each channel's mean, width, skew, …, and no correlation between channels. Departures: norms are
+    squared, so that the gradient is smooth at zero; moments are divided by powers of r, the range of the
+    style's features over all channels, because features after a ReLU have no bound.
 
     Args:
         moments: K, 1 … 8.

@@ -1,4 +1,4 @@
-"""A run on the terminal: its progress bar, its stop by Ctrl-C or SIGTERM, its output."""
+"""A run on the terminal: shows its progress, stops it at Ctrl-C or SIGTERM, and saves its image."""
 
 import argparse
 import contextlib
@@ -44,8 +44,8 @@ def finish(steps: Iterator[Step], options: argparse.Namespace, recipe: dict[str,
 
     Returns the exit code.
 
-    Ctrl-C ends the computation at once, a calibration too, and the last image is saved. Before the first one
-    it raises KeyboardInterrupt. While the image is finished and written, only a second Ctrl-C ends that.
+    Ctrl-C ends the computation at once, a calibration too, and the last image is saved. If there is no image
+    yet, it raises KeyboardInterrupt. A second Ctrl-C also aborts the writing of the image.
     """
     note, code, end = "", 0, recipe.get("step") if options.iterations is None else None
     shown = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
@@ -68,7 +68,7 @@ def finish(steps: Iterator[Step], options: argparse.Namespace, recipe: dict[str,
                     left = tqdm.format_interval(step.remaining)
                     bar.set_postfix_str(f"about {left} left, loss {step.loss:.4g}", refresh=False)
                     if end == step.index < step.total:
-                        note = f"the recipe's image is of step {end} of {step.total}"
+                        note = f"the recipe ended at step {end} of {step.total}"
                         break
         except KeyboardInterrupt:
             note, code = "stopped", INTERRUPTED
@@ -94,9 +94,9 @@ def say_differences(recipe: dict[str, Any], image: Tensor) -> None:
 
 @contextlib.contextmanager
 def interrupts(raises: Callable[[], bool] = lambda: False) -> Iterator[threading.Event]:
-    """Yields an event that the first Ctrl-C or SIGTERM sets; the second one ends all.
+    """Yields an event that the first Ctrl-C or SIGTERM sets; the second one has its usual effect.
 
-    raises: Whether the first one raises KeyboardInterrupt, too, asked at that moment.
+    raises: Called at the first one: whether it raises KeyboardInterrupt, too.
     """
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():

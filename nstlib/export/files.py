@@ -1,4 +1,4 @@
-"""Files: graphs are written if onnxruntime computes with them what PyTorch does."""
+"""Writes graphs to files, if onnxruntime computes the same with them as PyTorch."""
 
 import contextlib
 import importlib

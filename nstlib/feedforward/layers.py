@@ -1,4 +1,4 @@
-"""The layers of a network for one style, and the two bodies that they make.
+"""The layers of a network for one style, and the two architectures of its body.
 
     plain_body   z ─► conv ─► conv, stride 2 ─► conv, stride 2 ─► residual blocks ─► ×2, conv ─► ×2, conv
     SkipBody     the same, but each enlargement is bilinear, and its convolution also sees the features of

@@ -171,10 +171,10 @@ _parents: list[_Pool | None] = []  # pools of the process that this one was fork
 
 
 def isolate(*, seconds: float = 6.0, memory: int = 400_000_000, workers: int = 2) -> None:
-    """Makes every later read of an image file in this process decode it in a child process.
+    """Makes this process decode image files in child processes from now on, within time and memory limits.
 
     Args:
-        seconds: of a core that one file may take.
+        seconds: CPU time that one file may take.
         memory: bytes that one file may take beyond what its pixels need; only Linux keeps this limit.
         workers: children that work at the same time; 0 decodes in this process again.
 

@@ -80,7 +80,7 @@ def synthesize(
         lr: For Adam the step in pixel values (default 0.02), for L-BFGS a factor (default 1).
         tolerance: Stop when the loss changes by less than this fraction in five consecutive steps (0: never).
         preconditioner: Preconditioner of L-BFGS (see optimizers.py).
-        history: Number and dtype of the pairs that L-BFGS stores (None: the image's).
+        history: Number of pairs that L-BFGS stores, and their dtype (None: that of the image).
 
     Raises:
         ValueError: An option is out of range.

@@ -1,4 +1,4 @@
-"""The palette term: two layers below the encoder's first, an image's pixels and its grain.
+"""The palette term: treats an image's pixels and its grain like two more layers of the encoder.
 
     colours   mean and covariance of the pixels, by Gaussian Wasserstein-2: how much of which colour
     nearest   distance of every pixel to the style's nearest colour (see alignment/palette.py)
