@@ -31,7 +31,7 @@ def _text(value: Any) -> str:
 
 
 def parts(query: str) -> list[tuple[str, str]]:
-    """What an address asks of the app: not what is for the host (`__theme`, …) or ignored."""
+    """The parts of an address that the app reads, without those for the host (`__theme`, …)."""
     found = parse_qsl(query[:LONGEST].lstrip("?"))
     return [part for part in found if not (part[0].startswith("__") or part[0] in IGNORED)]
 

@@ -22,8 +22,8 @@ def paired_mmd2(
     of_F: Tensor | None = None,
     of_S: Tensor | None = None,
 ) -> Tensor:
-    """The estimate (...) for F (..., N, M), S (..., N, M'). width: σ from the drawn positions of both.
-    of_F, of_S: weights; weighted positions are drawn as often as they count."""
+    """The estimate (...) for F (..., N, M), S (..., N, M'). width: computes σ from the drawn positions.
+    of_F, of_S: weights; positions are drawn in proportion to them."""
     half = min(F.shape[-1], S.shape[-1]) // 2
     if half < 1:
         raise ValueError("the paired estimator needs at least two positions in each sample")

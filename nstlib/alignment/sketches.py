@@ -15,8 +15,8 @@ three channels vary together; it is not characteristic.
 
 Any other kernel still has the functions k(l, ·) of L landmarks l (Nyström). On their span MMD² ≈ aᵀ K⁻¹ a
 with a_l = mean k(l, f) − mean k(l, s) and K_ll' = k(l, l') (Chatalic et al. 2022), a lower bound that is
-exact once the landmarks tell all positions apart. They are positions of the style: what lies far from it
-counts less.
+exact once the landmarks tell all positions apart. Landmarks are positions of the style, so
+features far from it count less.
 """
 
 import math
@@ -120,7 +120,7 @@ class KernelMMD(Discrepancy):
     def parameters(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         generator = torch.Generator().manual_seed(self.seed)
         present = torch.arange(S.shape[-1])
-        if weights is not None:  # landmarks of every batch from where any of them counts
+        if weights is not None:  # only positions with a weight in some sample of the batch
             present = present[(normalize_weights(S, weights) > 0).reshape(-1, S.shape[-1]).any(0).cpu()]
         chosen = present[torch.randperm(len(present), generator=generator)[: self.landmarks]]
         sigma = weighted_bandwidth(S.detach(), weights)[..., None, None]

@@ -35,8 +35,8 @@ def order(X: Tensor) -> Tensor:
 def quantiles(X: Tensor, p: Tensor | None, K: int) -> Tensor:
     """The means of K equal shares of sorted numbers: X (..., D, M), shares p (..., 1, M) → (..., D, K).
 
-    K ∫ Q(u) du from k/K to (k + 1)/K, with ∫ Q up to a border u read off running sums; a number at a border
-    counts on both sides with what it has there. p None: all alike. Differentiable in X and p, summed in
+    Mean k is K ∫ Q(u) du from k/K to (k + 1)/K. Running sums give ∫ Q up to each border; a number at a border
+    is divided between both sides. p None: equal shares. Differentiable in X and p, summed in
     float64: on the CPU or CUDA where X lies, else on the CPU, because other devices may lack float64.
     """
     index, device = order(X.detach()), X.device if X.is_cuda else torch.device("cpu")

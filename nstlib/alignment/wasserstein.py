@@ -4,14 +4,14 @@
     coral         ‖C_F − C_S‖² / 4N²                                                            O(N²M)
     cmd           ‖μ_F − μ_S‖² / Nr² + Σ_{k=2..K} ‖c_k(F) − c_k(S)‖² / N r^{2k}                 O(KNM)
 
-with C the covariance, c_k = mean (f − μ_F)^k channel by channel, and r the range of the features, in units of
-which moments of different order compare. None is characteristic.
+with C the covariance, c_k = mean (f − μ_F)^k channel by channel, and r the range of the features, which
+makes moments of different orders comparable. None is characteristic.
 
 W₂² (Dowson and Landau 1982; Bures' metric on covariances) is the cost of moving one Gaussian onto the other.
 Like a polynomial kernel with c > 0 it sees means and covariances, but it measures how far features must
-*move*, so that strong and weak directions count alike, where ‖G − A‖² squares a square and the strongest
-directions hide the others. Its gradient is the optimal map's displacement, ∂/∂f = 2/M (f − μ_S − T (f − μ_F))
-with T = C_S^{1/2} (C_S^{1/2} C_F C_S^{1/2})^{-1/2} C_S^{1/2}.
+*move*, so that strong and weak directions count alike. ‖G − A‖² is of fourth order in the features: there the
+strongest directions hide the others. Its gradient is the displacement, ∂/∂f = 2/M (f − μ_S − T (f − μ_F)),
+with the optimal map T = C_S^{1/2} (C_S^{1/2} C_F C_S^{1/2})^{-1/2} C_S^{1/2}.
 """
 
 import math

@@ -4,11 +4,11 @@ MMD is the largest gap of means that a function of unit norm can show, and the f
 
     w(x) = mean k(x, f) − mean k(x, s)                                     (Gretton et al. 2012, §2.3)
 
-up to its norm: large where F has too much, small where it has too little. It is also half the derivative
-of MMD² in the weight of a position at x, and so every discrepancy has one: `witness` takes that derivative.
+up to its norm: positive where F has too much, negative where too little. It is also half the derivative of
+MMD² by the weight of a position at x, so every discrepancy has one: `witness` computes that derivative.
 
-The permutation test asks how often a random division of the pooled positions is as far apart as F and S
-are. It is exact for exchangeable positions only. Neighbouring positions of an image share most of their
+The permutation test asks how often a random division of the pooled positions gives at least the MMD² of F
+and S. It is exact for exchangeable positions only. Neighbouring positions of an image share most of their
 receptive fields, so they are *not* exchangeable: thin them out first (`subsample`), by the distance
 at which they are roughly uncorrelated (`correlation_length`).
 """

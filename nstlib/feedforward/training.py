@@ -228,7 +228,7 @@ class train_feedforward(Iterator[Step]):  # called like a function
 
 
 def rate(step: int, steps: int, warmup: int = 50) -> float:
-    """Returns the learning rate over its peak: a short linear rise, then a cosine to zero."""
+    """Returns the learning rate as a fraction of its peak: a short linear rise, then a cosine to zero."""
     return min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 

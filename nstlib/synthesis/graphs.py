@@ -41,7 +41,7 @@ class Graph:
         self.features = float(sum(F.nbytes for F, _ in found.values()))
 
     def scales(self, size: Sequence[float]) -> tuple[float, float]:
-        """Returns how many times larger the padded maps, and the features, are that a map of `size` gives."""
+        """Returns by which factors padded maps, and features, grow from this pass to a map of `size`."""
         padded = (size[0] + self.padding) * (size[1] + self.padding) / self.side**2
         return padded, math.prod(size) * (self.stride / self.SIDE) ** 2
 

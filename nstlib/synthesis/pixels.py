@@ -178,8 +178,8 @@ def band_covariances(styles: Sequence[Tensor], weights: Sequence[float]) -> list
 def limit_variance(image: Tensor, regions: Regions, strength: float) -> Tensor:
     """Limit the variance of the image's colours and grain, in (1, 3, H, W), to the style's.
 
-    Each band, below and in the top octave, is moved by the optimal map of covariances
-    (alignment/transports.py), which may enlarge no direction.
+    The optimal map of covariances (alignment/transports.py) changes each band, below and in the top octave.
+    It increases the variance of no direction.
 
     regions: The styles' `band_covariances`. strength: Fraction of the correction; from 1 on all of it.
     """
