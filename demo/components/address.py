@@ -10,7 +10,7 @@ from demo.runs.recipes import Recipe, Source, examples, identify
 
 LONGEST = 4000  # characters
 STYLES = ("style", "second")
-IGNORED = ("view", "lesson", "detail")  # for page.js; of earlier versions
+IGNORED = ("view", "lesson", "detail")  # read by page.js only, or by earlier versions
 
 
 def write(recipe: Recipe) -> str:
@@ -38,7 +38,7 @@ def parts(query: str) -> list[tuple[str, str]]:
 
 def read(query: str, size: int = DEFAULTS.size) -> tuple[Recipe, list[str]]:
     """The recipe that an address asks for, and every part of it that could not be used. Images that the
-    address does not name have no SHA-256. size: where the address names none."""
+    address does not name have no SHA-256. size: the default."""
     recipe, unused, styles = Recipe(DEFAULTS.replace(size=size)), [], {}
     for key, value in parts(query):
         try:

@@ -81,7 +81,7 @@ class Discrepancy(WithOptions, ABC):
 
     A subclass is a frozen dataclass: `name` is its name in the grammar of `nstlib.method`, its fields are the
     options there, and `str` returns the text of an object. It defines `embed`, and overrides `parameters`,
-    `statistics` and `compare` where needed. With `summary` and `distance` instead, it cannot run in tiles.
+    `statistics` and `compare` where needed; or only `summary` and `distance`, but then without tiles.
     """
 
     @property

@@ -41,8 +41,8 @@ RIDGE = 1e-5  # of the kernel's mean diagonal: landmarks may nearly coincide
 class LaplaceMMD(GaussianMMD):
     """k(x, y) = exp(−‖x − y‖/σ) by random Fourier features, O(NDM) (Rahimi and Recht 2007).
 
-    Options are those of `GaussianMMD`; the paired estimator and several scales raise ValueError. The kernel
-    is a mixture of Gaussian kernels of all widths. Those narrower than σ/2 are widened to σ/2, because
+    Its options are those of `GaussianMMD`; the paired estimator and several scales raise ValueError. The
+    kernel is a mixture of Gaussian kernels of all widths. Those narrower than σ/2 are widened to σ/2, because
     otherwise the optimiser sees only noise. `kernels.laplace` is the exact kernel.
     """
 

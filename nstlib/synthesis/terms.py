@@ -1,6 +1,6 @@
 """The terms of an objective: each compares an embedding of features with its target.
 
-An embedding is a mean or a sum over positions. So that of an image is the sum of its windows' contributions.
+An embedding is a mean or a sum over positions. Windows add up to the embedding of the whole image.
 """
 
 import math
