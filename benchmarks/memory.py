@@ -18,7 +18,7 @@ from common import parser, square
 import nstlib
 from nstlib.feedforward.memory import estimate_pass
 from nstlib.feedforward.networks import PLANS, FeedForward
-from nstlib.synthesis.allocator import keep_memory
+from nstlib.synthesis.allocator import adjust_allocator, keep_memory
 from nstlib.synthesis.memory import choose_plan, estimate
 from nstlib.synthesis.settings import parse_bytes
 
@@ -64,15 +64,16 @@ def peak(*case: object) -> float:
 def one(*case: str) -> None:
     who, what, size, style_size, memory = case
     content, style = square("contents/harbour", int(size)), square("styles/strokes", int(style_size))
-    keep_memory(large=memory == "auto")  # as the command line does
+    keep_memory()  # as the command line does
     if who == "one pass":
         nstlib.onepass(content, style, what)
     elif who == "network":
         FeedForward(what).eval().requires_grad_(False)(content)
     else:
         settings = nstlib.Settings(method=what, encoder=who, iterations=10, levels=1, memory=memory)
-        for _ in nstlib.transfer(content, style, settings):
-            pass
+        for step in nstlib.transfer(content, style, settings):
+            if step.index == 1:
+                adjust_allocator(step.tile)
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     print(1024 * int(lines["VmHWM"].split()[0]))
 

@@ -16,10 +16,8 @@ from tqdm import tqdm
 from nstlib.cli.errors import FAILED, INTERRUPTED
 from nstlib.cli.repeat import differences
 from nstlib.images import check_output, save_image
-from nstlib.synthesis.allocator import keep_little, keep_memory
+from nstlib.synthesis.allocator import adjust_allocator
 from nstlib.synthesis.optimize import Step
-
-SMALL_TILE = 512  # px: with tiles of this size, returning memory at once takes 45 % more CPU time
 
 
 def check_distinct(options: argparse.Namespace) -> None:
@@ -57,10 +55,7 @@ def finish(steps: Iterator[Step], options: argparse.Namespace, recipe: dict[str,
             with bar:
                 for step in steps:
                     if step.index == 1:
-                        if step.tile and step.tile < SMALL_TILE:
-                            keep_little()
-                        else:
-                            keep_memory(large=step.tile is None)  # a run in tiles needs gaps
+                        adjust_allocator(step.tile)
                         if recipe:
                             say_differences(recipe, step.image)
                     bar.total = step.total
