@@ -14,6 +14,7 @@ from typing import Any
 
 import gradio as gr
 from fastapi import HTTPException
+from gradio import route_utils, state_holder
 from gradio.queueing import Event, Queue
 from gradio.state_holder import SessionState, StateHolder
 
@@ -122,8 +123,8 @@ def _who(event: Event) -> Who:
 
 
 class Session(SessionState):
-    """Gradio's state of one session, without its copy of the page's description: that costs 25 ms, and only
-    deep links need it, which this app does not have."""
+    """Gradio's state of a session, or of a request without one. It lacks the copy of the page's description:
+    that costs 25 ms, and only deep links need it, which this app does not have."""
 
     def __init__(self, blocks: gr.Blocks) -> None:
         super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks=()))  # type: ignore[arg-type]
@@ -132,11 +133,6 @@ class Session(SessionState):
 
 class ProtectedSessions(StateHolder):
     """Gradio's session state. Sessions that are not connected make way first."""
-
-    def __getitem__(self, session_id: str) -> SessionState:
-        if session_id not in self.session_data:
-            self.session_data[session_id] = Session(self.blocks)
-        return super().__getitem__(session_id)
 
     def update(self, session_id: str) -> None:
         with self.lock:
@@ -166,6 +162,7 @@ class GuardedBlocks(gr.Blocks):
     def start_guard(self, app: Any) -> None:
         """Protects the sessions of Gradio's application, and starts the sweep of the folder of files."""
         STORE.protect_present()
+        state_holder.SessionState = route_utils.SessionState = Session  # type: ignore[misc]
         app.state_holder = ProtectedSessions()
         app.state_holder.set_blocks(self)
         threading.Thread(target=STORE.keep_clean, args=(self._forget,), daemon=True).start()
