@@ -538,7 +538,7 @@ def test_a_preset_says_how_and_leaves_what_was_chosen(monkeypatch):
 
 
 def test_a_run_ends_when_its_time_is_up_and_keeps_its_picture(monkeypatch):
-    clock = itertools.count(0, 0.01)
+    clock = itertools.count(0, 0.05)
     monkeypatch.setattr(engine, "time", types.SimpleNamespace(perf_counter=lambda: next(clock)))
     job = engine.Job(SMALL.replace(iterations=100_000), str(CONTENT), str(STYLE), seconds=4)
     last = list(engine.frames(job))[-1]
