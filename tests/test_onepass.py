@@ -9,7 +9,7 @@ from torch import Tensor
 import nstlib
 from nstlib.__main__ import main
 from nstlib.feedforward.decoders import LEVELS, WEIGHTS, WIDTHS, Decoder
-from nstlib.feedforward.pipeline import BALANCE, FULL, method_shares
+from nstlib.feedforward.pipeline import FULL, method_shares
 from nstlib.feedforward.prepared import gamma_to_strength, prepare
 from nstlib.synthesis.colours import luminance
 from nstlib.synthesis.pyramid import resize_image
@@ -83,7 +83,7 @@ def test_gamma_and_strength_correspond() -> None:
     gammas = (0.0, 0.01, 0.1, 1.0, 10.0, 1000.0)
     strengths = [gamma_to_strength(gamma) for gamma in gammas]
     assert strengths == sorted(strengths) and strengths[0] == 0 and strengths[-2:] == [1, 1]
-    assert gamma_to_strength(BALANCE) == pytest.approx(0.5 / FULL)
+    assert gamma_to_strength(0.5) == pytest.approx(0.625) and gamma_to_strength(1) == pytest.approx(5 / 6)
 
 
 def test_a_sum_of_methods_mixes_what_was_learned_for_its_parts() -> None:
