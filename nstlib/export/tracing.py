@@ -56,7 +56,8 @@ def newton_schulz_map(C_F: Tensor, C_S: Tensor, ε: Tensor | None = None) -> Ten
     one, ε = torch.eye(C_F.shape[-1], dtype=C_F.dtype, device=C_F.device), ε[..., None, None]
     Z, Y = C_F + ε * one, C_S + ε * one
     z, y = (C.square().sum((-2, -1), keepdim=True).sqrt() for C in (Z, Y))
-    return iterate(Y / y, Z / z, one) * (y / z).sqrt()
+    find: Callable[..., Tensor] = iterate if torch.compiler.is_exporting() else _iterate
+    return find(Y / y, Z / z, one) * (y / z).sqrt()
 
 
 class Moments(Wasserstein):
@@ -166,7 +167,7 @@ def trace(function: Callable[..., Any], inputs: tuple[Any, ...], names: list[str
         return type(x)(map(shape, x))
 
     program = torch.export.export(Traced(), (inputs,), dynamic_shapes=(shape(inputs),), strict=False)
-    operators = {torch.ops.nstlib.iterate.default: lambda Y, Z, one: _iterate(Y, Z, one)}
+    operators: dict[Any, Any] = {torch.ops.nstlib.iterate.default: lambda Y, Z, one: _iterate(Y, Z, one)}
     traced = torch.onnx.export(
         program, dynamo=True, input_names=names, output_names=outputs, verbose=False,
         custom_translation_table=operators,
