@@ -50,9 +50,9 @@ def fastest(action: Callable[[], object], repeats: int = 5) -> float:
     return min(times)
 
 
-def sheet(rows: list[list[Tensor]], columns: list[str], file: Path) -> None:
-    """Writes images in rows and columns to an image file."""
+def sheet(rows: list[list[Tensor]], columns: list[str], file: Path, width: float = 2.2) -> None:
+    """Writes images in rows and columns, each `width` inches wide, to an image file."""
     from nstlib import figures
 
     figures.setup()
-    figures.image_grid(rows, columns=columns, width=2.2).savefig(file, dpi=110, pil_kwargs={"quality": 85})
+    figures.image_grid(rows, columns=columns, width=width).savefig(file, dpi=110, pil_kwargs={"quality": 85})

@@ -1,5 +1,5 @@
-"""The public API: `/stylize` and `/compare`, streamed, and `/onepass`, with typed parameters. All else is
-private.
+"""The public API: `/stylize` and `/compare`, streamed, and `/onepass`, with typed parameters. No other
+endpoint is public.
 
 from gradio_client import Client, handle_file
 job = Client(url).submit(handle_file("photo.jpg"), handle_file("painting.jpg"), "linear", 2.0,
@@ -62,7 +62,7 @@ def stylize(
 ) -> Iterator[Answer]:
     """Gives `content` the style of `style`. Streams (image, info) about once a second.
 
-    An option that is left out is as the preset has it. The last image is a PNG that carries its recipe.
+    An option that is left out has the value of the preset. The last image is a PNG that carries its recipe.
     info: step, total, seconds, terms, done, note.
     """
     if preset not in nstlib.PRESETS:
@@ -94,8 +94,8 @@ def onepass(
     """Gives `content` the style of `style` in one pass, without optimisation: (image, info).
 
     The defaults are those of `nstlib.onepass`, at 256 px: method "poly" and strength 1. `strength` is 0 … 1.
-    Instead of it you can give the balance γ of a run, which stands for the strength
-    min(1, 1.25 γ / (γ + 1/3)): 0.1 for 0.29, 0.5 for 0.75, and 4/3 or more for 1.
+    Instead of it you can give the balance γ of a run, which is converted to the strength
+    min(1, 1.25 γ / (γ + 1/3)): γ = 0.1 gives 0.29, γ = 0.5 gives 0.75, and γ ≥ 4/3 gives 1.
     The image is a PNG that carries its recipe. info: seconds.
     """
     begun = time.perf_counter()
@@ -146,7 +146,7 @@ def compare(
 
 
 def _settings(base: nstlib.Settings, *values: Any) -> nstlib.Settings:
-    """`base` with what a caller chose of `OPTIONS`. Raises ValueError that names the field."""
+    """Returns `base` with the `OPTIONS` that the caller chose. Raises ValueError that names the field."""
     chosen = {name: value for name, value in zip(OPTIONS, values, strict=True) if value not in (None, "")}
     return controls.check_limits(base.parse(**chosen))
 

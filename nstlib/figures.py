@@ -1,4 +1,4 @@
-"""Figures for notebooks and papers. The only module that imports matplotlib; no other module imports it.
+"""Figures for notebooks and papers. Only this module imports matplotlib, and no module imports this one.
 
 Each helper draws and returns the figure or axes; the caller shows or saves it. `setup` makes the type large
 enough for a projector.
@@ -26,7 +26,7 @@ TARGET = "#BBBBBB"
 
 
 def setup(dpi: int = 90) -> None:
-    """Sets matplotlib's defaults: large type, colours for all eyes, few lines. dpi: pixels per inch."""
+    """Sets matplotlib's defaults: large type, colour-blind-safe colours, few lines. dpi: pixels per inch."""
     plt.rc("figure", dpi=dpi, titlesize=16, **{"constrained_layout.use": True})
     plt.rc("savefig", dpi=dpi)
     plt.rc("font", size=14)
@@ -141,7 +141,7 @@ def particle_flow(
     """Draws snapshots of moving points, a row per flow: the target grey, the points coloured.
 
     flows: name → snapshots (2, M) in time order. target: (2, M'). columns: a title per snapshot.
-    reach: from the target's mean to the window's sides, to compare figures (0: as far as there are points).
+    reach: half the width of each window, which the target's mean centres (0: wide enough for all points).
     """
     centre = target.mean(-1)
     everything = torch.cat([target, *(frame for frames in flows.values() for frame in frames)], -1)

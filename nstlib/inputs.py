@@ -3,7 +3,7 @@
 An image argument is a floating-point tensor (1, 3, H, W) with values in [0, 1]. `check_image` returns it as a
 float32 copy without gradient. Values up to `SLACK` beyond the bounds are clamped, because arithmetic in other
 programs leaves such overshoot. Values further out belong to a different range, and the message names it.
-This module knows only torch.
+This module imports only torch.
 """
 
 import hashlib
@@ -181,7 +181,7 @@ def _tensor(value: object, name: str, loader: str = "load_image") -> Tensor:
 
 
 def _reshaping(shape: tuple[int, ...]) -> str:
-    """What makes an image of a shape that is none, where that can be guessed."""
+    """How to reshape a tensor that is no image into one, where that can be guessed."""
     match shape:
         case (3, _, _):
             return ": add the batch dimension, image[None]"
@@ -199,7 +199,7 @@ def _reshaping(shape: tuple[int, ...]) -> str:
 
 
 def _converting(image: Tensor) -> str:
-    """What makes floating-point values of an image of a different type."""
+    """How to convert an image of a different dtype to floating-point values."""
     if image.dtype is torch.bool:
         return "use image.float()"
     if image.is_complex():
@@ -208,7 +208,7 @@ def _converting(image: Tensor) -> str:
 
 
 def _ranging(low: float, high: float) -> str:
-    """What the range of an image's values suggests, and what brings them into [0, 1]."""
+    """What the range of an image's values suggests, and how to bring them into [0, 1]."""
     if low >= -0.25 and high <= 1.25:
         return "they overshoot, as after bicubic resizing; clamp them, image.clamp(0, 1)"
     if low >= -SLACK:

@@ -1,5 +1,5 @@
-"""The version, what an image depends on, torch's defaults whatever the caller has set, atomic writes,
-arguments under their old names, and words for messages.
+"""Helpers for all modules: the version and the environment, torch's defaults, atomic writes, old names of
+arguments, and parts of messages.
 
 Every module may import this one, because it imports nothing of the package. Only functions
 import torch, so that `nstlib --help` does not wait for it.
@@ -77,7 +77,7 @@ def step_with_torch_defaults(
 
 
 def refuse_device(function: Target) -> Target:
-    """Decorates a function that works on the device of its encoder: it says so where it is given `device`."""
+    """Decorates a function that works on its encoder's device: an argument `device` gives a clear error."""
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -126,9 +126,9 @@ def rename_arguments(**new_names: str) -> Callable[[Target], Target]:
 
 
 def environment_info() -> dict[str, Any]:
-    """Returns what the pixels of an image depend on beside its settings, as plain JSON values.
+    """Returns what the pixels of an image depend on besides its settings, as plain JSON values.
 
-    threads: of the CPU. Their number decides the order of sums, and a run lets a rounding grow.
+    threads: of the CPU. Their number decides the order of sums, and a run amplifies rounding errors.
     """
     import torch
 
@@ -191,7 +191,7 @@ def check_folder(path: str | os.PathLike[str], *names: str) -> None:
 
 
 def no_such(kind: str, path: object) -> str:
-    """Returns the message for a missing file or folder, or for an address, of which a Path drops a slash."""
+    """Returns the message for a missing file or folder, or for a URL, in which a Path has lost a slash."""
     if found := re.search(r"\b(https?|ftp|file|s3|gs):/+(.*)", str(path), re.IGNORECASE):
         return f"{found[1]}://{found[2]} is an address: download it first, and give the path of the {kind}"
     return f"no such {kind}: {path}"

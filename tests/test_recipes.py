@@ -1,7 +1,8 @@
-"""Whole runs on small pictures: what a user asks for is what comes out."""
+"""Whole runs on small images: what a user asks for is what comes out."""
 
 import copy
 import dataclasses
+import gc
 import math
 import pickle
 import warnings
@@ -59,6 +60,19 @@ def test_a_step_makes_its_image_when_it_is_asked_for(
     steps[3].image.zero_()
     for k in (5, 4, 0):
         assert torch.equal(steps[k].image, at_once[k])
+
+
+def test_the_input_images_are_gone_at_full_size(content: Tensor, style: Tensor) -> None:
+    """Large images are memory: the objective holds what a run needs of them."""
+    steps = nstlib.transfer(content.clone(), style.clone(), iterations=6, memory="100GB")
+    for step in steps:
+        if step.index == 5:
+            break
+    gc.collect()
+    tensors = [t for t in gc.get_objects() if type(t) is Tensor and t.dtype == torch.float32]
+    for image in (content, style):
+        same = [t for t in tensors if t.shape == image.shape and torch.equal(t, image)]
+        assert {t.data_ptr() for t in same} <= {image.data_ptr()}
 
 
 def test_one_seed_one_image(content: Tensor, style: Tensor) -> None:

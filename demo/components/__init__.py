@@ -1,4 +1,4 @@
-"""The components of the page. None of them knows a tab.
+"""The components of the page. None of them imports a tab.
 
     common              the options of events, a slider, the count of the user's changes
     controls            every setting of a run as a control; method_controls: the method and its options

@@ -10,7 +10,7 @@ from demo.runs.recipes import Recipe, Source, examples, identify
 
 LONGEST = 4000  # characters
 STYLES = ("style", "second")
-IGNORED = ("view", "lesson", "detail")  # for page.js; of earlier versions
+IGNORED = ("view", "lesson", "detail")  # read by page.js only, or by earlier versions
 
 
 def write(recipe: Recipe) -> str:
@@ -31,14 +31,14 @@ def _text(value: Any) -> str:
 
 
 def parts(query: str) -> list[tuple[str, str]]:
-    """What an address asks of the app: not what is for the host (`__theme`, …) or ignored."""
+    """The parts of an address that the app reads, without those for the host (`__theme`, …)."""
     found = parse_qsl(query[:LONGEST].lstrip("?"))
     return [part for part in found if not (part[0].startswith("__") or part[0] in IGNORED)]
 
 
 def read(query: str, size: int = DEFAULTS.size) -> tuple[Recipe, list[str]]:
     """The recipe that an address asks for, and every part of it that could not be used. Images that the
-    address does not name have no SHA-256. size: where the address names none."""
+    address does not name have no SHA-256. size: the default."""
     recipe, unused, styles = Recipe(DEFAULTS.replace(size=size)), [], {}
     for key, value in parts(query):
         try:

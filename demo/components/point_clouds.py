@@ -59,7 +59,7 @@ def flow(method: str) -> list[Tensor]:
         new = F - rate * gradient
         step = float((new - F).norm(dim=0).mean())
         new_value, new_gradient = descend(new)
-        if new_value > value or step > 0.03:  # too far to call it a flow
+        if new_value > value or step > 0.03:  # such a long step is no flow
             rate /= 2
             if step < 1e-6:
                 break
@@ -75,7 +75,7 @@ def flow(method: str) -> list[Tensor]:
 
 
 def with_features(part: nstlib.Discrepancy) -> nstlib.Discrepancy:
-    """With many random features, where the method chooses their number by the two channels."""
+    """The method with many random features, unless it sets their number: two channels would give it few."""
     if isinstance(part, nstlib.GaussianMMD | nstlib.alignment.LaplaceMMD) and part.n_features is None:
         return dataclasses.replace(part, n_features=FEATURES)
     return part

@@ -182,7 +182,7 @@ def first_size() -> int:
     image = torch.linspace(0, 1, 3 * side * side).reshape(1, 3, side, side)
     times = [time.perf_counter() for _ in nstlib.transfer(image, image.flip(-1), iterations=6, levels=1)]
     one_step = (times[-1] - times[1]) / 4
-    fitting = side * (SETTLED / (22 * one_step)) ** 0.5  # 24 steps, 16 of them at full size
+    fitting = side * (SETTLED / (22 * one_step)) ** 0.5  # a run of 24 steps takes as long as 22 at full size
     return int(min(max(fitting, SMALLEST), LARGEST, LIMITS.size)) // 32 * 32
 
 

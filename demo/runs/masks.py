@@ -1,6 +1,6 @@
 """Where a second style goes, as a short text: one side of the image, or what the user brushed.
 
-""      nowhere in particular: both styles are mixed everywhere
+""      no region: both styles are mixed everywhere
 "left"  a half of the image: left, right, top or bottom
 64 × 64 bits as 1024 hexadecimal digits, row by row: 1 where the user brushed
 """

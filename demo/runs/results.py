@@ -19,7 +19,7 @@ class Result:
 
     Args:
         content: The file of the content image, or "" where it is not here.
-        asked: What the controls ask for when they ask for this result; None if it is not what they ask for.
+        asked: The choices in the controls that lead to this result; None if no choice in them does.
     """
 
     pixels: Pixels

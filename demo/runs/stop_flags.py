@@ -16,7 +16,7 @@ class Flag:
     """Whether a run should stop, and has ended.
 
     Args:
-        asked: What the run makes, for those who want to know whether it is still wanted.
+        asked: What the run makes: it shows whether the run is still wanted.
         replaced: Whether a change of the settings has ended it, so that its image is not wanted any more.
     """
 

@@ -94,7 +94,7 @@ class History:
     def restore(
         self, result: Result, values: dict[Any, Any], request: gr.Request, size: int | None = None
     ) -> Update:
-        """The result, and the controls as its recipe has them. size: of later results, where not its own."""
+        """The result, and the controls as its recipe has them. size: of later results, if different."""
         view, bar, recipe = self.tab.view, self.tab.bar, result.recipe
         wanted = recipe if size is None else replace(recipe, settings=recipe.settings.replace(size=size))
         try:
@@ -119,7 +119,7 @@ class History:
     def controls_for(self, recipe: Recipe, values: dict[Any, Any]) -> tuple[Recipe, Update, list[str]]:
         """(what the controls will ask for, their values, notes on what is different from the recipe).
 
-        An image that is not here leaves the present one. Raises ValueError for what the controls cannot show.
+        If an image is not here, the present one stays. Raises ValueError for what the controls cannot show.
         """
         inputs, known = self.tab.inputs, self.store_images(values)
         settings, notes = fit_limits(recipe.settings)

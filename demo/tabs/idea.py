@@ -84,8 +84,8 @@ def forces(gamma: float) -> str:
     return (
         f'<figure class="nst-forces" style="--style:{share:.3f}"><div class="line" aria-hidden="true">'
         '<span>content</span><i class="content"></i><em></em><i class="style"></i><span>style</span></div>'
-        f"<figcaption><b>γ = {gamma:g}</b>: the style pulls {pull} as the content. Every run measures at "
-        "its start where both are equal, so that γ means the same for every method and every pair of "
+        f"<figcaption><b>γ = {gamma:g}</b>: the style pulls {pull} as the content. At its start, "
+        "every run measures both forces, so that γ means the same for every method and every pair of "
         "images. The image comes to rest where both forces cancel.</figcaption></figure>"
     )
 

@@ -97,7 +97,7 @@ class ResultView:
         self.strength.input(self.blend, outputs=self.outputs, trigger_mode="always_last", **quiet)
 
         def use_as_content(values: dict[Any, Any]) -> Update:
-            """Under its own name."""
+            """Makes the result the content image, under its own name."""
             path, _ = self.save_result(self.result(values), values)
             return {content: path, asks.count: asks.next(values[asks.count])}
 

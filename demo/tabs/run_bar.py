@@ -48,7 +48,7 @@ class RunBar:
         return int(not ZERO and self.page.is_idle(session))
 
     def watch(self, count: gr.Number) -> None:
-        """A change of the count keeps Start from being pressed by itself for some seconds."""
+        """After a change of the count, Start is not pressed automatically for some seconds."""
         count.change(None, None, None, js=f"() => window.nst.changed('{self.tab}-start')", **PRIVATE)
 
     def start_by_itself(self, event: Any, seconds: float) -> None:

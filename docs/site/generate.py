@@ -101,7 +101,7 @@ def _options(command: argparse.ArgumentParser) -> Iterator[tuple[object, ...]]:
             yield names, "[fields of `Settings`](settings.md), which has their values and defaults", ""
             continue
         for action in group._group_actions:
-            if isinstance(action, argparse._HelpAction):
+            if isinstance(action, argparse._HelpAction) or action.help == argparse.SUPPRESS:
                 continue
             names = ", ".join(f"`{name}`" for name in action.option_strings) or f"`{action.dest.upper()}`"
             if action.choices:

@@ -1,4 +1,4 @@
-"""The paper: what it means for two distributions of features to be alike. It sees tensors, no network.
+"""The paper: what it means for two distributions of features to be alike. It uses tensors and no network.
 
     kernels        k(x, y): linear, polynomial, Gaussian, Laplace; the bandwidth rule
     discrepancy    MMD² by definition; what a method is; linear, polynomial, BN, fusions
@@ -11,7 +11,7 @@
     transports     the maps that send a discrepancy to zero; rearrangement: those without a closed form
     fitted         the same maps from the moments of features that are not in memory at once
     witness        where distributions differ; a test whether they do
-    palette        which colours a style has at all
+    palette        every pixel near a colour of the style
     samples, options, pairs, moments      how: checks, fields of methods, sums over pairs, means
     random_features                       how: means of random Fourier features
 

@@ -45,14 +45,14 @@ def mmd2(kernel: Kernel, F: Tensor, S: Tensor, *, unbiased: bool = False, chunk:
     """Computes MMD² (...) from its definition, over all pairs of positions: slow, but exact.
 
     Args:
-        kernel: k(x, y); its bandwidth may be a number, or one for each batch. Samples are centred first where
-            the kernel is marked as `kernels.shift_invariant`.
+        kernel: k(x, y); its bandwidth may be a number, or a tensor with one for each sample of a batch.
+            If it is marked as `kernels.shift_invariant`, samples are centred first.
         F: (..., N, M). The samples are compared in the wider of their dtypes, at least float32.
         S: (..., N, M').
         unbiased: leave the pairs of a position with itself out of the first two means (Gretton et al. 2012,
             Lemma 6), which needs two positions in each sample.
-        chunk: positions compared at a time. Memory is O(chunk · M), because the backward pass computes them
-            again; it is O(M²) only where the kernel's own parameters require gradients.
+        chunk: positions compared at a time. Memory is O(chunk · M), because the backward pass computes the
+            kernel values again; it is O(M²) only where the kernel's own parameters require gradients.
 
     Raises:
         ValueError: Shapes that do not fit, chunk < 1, or one position only for the unbiased estimator.
@@ -81,7 +81,7 @@ class Discrepancy(WithOptions, ABC):
 
     A subclass is a frozen dataclass: `name` is its name in the grammar of `nstlib.method`, its fields are the
     options there, and `str` returns the text of an object. It defines `embed`, and overrides `parameters`,
-    `statistics` and `compare` where needed. Or it defines `summary` and `distance`, but cannot run in tiles.
+    `statistics` and `compare` where needed; or only `summary` and `distance`, but then without tiles.
     """
 
     @property
@@ -100,17 +100,17 @@ class Discrepancy(WithOptions, ABC):
         return {}
 
     def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
-        """mean φ(f) over the positions of F (..., N, M), with weights (..., M) ≥ 0 (None: all alike).
+        """mean φ(f) over the positions of F (..., N, M), with weights (..., M) ≥ 0 (None: equal).
 
-        summary: the style's, or its `parameters` alone."""
+        summary: the summary of the style; its `parameters` are enough."""
         raise NotImplementedError(f"{type(self).__name__} must define embed, or summary and distance")
 
     def statistics(self, embedding: Summary, like: Tensor) -> Summary:
-        """Returns what `compare` reads of an embedding; like: a tensor of the features' dtype and device."""
+        """Returns the part of an embedding that `compare` uses, in the dtype and on the device of `like`."""
         return embedding
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
-        """The style statistics of S (..., N, M'). weights: (..., M') ≥ 0, of positions (None: all alike)."""
+        """The style statistics of S (..., N, M'). weights: (..., M') ≥ 0, of positions (None: equal)."""
         parameters = self.parameters(S, weights)
         return parameters | self.statistics(self.embed(S, parameters, weights), S)
 
@@ -119,7 +119,7 @@ class Discrepancy(WithOptions, ABC):
         return (embedding["embedding"] - summary["embedding"]).square().sum(-1)
 
     def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-        """d of F (..., N, M), with weights (..., M) ≥ 0, from statistics of a style of the same dtype."""
+        """d from F (..., N, M), weights (..., M) ≥ 0 and the summary of a style, which has the dtype of F."""
         return self.compare(self.embed(F, summary, weights), summary)
 
     def components(self) -> tuple[tuple["Discrepancy", float], ...]:

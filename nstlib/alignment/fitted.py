@@ -1,8 +1,8 @@
 """Transports of features that are not in memory at once: the map comes from their moments, tile by tile.
 
 The maps of linear, BN, polynomial, Wasserstein and CORAL are affine, T(f) = A f + b, and depend on F only
-through its mean μ and covariance C. So 2N points of these moments give the same map, and its values at μ and
-beside μ show A and b. The Gaussian's Newton steps, which follow its affine map, are taken from a part of the
+through its mean μ and covariance C. So 2N points with these moments give the same map, and its values at and
+beside μ determine A and b. The Gaussian's Newton steps, which follow its affine map, use a subset of the
 positions, as `transports.newton_flow` takes them.
 """
 
@@ -46,7 +46,7 @@ def fit_map(
 
 
 def affine_map(d: Discrepancy, summary: Summary, C: Tensor, μ: Tensor) -> Map:
-    """Returns the map of a method that needs no more of the features than C and μ."""
+    """Returns the map of a method that depends on the features only through C and μ."""
     N, centre = μ.shape[-1], μ.unsqueeze(-1)
     values, vectors = torch.linalg.eigh(C.cpu().double())
     roots = (vectors * (N * values.clamp(min=0)).sqrt().unsqueeze(-2)).to(C.dtype).to(C.device)

@@ -26,15 +26,15 @@ from nstlib.alignment.random_features import MeanCosine
 class GaussianMMD(Discrepancy):
     """k(x, y) = exp(−‖x − y‖² / 2σ²): sensitive to every moment, on the scale of the bandwidth σ.
 
-    Characteristic: the exact MMD is zero for equal distributions only. The D averages are not: they can agree
-    although distributions differ, and the fewer they are, the more an optimiser finds such images.
+    The kernel is characteristic: the exact MMD is zero for equal distributions only. D averages can agree
+    although distributions differ, and the smaller D is, the more easily an optimiser finds such images.
 
     Args:
-        sigma: bandwidth > 0, or None for the paper's rule, the mean squared distance (of style positions for
-            "features", of the sampled pairs for "paired"). It is a constant in the gradient.
+        sigma: bandwidth > 0, or None for the paper's rule: σ² is the mean squared distance, of style
+            positions for "features" and of the sampled pairs for "paired". It is a constant in the gradient.
         estimator: "features", deterministic for a seed (a departure from the paper), or the paper's "paired".
         bandwidth_factor: multiplies the bandwidth, > 0.
-        n_features: D ≥ 1, or None for 2N kept within 64 … 512.
+        n_features: D ≥ 1, or None for 2N clamped to 64 … 512.
         seed: of W and u, or of the pairs.
         scales: 1 … 9 bandwidths, an octave apart around σ, whose kernels are averaged (Long et al. 2015).
 
@@ -64,7 +64,7 @@ class GaussianMMD(Discrepancy):
         object.__setattr__(self, "_generator", torch.Generator().manual_seed(self.seed))
 
     def width(self, F: Tensor, S: Tensor, weights: Tensor | None = None) -> Tensor:
-        """σ as a constant tensor (...). Weights, of the positions of S, stand where F is S."""
+        """σ as a constant tensor (...). `weights` are those of the positions of S, and then F must be S."""
         if self.sigma is not None:
             return torch.as_tensor(self.sigma * self.bandwidth_factor, dtype=F.dtype, device=F.device)
         if weights is None:
@@ -85,7 +85,7 @@ class GaussianMMD(Discrepancy):
         return {"frequencies": W / self.width(S, S, weights)[..., None, None], "phases": u}
 
     def spectrum(self, D: int, N: int, generator: torch.Generator) -> Tensor:
-        """W (D, N) for σ = 1, the bandwidths in turn."""
+        """W (D, N) for σ = 1; row i belongs to bandwidth i modulo `scales`."""
         octaves = torch.arange(D, dtype=torch.float64) % self.scales - (self.scales - 1) / 2
         return torch.randn(D, N, generator=generator, dtype=torch.float64) * 2 ** octaves.unsqueeze(-1)
 

@@ -25,7 +25,7 @@ AnyKernel = TypeVar("AnyKernel", bound=Kernel)
 
 
 def shift_invariant(kernel: AnyKernel) -> AnyKernel:
-    """Marks a kernel whose MMD does not change if one vector is added to both samples; returns it.
+    """Marks a kernel whose MMD does not change if both samples are shifted by the same vector; returns it.
 
     `mmd2` and `permutation_test` centre the samples of such a kernel first, so that rounding does not grow
     with the distance from the origin. Every k(x − y) is such a kernel, and so is the linear one.
@@ -62,7 +62,7 @@ def squared_distance(x: Tensor, y: Tensor) -> Tensor:
 def gaussian(sigma: float | Tensor) -> Kernel:
     """k(x, y) = exp(−‖x − y‖² / 2σ²) with bandwidth σ > 0, as a function of (x, y).
 
-    sigma: a number, or one for each batch of x and y, of shape (...), as `bandwidth` returns it.
+    sigma: a number, or a tensor (...) with one for each sample of a batch, as `bandwidth` returns it.
     Raises ValueError for a bandwidth that is not positive.
     """
     _check(sigma, "Gaussian")

@@ -22,8 +22,8 @@ def paired_mmd2(
     of_F: Tensor | None = None,
     of_S: Tensor | None = None,
 ) -> Tensor:
-    """The estimate (...) for F (..., N, M), S (..., N, M'). width: σ from the drawn positions of both.
-    of_F, of_S: weights; weighted positions are drawn as often as they count."""
+    """The estimate (...) for F (..., N, M), S (..., N, M'). width: computes σ from the drawn positions.
+    of_F, of_S: weights; positions are drawn in proportion to them."""
     half = min(F.shape[-1], S.shape[-1]) // 2
     if half < 1:
         raise ValueError("the paired estimator needs at least two positions in each sample")
@@ -38,7 +38,7 @@ def paired_mmd2(
 
 
 def _draw(X: Tensor, weights: Tensor | None, count: int, generator: torch.Generator) -> Tensor:
-    """Positions of X: without repetition, or by weights (M), the same for a whole batch."""
+    """Draws positions of X: without repetition, or with the weights (M), which a whole batch shares."""
     if weights is None:
         chosen = torch.randperm(X.shape[-1], generator=generator)[:count]
     else:

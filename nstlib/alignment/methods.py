@@ -149,7 +149,7 @@ def _part(name: str, text: str) -> Discrepancy:
 
 
 def _slices(part: Discrepancy) -> int:
-    """Directions or landmarks of a part; 64 is the most that it takes by itself."""
+    """Directions or landmarks of a part; 64 is the largest default of n_projections."""
     count = getattr(part, "n_projections", getattr(part, "landmarks", 0))
     return 64 if count is None else int(count)
 

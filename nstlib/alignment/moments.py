@@ -10,8 +10,8 @@ the moments of their mixture.
 
 At the first layers F is by far the largest thing in a run. Autograd would write its gradient several times,
 one operation after the other; here it is written once, in F's own order in memory. Matrix products over
-positions are 1×1 convolutions: for matrices this long and thin oneDNN's take less than half the time of `@`
-(MKL) on an AMD processor. Anything but one map of float32 on a CPU with oneDNN goes to `@`.
+positions are computed as 1×1 convolutions by oneDNN: for such long, thin matrices it takes less than half the
+time of `@` (MKL) on an AMD processor. `@` handles what is not a single float32 map on a CPU with oneDNN.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,7 +31,7 @@ ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-c
 def normalize_weights(F: Tensor, weights: Tensor) -> Tensor:
     """p = weights / Σ weights, the share of each position of F (..., N, M). weights (..., M) → (..., M).
 
-    Raises ValueError for another number of positions, a weight that is negative or not finite, or all zero.
+    Raises ValueError if the number of weights is wrong, or they are negative, not finite or all zero.
     """
     if weights.shape[-1:] != F.shape[-1:]:
         raise ValueError(f"need one weight for each of {F.shape[-1]} positions, got {tuple(weights.shape)}")
@@ -86,7 +86,7 @@ def covariance_mean(F: Tensor, weights: Tensor | None = None) -> tuple[Tensor, T
 def pool_moments(parts: Iterable[tuple[float, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """Returns covariance and mean of a mixture: Σ p_k (C_k + (μ_k − μ)(μ_k − μ)ᵀ) and μ = Σ p_k μ_k.
 
-    parts: Of each sample k a weight > 0, its covariance (…, N, N) and its mean (…, N); taken one by one.
+    parts: For each sample k its weight > 0, covariance (…, N, N) and mean (…, N). Only one is in memory.
     """
     total, covariance, mean = 0.0, torch.zeros(()), torch.zeros(())
     for weight, C, μ in parts:
@@ -99,12 +99,12 @@ def pool_moments(parts: Iterable[tuple[float, Tensor, Tensor]]) -> tuple[Tensor,
 
 
 def wide(x: Tensor) -> Tensor:
-    """x in float64, in which second moments about zero lose nothing: on the CPU or CUDA, which have it."""
+    """x in float64, in which second moments about zero lose no precision: on CUDA, otherwise on the CPU."""
     return (x if x.is_cuda else x.cpu()).double()
 
 
 def narrow(x: Tensor, like: Tensor) -> Tensor:
-    """x as `like`; dtype first, so that the gradient leaves the device before it becomes float64."""
+    """x as `like`. It changes dtype first, so the gradient becomes float64 only after it left the device."""
     return x.to(like.dtype).to(like.device)
 
 
@@ -146,7 +146,7 @@ def outer(F: Tensor) -> Tensor:
 
 
 def _convolves(F: Tensor) -> bool:
-    """Whether F is one map, positions in order, that oneDNN can take."""
+    """Whether oneDNN can compute with F: one float32 map on a CPU, position after position in memory."""
     one = F.dim() == 3 and len(F) == 1 and F[0].mT.is_contiguous()
     return one and ONEDNN and F.device.type == "cpu" and F.dtype == torch.float32
 

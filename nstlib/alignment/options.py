@@ -15,7 +15,7 @@ OLD_OPTIONS = {  # old spellings, which texts in recipes and links may have for 
     "features": "n_features",
     "factor": "bandwidth_factor",
 }
-NO_OPTIONS = ("seed", "epsilon", "name")  # the run's, arithmetic's, and the method's own
+NO_OPTIONS = ("seed", "epsilon", "name")  # chosen by the run, numerical, and the name itself
 
 
 def options(method: type) -> dict[str, type]:
@@ -32,7 +32,7 @@ def options(method: type) -> dict[str, type]:
 
 
 class WithOptions:
-    """A frozen dataclass with a text, name(option=value,…), whose methods on features get wide ones.
+    """A frozen dataclass that `str` writes as name(option=value,…). 16-bit features reach it as float32.
 
     limits: least and greatest values of options.
     """

@@ -29,8 +29,8 @@ def sum_pairs(kernel: Kernel, X: Tensor, Y: Tensor, chunk: int, distinct: bool =
 
 
 def _sum_blocks(block: Callable[..., Tensor], starts: Sequence[int], X: Tensor, Y: Tensor) -> Tensor:
-    """Σ block(X, Y, start). Nothing small is kept from one block to the next: it would fragment the memory
-    that the next one needs. With torch's checkpointing the peak grows by a matrix for each block."""
+    """Σ block(X, Y, start). No small tensor outlives its block, because it would fragment the memory for the
+    next block. With torch's checkpointing the peak grows by a matrix for each block."""
     total = block(X, Y, starts[0])
     for start in starts[1:]:
         total = total + block(X, Y, start)
@@ -57,7 +57,7 @@ class _BlockSum(torch.autograd.Function):
             for start in ctx.starts:
                 pair = [X.view_as(X) for X in ctx.saved_tensors]  # two variables, where X and Y are one
                 value = ctx.block(*pair, start)
-                if not value.requires_grad:  # a kernel of steps
+                if not value.requires_grad:  # a piecewise constant kernel
                     continue
                 slopes = torch.autograd.grad(
                     value, [pair[i] for i in needed], g, create_graph=again, materialize_grads=True

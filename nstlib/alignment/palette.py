@@ -1,7 +1,7 @@
-"""The palette: which colours a style has at all, whatever a method sees of its features.
+"""The palette: pulls every pixel towards the nearest colour of the style, whatever the method.
 
-Statistics of colour leave colours between the style's own: pink beside red and white has their mean and lies
-within their spread. So here every pixel is drawn to the *nearest* colour of the style,
+Means and covariances of colour allow colours between the style's own: pink is a mean of red and white and
+lies within their spread. So here every pixel is pulled to the *nearest* colour of the style,
 
     mean_i (‖f_i − n(f_i)‖ − tolerance)₊²,        n(f) the nearest of the style's colours,
 
@@ -24,7 +24,7 @@ from nstlib.alignment.options import NOT_NEGATIVE
 from nstlib.version import rename_arguments
 
 CELLS = 32  # of the table, along each side of the cube
-CHUNK = 1 << 16  # pixels whose sums float32 holds well
+CHUNK = 1 << 16  # pixels that are added up in float32 at a time
 SEEN = (2.0, 4.0, 3.0)  # weights of squared differences of red, green and blue
 
 
@@ -95,8 +95,8 @@ def nearest(F: Tensor, summary: Summary) -> Tensor:
 
 
 def project_to_palette(F: Tensor, summary: Summary, knee: float, reach: float) -> Tensor:
-    """Moves pixels (1, 3, M) towards n(f) until all are within `reach` of it (RGB), those within `knee` not
-    at all, as colours are brought into a printer's gamut."""
+    """Moves pixels (1, 3, M) towards n(f) until all are within `reach` of it (RGB). Those within `knee` stay,
+    as in gamut mapping for a printer."""
     target = nearest(F, summary)
     far = (F - target).square().sum(-2).sqrt_().flatten()
     outside = (far > knee).nonzero().squeeze(-1)

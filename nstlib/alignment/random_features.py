@@ -3,7 +3,7 @@
     k(x, y) = κ(‖x − y‖/σ) = E cos(wᵀ(x − y)/σ)        (Bochner 1932; Rahimi and Recht 2007)
 
     gaussian   κ(r) = exp(−r²/2)    w ~ N(0, I)
-    laplace    κ(r) = exp(−r)       w ~ multivariate Cauchy: a normal vector over the size of a normal number
+    laplace    κ(r) = exp(−r)       w ~ multivariate Cauchy: a normal vector divided by |g|, g ~ N(0, 1)
 
 This module computes their means over positions, and draws the random directions of other methods.
 """
@@ -23,8 +23,8 @@ class MeanCosine(torch.autograd.Function):
     """Σ p cos(Wx + u) over positions x, with shares p (..., M) or None for 1/M:
     X (..., N, M), W (..., D, N), u (D, 1) → (..., D); gradients for X and p.
 
-    At relu1_1 these are many times as many numbers as the features. They are made and used block by block, in
-    the processor's cache, and the backward pass makes their derivatives −sin(Wx + u) again.
+    At relu1_1 these are many more numbers than the features. They are computed and summed block by block, in
+    the processor's cache, and the backward pass computes their derivatives −sin(Wx + u) from X.
     """
 
     BLOCK = 1 << 19  # numbers: 2 MB
@@ -62,7 +62,7 @@ class MeanCosine(torch.autograd.Function):
 
 
 def directions(count: int, N: int, generator: torch.Generator) -> Tensor:
-    """(count, N) unit vectors in float64, orthogonal N at a time: more even than independent ones."""
+    """(count, N) unit vectors in float64, in orthogonal groups of N, which cover the sphere more evenly."""
     blocks = []
     for _ in range(math.ceil(count / N)):
         Q, R = torch.linalg.qr(torch.randn(N, N, generator=generator, dtype=torch.float64))

@@ -1,11 +1,11 @@
-"""A transport for every discrepancy that has no map of its own: the whole distribution, line after line.
+"""A transport for discrepancies without a map of their own: matches sorted projections, rotation by rotation.
 
-On a line the optimal map keeps the order: f ↦ Q_S(P_F(f)), the number of the same rank. Along the axes of one
-rotation after another this carries F to S in distribution (Pitié, Kokaram and Dahyot 2007), so that *every*
-discrepancy becomes small, and none exactly zero: the residual falls with the rounds and with M and M'.
+In one dimension the optimal map is f ↦ Q_S(P_F(f)), the number of the same rank. Applied along the axes of
+one rotation after another, it carries F to S in distribution (Pitié, Kokaram and Dahyot 2007). *Every*
+discrepancy becomes small, but none exactly zero: the residual falls with the rounds and with M and M'.
 
     sliced, energy, cubic, a kernel of your own    `ROUNDS` rotations, after the optimal affine map
-    cmd                                            one round along the channels, the only lines that it sees
+    cmd                                            one round along the channels, which it compares one by one
 """
 
 import torch
@@ -25,7 +25,7 @@ ROUNDS, LEVELS = 6, 128
 def match_quantiles(X: Tensor, Q: Tensor, weights: Tensor | None = None) -> Tensor:
     """Q_S(P_F(x)) along every line: X (..., D, M), the style's quantiles Q (..., D, K) → (..., D, M).
 
-    Between the middles of the K shares, and beyond the outer ones, Q is continued in straight lines.
+    Q is linear between the midpoints of the K shares, and extrapolated beyond the outer ones.
     """
     index, K = order(X.detach()), Q.shape[-1]
     if weights is None:

@@ -14,7 +14,7 @@ def check_pair(F: Tensor, S: Tensor, call: str = "d(F, S)") -> None:
     """Raises ValueError unless F is (..., N, M) and S is (..., N, M') with the same N, M, M' ≥ 1 and batches
     that broadcast, and TypeError, which names the order of the arguments, unless both are tensors.
 
-    call: how the caller is called.
+    call: how to call the caller, for the message.
     """
     if not (isinstance(F, Tensor) and isinstance(S, Tensor)):
         kinds = f"{type(F).__name__} and {type(S).__name__}"
@@ -60,6 +60,6 @@ def centre_samples(kernel: Callable[..., Tensor], F: Tensor, S: Tensor) -> tuple
 
 
 def floor_root(squared: Tensor, norms: Tensor) -> Tensor:
-    """σ from σ² and mean ‖f‖² + mean ‖s‖², whose rounding is all that a σ² below (4 eps)² of them can be."""
+    """σ from σ² and norms = mean ‖f‖² + mean ‖s‖²; a floor where σ² < (4 eps)² norms is only rounding."""
     rounding = (4 * torch.finfo(norms.dtype).eps) ** 2 * norms
     return torch.where(squared > rounding, squared, 1e-6 * norms + 1e-12).sqrt()

@@ -1,4 +1,4 @@
-"""Kernels beyond the paper's, each by a sketch whose means over positions are compared.
+"""Kernels that the paper does not use, each approximated by a finite feature map (a sketch).
 
     laplace   exp(−‖x − y‖/σ)    random Fourier features
     cubic     (xᵀy + c)³         products of three random projections
@@ -15,8 +15,8 @@ three channels vary together; it is not characteristic.
 
 Any other kernel still has the functions k(l, ·) of L landmarks l (Nyström). On their span MMD² ≈ aᵀ K⁻¹ a
 with a_l = mean k(l, f) − mean k(l, s) and K_ll' = k(l, l') (Chatalic et al. 2022), a lower bound that is
-exact once the landmarks tell all positions apart. They are positions of the style: what lies far from it
-counts less.
+exact once the landmarks tell all positions apart. Landmarks are positions of the style, so
+features far from it count less.
 """
 
 import math
@@ -41,9 +41,9 @@ RIDGE = 1e-5  # of the kernel's mean diagonal: landmarks may nearly coincide
 class LaplaceMMD(GaussianMMD):
     """k(x, y) = exp(−‖x − y‖/σ) by random Fourier features, O(NDM) (Rahimi and Recht 2007).
 
-    Its options are those of `GaussianMMD`; ValueError for the paired estimator and several scales. Departure:
-    the kernel is a mixture of Gaussian kernels of all widths; those narrower than σ/2 get that width, because
-    they are noise to an optimiser, which then hardly changes the image (`kernels.laplace` is exact).
+    Its options are those of `GaussianMMD`; the paired estimator and several scales raise ValueError. The
+    kernel is a mixture of Gaussian kernels of all widths. Those narrower than σ/2 are widened to σ/2, because
+    otherwise the optimiser sees only noise. `kernels.laplace` is the exact kernel.
     """
 
     name = "laplace"
@@ -54,8 +54,8 @@ class LaplaceMMD(GaussianMMD):
         super().__post_init__()
 
     def spectrum(self, D: int, N: int, generator: torch.Generator) -> Tensor:
-        """W (D, N), multivariate Cauchy: a normal vector over |g|, g normal, with the |g| at the quantiles of
-        D equal shares, shuffled."""
+        """W (D, N), multivariate Cauchy: normal vectors divided by |g|, with g normal. The |g| are not drawn:
+        they are the midpoints of D quantiles, shuffled."""
         u = (torch.arange(D, dtype=torch.float64) + 0.5) / D
         widths: Tensor = torch.special.ndtri(0.5 + u / 2)[torch.randperm(D, generator=generator)]
         normal = torch.randn(D, N, generator=generator, dtype=torch.float64)
@@ -69,8 +69,8 @@ class CubicMMD(Discrepancy):
 
     Args:
         c: offset ≥ 0, in units of the features' squares.
-        n_features: D, 1 … 4096, or None for N kept within 64 … 128.
-        seed: of the products.
+        n_features: D, 1 … 4096, or None for N clamped to 64 … 128.
+        seed: of the random projections.
 
     Raises:
         ValueError: An option out of range.
@@ -98,13 +98,13 @@ class CubicMMD(Discrepancy):
 class KernelMMD(Discrepancy):
     """MMD² of a kernel of your own, approximated from L landmarks, in O(LNM) (Nyström; Chatalic et al. 2022).
 
-    Features come to the kernel in units of σ, the root mean squared distance of the style's positions (paper,
-    §4). From landmarks no kernel is characteristic.
+    The kernel receives features divided by σ, the root mean squared distance of the style's positions (paper,
+    §4). The approximation is not characteristic, whatever the kernel.
 
     Args:
         kernel: k(x, y), positive definite: (..., N, M), (..., N, M') → (..., M, M').
-        name: what `str` gives and `nstlib.register` made known.
-        landmarks: L at most, 1 … 4096.
+        name: the name under which `nstlib.register` registered it, for `str`.
+        landmarks: maximum of L, 1 … 4096.
         seed: of the choice of landmarks.
 
     Raises:
@@ -120,7 +120,7 @@ class KernelMMD(Discrepancy):
     def parameters(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         generator = torch.Generator().manual_seed(self.seed)
         present = torch.arange(S.shape[-1])
-        if weights is not None:  # landmarks of every batch from where any of them counts
+        if weights is not None:  # only positions with a weight in some sample of the batch
             present = present[(normalize_weights(S, weights) > 0).reshape(-1, S.shape[-1]).any(0).cpu()]
         chosen = present[torch.randperm(len(present), generator=generator)[: self.landmarks]]
         sigma = weighted_bandwidth(S.detach(), weights)[..., None, None]

@@ -1,4 +1,4 @@
-"""Discrepancies by slices: features projected on D directions, where a distribution is sorted numbers.
+"""Discrepancies by slices: features projected on D directions, along each of which they are sorted.
 
 On a line the optimal map between two distributions keeps the order, and the quantile function Q(u) determines
 the distribution. Two distributions are equal if their slices in all directions are (Cramér and Wold 1936).
@@ -35,8 +35,8 @@ def order(X: Tensor) -> Tensor:
 def quantiles(X: Tensor, p: Tensor | None, K: int) -> Tensor:
     """The means of K equal shares of sorted numbers: X (..., D, M), shares p (..., 1, M) → (..., D, K).
 
-    K ∫ Q(u) du from k/K to (k + 1)/K, with ∫ Q up to a border u read off running sums; a number at a border
-    counts on both sides with what it has there. p None: all alike. Differentiable in X and p, summed in
+    Mean k is K ∫ Q(u) du from k/K to (k + 1)/K. Running sums give ∫ Q up to each border; a number at a border
+    is divided between both sides. p None: equal shares. Differentiable in X and p, summed in
     float64: on the CPU or CUDA where X lies, else on the CPU, because other devices may lack float64.
     """
     index, device = order(X.detach()), X.device if X.is_cuda else torch.device("cpu")
@@ -62,8 +62,8 @@ class SlicedWasserstein(Discrepancy):
     distributions (Rabin et al. 2011; Heitz et al. 2021).
 
     Args:
-        n_projections: D, 1 … 4096, or None for N kept within 16 … 64.
-        n_quantiles: K, the numbers that stand for a slice, 1 … 4096.
+        n_projections: D, 1 … 4096, or None for N clamped to 16 … 64.
+        n_quantiles: K, 1 … 4096. The distribution along a direction is stored as K quantiles.
         seed: of the directions.
 
     Raises:
@@ -96,8 +96,8 @@ class SlicedWasserstein(Discrepancy):
 class EnergyDistance(SlicedWasserstein):
     """2 E‖f − s‖ − E‖f − f'‖ − E‖s − s'‖ (Székely and Rizzo 2013), from slices: MMD² with k(x, y) = −‖x − y‖.
 
-    It has no bandwidth; its options are those of `SlicedWasserstein`. On a line, with K numbers each, it is
-    2 ∫ (P_F − P_S)² dt: a sum over the gaps between the 2K sorted numbers.
+    It has no bandwidth; its options are those of `SlicedWasserstein`. Along a direction it is
+    2 ∫ (P_F − P_S)² dt with the distribution functions P: a sum over the gaps between the 2K sorted numbers.
     """
 
     name = "energy"

@@ -15,9 +15,9 @@ styles by Lu et al. 2019 and Mroueh 2020); it is the only symmetric positive one
 
     A = C_F^{-1/2} (C_F^{1/2} C_S C_F^{1/2})^{1/2} C_F^{-1/2}
 
-In a fusion, what all parts agree on is met (the mean, in linear + BN); where they ask for different things
-each gets its share, and a residual of each discrepancy stays. `@transport_map.register` adds a map for a
-method of your own. The maps of the other methods are in rearrangement.py.
+In a fusion, the statistics on which all parts agree are matched (the mean, in linear + BN). Where the parts
+disagree, their maps are averaged, and each discrepancy keeps a residual. `@transport_map.register` adds a map
+for a method of your own. The maps of the other methods are in rearrangement.py.
 """
 
 import math
@@ -45,7 +45,7 @@ from nstlib.alignment.wasserstein import Coral, Wasserstein
 from nstlib.version import use_torch_defaults
 
 NEWTON_STEPS = 4  # for the Gaussian, at most
-NEAR = 1e-4  # of the residual that moments alone leave: near enough
+NEAR = 1e-4  # of the residual after matching moments: small enough to stop
 MANY = 16_384  # positions, above which the steps are computed from every k-th of them
 DAMPING = 1e-3  # of the equations, over their mean diagonal
 
@@ -70,7 +70,7 @@ def transport(
         style_weights: (..., M') ≥ 0, of the positions of S.
 
     Returns:
-        F' (..., N, M), of F's dtype. A direction in which F does not vary (a dead channel, N > M) stays so.
+        F' (..., N, M), of F's dtype. Directions in which F is constant (a dead channel, N > M) stay constant.
 
     Raises:
         ValueError: Shapes or weights that do not fit, a strength outside 0 … 1, an unknown method.
@@ -178,15 +178,15 @@ def _(d: GaussianMMD, F: Tensor, summary: Summary, weights: Tensor | None = None
 
 
 def newton_flow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-    """Newton's method on r(F) = mean z(f) − mean z(s) = 0, every step the smallest that does it.
+    """Newton's method on r(F) = mean z(f) − mean z(s) = 0, by the smallest steps that solve it linearised.
 
     z(f) = √(2/D) cos(Wf + u). With J(f) = −√(2/D) diag(sin(Wf + u)) W the step that solves
     r + mean J δ = 0 with the least mean ‖δ‖² is
 
         δ(f) = −J(f)ᵀ K⁻¹ r,    K = mean J Jᵀ = (2/D) (mean sin sinᵀ) ∘ (W Wᵀ)
 
-    one D × D system, slightly damped. Of more than `MANY` positions every k-th decides on the steps, and all
-    take them.
+    one D × D system, slightly damped. With more than `MANY` positions, every k-th determines the steps, and
+    all positions take them.
     """
     k = math.ceil(F.shape[-1] / MANY)
     part = None if weights is None else weights[..., ::k]

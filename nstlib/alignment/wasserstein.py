@@ -4,14 +4,14 @@
     coral         ‖C_F − C_S‖² / 4N²                                                            O(N²M)
     cmd           ‖μ_F − μ_S‖² / Nr² + Σ_{k=2..K} ‖c_k(F) − c_k(S)‖² / N r^{2k}                 O(KNM)
 
-with C the covariance, c_k = mean (f − μ_F)^k channel by channel, and r the range of the features, in units of
-which moments of different order compare. None is characteristic.
+with C the covariance, c_k = mean (f − μ_F)^k channel by channel, and r the range of the features, which
+makes moments of different orders comparable. None is characteristic.
 
 W₂² (Dowson and Landau 1982; Bures' metric on covariances) is the cost of moving one Gaussian onto the other.
 Like a polynomial kernel with c > 0 it sees means and covariances, but it measures how far features must
-*move*, so that strong and weak directions count alike, where ‖G − A‖² squares a square and the strongest
-directions hide the others. Its gradient is the optimal map's displacement, ∂/∂f = 2/M (f − μ_S − T (f − μ_F))
-with T = C_S^{1/2} (C_S^{1/2} C_F C_S^{1/2})^{-1/2} C_S^{1/2}.
+*move*, so that strong and weak directions count alike. ‖G − A‖² is of fourth order in the features: there the
+strongest directions hide the others. Its gradient is the displacement, ∂/∂f = 2/M (f − μ_S − T (f − μ_F)),
+with the optimal map T = C_S^{1/2} (C_S^{1/2} C_F C_S^{1/2})^{-1/2} C_S^{1/2}.
 """
 
 import math
@@ -36,12 +36,12 @@ from nstlib.alignment.options import POSITIVE
 class Wasserstein(Discrepancy):
     """W₂² between two Gaussians with the means and covariances of F and S: 0 if and only if both agree.
 
-    The distance stays a distance with the ridge, and its gradient stays finite where an image has fewer
-    positions than channels, or a dead channel. Covariances are compared on the CPU, in float64, which not
-    every device has. Source: Dowson and Landau 1982.
+    A ridge on both covariances keeps the gradient finite where an image has fewer positions than channels,
+    or a dead channel. With it, W₂ is still a distance. Covariances are compared on the CPU, in
+    float64, which not every device has. Source: Dowson and Landau 1982.
 
     Args:
-        ridge: > 0; times the style's mean variance it is added to the diagonals of both covariances.
+        ridge: > 0. Both covariances get this multiple of the style's mean variance on the diagonal.
 
     Raises:
         ValueError: A ridge out of range.
@@ -101,9 +101,9 @@ class Coral(Discrepancy):
 class CentralMoments(Discrepancy):
     """Central moment discrepancy (Zellinger et al. 2017) of orders 1 … K, channel by channel.
 
-    It sees each channel's mean, width, skew, …, and no correlation between channels. Departures: squared
-    norms, so that the gradient is smooth at zero; r is the range of the style's features, all channels
-    together, because a ReLU's are not bounded.
+    It sees each channel's mean, width, skew, …, and no correlation between channels. Departures: norms are
+    squared, so that the gradient is smooth at zero; moments are divided by powers of r, the range of the
+    style's features over all channels, because features after a ReLU have no bound.
 
     Args:
         moments: K, 1 … 8.

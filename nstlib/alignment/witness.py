@@ -4,11 +4,11 @@ MMD is the largest gap of means that a function of unit norm can show, and the f
 
     w(x) = mean k(x, f) − mean k(x, s)                                     (Gretton et al. 2012, §2.3)
 
-up to its norm: large where F has too much, small where it has too little. It is also half the derivative
-of MMD² in the weight of a position at x, and so every discrepancy has one: `witness` takes that derivative.
+up to its norm: positive where F has too much, negative where too little. It is also half the derivative of
+MMD² by the weight of a position at x, so every discrepancy has one: `witness` computes that derivative.
 
-The permutation test asks how often a random division of the pooled positions is as far apart as F and S
-are. It is exact for exchangeable positions only. Neighbouring positions of an image share most of their
+The permutation test asks how often a random division of the pooled positions gives at least the MMD² of F
+and S. It is exact for exchangeable positions only. Neighbouring positions of an image share most of their
 receptive fields, so they are *not* exchangeable: thin them out first (`subsample`), by the distance
 at which they are roughly uncorrelated (`correlation_length`).
 """
@@ -24,7 +24,7 @@ from nstlib.version import use_torch_defaults
 
 @use_torch_defaults(gradients=True)
 def witness(d: Discrepancy, F: Tensor, S: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Returns how much each position of F contributes to d(F, S): positive where F has more like it than S.
+    """Returns how much each position of F contributes to d(F, S): > 0 where F has too many such features.
 
     This is ½ ∂d/∂p_i at equal weights p of the positions, and for an MMD the centred witness function.
 
@@ -75,11 +75,11 @@ def permutation_test(
 ) -> float:
     """Tests by MMD² whether F and S come from one distribution; returns the p-value, in (0, 1].
 
-    It is the share of divisions, this one counted, whose MMD² is at least that of F and S (Gretton et al.
-    2012, §5), on the CPU in float64: O((M + M')² (N + permutations)).
+    The p-value is the share of divisions of the pooled positions, F and S included, whose MMD² is at least
+    that of F and S (Gretton et al. 2012, §5). On the CPU in float64: O((M + M')² (N + permutations)).
 
     Args:
-        F: (N, M), or (1, N, M) as an encoder returns it. Positions must be exchangeable (see above).
+        F: (N, M), or (1, N, M) as an encoder returns it. Positions must be exchangeable.
         S: (N, M') or (1, N, M').
         kernel: by default the Gaussian with the bandwidth of the pooled positions.
         permutations: random divisions, at least 19: with fewer no p-value is below 0.05.

@@ -36,8 +36,8 @@ def add_options(command: argparse.ArgumentParser, name: str) -> None:
         add("image", type=Path, help="image file")
         add(
             "--layer",
-            help="k: the style of the first k style layers, as a texture (default: all of them); the name of "
-            "a layer, such as relu4_2: the content that it encodes",
+            help="a number k: a texture from the first k style layers (default: all); the name of a layer, "
+            "such as relu4_2: the content that this layer encodes",
         )
     elif name == "onepass":
         add("--strength", type=float, help="0 (the content) … 1 (default)")

@@ -1,4 +1,4 @@
-"""A run on the terminal: its progress bar, its stop by Ctrl-C or SIGTERM, its output."""
+"""A run on the terminal: shows its progress, stops it at Ctrl-C or SIGTERM, and saves its image."""
 
 import argparse
 import contextlib
@@ -16,10 +16,8 @@ from tqdm import tqdm
 from nstlib.cli.errors import FAILED, INTERRUPTED
 from nstlib.cli.repeat import differences
 from nstlib.images import check_output, save_image
-from nstlib.synthesis.allocator import keep_little, keep_memory
+from nstlib.synthesis.allocator import adjust_allocator
 from nstlib.synthesis.optimize import Step
-
-SMALL_TILE = 512  # px: with tiles of this size, returning memory at once takes 45 % more CPU time
 
 
 def check_distinct(options: argparse.Namespace) -> None:
@@ -44,8 +42,8 @@ def finish(steps: Iterator[Step], options: argparse.Namespace, recipe: dict[str,
 
     Returns the exit code.
 
-    Ctrl-C ends the computation at once, a calibration too, and the last image is saved. Before the first one
-    it raises KeyboardInterrupt. While the image is finished and written, only a second Ctrl-C ends that.
+    Ctrl-C ends the computation at once, a calibration too, and the last image is saved. If there is no image
+    yet, it raises KeyboardInterrupt. A second Ctrl-C also aborts the writing of the image.
     """
     note, code, end = "", 0, recipe.get("step") if options.iterations is None else None
     shown = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
@@ -57,10 +55,7 @@ def finish(steps: Iterator[Step], options: argparse.Namespace, recipe: dict[str,
             with bar:
                 for step in steps:
                     if step.index == 1:
-                        if step.tile and step.tile < SMALL_TILE:
-                            keep_little()
-                        else:
-                            keep_memory(large=step.tile is None)  # a run in tiles needs gaps
+                        adjust_allocator(step.tile)
                         if recipe:
                             say_differences(recipe, step.image)
                     bar.total = step.total
@@ -68,7 +63,7 @@ def finish(steps: Iterator[Step], options: argparse.Namespace, recipe: dict[str,
                     left = tqdm.format_interval(step.remaining)
                     bar.set_postfix_str(f"about {left} left, loss {step.loss:.4g}", refresh=False)
                     if end == step.index < step.total:
-                        note = f"the recipe's image is of step {end} of {step.total}"
+                        note = f"the recipe ended at step {end} of {step.total}"
                         break
         except KeyboardInterrupt:
             note, code = "stopped", INTERRUPTED
@@ -94,9 +89,9 @@ def say_differences(recipe: dict[str, Any], image: Tensor) -> None:
 
 @contextlib.contextmanager
 def interrupts(raises: Callable[[], bool] = lambda: False) -> Iterator[threading.Event]:
-    """Yields an event that the first Ctrl-C or SIGTERM sets; the second one ends all.
+    """Yields an event that the first Ctrl-C or SIGTERM sets; the second one has its usual effect.
 
-    raises: Whether the first one raises KeyboardInterrupt, too, asked at that moment.
+    raises: Called at the first one: whether it raises KeyboardInterrupt, too.
     """
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""Repeats what made an image: the recipe in its PNG, the sizes that it asks for, and what differs from it."""
+"""Repeats an image from the recipe in its PNG: the sizes of its inputs, and notes on differences."""
 
 import argparse
 import os
@@ -9,13 +9,13 @@ import torch
 from nstlib.cli.errors import one_line
 from nstlib.images import image_size, read_recipe
 
-MOST_THREADS = 2  # of a recipe's, for each core of this machine: more would wait for each other
+MOST_THREADS = 2  # of a recipe that each core may get: more would wait for each other
 LONGEST = 16384  # px of an image that a recipe may ask for
 OPTIONS = {"masks": "; give them with --mask", "initial": "; give it with --initial"}
 
 
 def load_recipe(options: argparse.Namespace) -> dict[str, Any]:
-    """Returns the recipe that was given, or {}. A CPU then works with as many threads as the recipe's.
+    """Returns the recipe that was given, or {}. A CPU then uses the recipe's number of threads.
 
     Replaces the size "full" by the longest side of the content.
 

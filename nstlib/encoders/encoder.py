@@ -84,8 +84,8 @@ class Encoder:
         In memory the N_l numbers of a position lie together (`reshape`, not `view`, flattens F).
 
         Args:
-            window: One of `windows`; the image is then its crop, or that of the map it starts from, and the
-                features are those of its positions in the whole image.
+            window: One of `windows`. Then pass the window's crop of the image, or of the map that it starts
+                from, as `image`. The features equal those of the whole image at the window's positions.
 
         Raises:
             ValueError: A layer is unknown, or the image is too small for the deepest one.
@@ -98,13 +98,13 @@ class Encoder:
         return make_windows(self.network, size, layers, tile)
 
     def window(self, size: Sequence[int], positions: Mapping[str, Box]) -> Window:
-        """Returns the window for {layer: rows and columns} of the maps of an image of `size` (H, W)."""
+        """Returns the window for these rows and columns of each layer, for an image of `size` (H, W)."""
         return make_window(self.network, size, positions)
 
     def maps(
         self, image: Tensor, layers: Iterable[str], *, window: Window | None = None
     ) -> dict[str, Tensor]:
-        """Returns {layer: (B, N_l, H_l, W_l)}: the same with the positions in rows and columns."""
+        """Returns {layer: (B, N_l, H_l, W_l)}: features with the positions in rows and columns."""
         found = self._collect(image, layers, window)
         return {layer: F.view(*F.shape[:2], *size) for layer, (F, size) in found.items()}
 

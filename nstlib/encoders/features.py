@@ -29,7 +29,7 @@ def collect(
     """Returns {layer: (F (B, N_l, M_l) float32, (H_l, W_l))} for a normalised, padded image x (B, 3, H, W).
 
     x must be channels last. Stages after the deepest of `layers` are not run. inside: The rows and columns to
-    read off each map; by default those inside the network's margin. start: The stage whose map x is, or
+    read off each map; by default those inside the network's padding. start: The stage whose map x is, or
     `IMAGE`.
     """
     found: Taps = {}
@@ -53,7 +53,7 @@ def order(network: Network, layers: Sequence[str], start: str = IMAGE) -> list[t
     stages = [network.stages[name] for name in names]
     for i, (stage, after) in enumerate(pairwise(stages)):
         if isinstance(stage, nn.ReLU) and isinstance(after, nn.MaxPool2d) and names[i] not in layers:
-            stages[i : i + 2] = after, stage  # they commute, and the ReLU then has a quarter to do
+            stages[i : i + 2] = after, stage  # they commute; after pooling, the ReLU has a quarter to do
     return list(zip(names, stages, strict=True))
 
 

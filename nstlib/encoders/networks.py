@@ -95,8 +95,7 @@ def build(name: str, state: dict[str, Tensor], pooling: str) -> Network:
 def resnet50(state: dict[str, Tensor], pooling: str) -> Network:
     """Returns ResNet-50 without its classifier: `relu1`, then `block{b}_{i}` (b = 2 … 5) after their ReLU.
 
-    The scale of its residual sums drifts and few channels are selective, so styles are weaker than with VGG
-    (see the notebook on encoders).
+    The scale of its residual sums drifts and few channels are selective, so styles are weaker than with VGG.
     """
     with torch.device("meta"):
         model = torchvision_models().resnet50()
@@ -120,9 +119,9 @@ def resnet50(state: dict[str, Tensor], pooling: str) -> Network:
 def torchvision_models() -> ModuleType:
     """Returns `torchvision.models`. Raises ImportError where torchvision is missing.
 
-    torchvision registers fake kernels for its compiled operators at import. Beside a CPU build of torch these
-    operators fail to load, and the import fails with "operator torchvision::nms does not exist". It is enough
-    to declare the schemas of the two operators first: nothing here calls them.
+    torchvision registers fake kernels for its compiled operators at import. With a CPU build of torch these
+    operators may fail to load, and the import fails with "operator torchvision::nms does not exist". It is
+    enough to declare the schemas of the two operators first: nothing here calls them.
     """
     try:
         return importlib.import_module("torchvision.models")

@@ -2,8 +2,8 @@
 
 A position k of a layer of stride s sees the pixels k s − before … k s + after, its receptive field. A window
 holds the positions of one tile of the image, and is computed from a crop that contains all their receptive
-fields. The crop starts at a multiple of the deepest stride, so that pooling divides it as it divides the
-image, and is padded only where it touches the image's border, as the image is.
+fields. The crop starts at a multiple of the deepest stride, so that its pooling cells are those of the
+image. It is padded only where it touches the image's border, as the image is.
 
 Receptive fields of deep layers are large, so a network runs in segments. Each ends with the first map of a
 stride of 4, 8, … This map is small, and it is stored for the whole image, with the padding. The windows of
@@ -58,7 +58,7 @@ class Window:
         part.copy_(F.view(part.shape))
 
     def share(self, layer: str) -> float:
-        """Returns which share of the layer's positions lies here."""
+        """Returns the window's share of the layer's positions."""
         (rows, columns), (height, width) = self.positions[layer], self.sizes[layer]
         return float((rows.stop - rows.start) * (columns.stop - columns.start) / (height * width))
 
@@ -144,8 +144,8 @@ def make_windows(
 ) -> list[list[Window]]:
     """Returns the windows of each segment, which divide an image of `size` (H, W) into tiles.
 
-    tile: Side of a tile of the first segment, about, in pixels. The others take twice as much, since their
-    maps are smaller.
+    tile: Approximate side of a tile of the first segment, in pixels. Those of the others are twice as wide,
+    because their maps are smaller.
     """
     parts = segments(network, layers)
     counts = [_counts(network, side, {name for part in parts for name in part.strides}) for side in size]

@@ -10,8 +10,8 @@
     convolutions    those of the decoder, with fewer products
     files           graphs as files, compared with PyTorch
 
-The graphs are traced from `feedforward.OnePass` itself, so that different weights of the package are exported
-as they are. A departure: an iteration of matrix products replaces the eigendecompositions, which ONNX does
+The graphs are traced from `feedforward.OnePass` itself, so new weights of the package need no change
+here. A departure: an iteration of matrix products replaces the eigendecompositions, which ONNX does
 not have. The images differ by less than 0.1/255. Read models, tracing, convolutions, files.
 """
 

@@ -1,4 +1,4 @@
-"""The decoder's convolutions with fewer products, where they are plain matrix products, as in WebAssembly.
+"""The decoder's convolutions with fewer multiplications, for engines that save none, such as WebAssembly.
 
 ×2, 3 × 3       one transposed convolution, 4 × 4 with stride 2: 4 products for a number instead of 9
 [x, own] 3 × 3  in a refinement: the half that sees the content's own features is part of content.onnx

@@ -1,4 +1,4 @@
-"""Files: graphs are written if onnxruntime computes with them what PyTorch does."""
+"""Writes graphs to files, if onnxruntime computes the same with them as PyTorch."""
 
 import contextlib
 import importlib
@@ -37,7 +37,7 @@ def save(
     bound: float,
     shared: bool = True,
 ) -> float:
-    """Writes the models to `folder`, if onnxruntime computes with them what PyTorch does."""
+    """Writes the models to `folder`, if onnxruntime computes the same with them as PyTorch."""
     import onnx
     import onnxruntime
 
@@ -88,7 +88,7 @@ def strip(graph: Any) -> None:
 
 
 def halve(models: dict[str, Any], shared: bool) -> bytes:
-    """Stores large tensors in float16 where that changes no number; `shared`: outside, each of them once."""
+    """Stores large tensors in float16 where that changes no number; `shared`: in one file, without copies."""
     import onnx
 
     blob, places = bytearray(), dict[bytes, int]()

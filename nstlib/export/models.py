@@ -44,7 +44,7 @@ def export_onepass(
     Raises:
         MissingPackageError: onnx, onnxscript or onnxruntime is missing.
         ValueError: a method is unknown, or not one of `METHODS`.
-        OSError: the files cannot be written, before any work.
+        OSError: the files cannot be written; checked before any work.
         FloatingPointError: the difference is above `bound`.
     """
     require_onnx()
@@ -109,10 +109,9 @@ def export_feedforward(network: FeedForward, path: str | os.PathLike[str], *, bo
     Args:
         network: as `load_feedforward` gives it.
         path: the file, .onnx.
-        bound: as in `export_onepass`, and so are what it returns and raises.
+        bound: as in `export_onepass`.
 
-    Raises:
-        ValueError: `path` does not end in .onnx.
+    Returns, Raises: as `export_onepass`, and ValueError where `path` does not end in .onnx.
     """
     require_onnx()
     path = check_writable(path)

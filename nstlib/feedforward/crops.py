@@ -59,7 +59,7 @@ class Crops:
         return torch.cat([self.crop(draw) for draw in draws[mine]])
 
     def crop(self, draw: Sequence[float]) -> Tensor:
-        """Returns the crop of five numbers in [0, 1), or another one where that shows a single colour.
+        """Returns the crop that five numbers in [0, 1) choose, or another one if it has a single colour.
 
         Without variance, each instance norm of a network multiplies the gradient by 1/√ε: it overflows.
 
@@ -73,7 +73,7 @@ class Crops:
         raise ImageError(f"{TRIES} crops of the training images show a single colour: give photos")
 
     def _cut(self, draw: Sequence[float]) -> Tensor:
-        """Returns the crop of five numbers in [0, 1): which image, its scale, top, left, mirrored or not."""
+        """Returns the crop that five numbers in [0, 1) choose: image, scale, top, left, mirrored or not."""
         which, scale, down, across, flip = draw
         image, size = self.image(int(which * len(self.items))), self.size
         short = min(image.shape[2:])
@@ -84,7 +84,7 @@ class Crops:
         return crop.flip(-1) if flip < 0.5 else crop
 
     def image(self, index: int) -> Tensor:
-        """Returns the image at `index`, or the next one that is readable; warns once about each other."""
+        """Returns the image at `index`, or the next readable one; warns once about each unreadable one."""
         for offset in range(len(self.items)):
             place = (index + offset) % len(self.items)
             item = self.items[place]

@@ -2,9 +2,9 @@
 
     relu5_1 ─► block 5 ─► relu4_1 ─► block 4 ─► … ─► relu1_1 ─► block 1 ─► image
 
-Each block inverts what the embedded encoder computes between two of its style layers, so its output compares
-with the encoder's features: it can be transported towards a style and passed on. At every level the chain of
-a pass (pipeline.py) mixes three maps, in amounts that are learned for each method and follow the share k,
+Each block inverts what the embedded encoder computes between two of its style layers, so its output is
+comparable to the encoder's features: it can be transported towards a style and passed on. At every level
+a pass (pipeline.py) mixes three maps, in amounts that are learned for each method and depend on the share k,
 which is 0 for the content and grows with the balance factor γ of a run:
 
     x = t T(x') + (1 − t) x',   x' = scale · block(x below) + shift + (1 + k D) residual
@@ -148,7 +148,7 @@ class Block(nn.Module):
         return x
 
     def layer(self, x: Tensor, index: int) -> Tensor:
-        """Returns what one of the convolutions makes of x, which is enlarged before it where that is due."""
+        """Applies one of the convolutions to x, after the upsampling if that comes before it."""
         if index == self.upsample_before:
             x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
         y: Tensor = self.convs[index](x)

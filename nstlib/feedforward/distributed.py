@@ -35,7 +35,7 @@ class Group:
 
 @contextlib.contextmanager
 def join_group(distributed: bool = True) -> Iterator[Group]:
-    """Joins the group in which torchrun started this process; not `distributed`, it is a group of one.
+    """Joins the group in which torchrun started this process. Without `distributed` it is a group of one.
 
     Raises:
         ValueError: torchrun did not start this process.

@@ -1,8 +1,8 @@
-"""The layers of a network for one style, and the two bodies that they make.
+"""The layers of a network for one style, and the two architectures of its body.
 
     plain_body   z ─► conv ─► conv, stride 2 ─► conv, stride 2 ─► residual blocks ─► ×2, conv ─► ×2, conv
     SkipBody     the same, but each enlargement is bilinear, and its convolution also sees the features of
-                 that size from the way down (Ronneberger, Fischer, Brox 2015), where details are; then conv
+                 that size before they shrank, which hold details (Ronneberger, Fischer, Brox 2015); then conv
 
 Instance norm follows every convolution (Ulyanov, Vedaldi, Lempitsky 2016). Upsampling and a convolution avoid
 checkerboard artefacts (Odena, Dumoulin, Olah 2016). Nearest-neighbour upsampling still shows pairs of equal

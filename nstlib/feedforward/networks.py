@@ -91,7 +91,7 @@ class FeedForward(nn.Module):
         Raises:
             TypeError: `image` is no tensor.
             ValueError: its shape or range, or `strength`, is wrong.
-            MemoryError: the image would not fit. A network in training mode omits this check, and only its
+            MemoryError: the image would not fit. It is not checked in training mode, the only mode in which
                 results require gradients.
         """
         image = check_image(image, "image", batch=True, copy=False).to(self.last.weight)

@@ -1,7 +1,7 @@
 """A network for one style in tiles: its instance norms need the mean and the variance of whole maps.
 
-One norm after the other, a sweep over the tiles adds up its statistics, with those of the norms before it
-fixed; a last sweep makes the image. A tile is computed from a crop that contains all that it sees.
+For each norm in turn, a sweep over the tiles adds up its statistics, with those of earlier norms fixed. A
+last sweep makes the image. A tile is computed from a crop that contains its receptive field.
 """
 
 import copy

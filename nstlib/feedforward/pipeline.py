@@ -132,7 +132,7 @@ class OnePass:
     def __call__(
         self, encoded: Encoded, styles: Sequence[Style], strength: float = 1.0, detail: float = DETAIL
     ) -> Tensor:
-        """Decodes the content in a style, or in one with a mask for each region; elsewhere the content stays.
+        """Decodes the content in a style, or in several, each in its mask. Outside all masks it is unchanged.
 
         Args:
             strength: 0 (the content) … 1.
@@ -172,7 +172,7 @@ class OnePass:
     ) -> Tensor:
         """Returns the features of a level from the decoded ones `up`, the content's own and its residual.
 
-        How far around a position it sees is part of `Decoder.reach`.
+        `Decoder.reach` includes its receptive field.
         """
         x = self.decoder.mix(up, residual if detail == 1 else detail * residual, level, methods, share)
         return self.decoder.refine(x, own, level, methods, share)

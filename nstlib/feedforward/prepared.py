@@ -113,7 +113,7 @@ def onepass(
         colours, style_scale: as in `Settings`.
         rounds: passes at full size, 1 … 16. A second one comes closer to the style and
             loses more of the content.
-        seed: of the method's random numbers; None: the seeds that the method holds.
+        seed: of the method's random numbers; None: the seeds among the method's options.
         memory: as in `Settings`. Where the whole image would need more, the pass works in tiles.
         encoder: the embedded encoder, by name or loaded.
 
@@ -139,7 +139,7 @@ def onepass(
 def gamma_to_strength(gamma: float) -> float:
     """Returns the strength of one pass that corresponds to a run's balance factor γ >= 0; 1 from γ = 4/3 on.
 
-    The decoder was trained on the objective of a run for shares k = γ / (γ + BALANCE); k is FULL · strength.
+    The decoder's input is the share k = γ / (γ + BALANCE), and it was trained with it; k = FULL · strength.
     """
     return float(min(1.0, gamma / (gamma + BALANCE) / FULL))
 

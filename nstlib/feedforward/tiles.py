@@ -2,7 +2,7 @@
 
 The transport of a level depends on the mean and the covariance of all its features, so every level takes a
 sweep over the tiles that adds them up (alignment/fitted.py). Everything else is local. A tile of a level
-needs the features one level down in a larger area, which the decoder's reach tells, and the content's own
+needs the features one level down in a larger area, which follows from `Decoder.reach`, and the content's own
 features there, which a window of the encoder gives. Features are stored down to `STORED`; those of larger
 maps are computed again from there, wherever they are needed. The result is that of the whole image.
 """
@@ -171,7 +171,7 @@ class _Pass:
         return boxes.widen(box, self.model.decoder.reach(level), self.sizes[level])
 
     def ratio(self, level: int) -> int:
-        """Returns how many positions one level up lie along one of a level."""
+        """Returns how many positions of the next level up correspond to one of this level, along a side."""
         return self.strides[level] // self.strides[level - 1]
 
 

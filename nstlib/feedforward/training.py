@@ -47,10 +47,10 @@ class train_feedforward(Iterator[Step]):  # called like a function
         style: (1, 3, H, W) RGB in [0, 1]. The network learns its strokes at this size.
         images: the content images: a folder, files, or tensors (1, 3, H, W).
         encoder: a name, or a loaded Encoder.
-        init_from: a network to start from, bundled or a file, of a different style, say.
+        init_from: a network to start from, bundled or a file; its style may be a different one.
         output: .safetensors file for the network, written in float16 at the end.
-        checkpoint: file to resume from where it exists, written every `every` steps and at the end. Only the
-            number of iterations may differ from those it was written with; `resumed` describes what happened.
+        checkpoint: file to resume from where it exists, written every `every` steps and at the end. Only
+            `iterations` may then differ. The attribute `resumed` says from which step a training resumed.
         group: this process and others that share the batches (distributed.py).
         name: of the style, for the network's metadata.
         method, gamma, tv, palette: the objective, as in `Settings` (default: "gram", 1, 0, 1).
@@ -68,7 +68,7 @@ class train_feedforward(Iterator[Step]):  # called like a function
         ImageError: the folder holds no image.
         WeightsError: `init_from` is no network, or `checkpoint` no checkpoint.
         OSError: output or checkpoint cannot be written.
-        FloatingPointError: (a step) the loss or the weights are no longer finite. The files stay as they are.
+        FloatingPointError: during a step, the loss or the weights are no longer finite; files stay unchanged.
     """
 
     @rename_arguments(begin="init_from")
@@ -228,7 +228,7 @@ class train_feedforward(Iterator[Step]):  # called like a function
 
 
 def rate(step: int, steps: int, warmup: int = 50) -> float:
-    """Returns the learning rate over its peak: a short linear rise, then a cosine to zero."""
+    """Returns the learning rate as a fraction of its peak: a short linear rise, then a cosine to zero."""
     return min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 

@@ -119,10 +119,10 @@ def serve() -> None:
 
 @contextlib.contextmanager
 def limits(seconds: float, memory: int) -> Iterator[Allow]:
-    """Ends the process after `seconds` of a core, and bounds the memory of a block by `memory` bytes more.
+    """Ends the process after `seconds` of CPU time, and lets a block take at most `memory` more bytes.
 
-    Yields a function that raises the bound by what a number of pixels needs. Windows keeps neither limit, and
-    only Linux that on memory.
+    Yields a function that raises the second limit by what a number of pixels needs. Windows enforces neither
+    limit, and only Linux enforces that on memory.
     """
     if sys.platform == "win32":
         yield lambda pixels: None

@@ -42,14 +42,14 @@ def load_image(source: Source, size: int | None = None, *, max_pixels: int = MAX
     """Reads an image: turned upright, in sRGB by its colour profile, with transparency on white.
 
     Args:
-        source: a path, an open binary file or a Pillow image. Of an animation the first frame is taken.
+        source: a path, an open binary file or a Pillow image. An animation gives its first frame.
         size: longest side in pixels (the aspect ratio is kept; smaller images are enlarged); None keeps it.
         max_pixels: an image with more is refused before anything is decoded.
 
     Returns: (1, 3, H, W) float32 RGB in [0, 1].
 
-    Raises: FileNotFoundError, or ImageError (a ValueError) that names the image; MemoryError, before it is
-        decoded, where it would not fit. A colour profile that cannot be used is ignored with a UserWarning.
+    Raises: FileNotFoundError, or ImageError (a ValueError) that names the image; MemoryError where it
+        would not fit, before decoding. A colour profile that cannot be used is ignored with a UserWarning.
     """
     return _read(source, size, max_pixels, mask=False)
 
@@ -94,8 +94,8 @@ def image_size(source: File) -> tuple[int, int]:
 def read_recipe(source: File) -> dict[str, Any]:
     """Reads the recipe that `save_image` embedded in a PNG.
 
-    Raises: FileNotFoundError, or ImageError for an image that cannot be read, that holds no recipe, or one
-        that is too long.
+    Raises: FileNotFoundError, or ImageError for an image that cannot be read, or whose recipe is missing or
+        too long.
     """
     text, recipe = ask("recipe", source, max_pixels=MAX_PIXELS), None
     if len(text) > MAX_RECIPE:

@@ -32,9 +32,9 @@ from nstlib.images.opening import (
     read_whole,
 )
 
-TRY_SECONDS = 0.5  # of a core: more than nearly every file needs
+TRY_SECONDS = 0.5  # of CPU time: more than nearly every file needs
 LONGEST = 3600  # seconds that one file may be given
-WALL = 10  # times the seconds of a core, by the clock: for a busy machine, and for a child that only waits
+WALL = 10  # clock seconds for each CPU second: for a busy machine, and for a child that only waits
 PATIENCE = 60.0  # seconds to wait for a free child
 AGAIN = "save it again as JPEG or PNG with an image editor"
 # Empty packages replace nstlib and nstlib.images, so that a child imports no torch.
@@ -130,7 +130,7 @@ def _empty(shape: list[int], arguments: dict[str, Any]) -> np.ndarray[Any, np.dt
 
 
 class _Pool:
-    """Lanes of children: (seconds of a core, its free children). A slow file goes to the next lane."""
+    """Lanes of children: (limit of CPU seconds, free children). A slow file goes to the next lane."""
 
     def __init__(self, seconds: float, memory: int, workers: int) -> None:
         self.limits = seconds, memory, workers
@@ -171,10 +171,10 @@ _parents: list[_Pool | None] = []  # pools of the process that this one was fork
 
 
 def isolate(*, seconds: float = 6.0, memory: int = 400_000_000, workers: int = 2) -> None:
-    """Makes every later read of an image file in this process decode it in a child process.
+    """Makes this process decode image files in child processes from now on, within time and memory limits.
 
     Args:
-        seconds: of a core that one file may take.
+        seconds: CPU time that one file may take.
         memory: bytes that one file may take beyond what its pixels need; only Linux keeps this limit.
         workers: children that work at the same time; 0 decodes in this process again.
 

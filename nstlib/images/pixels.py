@@ -1,4 +1,4 @@
-"""Any Pillow mode to 8-bit sRGB, upright, at the size asked for; strip by strip, which takes little memory.
+"""Converts any Pillow mode to upright 8-bit sRGB of a given size, strip by strip, to save memory.
 
 Each strip is scaled to 8 bits, shrunk by a whole factor, converted by its colour profile and laid on white.
 """
@@ -23,7 +23,7 @@ SAME = 2  # levels of 255: a profile that changes colours by no more is sRGB, an
 UPRIGHT = dict(zip(range(2, 9), (Image.Transpose(turn) for turn in (0, 3, 1, 5, 4, 6, 2)), strict=True))
 BITS, PHOTOMETRIC, SAMPLE_FORMAT, MAX_VALUE, S_MAX_VALUE = 258, 262, 339, 281, 341  # tags of a TIFF
 MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}  # colour space of a profile → Pillow's mode
-BASES = {"1": "L", "L": "L", "LA": "L", "CMYK": "CMYK", "LAB": "LAB"}  # what a profile is for, RGB elsewhere
+BASES = {"1": "L", "L": "L", "LA": "L", "CMYK": "CMYK", "LAB": "LAB"}  # for profiles; RGB elsewhere
 RENDERING = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
 
 Change = Callable[[Image.Image], Image.Image]
@@ -94,7 +94,7 @@ def _to_rgb(image: Image.Image, factor: int, change: Change | None, scale: Chang
 
 
 def _scaling(image: Image.Image, name: str, notes: list[str]) -> Change | None:
-    """Returns what brings an image of more than 8 bits to 8; None where it has them.
+    """Returns the conversion of an image of more than 8 bits to 8 bits; None where it has 8 bits.
 
     It notes values that it clips, once.
     """

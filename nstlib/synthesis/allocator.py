@@ -12,6 +12,16 @@ import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -3, -4, -8  # of mallopt(3)
 
+SMALL_TILE = 512  # px: smaller tiles are taken where the budget is tight
+TILE_MAPS = 24 << 20  # bytes: the maps of small tiles are smaller, and to clear them anew takes long
+
+
+def adjust_allocator(tile: int | None) -> bool:
+    """Suits a run in tiles of `tile` px, or on the whole image at once (None), which needs no gaps."""
+    if tile is not None and tile < SMALL_TILE:
+        return keep_little(TILE_MAPS)
+    return keep_memory(large=tile is None)
+
 
 def keep_memory(large: bool = False) -> bool:
     """Keep freed memory in the process. Return whether that worked, which needs glibc."""
@@ -20,14 +30,13 @@ def keep_memory(large: bool = False) -> bool:
     return all(_call("mallopt", *option) for option in options)
 
 
-def keep_little() -> bool:
-    """Returns freed blocks over 4 MB to the kernel at once: for work on a large image in tiles.
+def keep_little(largest: int = 2**22) -> bool:
+    """Returns freed blocks over `largest` bytes to the kernel at once: for work on a large image in tiles.
 
-    Otherwise blocks of other sizes lie between those that are kept, and the peak is higher: at 24 megapixels
-    4.26 GB instead of 3.72 GB if blocks up to 24 MB are kept. The price is a third of the CPU time, in which
-    the kernel clears pages.
+    Otherwise blocks of other sizes lie between those that are kept, and the peak is higher. The price is CPU
+    time, in which the kernel clears pages.
     """
-    options = ((M_TRIM_THRESHOLD, 2**22), (M_MMAP_THRESHOLD, 2**22))
+    options = ((M_TRIM_THRESHOLD, largest), (M_MMAP_THRESHOLD, largest))
     return all(_call("mallopt", *option) for option in options) and give_back()
 
 

@@ -3,7 +3,7 @@
 luminance   Both images become grey, and the style's luminance gets the content's mean and standard
             deviation. The result's luminance gets the content's chroma back (Gatys et al. 2017, §5.2).
 content     The style gets the content's mean and covariance of colour by the optimal linear map; the run
-            is then like any other (the same, §5.1).
+            is then like any other (Gatys et al. 2017, §5.1).
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from nstlib.alignment.transports import bures_wasserstein_map
 
 Colours = Literal["style", "luminance", "content"]
 STRIP = 1 << 18  # pixels of a large image that are worked on at a time
-LUMA = (0.299, 0.587, 0.114)  # of Rec. 601: luminance of RGB as displayed
+LUMA = (0.299, 0.587, 0.114)  # weights of R, G, B in luminance (Rec. 601, for gamma-encoded RGB)
 
 
 def strips(*images: Tensor) -> Iterator[tuple[Tensor, ...]]:
@@ -55,7 +55,7 @@ def with_chroma(image: Tensor, content: Tensor) -> Tensor:
 
 
 def match_colours(style: Tensor, content: Tensor) -> Tensor:
-    """Returns the style with the content's mean and covariance of colour; the map changes colours least."""
+    """Returns the style with the content's mean and covariance of colour, changed as little as possible."""
 
     def values(part: Tensor) -> Tensor:
         return part.flatten(2).cpu().double()  # not every device has float64
@@ -64,7 +64,7 @@ def match_colours(style: Tensor, content: Tensor) -> Tensor:
         pool_moments((part.numel(), *covariance_mean(values(part))) for (part,) in strips(image))
         for image in (style, content)
     )
-    noise = 1e-6 * torch.eye(3, dtype=torch.float64)  # so that the little chroma of a grey style stays little
+    noise = 1e-6 * torch.eye(3, dtype=torch.float64)  # the faint chroma of a grey style is not amplified
     A = bures_wasserstein_map(C_S + noise, C_C + noise)
     result = style.new_empty(style.shape)
     for part, out in strips(style, result):

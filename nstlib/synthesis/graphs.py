@@ -15,7 +15,7 @@ from nstlib.version import use_torch_defaults
 class Graph:
     """Bytes of one pass over a small image, or over the map of a stage.
 
-    saved: What autograd stores. largest: The largest map of it. features: All F.
+    saved: What autograd stores. largest: The largest stored map. features: All F.
     """
 
     SIDE = 64  # px of the small image
@@ -41,7 +41,7 @@ class Graph:
         self.features = float(sum(F.nbytes for F, _ in found.values()))
 
     def scales(self, size: Sequence[float]) -> tuple[float, float]:
-        """Returns how many times larger the padded maps, and the features, are that a map of `size` gives."""
+        """Returns how many times larger padded maps, and features, become with a map of `size`."""
         padded = (size[0] + self.padding) * (size[1] + self.padding) / self.side**2
         return padded, math.prod(size) * (self.stride / self.SIDE) ** 2
 

@@ -87,9 +87,9 @@ class Objective:
         return self.compare(self.embed(image, features))
 
     def batch_means(self, image: Tensor, features: Features) -> dict[str, Tensor]:
-        """Returns the means over a batch (B, 3, H, W) of what each image alone gives, in few operations.
+        """Returns the mean over a batch (B, 3, H, W) of each weighted term, in few operations.
 
-        `content` holds the targets (B, N, M) of the batch. There are no positions (see `StyleTerm`).
+        `content` holds the targets (B, N, M) of the batch. Style terms have no masks (`StyleTerm.positions`).
         """
         terms: dict[str, Tensor] = {}
         for name, weight, term in self.weighted:

@@ -1,9 +1,9 @@
-"""The optimisation loop, which knows optimisers and no network.
+"""The optimisation loop. It uses an optimiser and no network.
 
 `synthesize` is a generator: every iteration yields a `Step` that can be shown, saved or ignored, and leaving
-the loop (`break`, `close()`) ends the run. One L-BFGS iteration is one step. Pixels stay in [0, 1], and one
-at its bound that would leave is held (projected quasi-Newton). A minimum over all x that is clamped
-afterwards is a much worse image.
+the loop (`break`, `close()`) ends the run. One L-BFGS iteration is one step. Pixels stay in [0, 1]: a pixel
+at a bound does not move beyond it (projected quasi-Newton). Clamping an unconstrained minimum afterwards
+gives a much worse image.
 """
 
 import math
@@ -80,7 +80,7 @@ def synthesize(
         lr: For Adam the step in pixel values (default 0.02), for L-BFGS a factor (default 1).
         tolerance: Stop when the loss changes by less than this fraction in five consecutive steps (0: never).
         preconditioner: Preconditioner of L-BFGS (see optimizers.py).
-        history: Number and dtype of the pairs that L-BFGS stores (None: the image's).
+        history: Number of pairs that L-BFGS stores, and their dtype (None: that of the image).
 
     Raises:
         ValueError: An option is out of range.
@@ -96,7 +96,7 @@ def synthesize(
         advance = LBFGS(history[0], lr=lr or 1.0, preconditioner=preconditioner, dtype=history[1])
     start = time.perf_counter()
     x = x0.detach().clamp(0, 1)
-    del x0  # a large image is memory
+    del x0  # frees the memory of a large image
     lowest, previous, quiet, rejections, slack = math.inf, math.inf, 0, 0, 0.0
     good, good_gradient, values = x, torch.zeros_like(x), {}  # the last point whose loss was accepted
     for index in range(1, iterations + 1):

@@ -28,9 +28,9 @@ class Optimizer(Protocol):
 class LBFGS:
     """Limited-memory BFGS.
 
-    A direction is a sum of the pairs (s, y) and the gradient g, so the recursion needs only its coefficients
-    and the inner products of the vectors (Chen, Wang and Zhou 2014). It reads the vectors twice per
-    iteration, however many pairs there are.
+    A direction is a linear combination of the pairs (s, y) and the gradient g, so the recursion needs only
+    its coefficients and the inner products of the vectors (Chen, Wang and Zhou 2014). It reads the vectors
+    twice per iteration, however many pairs there are.
 
     Args:
         memory: Number of curvature pairs.
@@ -79,7 +79,7 @@ class LBFGS:
         Pg = self.precondition(gradient).flatten()
         rows = torch.zeros(len(new), 2 * m + 1, dtype=torch.float64)
         for block, stored in self._blocks():
-            V, metric = stored.to(g.dtype), {-1: Pg[block]}  # P times those of the new that are gradients
+            V, metric = stored.to(g.dtype), {-1: Pg[block]}  # P times the new vectors that are gradients
             if len(new) > 1:
                 metric[m + slot] = Pg[block] - self.Pg[block]
             products = [torch.cat([V[:m] @ V[i], V[m:] @ metric.get(i, V[i])]) for i in new]

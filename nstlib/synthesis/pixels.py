@@ -1,4 +1,4 @@
-"""The palette term: two layers below the encoder's first, an image's pixels and its grain.
+"""The palette term: treats an image's pixels and its grain like two more layers of the encoder.
 
     colours   mean and covariance of the pixels, by Gaussian Wasserstein-2: how much of which colour
     nearest   distance of every pixel to the style's nearest colour (see alignment/palette.py)
@@ -178,8 +178,8 @@ def band_covariances(styles: Sequence[Tensor], weights: Sequence[float]) -> list
 def limit_variance(image: Tensor, regions: Regions, strength: float) -> Tensor:
     """Limit the variance of the image's colours and grain, in (1, 3, H, W), to the style's.
 
-    Each band, below and in the top octave, is moved by the optimal map of covariances
-    (alignment/transports.py), which may enlarge no direction.
+    The optimal map of covariances (alignment/transports.py) changes each band, below and in the top octave.
+    It increases the variance of no direction.
 
     regions: The styles' `band_covariances`. strength: Fraction of the correction; from 1 on all of it.
     """

@@ -2,7 +2,7 @@
 
 A style is a distribution of features, so several styles are their mixture: the features of all side by side,
 where the positions of a style share its weight. A mask weighs the positions of the image instead: its term
-compares the distribution inside the mask with a style. Both are the discrepancies' weights of positions.
+compares the distribution inside the mask with a style. Every discrepancy takes both as weights of positions.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,8 +41,8 @@ class Region:
     def apply_mask(self, terms: Iterable[StyleTerm], sizes: Mapping[str, Sequence[int]]) -> list[StyleTerm]:
         """Returns the terms for the region's positions; sizes: (H_l, W_l) of each layer.
 
-        Calibrated gradients have one length. That of a share a of the image is √a as long where every pixel
-        is moved alike, so √a is its weight.
+        Calibrated gradients have unit length. If every pixel moves alike, the gradient of a region with the
+        share a of the image has √a of the length of the whole, so √a is its weight.
         """
         if self.mask is None:
             return list(terms)

@@ -71,6 +71,8 @@ def run_job(job: Job) -> Iterator[Step]:
     styles = tuple(style.to(device) for style in job.styles)
     if content is not None and styles:
         content, styles = prepare_colours(settings.colours, content, styles)
+    size, chroma = job.size, job.content if settings.colours == "luminance" else None
+    job = replace(job, content=chroma, styles=(), initial=None)  # large images are memory
     masks = [mask.to(device) for mask in job.masks]
     regions = make_regions(settings, [scale_image(style, settings.style_scale) for style in styles], masks)
     sides = [min(style.shape[2:]) * settings.style_scale for style in styles]
@@ -106,6 +108,8 @@ def run_job(job: Job) -> Iterator[Step]:
             history=plan.history,
         )
         x = None  # the steps have it now
+        if scale == 1:  # the objective holds what it needs of the images
+            del content, styles, initial, C, S, origin, before
         for step in steps:
             index, seconds = done + step.index, time.perf_counter() - start
             share = (worked + scale**2 * step.index) / work
@@ -114,7 +118,7 @@ def run_job(job: Job) -> Iterator[Step]:
                 index=index,
                 total=settings.iterations,
                 tile=job.tile,
-                picture=partial(finish_image, step.picture, job, regions, recipe | {"step": index}),
+                picture=partial(finish_image, step.picture, size, job, regions, recipe | {"step": index}),
                 seconds=seconds,
                 remaining=seconds * max(0.0, 1 / share - 1),
                 stopped=step.stopped if scale == 1 or step.failed else "",
@@ -130,10 +134,14 @@ def _terms(objective: Objective, encoder: Encoder, tile: int | None, x: Tensor) 
 
 
 def finish_image(
-    picture: Callable[[], Tensor], job: Job, regions: Sequence[Region], recipe: dict[str, Any]
+    picture: Callable[[], Tensor],
+    size: tuple[int, int],
+    job: Job,
+    regions: Sequence[Region],
+    recipe: dict[str, Any],
 ) -> Tensor:
     """Returns the image that is shown for a step: of full size, in the style's palette, with the recipe."""
-    image, strength = resize_image(picture(), *job.size), job.settings.palette * job.settings.gamma
+    image, strength = resize_image(picture(), *size), job.settings.palette * job.settings.gamma
     if strength and regions:
         image = pixels.limit_variance(image, [(r.covariances, r.mask) for r in regions], strength)
         image = pixels.remove_outlier_colours(image, [(r.palette, r.mask) for r in regions], strength)

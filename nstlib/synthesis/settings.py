@@ -130,7 +130,7 @@ class Settings:
     )
     colours: Colours = knob(
         "style",
-        "colours of the result (luminance: chroma of the content; content: recolours the style first)",
+        "colours of the result (luminance: keeps the content's chroma; content: recolours the style first)",
         choices=get_args(Colours),
     )
     style_scale: float = knob(

@@ -1,6 +1,6 @@
 """The terms of an objective: each compares an embedding of features with its target.
 
-An embedding is a mean or a sum over positions, so that of an image is the sum of what its windows add.
+An embedding is a mean or a sum over positions. Windows add up to the embedding of the whole image.
 """
 
 import math
@@ -23,7 +23,7 @@ class Term(Protocol):
     def layer(self) -> str: ...
 
     def embed(self, F: Tensor, window: Window | None = None) -> Summary:
-        """Returns the embedding of the features of an image, or what a window's add to it."""
+        """Returns the embedding of the features of an image, or the contribution of a window's."""
         ...
 
     def compare(self, embedding: Summary) -> Tensor:

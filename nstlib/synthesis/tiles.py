@@ -175,7 +175,7 @@ def summarize(
 ) -> dict[tuple[str, Discrepancy], Summary]:
     """Returns the style statistics of mixed styles (1, 3, H, W) for every (layer, method) of `parts`.
 
-    The parameters of a method are those of a part of the positions, its embedding is that of all.
+    The parameters of a method come from a subset of the positions, its embedding from all.
     """
     layers = list(dict.fromkeys(layer for layer, _ in parts))
 
