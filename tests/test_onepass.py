@@ -19,12 +19,12 @@ METHODS = ["linear", "bn", "poly", "wasserstein", "gaussian", "bn:0.7+poly:0.3"]
 
 @pytest.fixture(scope="module")
 def photograph() -> Tensor:
-    return nstlib.load_image("examples/contents/valley.jpg", size=160)
+    return nstlib.load_image("examples/contents/valley.jpg", size=112)
 
 
 @pytest.fixture(scope="module")
 def waves() -> Tensor:
-    return nstlib.load_image("examples/styles/waves.jpg", size=144)
+    return nstlib.load_image("examples/styles/waves.jpg", size=96)
 
 
 def shares_left(content: Tensor, style: Tensor, picture: Tensor, method: str) -> list[float]:
@@ -45,7 +45,7 @@ def test_most_of_the_discrepancy_is_gone(method: str, photograph: Tensor, waves:
 def test_the_content_stays_recognisable(photograph: Tensor, waves: Tensor) -> None:
     """Nearer to its own photograph than to another, by how channels vary over positions."""
     encoder, layer = nstlib.load_encoder(), "relu4_2"
-    other = nstlib.load_image("examples/contents/harbour.jpg", size=160)
+    other = nstlib.load_image("examples/contents/harbour.jpg", size=112)
     other = torch.nn.functional.interpolate(other, photograph.shape[2:], mode="bilinear")
     F, P, Q = (
         encoder(x, [layer])[layer][0] for x in (nstlib.onepass(photograph, waves, "bn"), photograph, other)
@@ -227,7 +227,7 @@ def test_what_is_prepared_once_serves_every_strength(content, style):
 @pytest.mark.parametrize("method", ["bn", "poly"])
 def test_a_second_round_leaves_less(photograph: Tensor, method: str) -> None:
     encoder, d = nstlib.load_encoder(), nstlib.method(method)
-    strokes = nstlib.load_image("examples/styles/strokes.jpg", size=160)
+    strokes = nstlib.load_image("examples/styles/strokes.jpg", size=112)
     layers = encoder.style_layers[:4]
     S = encoder(strokes, layers)
 
