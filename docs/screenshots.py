@@ -1,6 +1,7 @@
 """Takes screenshots of the app: `python docs/screenshots.py` makes docs/app.png; with a folder, every tab.
 
     python docs/screenshots.py shots      four tabs × four sizes × two themes, into shots/
+    python docs/screenshots.py --web      docs/web.jpg: the static page in web/dist
 
 It starts the app itself, and drives the chromium (or Google Chrome) that is installed.
 """
@@ -11,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -101,6 +103,20 @@ def capture_cover(browser: Browser, url: str) -> None:
     page.close()
 
 
+def capture_web(browser: Browser) -> None:
+    """Captures docs/web.jpg: the static page with its first image."""
+    sys.path.insert(0, str(ROOT / "web"))
+    from serve import serve  # type: ignore[import-not-found]
+
+    server = serve(ROOT / "web" / "dist")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    page = browser.new_page(viewport={"width": 1100, "height": 800})
+    page.goto(f"http://127.0.0.1:{server.server_address[1]}/")
+    page.wait_for_timeout(30_000)  # models, first image
+    page.screenshot(path=ROOT / "docs" / "web.jpg", type="jpeg", quality=85)
+    server.shutdown()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument(
@@ -109,11 +125,16 @@ def main() -> None:
         type=Path,
         help="folder for the screenshots of every tab; without it, only docs/app.png is made",
     )
+    parser.add_argument("--web", action="store_true", help="make docs/web.jpg instead")
     parser.add_argument("--url", help="the address of an app that is already running")
     options = parser.parse_args()
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        if options.web:
+            capture_web(browser)
+            browser.close()
+            return
         with app() if not options.url else _given(options.url) as url:
             if options.folder:
                 capture_tabs(browser, url, options.folder)
