@@ -95,7 +95,7 @@ def onepass(
 
     The defaults are those of `nstlib.onepass`, at 256 px: method "poly" and strength 1. `strength` is 0 … 1.
     Instead of it you can give the balance γ of a run, which is converted to the strength
-    min(1, 1.25 γ / (γ + 1/3)): γ = 0.1 gives 0.29, γ = 0.5 gives 0.75, and γ ≥ 4/3 gives 1.
+    min(1, 1.25 γ / (γ + 1/2)): γ = 0.1 gives 0.21, γ = 0.5 gives 0.63, and γ ≥ 2 gives 1.
     The image is a PNG that carries its recipe. info: seconds.
     """
     begun = time.perf_counter()

@@ -1,11 +1,13 @@
 """The app's public API, as a client in another process sees it, and the parts that need no browser."""
 
 import dataclasses
+import functools
 import io
 import itertools
 import json
 import re
 import shlex
+import tempfile
 import threading
 import types
 import urllib.request
@@ -18,6 +20,7 @@ import gradio as gr
 import numpy as np
 from app_server import CONTENT, SITE, STYLE, address
 from gradio_client import Client, handle_file
+from gradio_client.client import Job
 from gradio_client.exceptions import AppError
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -59,8 +62,16 @@ from nstlib.feedforward.prepared import gamma_to_strength
 SMALL = nstlib.Settings(size=64, iterations=4)
 
 
-def client(folder: Path) -> Client:
-    return Client(address(), verbose=False, download_files=str(folder))
+@functools.cache
+def client(user: str = "one") -> Client:
+    """A client of the app. Most tests share one: a new one reads the whole description of the API first."""
+    return Client(address(), verbose=False, download_files=tempfile.mkdtemp())
+
+
+def answers(job: Job) -> list[tuple]:
+    """All answers of a job: (path, info) each."""
+    job.result()  # it sleeps meanwhile; iterating over a job asks it every millisecond
+    return job.outputs()
 
 
 def ask(app: Client, **changes: object):
@@ -68,8 +79,8 @@ def ask(app: Client, **changes: object):
     return app.submit(handle_file(str(CONTENT)), handle_file(str(STYLE)), api_name="/stylize", **options)
 
 
-def test_only_the_documented_endpoints_are_public(tmp_path):
-    info = client(tmp_path).view_api(return_format="dict")
+def test_only_the_documented_endpoints_are_public():
+    info = client().view_api(return_format="dict")
     assert set(info["named_endpoints"]) == {"/stylize", "/onepass", "/compare"}
     assert not info["unnamed_endpoints"]
     parameters = {p["parameter_name"]: p for p in info["named_endpoints"]["/stylize"]["parameters"]}
@@ -80,34 +91,35 @@ def test_only_the_documented_endpoints_are_public(tmp_path):
     assert parameters["gamma"]["parameter_default"] is None, "as the preset has it"
 
 
-def test_a_preset_is_run_as_it_is_and_what_is_asked_for_wins(tmp_path):
+def test_a_preset_is_run_as_it_is_and_what_is_asked_for_wins():
     pair = handle_file(str(CONTENT)), handle_file(str(STYLE))
-    _, info = list(client(tmp_path).submit(*pair, api_name="/stylize", preset="draft", size=64))[-1]
+    _, info = answers(client().submit(*pair, api_name="/stylize", preset="draft", size=64))[-1]
     assert info["total"] == nstlib.PRESETS["draft"].iterations
     usual = nstlib.Settings().iterations
-    job = client(tmp_path).submit(*pair, api_name="/stylize", preset="draft", size=64, iterations=usual)
-    assert list(job)[-1][1]["total"] == usual
+    job = client().submit(*pair, api_name="/stylize", preset="draft", size=64, iterations=usual)
+    assert next(job)[1]["total"] == usual
+    job.cancel()
 
 
 def test_a_panorama_is_taken(tmp_path):
     Image.new("RGB", (1600, 300), "teal").save(tmp_path / "wide.png")
-    job = client(tmp_path).submit(
+    job = client().submit(
         handle_file(str(tmp_path / "wide.png")),
         handle_file(str(STYLE)),
         api_name="/stylize",
         size=256,
         iterations=2,
     )
-    with Image.open(list(job)[-1][0]) as file:
+    with Image.open(answers(job)[-1][0]) as file:
         assert file.size == (256, 48)
 
 
-def test_stylize_streams_pictures_and_ends_with_a_recipe_that_repeats_it(tmp_path):
+def test_stylize_streams_pictures_and_ends_with_a_recipe_that_repeats_it():
     changes = {"method": "bn:0.7+poly(c=1):0.3", "gamma": 2.5, "seed": 4, "colours": "luminance"}
-    answers = list(ask(client(tmp_path), iterations=60, **changes))
-    steps = [info["step"] for _, info in answers]
-    assert len(answers) >= 2 and steps == sorted(set(steps)) and steps[-1] == 60
-    path, info = answers[-1]
+    found = answers(ask(client(), iterations=60, **changes))
+    steps = [info["step"] for _, info in found]
+    assert len(found) >= 2 and steps == sorted(set(steps)) and steps[-1] == 60
+    path, info = found[-1]
     assert info["done"] and info["total"] == 60 and all(term.partition("/")[0] for term in info["terms"])
     recipe = nstlib.read_recipe(path)
     settings = nstlib.Settings.from_dict(recipe["settings"])
@@ -117,17 +129,17 @@ def test_stylize_streams_pictures_and_ends_with_a_recipe_that_repeats_it(tmp_pat
         assert file.format == "PNG" and max(file.size) == 96
 
 
-def test_the_picture_is_the_library_s_own(tmp_path):
-    path, _ = list(ask(client(tmp_path), iterations=6, seed=1))[-1]
+def test_the_picture_is_the_library_s_own():
+    path, _ = answers(ask(client(), iterations=6, seed=1))[-1]
     content, style = (nstlib.load_image(p, size=96) for p in (CONTENT, STYLE))
     again = nstlib.stylize(content, style, nstlib.Settings.from_dict(nstlib.read_recipe(path)["settings"]))
     assert (nstlib.load_image(path) - again).abs().mean() < 0.02
 
 
-def test_one_pass_is_the_library_s_own(tmp_path):
+def test_one_pass_is_the_library_s_own():
     pair = handle_file(str(CONTENT)), handle_file(str(STYLE))
     options = {"method": "bn", "gamma": 0.5, "size": 64, "seed": 3, "colours": "luminance"}
-    path, info = client(tmp_path).predict(*pair, **options, api_name="/onepass")
+    path, info = client().predict(*pair, **options, api_name="/onepass")
     recipe = nstlib.read_recipe(path)
     content, style = (nstlib.load_image(p, size=64) for p in (CONTENT, STYLE))
     strength = gamma_to_strength(0.5)
@@ -140,7 +152,7 @@ def test_one_pass_is_the_library_s_own(tmp_path):
         ({"strength": 0.3}, nstlib.onepass(content, style, strength=0.3)),
         ({"strength": 0}, content),
     ):
-        path, _ = client(tmp_path).predict(*pair, size=64, **options, api_name="/onepass")
+        path, _ = client().predict(*pair, size=64, **options, api_name="/onepass")
         assert (nstlib.load_image(path) - wanted).abs().max() < 0.02
     for options, words in (
         ({"method": "cubist"}, "nknown method 'cubist'"),
@@ -148,10 +160,10 @@ def test_one_pass_is_the_library_s_own(tmp_path):
         ({"strength": 1, "gamma": 1}, "give one of them"),
     ):
         with pytest.raises(AppError, match=words):
-            client(tmp_path).predict(*pair, **options, api_name="/onepass")
+            client().predict(*pair, **options, api_name="/onepass")
     for bare, words in (("photo.jpg", "was not uploaded here"), ("https://a.org/b.jpg", "no addresses")):
         with pytest.raises(AppError, match=rf'{words}.* pass handle_file\("photo.jpg"\)'):
-            client(tmp_path).predict(bare, pair[1], api_name="/onepass")
+            client().predict(bare, pair[1], api_name="/onepass")
 
 
 @pytest.mark.parametrize(
@@ -166,25 +178,25 @@ def test_one_pass_is_the_library_s_own(tmp_path):
         ({"seed": 1.5}, "seed must be a whole number"),
     ],
 )
-def test_a_bad_request_says_what_is_wrong(tmp_path, changes, words):
+def test_a_bad_request_says_what_is_wrong(changes, words):
     with pytest.raises(AppError, match=f"(?i){words}"):
-        ask(client(tmp_path), **changes).result()
+        ask(client(), **changes).result()
 
 
 def test_a_text_file_called_png_is_explained_and_the_app_lives_on(tmp_path):
     fake = tmp_path / "holiday.png"
     fake.write_text("not a picture")
-    app = client(tmp_path)
+    app = client()
     with pytest.raises(AppError, match=r"(?i)cannot read holiday\.png as an image"):
         app.submit(handle_file(str(fake)), handle_file(str(STYLE)), api_name="/stylize").result()
-    assert list(ask(app, iterations=2))[-1][1]["done"]
+    assert answers(ask(app, iterations=2))[-1][1]["done"]
 
 
-def test_two_visitors_at_once_get_their_own_pictures(tmp_path):
+def test_two_visitors_at_once_get_their_own_pictures():
     found: dict[str, dict] = {}
 
     def visit(method: str) -> None:
-        path, _ = list(ask(client(tmp_path / method), method=method, iterations=20))[-1]
+        path, _ = answers(ask(client(method), method=method, iterations=20))[-1]
         found[method] = nstlib.read_recipe(path)["settings"] | {"pixels": Path(path).read_bytes()}
 
     address()  # one app for both
@@ -200,20 +212,20 @@ def test_two_visitors_at_once_get_their_own_pictures(tmp_path):
     assert found["linear"]["pixels"] != found["gaussian"]["pixels"]
 
 
-def test_the_page_asks_no_other_host(tmp_path):
-    config = re.sub(r"base64,[\w+/=]*", "", json.dumps(client(tmp_path).config))
+def test_the_page_asks_no_other_host():
+    config = re.sub(r"base64,[\w+/=]*", "", json.dumps(client().config))
     assert "googleapis" not in config and "cdn" not in config.lower()
 
 
-def test_compare_streams_a_growing_sheet(tmp_path):
+def test_compare_streams_a_growing_sheet():
     pair = handle_file(str(CONTENT)), handle_file(str(STYLE))
     options = {"kind": "fusion", "size": 64, "iterations": 5, "api_name": "/compare"}
-    answers = list(client(tmp_path).submit(*pair, **options))
-    assert [info["finished"] for _, info in answers] == [1, 2, 3, 4, 5] and answers[-1][1]["done"]
-    assert answers[-1][1]["labels"][0] == "0.9 BN + 0.1 Gram"
-    cells = nstlib.read_recipe(answers[-1][0])["cells"]
+    found = answers(client().submit(*pair, **options))
+    assert [info["finished"] for _, info in found] == [1, 2, 3, 4, 5] and found[-1][1]["done"]
+    assert found[-1][1]["labels"][0] == "0.9 BN + 0.1 Gram"
+    cells = nstlib.read_recipe(found[-1][0])["cells"]
     assert [c["recipe"]["settings"]["method"] for c in cells][::4] == ["bn:0.9+poly:0.1", "bn:0.1+poly:0.9"]
-    with Image.open(answers[-1][0]) as sheet:
+    with Image.open(found[-1][0]) as sheet:
         assert sheet.width > 3 * 64
 
 
@@ -575,7 +587,9 @@ def test_a_preset_says_how_and_leaves_what_was_chosen(monkeypatch):
     assert "with" not in labels["polish"]
 
 
-def test_a_run_ends_when_its_time_is_up_and_keeps_its_picture():
+def test_a_run_ends_when_its_time_is_up_and_keeps_its_picture(monkeypatch):
+    clock = itertools.count(0, 0.05)
+    monkeypatch.setattr(engine, "time", types.SimpleNamespace(perf_counter=lambda: next(clock)))
     job = engine.Job(SMALL.replace(iterations=100_000), str(CONTENT), str(STYLE), seconds=4)
     last = list(engine.frames(job))[-1]
     assert last.done and "time is up" in last.note and last.pixels is not None and last.recipe

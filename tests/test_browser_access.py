@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from app_server import address
-from test_browser import browser, leave, loaded, new_page  # noqa: F401  (a fixture; it skips where no browser is)
+
+# It skips without a browser.
+from test_browser import browser, leave, loaded, new_page, no_runs, settings, status  # noqa: F401
 
 import axe_playwright_python  # isort: skip
 from playwright.sync_api import Browser, Locator, Page, expect  # isort: skip
@@ -31,9 +33,11 @@ STILL = """async () => {
 
 
 def open_page(browser: Browser, width: int, height: int, query: str = "", **options: str) -> Page:  # noqa: F811
-    opened = new_page(browser, viewport={"width": width, "height": height}, **options)
+    opened = new_page(browser, {"width": width, "height": height}, **options)
     opened.goto(address() + query)
     expect(opened.locator("#result img")).to_be_visible()
+    expect(opened.locator("[data-view]")).to_be_attached()  # page.js has run
+    no_runs(opened, but="compare-start")  # nothing here is about runs
     return opened
 
 
@@ -41,10 +45,10 @@ def open_tab(page: Page, tab: str) -> None:
     page.get_by_role("tab", name=tab, exact=True).click()
 
 
-def serious(page: Page, rules: list[str]) -> list[str]:
+def serious(page: Page, rules: list[str], where: str = "html") -> list[str]:
     """What axe-core finds that is serious or critical, with the elements. Without rules: all rules."""
     options = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
-    found = page.evaluate("options => axe.run(document, options)", options)["violations"]
+    found = page.evaluate("values => axe.run(...values)", [where, options])["violations"]
     return [
         f"{one['id']}: {node['html'][:200]} ({node['any'][0]['message'] if node['any'] else ''})"
         for one in found
@@ -55,17 +59,20 @@ def serious(page: Page, rules: list[str]) -> list[str]:
 
 @pytest.mark.parametrize(("theme", "rules"), [("light", []), ("dark", ["color-contrast"])])
 def test_axe_finds_nothing_serious_in_any_tab(browser, theme, rules):  # noqa: F811
-    """The theme changes colours only."""
+    """The theme changes colours only, and the tabs change nothing beside them."""
     page = open_page(browser, 1280, 900, f"?__theme={theme}")
     page.evaluate(AXE)
     for name in ("More settings", "A second style", "make this image again"):
         page.get_by_role("button", name=name).click()
     expect(page.locator("#python .cm-line").first).to_be_visible()
     expect(page.locator("#caption")).to_contain_text("768 px · 32 steps")  # a theme asks for no new image
-    for tab in TABS:
+    assert serious(page, rules) == []
+    settings(page, iterations=2)
+    for tab in TABS[1:]:
         open_tab(page, tab)
-        page.evaluate(STILL)  # colours fade
-        assert serious(page, rules) == [], tab
+        if tab == "Compare":
+            status(page, "Done in", "compare")
+        assert serious(page, rules, "html" if theme == "light" else ".nst-show") == [], tab
     leave(page)
 
 
@@ -130,6 +137,8 @@ def test_on_a_phone_the_result_stays_in_sight_while_its_images_are_chosen(browse
     for tab in TABS:
         page.evaluate("scrollTo(0, 0)")
         open_tab(page, tab)
+        if tab == "Compare":
+            expect(page.locator("#compare-grid img")).to_have_count(6)
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, tab
     open_tab(page, "Stylize")
@@ -154,11 +163,18 @@ def test_a_projector_shows_the_image_large_beside_the_choices(browser):  # noqa:
 
 
 @pytest.fixture(scope="module")
-def idea(browser) -> Iterator[Page]:  # noqa: F811
+def idea_page(browser) -> Iterator[Page]:  # noqa: F811
     """A page with the tab of the idea open, for the tests of its parts."""
     for page in loaded(browser):
+        no_runs(page)
         open_tab(page, "The idea")
         yield page
+
+
+@pytest.fixture
+def idea(idea_page: Page) -> Page:
+    idea_page.bring_to_front()
+    return idea_page
 
 
 def dots(page: Page) -> list[str]:
@@ -189,7 +205,7 @@ def test_the_idea_follows_the_method_and_shows_its_formula(idea):
 
 
 def test_who_asked_for_less_motion_sees_the_end_and_may_still_play(browser):  # noqa: F811
-    page = open_page(browser, 1280, 900, reduced_motion="reduce")
+    page = open_page(browser, 1280, 900, motion="reduce")
     open_tab(page, "The idea")
     play = page.locator("#point-clouds [data-play]")
     expect(play).to_have_text("Play")

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: another process, exit codes, one line for a mistake."""
+"""The command line as a user meets it: exit codes, files, one line for a mistake."""
 
 import importlib
 import os
@@ -20,31 +20,12 @@ HARBOUR, MOSAIC = "examples/contents/harbour.jpg", "examples/styles/mosaic.jpg"
 QUICK = ["--size", "96", "--iterations", "6", "--quiet"]
 
 
-def nst(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "nstlib", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False, **options
-    )
-
-
-def test_transfer_writes_a_picture_with_its_recipe(tmp_path: Path) -> None:
+def test_transfer_writes_a_picture_with_its_recipe(tmp_path: Path, capsys) -> None:
     out = tmp_path / "out.png"
-    result = nst(
-        "transfer",
-        HARBOUR,
-        MOSAIC,
-        "-o",
-        out,
-        "--method",
-        "bn:0.7+poly:0.3",
-        "--gamma",
-        3,
-        "--seed",
-        5,
-        *QUICK,
-    )
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith(f"{out}: 6 steps")
+    command = ["transfer", HARBOUR, MOSAIC, "-o", str(out), "--method", "bn:0.7+poly:0.3"]
+    assert main([*command, "--gamma", "3", "--seed", "5", *QUICK]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith(f"{out}: 6 steps") and not said.err
     settings = nstlib.read_recipe(out)["settings"]
     assert (settings["method"], settings["gamma"], settings["seed"]) == ("bn:0.7+poly:0.3", 3.0, 5)
     assert nstlib.load_image(out).shape == (1, 3, 72, 96)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,18 @@ from nstlib.__main__ import main
 from nstlib.encoders import WeightsError
 from nstlib.feedforward.networks import METADATA, FeedForward, save_feedforward
 
-TINY = {"size": 64, "batch": 2, "dtype": "float32", "plan": "light"}
-CALL = ["--images", "examples/contents", "--size", "64", "--batch", "2", "--style-size", "64", "--quiet"]
+TINY = {"size": 64, "batch": 1, "dtype": "float32", "plan": "light"}
+CALL = ["--images", "examples/contents", "--size", "64", "--batch", "1", "--style-size", "64", "--quiet"]
 CALL += ["--dtype", "float32", "--plan", "light"]
 MOSAIC = "examples/styles/mosaic.jpg"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_crops() -> Iterator[None]:
+    """An objective is calibrated with 2 crops."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nstlib.feedforward.training.CALIBRATION_CROPS", 2)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +43,14 @@ def interrupted(mosaic: Tensor, checkpoint: Path, steps: int = 3, **changes) -> 
         next(training)
     training.save(checkpoint)
     return training
+
+
+@pytest.fixture(scope="module")
+def begun(mosaic: Tensor, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The checkpoint of a training before its first step."""
+    path = tmp_path_factory.mktemp("begun") / "net.part.pt"
+    interrupted(mosaic, path, steps=0)
+    return path.read_bytes()
 
 
 def train(folder: Path, *more: str, style: str = MOSAIC) -> int:
@@ -89,16 +106,15 @@ def test_the_checkpoint_outlives_an_output_that_cannot_be_written(
     ids=str,
 )
 def test_other_settings_are_named_and_nothing_is_touched(
-    changes: list[str], words: str, mosaic: Tensor, tmp_path: Path, capsys
+    changes: list[str], words: str, begun: bytes, tmp_path: Path, capsys
 ) -> None:
     checkpoint = tmp_path / "net.part.pt"
-    interrupted(mosaic, checkpoint, steps=0)
-    before = checkpoint.read_bytes()
+    checkpoint.write_bytes(begun)
     style = MOSAIC if changes else "examples/styles/waves.jpg"
     assert train(tmp_path, "--iterations", "9", *changes, style=style) == 2
     said = capsys.readouterr().err
     assert words in said and "other settings" in said and str(checkpoint) in said
-    assert checkpoint.read_bytes() == before and os.listdir(tmp_path) == ["net.part.pt"]
+    assert checkpoint.read_bytes() == begun and os.listdir(tmp_path) == ["net.part.pt"]
 
 
 def test_a_beginning_that_is_no_longer_asked_for_is_named(mosaic: Tensor, tmp_path: Path, capsys) -> None:

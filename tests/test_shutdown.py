@@ -1,4 +1,7 @@
-"""The app ends quickly and quietly at SIGTERM and Ctrl-C, whatever it is doing, and removes its files."""
+"""The app ends quickly and quietly at SIGTERM, whatever it is doing, and removes its files.
+
+Ctrl-C ends the app of test_space.py.
+"""
 
 import contextlib
 import os
@@ -14,7 +17,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "attack"))
 
-from app_server import CONTENT, ROOT, STYLE, App, running
+from app_server import CONTENT, ROOT, STYLE, running
 from client import Client
 
 PATIENCE = 60.0  # seconds until a state is reached on a busy machine
@@ -33,10 +36,6 @@ def assert_ends(process: subprocess.Popen[bytes], log: Path, folder: Path, numbe
     words = log.read_text()
     assert not any(word in words for word in ("Traceback", "terminate called", "Error")), words
     assert not list(folder.glob("nstlib-app-*"))
-
-
-def start(name: str, folder: Path) -> App:
-    return running(name, TMPDIR=str(folder), GRADIO_TEMP_DIR="", OMP_NUM_THREADS="1")
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads a process's signals from /proc")
@@ -63,13 +62,8 @@ def test_a_stop_during_start_up(state: str, tmp_path: Path) -> None:
     assert_ends(process, log, tmp_path, signal.SIGTERM, 0)
 
 
-def test_ctrl_c_during_the_warm_up(tmp_path: Path) -> None:
-    app = start("warming", tmp_path)
-    assert_ends(app.process, app.log, tmp_path, signal.SIGINT, 130)
-
-
 def test_a_stop_during_a_run_a_comparison_and_a_pass(tmp_path: Path) -> None:
-    app = start("working", tmp_path)
+    app = running("working", TMPDIR=str(tmp_path), GRADIO_TEMP_DIR="", OMP_NUM_THREADS="1")
     users = [Client(app.url) for _ in range(3)]
     pair = users[0].upload(*((path.name, path.read_bytes()) for path in (CONTENT, STYLE)))
     run = users[0].stylize(*pair, iterations=3000, size=256)

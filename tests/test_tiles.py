@@ -194,12 +194,12 @@ def test_gradients_in_tiles_are_those_of_the_image(method: str) -> None:
     ],
 )
 def test_terms_of_all_kinds_in_tiles(changes: dict) -> None:
-    check(nstlib.load_encoder(), (101, 118), **changes)
+    check(nstlib.load_encoder(), (71, 90), **changes)
 
 
 def test_every_encoder_in_tiles(resnet: Encoder) -> None:
-    check(nstlib.load_encoder("vgg19-random"), (40, 90), method="wasserstein")
-    check(resnet, (101, 118), style_layers=("relu1", "block2_3", "block3_4"), content_layers=("block3_1",))
+    check(nstlib.load_encoder("vgg19-random"), (24, 72), method="wasserstein")
+    check(resnet, (71, 90), style_layers=("relu1", "block2_3", "block3_4"), content_layers=("block3_1",))
 
 
 def test_a_method_that_needs_all_positions_refuses_tiles() -> None:
@@ -273,7 +273,7 @@ def test_steps_that_a_converged_size_left_out_count_as_done() -> None:
 def test_one_pass_in_tiles_is_that_of_the_image(method: str, changes: dict) -> None:
     """Odd sizes, masks, styles larger than a tile; tiles smaller than what they see around them."""
     changes = dict(changes)
-    height, width = changes.pop("size", (144, 128))
+    height, width = changes.pop("size", (101, 96))
     encoder = nstlib.load_encoder(dtype="float32")
     content, other = nstlib.load_image(CONTENT, 240), nstlib.load_image(STYLE, 150)
     content = content[..., :height, :width]
@@ -312,13 +312,13 @@ def test_a_network_in_tiles_gives_the_same_image(plan: str, size: tuple[int, int
     for weight in network.parameters():
         weight += 0.1 * torch.randn(weight.shape, generator=generator, dtype=torch.float64)
     images = nstlib.load_image(CONTENT, 220)[..., : size[0], : size[1]]
-    if plan == "light":  # neither the loop over a batch nor the blend with the content sees the plan
+    if (plan, size) == ("light", (40, 140)):  # the loop over a batch and the blend see neither
         images = torch.cat([images, images.flip(3)])
     whole = network(images)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FeedForward, "check_memory", lambda *_: 64)
         torch.testing.assert_close(network(images), whole, rtol=0, atol=1e-9)
-        if plan == "light":
+        if len(images) > 1:
             torch.testing.assert_close(network(images, 0.0), images.double())
 
 

@@ -20,7 +20,7 @@ from nstlib.feedforward.decoders import LEVELS, METHODS, WEIGHTS, load_decoder
 
 ROOT = Path(__file__).parent.parent
 PLAN = ((16, 2), (32, 2), (64, 4), (128, 4), (128, 1))  # widths and depths of the compact teacher
-FULL = (64, 128, 256, 512, 512)  # widths its auxiliary maps are lifted to
+FULL = (24, 48, 96, 160, 160)  # widths its auxiliary maps are lifted to, here a little above the student's
 
 
 def compact_teacher(path: Path) -> Path:

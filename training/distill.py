@@ -9,6 +9,7 @@ has the meaning of one of VGG's channels, so first-order statistics (linear MMD,
 """
 
 import time
+from typing import Any
 
 import script
 import torch
@@ -32,7 +33,10 @@ def interior(feature: Tensor, stride: int, spacing: int = 1) -> Tensor:
 class Targets:
     """Which teacher channels each layer copies, and the scale of every teacher channel."""
 
-    def __init__(self, teacher: Teacher, crops: Crops, device: torch.device) -> None:
+    def __init__(self, teacher: Teacher, crops: Crops, device: torch.device, state: Any = None) -> None:
+        if state:  # of the training that is resumed
+            self.std, self.chosen = state["std"], state["chosen"]
+            return
         samples: dict[str, list[Tensor]] = {layer: [] for layer in LAYERS}
         generator = torch.Generator().manual_seed(0)
         for _ in range(24):
@@ -104,8 +108,11 @@ def main() -> None:
     student = Student().to(device, memory_format=torch.channels_last)
     print(f"{len(crops.train)} training images at two scales, {len(crops.test)} held out", flush=True)
 
+    step, checkpoint, state = 0, args.out / "checkpoint.pt", None
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
     with torch.no_grad():
-        targets = Targets(teacher, crops, device)
+        targets = Targets(teacher, crops, device, state)
     heads = nn.ModuleDict(
         {layer: nn.Conv2d(WIDTH[layer], len(targets.std[layer]), 1) for layer in LAYERS}
     ).to(device)
@@ -113,14 +120,11 @@ def main() -> None:
         torch.optim.Muon(student.matrices(), lr=args.lr, momentum=0.95, weight_decay=0),
         torch.optim.Adam([*student.norms.parameters(), *heads.parameters()], lr=5e-3, betas=(0.9, 0.99)),
     ]
-    step, checkpoint = 0, args.out / "checkpoint.pt"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
+    if state:
         student.load_state_dict(state["student"])
         heads.load_state_dict(state["heads"])
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        targets.std, targets.chosen = state["std"], state["chosen"]
         crops.generator.set_state(state["generator"].cpu())
         step = state["step"]
         print(f"resumed at step {step}", flush=True)

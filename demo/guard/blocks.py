@@ -9,12 +9,14 @@ import sys
 import threading
 import time
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 from fastapi import HTTPException
+from gradio import route_utils, state_holder
 from gradio.queueing import Event, Queue
-from gradio.state_holder import StateHolder
+from gradio.state_holder import SessionState, StateHolder
 
 from demo.guard.files import describe, own_file
 from demo.runs.connections import Connections
@@ -28,6 +30,7 @@ log = logging.getLogger("nstlib.app")
 TESTED = ("6.31.0",)
 ADDRESS = "nstlib.address"  # the key of a client's address in an ASGI scope
 RUNS = 2  # of one session, waiting or running
+LOOK_EVERY = 0.02  # seconds until the queue looks for a run again: Gradio's 0.001 takes 5 % of a core at rest
 LISTEN_SECONDS = 10.0  # after which a run is dropped whose client does not listen to its answers
 
 
@@ -57,6 +60,7 @@ class FairQueue(Queue):
 
     def __init__(self, plain: Queue) -> None:
         vars(self).update(vars(plain))
+        self.sleep_when_free = LOOK_EVERY
         self._turns, self._coming = Turns(), Counter[str]()
 
     async def push(self, body: Any, request: Any, username: str | None) -> Any:
@@ -118,6 +122,15 @@ def _who(event: Event) -> Who:
     return event.request.scope.get(ADDRESS, ""), event.session_hash
 
 
+class Session(SessionState):
+    """Gradio's state of a session, or of a request without one. It lacks the copy of the page's description:
+    that costs 25 ms, and only deep links need it, which this app does not have."""
+
+    def __init__(self, blocks: gr.Blocks) -> None:
+        super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks=()))  # type: ignore[arg-type]
+        self.blocks_config.config_for_block = lambda *_: {}  # type: ignore[assignment]
+
+
 class ProtectedSessions(StateHolder):
     """Gradio's session state. Sessions that are not connected make way first."""
 
@@ -154,6 +167,7 @@ class GuardedBlocks(gr.Blocks):
     def start_guard(self, app: Any) -> None:
         """Protects the sessions of Gradio's application, and starts the sweep of the folder of files."""
         STORE.protect_present()
+        state_holder.SessionState = route_utils.SessionState = Session  # type: ignore[misc]
         app.state_holder = ProtectedSessions()
         app.state_holder.set_blocks(self)
         threading.Thread(target=STORE.keep_clean, args=(self._forget,), daemon=True).start()

@@ -36,18 +36,28 @@ from nstlib.feedforward.networks import FeedForward
 STEPS, SMALLEST = 14, 1e-9  # of the iteration; relative eigenvalue of C_F C_S for which they suffice
 
 
+def _iterate(Y: Tensor, Z: Tensor, one: Tensor) -> Tensor:
+    low = SMALLEST**0.5
+    for _ in range(STEPS):
+        ρ = (3 / (1 + low + low * low)) ** 0.5
+        T = ρ / 2 * (3 * one - ρ * ρ * (Z @ Y))
+        Y, Z, low = Y @ T, T @ Z, ρ / 2 * low * (3 - ρ * ρ * low * low)
+    return Y
+
+
+# One operator for PyTorch's tracing, which takes its time for each; `trace` makes ONNX's of it.
+iterate = torch.library.custom_op("nstlib::iterate", _iterate, mutates_args=())
+iterate.register_fake(lambda Y, Z, one: torch.empty_like(Y))
+
+
 def newton_schulz_map(C_F: Tensor, C_S: Tensor, ε: Tensor | None = None) -> Tensor:
     """Returns A with A C_F A = C_S, by matrix products only. ε (...): ridge; None: chosen from C_F, C_S."""
     ε = ridge(*(C.diagonal(0, -2, -1).mean(-1) for C in (C_F, C_S))) if ε is None else ε
     one, ε = torch.eye(C_F.shape[-1], dtype=C_F.dtype, device=C_F.device), ε[..., None, None]
     Z, Y = C_F + ε * one, C_S + ε * one
     z, y = (C.square().sum((-2, -1), keepdim=True).sqrt() for C in (Z, Y))
-    Z, Y, low = Z / z, Y / y, SMALLEST**0.5
-    for _ in range(STEPS):
-        ρ = (3 / (1 + low + low * low)) ** 0.5
-        T = ρ / 2 * (3 * one - ρ * ρ * (Z @ Y))
-        Y, Z, low = Y @ T, T @ Z, ρ / 2 * low * (3 - ρ * ρ * low * low)
-    return Y * (y / z).sqrt()
+    find: Callable[..., Tensor] = iterate if torch.compiler.is_exporting() else _iterate
+    return find(Y / y, Z / z, one) * (y / z).sqrt()
 
 
 class Moments(Wasserstein):
@@ -157,6 +167,10 @@ def trace(function: Callable[..., Any], inputs: tuple[Any, ...], names: list[str
         return type(x)(map(shape, x))
 
     program = torch.export.export(Traced(), (inputs,), dynamic_shapes=(shape(inputs),), strict=False)
-    traced = torch.onnx.export(program, dynamo=True, input_names=names, output_names=outputs, verbose=False)
+    operators: dict[Any, Any] = {torch.ops.nstlib.iterate.default: lambda Y, Z, one: _iterate(Y, Z, one)}
+    traced = torch.onnx.export(
+        program, dynamo=True, input_names=names, output_names=outputs, verbose=False,
+        custom_translation_table=operators,
+    )  # fmt: skip
     assert traced is not None
     return traced.model_proto

@@ -17,7 +17,7 @@ from nstlib.alignment.discrepancy import Discrepancy, Summary
 from nstlib.encoders.encoder import Encoder
 from nstlib.feedforward.decoders import LEVELS
 from nstlib.feedforward.memory import choose_tile
-from nstlib.feedforward.pipeline import BALANCE, DETAIL, FULL, Encoded, OnePass, Style
+from nstlib.feedforward.pipeline import DETAIL, FULL, Encoded, OnePass, Style
 from nstlib.feedforward.tiles import decode_in_tiles, summarize_style
 from nstlib.synthesis.colours import Colours, prepare_colours, with_chroma
 from nstlib.synthesis.pixels import remove_outlier_colours, summarize_palette
@@ -26,7 +26,8 @@ from nstlib.synthesis.settings import Settings
 from nstlib.version import environment_info, refuse_device, use_torch_defaults
 
 N_SIZES = 1
-REACH = 0.04  # RGB distance that the palette projection allows, half of a run's (synthesis/pixels.py)
+REACH = 0.026  # RGB distance that the palette projection allows at strength 1
+EVEN = 1 / 2  # γ for half of the style's share: with it, a pass keeps as much of the content as a run
 PALETTE_SIDE = 96  # px: a style's colours are read at about this size
 MOST_COUNT = 16  # of levels and rounds
 
@@ -137,11 +138,12 @@ def onepass(
 
 
 def gamma_to_strength(gamma: float) -> float:
-    """Returns the strength of one pass that corresponds to a run's balance factor γ >= 0; 1 from γ = 4/3 on.
+    """Returns the strength of one pass that corresponds to a run's balance factor γ >= 0; 1 from γ = 2 on.
 
-    The decoder's input is the share k = γ / (γ + BALANCE), and it was trained with it; k = FULL · strength.
+    FULL · strength is the style's share γ / (γ + EVEN). The decoder was trained on the objective of a run
+    with 1/3 (`BALANCE`) in place of EVEN, but then a pass loses more of the content than a run does.
     """
-    return float(min(1.0, gamma / (gamma + BALANCE) / FULL))
+    return float(min(1.0, gamma / (gamma + EVEN) / FULL))
 
 
 @refuse_device

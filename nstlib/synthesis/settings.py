@@ -109,7 +109,7 @@ class Settings:
     method: str | Discrepancy = knob(
         "linear", "style statistics: linear, poly, gaussian, bn, wasserstein, … or a sum: bn:0.7+poly:0.3"
     )
-    gamma: float = knob(1.0, "balance γ: 0.1 keeps the content, 20 is nearly all style", 1e-3, 1e4)
+    gamma: float = knob(1.0, "balance γ: 0.01 is subtle, 20 gives up much of the content's detail", 1e-3, 1e4)
     size: int = knob(512, "longest side of the images, in pixels", 32, 16384)
     iterations: int = knob(80, "maximum number of optimisation steps, over all sizes", 1, 100_000)
     levels: int = knob(

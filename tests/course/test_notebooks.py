@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbconvert import HTMLExporter
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 sys.path[:0] = [str(NOTEBOOKS), str(NOTEBOOKS.parent / "tests")]
@@ -15,7 +16,7 @@ import regenerate  # noqa: E402
 import test_language as language  # noqa: E402
 
 
-@pytest.fixture(params=cells.names())
+@pytest.fixture(params=cells.names(), scope="module")
 def notebook(request: pytest.FixtureRequest) -> nbformat.NotebookNode:
     return nbformat.read(NOTEBOOKS / f"{request.param}.ipynb", as_version=4)
 
@@ -48,10 +49,16 @@ def test_every_figure_is_described_by_its_caption(notebook: nbformat.NotebookNod
             assert cell.metadata["alt"] == caption, f"cell {index}: run notebooks/regenerate.py"
 
 
-def test_an_export_describes_every_figure(notebook: nbformat.NotebookNode) -> None:
-    from nbconvert import HTMLExporter
+@pytest.fixture(scope="module")
+def html() -> HTMLExporter:
+    """It makes a page of the outputs alone. Its templates are compiled once."""
+    return HTMLExporter(  # "lab" reads no alt
+        template_name="classic", exclude_input=True, exclude_markdown=True
+    )
 
-    page, _ = HTMLExporter(template_name="classic").from_notebook_node(notebook)  # "lab" reads no alt
+
+def test_an_export_describes_every_figure(notebook: nbformat.NotebookNode, html: HTMLExporter) -> None:
+    page, _ = html.from_notebook_node(notebook)
     assert "No description has been provided" not in page
     alts = re.findall(r'<img alt="([^"]*)"', page)
     assert sum(len(alt) > 20 for alt in alts) >= sum(map(has_figure, notebook.cells))
