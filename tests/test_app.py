@@ -499,7 +499,7 @@ def test_own_images_are_named_in_one_sentence(tmp_path, tabs):
     for number, path in enumerate(own):
         Image.new("RGB", (64, 64), (number, 0, 0)).save(path)
     recipe = engine.Job(SMALL, *map(str, own)).recipe(4)
-    values = {part: part.value for part in tab.inputs.images} | {saved.known: {}, tab.view.strength: 1}
+    values = dict.fromkeys(tab.inputs.images) | {saved.known: {}, tab.view.strength: 1}
     notes = saved.controls_for(recipe, values)[2]
     words = "Upload woman.jpg and painting.jpg again to go on from here: a PNG holds only the result."
     assert notes == [words]
