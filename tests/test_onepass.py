@@ -42,6 +42,15 @@ def test_most_of_the_discrepancy_is_gone(method: str, photograph: Tensor, waves:
     assert sum(left[:4]) / 4 < (0.7 if method == "linear" else 0.5)  # the clean-up of colours moves means
 
 
+def test_the_colours_are_the_styles(photograph: Tensor, waves: Tensor) -> None:
+    """The distance of each pixel to the nearest one of the style: without the projection, and with it."""
+    colours, ready = waves.flatten(2)[0].T, prepare(photograph, waves, "linear")
+    bare, projected = (
+        torch.cdist(ready(palette=palette).flatten(2)[0].T, colours).amin(1).max() for palette in (0, 1)
+    )
+    assert projected < 0.5 * bare
+
+
 def test_the_content_stays_recognisable(photograph: Tensor, waves: Tensor) -> None:
     """Nearer to its own photograph than to another, by how channels vary over positions."""
     encoder, layer = nstlib.load_encoder(), "relu4_2"
