@@ -1,4 +1,4 @@
-"""The command line: python -m nstlib transfer | reconstruct | onepass | train | apply | export | doctor.
+"""The command line: nstlib transfer | reconstruct | onepass | train | apply | export | doctor.
 
 Every field of `Settings` is an option. A mistake gives one line and exit code 2. Ctrl-C and SIGTERM stop a
 run and save its last image. The modules that need torch are imported late, so that --help is fast.
@@ -64,7 +64,7 @@ def _run(arguments: list[str]) -> int:
 
 def make_parser(names: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
     """Returns the parser of all commands. Only the commands `names` have their options, which need torch."""
-    parser = Parser(prog="python -m nstlib", description="Style transfer as distribution alignment.")
+    parser = Parser(prog="nstlib", description="Style transfer as distribution alignment.")
     parser.add_argument("--version", action="version", version=f"nstlib {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for name, description in COMMANDS.items():

@@ -53,7 +53,7 @@ from demo.runs.animation import FRAMES, Animation
 from demo.runs.recipes import Recipe, Source, identify
 from demo.runs.results import Result, open_result
 from demo.runs.stop_flags import StopFlags
-from demo.tabs import idea, inside, result_view, stylize
+from demo.tabs import history, idea, inside, result_view, stylize
 from demo.tabs.compare import plan as plan_comparison
 from demo.tabs.inside import plan as plan_inside
 from nstlib.__main__ import main as command_line
@@ -459,6 +459,56 @@ def test_a_large_print_has_the_photo_s_own_size_within_the_limit(tmp_path, monke
         assert inputs.own_size(str(photo)) == size
 
 
+@pytest.fixture(scope="module")
+def tabs():
+    """Stylize and the history of a page."""
+    with gr.Blocks():
+        tab = stylize.Stylize(inputs.Inputs(), ready.open_result(ready.FIRST), GuardedBlocks())
+        saved = history.History(tab)
+        tab.add_more()
+        return tab, saved
+
+
+@pytest.mark.parametrize(
+    ("photo", "size", "steps", "finer"),
+    [
+        ((321, 481), 384, 24, (480, 24)),
+        ((321, 481), 480, 24, (480, 96)),
+        ((90, 60), 384, 24, (384, 96)),  # it is enlarged already
+        ((900, 500), 384, 24, (768, 24)),
+        ((900, 500), 768, 24, (896, 24)),
+    ],
+)
+def test_finer_grows_to_the_size_of_the_photo_and_then_takes_more_steps(
+    tmp_path, monkeypatch, tabs, photo, size, steps, finer
+):
+    monkeypatch.setattr(inputs, "LIMITS", dataclasses.replace(limits.LIMITS, size=1024))
+    Image.new("RGB", photo).save(path := tmp_path / "photo.png")
+    tab, job = tabs[0], engine.Job(SMALL.replace(size=size, iterations=steps), str(path), str(STYLE))
+    monkeypatch.setattr(tab.inputs, "job", lambda values: job)
+    pixels = np.zeros((size * min(photo) // max(photo), size, 3), np.uint8)
+    shown = Result(pixels, job.recipe(steps), {}, str(path), job.recipe())
+    values = {tab.newest: stylize.Newest(), tab.inputs.asks.count: 1, tab.view.shown: shown}
+    settings = tab.jobs(values)[1].settings
+    assert (settings.size, settings.iterations) == finer
+
+
+def test_own_images_are_named_in_one_sentence(tmp_path, tabs):
+    tab, saved = tabs
+    own = [tmp_path / name for name in ("woman.jpg", "painting.jpg")]
+    for number, path in enumerate(own):
+        Image.new("RGB", (64, 64), (number, 0, 0)).save(path)
+    recipe = engine.Job(SMALL, *map(str, own)).recipe(4)
+    values = dict.fromkeys(tab.inputs.images) | {saved.known: {}, tab.view.strength: 1}
+    notes = saved.controls_for(recipe, values)[2]
+    words = "Upload woman.jpg and painting.jpg again to go on from here: a PNG holds only the result."
+    assert notes == [words]
+    for content, said in ((own[0], "images (woman.jpg, painting.jpg)"), (CONTENT, "image (painting.jpg)")):
+        job = engine.Job(SMALL, str(content), str(own[1]))
+        shown = Result(np.zeros((64, 64, 3), np.uint8), job.recipe(4), {}, "", None)
+        assert f"It cannot contain your own {said}." in saved.link(values | {tab.view.shown: shown})[1]
+
+
 def test_a_region_is_a_half_or_what_was_brushed():
     first, second = masks.masks("right")
     assert second[:, 32:].all() and not second[:, :32].any() and ((first + second) == 1).all()
@@ -561,6 +611,8 @@ def test_memory_and_unknown_errors_are_explained_without_details(caplog):
     assert "smaller size" in messages.explain(RuntimeError("CUDA out of memory. Tried to allocate"))
     words = messages.explain(KeyError("/srv/secret"))
     assert "went wrong" in words and "secret" not in words and "secret" in caplog.text
+    heic = nstlib.ImageError("a.heic: HEIC is not supported; save it as JPEG or PNG, or install pillow-heif")
+    assert messages.explain(heic) == "A.heic: HEIC is not supported; save it as JPEG or PNG"
     assert "/tmp" not in messages.explain(nstlib.ImageError("cannot read /tmp/x/a.png"), "/tmp/x/a.png")
 
 

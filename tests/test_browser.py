@@ -215,6 +215,22 @@ def test_a_finished_image_is_part_of_the_page_and_every_image_is_sharp(first_pag
     expect(page.locator("#in-browser")).to_have_attribute("href", SITE)
 
 
+def test_the_names_of_examples_are_whole_and_the_footer_ends_with_its_link(first_page):
+    cut = """() => [...document.querySelectorAll(".nst-picker span")].filter((one) => {
+      const text = document.createRange();
+      text.selectNodeContents(one);
+      const box = one.parentElement.getBoundingClientRect(), line = text.getBoundingClientRect();
+      const inside = line.left >= box.left && line.right <= box.right && line.bottom <= box.bottom;
+      const lines = text.getClientRects().length, words = one.textContent.split(" ").length;
+      const clipped = getComputedStyle(one).overflowX === "hidden" && one.scrollWidth > one.clientWidth;
+      return one.offsetParent && (!inside || lines > words || clipped);
+    }).map((one) => one.textContent)"""
+    for width in (390, 1000, 1280):
+        first_page.set_viewport_size({"width": width, "height": 900})
+        assert first_page.evaluate(cut) == []
+    assert "·" not in first_page.locator("footer").inner_text()
+
+
 def test_every_change_ends_in_an_optimised_image(page):
     seen = [pixels(page, source(page))]
     changes = {
@@ -432,7 +448,10 @@ def test_runs_begin_by_themselves_only_while_nobody_else_works_and_all_wait_in_t
     settings(page, seed=SLOW, iterations=3000)  # minutes: longer than what follows, on any machine
     says(page, "of 3000 steps")
     choose(other, "styles", "glass")
-    status(other, "Others use this app now")
+    status(other, "Another page uses this app now")
+    other.get_by_role("tab", name="Compare").click()
+    status(other, "Start makes these images. Another page uses this app now", "compare")
+    other.get_by_role("tab", name="Stylize").click()
     other.wait_for_timeout(1500)
     says(other, "one pass")
     joins: list = []

@@ -145,7 +145,7 @@ def test_train_help_names_the_plans_and_describes_every_setting(capsys) -> None:
         (["--size", "5"], "size must lie in 32 … 16384, got 5\n"),
         (["--style-weights", "0", "0.5", "-1"], "not all zero, got 0, 0.5, -1\n"),
         (["--encoder", "vgg"], "invalid choice: 'vgg'"),
-        (["--preset", "drft"], "(did you mean draft?); python -m nstlib transfer --help"),
+        (["--preset", "drft"], "(did you mean draft?); nstlib transfer --help"),
         (["--color", "x"], "unrecognized arguments: --color x (did you mean --colours?)"),
         (["--steps=3"], "unrecognized arguments: --steps=3 (did you mean --iterations?)"),
         (["--memory", "1MB"], "and the budget is 1 MB; raise memory to at least"),
@@ -171,9 +171,9 @@ def test_mistakes_take_one_line_and_exit_2(change: list[str], message: str, tmp_
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required: COMMAND; python -m nstlib --help"),
-        (["transfr"], "(did you mean transfer?); python -m nstlib --help"),
-        (["transfer", HARBOUR, MOSAIC], "are required: -o/--output; python -m nstlib transfer --help"),
+        ([], "the following arguments are required: COMMAND; nstlib --help"),
+        (["transfr"], "(did you mean transfer?); nstlib --help"),
+        (["transfer", HARBOUR, MOSAIC], "are required: -o/--output; nstlib transfer --help"),
         (["onepass", HARBOUR, MOSAIC, "--gamma", "2", "-o", "o.png"], "--gamma 2 (did you mean --strength?)"),
         (["onepass", HARBOUR, MOSAIC, "--strength", "2", "-o", "o.png"], "must lie in 0 … 1, got 2\n"),
         (["apply", "ink-liner", HARBOUR, "-o", "o.png"], "ink-liner (did you mean ink-linear?); give a file"),

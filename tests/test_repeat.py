@@ -159,10 +159,10 @@ def test_a_network_or_the_other_command_is_named(
     save_image(nstlib.onepass(harbour, mosaic), pass_)
     save_image(nstlib.stylize(harbour, mosaic, iterations=1, levels=1), run)
     for command, recipe, words in (
-        ("transfer", network, "python -m nstlib apply strokes-gram IMAGE -o OUTPUT --strength 0.5 --size 64"),
-        ("onepass", network, "python -m nstlib apply strokes-gram"),
-        ("transfer", pass_, f"python -m nstlib onepass … --recipe {pass_}"),
-        ("onepass", run, f"python -m nstlib transfer … --recipe {run}"),
+        ("transfer", network, "nstlib apply strokes-gram IMAGE -o OUTPUT --strength 0.5 --size 64"),
+        ("onepass", network, "nstlib apply strokes-gram"),
+        ("transfer", pass_, f"nstlib onepass … --recipe {pass_}"),
+        ("onepass", run, f"nstlib transfer … --recipe {run}"),
     ):
         assert main([command, HARBOUR, MOSAIC, "-o", out, "--recipe", recipe]) == 2
         assert words in capsys.readouterr().err

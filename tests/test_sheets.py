@@ -15,7 +15,7 @@ from app_server import CONTENT, STYLE
 
 import nstlib
 from demo.components import point_clouds
-from demo.components.grid import Cell, Grid, sheet
+from demo.components.grid import PAD, Cell, Grid, sheet
 from demo.components.method_controls import ALL
 from demo.runs.engine import Frame
 from demo.tabs import compare, grid_tab, idea, inside
@@ -123,6 +123,23 @@ def test_the_sheet_to_keep_has_room_for_every_picture_and_head(kind):
     for colour in colours:  # all of every picture, none over another
         assert int((drawn == np.array(colour)).all(-1).sum()) == 64 * 64
     assert drawn.shape == blank.shape and (drawn != blank).any()
+
+
+@pytest.mark.parametrize(
+    ("size", "long"), [(64, "Batch-norm statistics"), (128, "poly(c=1,degree=2)+energy:0.25")]
+)
+def test_the_words_of_a_sheet_stay_in_their_cells(size, long):
+    image = np.zeros((size, size, 3), np.uint8)
+    cells = [Cell(long, pixels=image) for _ in range(4)]
+    for heads, sides in (([], []), ([long, long], ["a", "b"])):
+        title = f"{long} " * 6
+        drawn = sheet(Grid(title, cells, 2, 1.0, [Cell("Style", pixels=image)], heads, sides)).min(-1)
+        ink = drawn < 200
+        assert not ink[:, -PAD:].any(), "beyond the last cell"
+        first = int(np.argmax((drawn == 0).sum(1) >= 3 * size))  # the first row of images
+        gaps = slice(drawn.shape[1] - 2 * PAD - size, drawn.shape[1] - PAD - size)
+        assert not ink[first:, gaps].any(), "between two cells"
+        assert not ink[-PAD:].any() and int((drawn[first:] == 0).sum()) >= 5 * size * size
 
 
 # --- the idea ------------------------------------------------------------------------------------

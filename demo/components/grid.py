@@ -3,6 +3,7 @@
 Every tile opens large, and from there in the Stylize tab (grid.js). `sheet` draws the same as one image.
 """
 
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -22,6 +23,7 @@ from demo.runs.files import Pixels, input_info, load_input
 
 PAPER, INK = "#faf7f1", "#201c18"
 PAD = 14  # px around and between the cells of a sheet
+LINE = 1.25  # distance of its lines of text, in sizes of the font
 SCRIPT = Path(__file__).with_name("grid.js").read_text(encoding="utf-8")
 
 
@@ -165,23 +167,24 @@ def sheet(grid: Grid) -> Pixels:
     """The images of a grid with their names (H, W, 3). A cell without an image stays empty."""
     shapes = [cell.pixels.shape for cell in (*grid.beside, *grid.cells) if cell.pixels is not None]
     height, width = (max(shape[axis] for shape in shapes) for axis in (0, 1))
-    font, small = _font(max(14, width // 12)), _font(max(12, width // 16))
-    line = round(1.7 * font.size)
+    font, small = _font(max(10, min(14, width // 8), width // 12)), _font(max(12, width // 16))
     left = 1 if grid.beside else 0  # the column of the input images
     gutter = round(max(font.getlength(side) for side in grid.sides)) + PAD if grid.sides else 0
     rows = max(-(-len(grid.cells) // grid.columns), len(grid.beside))
-    step = height + PAD + line
-    top = PAD + line + (line if grid.heads else 0)
-    total = (PAD + gutter + (left + grid.columns) * (width + PAD), top + rows * step + PAD)
-    page = Image.new("RGB", total, PAPER)
+    across = PAD + gutter + (left + grid.columns) * (width + PAD)
+    labels = max(_height(cell.label, font, width) for cell in (*grid.beside, *grid.cells))
+    heads = max((_height(head, font, width) for head in grid.heads), default=0)
+    title = _height(grid.title, small, across - 2 * PAD)
+    top, step = PAD + title + heads, height + PAD + labels
+    page = Image.new("RGB", (across, top + rows * step + PAD), PAPER)
     draw = ImageDraw.Draw(page)
 
     def x_of(column: int) -> int:
         return PAD + column * (width + PAD) + (gutter if column >= left else 0)
 
-    def write(x: float, y: float, text: str, font: Any = font) -> None:
-        has_greek = font.getname()[0] != "Aileron"  # Pillow's own font
-        draw.text((x, y), text if has_greek else text.replace("γ", "gamma"), INK, font)
+    def write(x: float, y: float, text: str, most: int = width, font: Any = font) -> None:
+        for number, line in enumerate(_lines(text, font, most)):
+            draw.text((x, y + LINE * number * font.size), line, INK, font)
 
     places = [(cell, row, 0) for row, cell in enumerate(grid.beside)]
     places += [(c, n // grid.columns, left + n % grid.columns) for n, c in enumerate(grid.cells)]
@@ -192,12 +195,28 @@ def sheet(grid: Grid) -> Pixels:
             page.paste(image, (x + (width - image.width) // 2, y + (height - image.height) // 2))
         if column < left or not grid.sides:
             write(x, y + height + font.size * 0.3, cell.label)
-    write(PAD, PAD, grid.title, small)
+    write(PAD, PAD, grid.title, across - 2 * PAD, small)
     for column, head in enumerate(grid.heads):
-        write(x_of(left + column), PAD + line, head)
+        write(x_of(left + column), PAD + title, head)
     for row, side in enumerate(grid.sides):
-        write(x_of(left) - gutter, top + row * step + height / 2 - font.size / 2, side)
+        write(x_of(left) - gutter, top + row * step + height / 2 - font.size / 2, side, gutter)
     return np.asarray(page)
+
+
+def _lines(text: str, font: Any, width: int) -> list[str]:
+    """The text in lines of at most `width` px, as this font writes it."""
+    if font.getname()[0] == "Aileron":  # Pillow's own font
+        text = text.replace("γ", "gamma")
+    for most in range(max(1, len(text)), 0, -1):
+        lines = textwrap.wrap(text, most)
+        if max(map(font.getlength, lines), default=0) <= width:
+            break
+    return lines
+
+
+def _height(text: str, font: Any, width: int) -> int:
+    """Pixels that the lines of a text take, and the space around them."""
+    return round((LINE * len(_lines(text, font, width)) + 0.45) * font.size)
 
 
 def _font(size: int) -> Any:

@@ -1,6 +1,7 @@
 """What a user reads while a run works and when something is wrong: short, plain, without stack traces."""
 
 import logging
+import re
 from html import escape
 from pathlib import Path
 
@@ -11,12 +12,13 @@ from nstlib.synthesis.pyramid import schedule
 
 log = logging.getLogger("nstlib.app")
 
-READY = "Change anything: the image follows. <b>Finer</b> makes this one larger and sharper."
+OPERATOR = re.compile(", or install [^,]*$")  # what only the person who runs the app can do
+READY = "Change anything: the image follows. <b>Finer</b> refines this one."
 
 
 def explain(error: BaseException, *files: str | None) -> str:
     """An error in words. The server's paths of `files` become the names that the user knows."""
-    text = str(error)
+    text = OPERATOR.sub("", str(error))
     if isinstance(error, MemoryError) and "would fit" in text:
         return f"This machine has not enough memory for that: {text}."
     if isinstance(error, MemoryError) or "out of memory" in text.lower():

@@ -159,6 +159,11 @@ class GuardedBlocks(gr.Blocks):
         """Whether no run of another session works or waits."""
         return all(event.session_hash == session for event in self._queue.event_ids_to_events.values())
 
+    def has_run(self, session: str | None, number: int) -> bool:
+        """Whether a run of this session, of the event with this number, works or waits."""
+        events = self._queue.event_ids_to_events.values()
+        return any((event.session_hash, event.fn._id) == (session, number) for event in events)
+
     def start_guard(self, app: Any) -> None:
         """Protects the sessions of Gradio's application, and starts the sweep of the folder of files."""
         STORE.protect_present()

@@ -56,15 +56,20 @@ class GridTab:
         used = {inputs.content, inputs.style, self.kind, count, *inputs.controls.inputs}
         self.bar.connect(self.run, used, [self.view, self.download, self.grid, self.made])
 
-        def may_start(kind: str, count: float, made: Any, request: gr.Request) -> tuple[str, int]:
-            may = self.bar.may_start(request.session_hash) if made != (kind, count) else 0
-            return kinds[kind][1], may
+        def may_start(kind: str, count: float, made: Any, request: gr.Request) -> Update:
+            bar, session, is_new = self.bar, request.session_hash, made != (kind, count)
+            may = bar.may_start(session) if is_new else 0
+            update: Update = {self.words: kinds[kind][1], bar.may: may}
+            if is_new and not may and not bar.is_under_way(session):
+                words = f"<b>Start</b> makes these images. {bar.why()}"
+                update |= bar.show(bar.start, messages.note(words), "Start")
+            return update
 
         opened = gr.on(
             [tab.select, self.kind.change],
             may_start,
             [self.kind, count, self.made],
-            [self.words, self.bar.may],
+            [self.words, self.bar.may, *self.bar.outputs],
             **QUIET,
         )
         self.bar.start_by_itself(opened, 0)

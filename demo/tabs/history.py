@@ -125,6 +125,7 @@ class History:
         settings, notes = fit_limits(recipe.settings)
         method = to_method(*from_method(str(settings.discrepancy)))
         settings = settings.replace(size=max(settings.size, SMALLEST), method=method)
+        absent: list[str] = []
         paths: list[str | None] = []
         sources: list[Source] = []
         for source, part in zip((recipe.content, *recipe.styles), inputs.images, strict=False):
@@ -132,11 +133,13 @@ class History:
             if path is None or not Path(path).is_file():
                 path = values[part]
                 if source != Source():
-                    name = Path(source.name).name
-                    notes.append(f"Upload {name} again to go on from here: a PNG holds only the result.")
+                    absent.append(Path(source.name).name)
                 source = identify(path) if path else source
             paths.append(str(path) if path else None)
             sources.append(source)
+        if absent:
+            names = " and ".join(dict.fromkeys(absent))
+            notes.append(f"Upload {names} again to go on from here: a PNG holds only the result.")
         second = paths[2] if len(paths) > 2 else None
         where = recipe.where if second else ""
         shown = inputs.second.show(second, settings.style_weights, where)
@@ -178,8 +181,11 @@ class History:
         """(query, status) of a link that asks for the result shown."""
         view = self.tab.view
         recipe = view.result(values).at(values[view.strength]).recipe
-        own = [image.name for image in (recipe.content, *recipe.styles) if image.sha256 not in examples()]
+        images = (recipe.content, *recipe.styles)
+        own = list(dict.fromkeys(image.name for image in images if image.sha256 not in examples()))
         words = "The link is in the address bar and in the clipboard."
         if own:
-            words += f" It cannot contain your own image ({', '.join(map(escape, own))})."
+            words += (
+                f" It cannot contain your own image{'s' * (len(own) > 1)} ({', '.join(map(escape, own))})."
+            )
         return address.write(recipe), messages.note(words, "done")

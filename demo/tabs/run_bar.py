@@ -47,6 +47,15 @@ class RunBar:
         """Whether a run may start by itself: nobody waits or works, and no GPU must be booked for it."""
         return int(not ZERO and self.page.is_idle(session))
 
+    def why(self) -> str:
+        """Why no run starts by itself, as HTML."""
+        words = "It books a GPU." if ZERO else "Another page uses this app now: you wait for your turn."
+        return words + messages.browser_link()
+
+    def is_under_way(self, session: str | None) -> bool:
+        """Whether a run of this tab and session waits or works."""
+        return self.page.has_run(session, self.number)
+
     def watch(self, count: gr.Number) -> None:
         """After a change of the count, Start is not pressed automatically for some seconds."""
         count.change(None, None, None, js=f"() => window.nst.changed('{self.tab}-start')", **PRIVATE)
@@ -88,6 +97,7 @@ class RunBar:
             **PRIVATE,
             **HEAVY,
         )
+        self.number = running["id"]
         # Only a run that was never called fails: its user left the queue, or Gradio refused it (a full queue,
         # a value out of range) and explains that itself.
         running.failure(not_started, None, self.outputs, **QUIET)

@@ -8,11 +8,10 @@ import gradio as gr
 
 from demo.components import curves, messages, reproduce
 from demo.components.common import QUIET, Update
-from demo.components.inputs import Inputs
+from demo.components.inputs import Inputs, own_size
 from demo.guard.blocks import GuardedBlocks
 from demo.runs import files
 from demo.runs.engine import Frame, Job
-from demo.runs.gpu import ZERO
 from demo.runs.limits import LIMITS
 from demo.runs.paused import PAUSED, Work
 from demo.runs.preview import USUAL, one_pass, quick
@@ -90,10 +89,8 @@ class Stylize:
             flag.ended.wait(2)  # its last image comes before this one
         result = Result(pixels, made.recipe(), library, str(job.content), None if moving else asked)
         may = 0 if moving else bar.may_start(session)
-        why = "It books a GPU." if ZERO else "Others use this app now: you wait for your turn."
-        why += messages.browser_link()
         words = f"Preview, {pixels.shape[1]} × {pixels.shape[0]} px. "
-        words += "The optimisation begins …" if may or moving else f"<b>Refine</b> optimises it. {why}"
+        words += "The optimisation begins …" if may or moving else f"<b>Refine</b> optimises it. {bar.why()}"
         return {
             bar.status: messages.note(words),
             bar.start: gr.update(value="Refine"),
@@ -114,10 +111,9 @@ class Stylize:
         steps, size = made.settings.iterations, made.settings.size
         if made.step >= steps:
             steps, least = max(steps, job.settings.iterations), max(size, job.settings.size)
-            size = min(2 * least, LIMITS.size)
-            if size <= least or max(shown.pixels.shape) < 0.9 * made.settings.size:  # a small photo ends it
-                size = least
-                steps = min(FINER * steps, LIMITS.steps)
+            size = min(2 * least, own_size(job.content))
+            if size <= least:
+                size, steps = least, min(FINER * steps, LIMITS.steps)
         return job, replace(job, settings=job.settings.replace(iterations=steps, size=size))
 
     def run(self, values: dict[Any, Any], flag: Flag) -> Iterator[Update]:

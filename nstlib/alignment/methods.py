@@ -53,6 +53,10 @@ _PART = re.compile(
     rf"\s*(?P<name>[^\W\d]\w*)\s*(?:\((?P<options>[^()]*)\)\s*)?(?::\s*(?P<weight>{_NUMBER})\s*)?(?P<more>\+|\Z)"
 )
 
+_NO_COLON = re.compile(  # a name and its weight in another form: bn 0.7, bn*0.7, 0.7 bn, 0.7*bn
+    rf"(?P<name>[^\W\d]\w*)[\s*=]+(?P<weight>{_NUMBER})|(?P<before>{_NUMBER})[\s*]*(?P<after>[^\W\d]\w*)"
+)
+
 
 def register(name: str, method: type[Discrepancy] | None = None, *, kernel: Kernel | None = None) -> None:
     """Makes `name` a method: a discrepancy, or a kernel of your own.
@@ -163,6 +167,9 @@ def _fault(rest: str) -> str:
         return "a parenthesis is missing"
     if ":" in part:
         return f"the weight after {_shorten(part.partition(':')[0].strip())} must be a number >= 0"
+    if found := _NO_COLON.fullmatch(part.strip()):
+        name, weight = found["name"] or found["after"], found["weight"] or found["before"]
+        return f"the weight in {_shorten(part.strip())} follows a colon: {_shorten(f'{name}:{weight}')}"
     return f"{_shorten(part.strip())} is no name with options in parentheses"
 
 

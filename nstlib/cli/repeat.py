@@ -31,12 +31,12 @@ def load_recipe(options: argparse.Namespace) -> dict[str, Any]:
         words = f"{recipe.get('model', 'NETWORK')} IMAGE -o OUTPUT --strength {recipe.get('strength', 1)}"
         raise ValueError(
             f"{options.recipe} was made by a network for one style: repeat it with "
-            f"python -m nstlib apply {words} --size {max(image_size(options.recipe))}"
+            f"nstlib apply {words} --size {max(image_size(options.recipe))}"
         )
     if kind in ("transfer", "onepass") and kind != command and "onepass" in (kind, command):
         raise ValueError(
             f"{options.recipe} was made by {kind}, not by {command}: repeat it with "
-            f"python -m nstlib {kind} … --recipe {options.recipe}"
+            f"nstlib {kind} … --recipe {options.recipe}"
         )
     name, wanted = ("method", str) if command == "onepass" else ("settings", dict)
     if not isinstance(recipe.get(name), wanted) or not recipe[name]:
