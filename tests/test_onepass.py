@@ -9,7 +9,7 @@ from torch import Tensor
 import nstlib
 from nstlib.__main__ import main
 from nstlib.feedforward.decoders import LEVELS, WEIGHTS, WIDTHS, Decoder
-from nstlib.feedforward.pipeline import FULL, method_shares
+from nstlib.feedforward.pipeline import method_shares
 from nstlib.feedforward.prepared import gamma_to_strength, prepare
 from nstlib.synthesis.colours import luminance
 from nstlib.synthesis.pyramid import resize_image
