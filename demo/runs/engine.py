@@ -26,7 +26,7 @@ from nstlib.synthesis.allocator import give_back
 
 FIRST_IMAGE = 0.3  # seconds after the start
 IMAGE_EVERY = 0.8  # seconds
-SETTLED = 3.0  # seconds in which an automatic run should settle, at the size that a page opens with
+SETTLED = 3.0  # seconds that a run with the preset "draft" should take, at the size that a page opens with
 SMALLEST, LARGEST = 384, 512  # px, of that size: on a smaller image, a face loses its eyes
 FRAME_EVERY = 0.3  # seconds: a frame costs the run 20 ms on two cores that also run the browser
 
@@ -174,7 +174,7 @@ def warm_up() -> None:
 
 @lru_cache(maxsize=1)
 def first_size() -> int:
-    """The size that a page opens with: an automatic run should settle in `SETTLED` seconds. It is measured
+    """The size that a page opens with: a run with "draft" should take `SETTLED` seconds. It is measured
     once, by a short run at a small size, unless NSTLIB_SIZE fixes it."""
     if LIMITS.first or ZERO:
         return min(LIMITS.first or LARGEST, LIMITS.size)
@@ -182,7 +182,7 @@ def first_size() -> int:
     image = torch.linspace(0, 1, 3 * side * side).reshape(1, 3, side, side)
     times = [time.perf_counter() for _ in nstlib.transfer(image, image.flip(-1), iterations=6, levels=1)]
     one_step = (times[-1] - times[1]) / 4
-    fitting = side * (SETTLED / (22 * one_step)) ** 0.5  # a run of 24 steps takes as long as 22 at full size
+    fitting = side * (SETTLED / (22 * one_step)) ** 0.5  # the 24 steps of "draft" cost 22 at full size
     return int(min(max(fitting, SMALLEST), LARGEST, LIMITS.size)) // 32 * 32
 
 

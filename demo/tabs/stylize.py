@@ -69,7 +69,7 @@ class Stylize:
         view, bar, count = self.view, self.bar, values[self.inputs.asks.count]
         missing = messages.missing(values[self.inputs.content], values[self.inputs.style])
         nothing: Update = {bar.may: 0}
-        if missing:  # the reason of a refusal stays readable
+        if missing:  # the status still says why an image was refused
             return nothing
         moving, session = count % 1 > 0, request.session_hash
         try:
@@ -101,7 +101,7 @@ class Stylize:
         }
 
     def jobs(self, values: dict[Any, Any]) -> tuple[Job, Job]:
-        """(what the controls ask for, what the button makes: the same, or more of it if it is shown)."""
+        """(the job of the controls, the job to run): the second refines the first if its result is shown."""
         newest, shown, job = values[self.newest].change, values[self.view.shown], self.inputs.job(values)
         if newest and newest[0] > values[self.inputs.asks.count]:
             job = newest[1]

@@ -42,13 +42,13 @@ Summary = dict[str, Tensor]  # a fusion's holds the summaries, or the embeddings
 
 @use_torch_defaults()
 def mmd2(kernel: Kernel, F: Tensor, S: Tensor, *, unbiased: bool = False, chunk: int = 256) -> Tensor:
-    """Computes MMD² (...) from its definition, over all pairs of positions: slow, but exact.
+    """Computes MMD² from its definition, over all pairs of positions: slow, but exact.
 
     Args:
         kernel: k(x, y); its bandwidth may be a number, or a tensor with one for each sample of a batch.
             If it is marked as `kernels.shift_invariant`, samples are centred first.
         F: (..., N, M). The samples are compared in the wider of their dtypes, at least float32.
-        S: (..., N, M').
+        S: (..., N, M'). The result has the shape (...) of the batch.
         unbiased: leave the pairs of a position with itself out of the first two means (Gretton et al. 2012,
             Lemma 6), which needs two positions in each sample.
         chunk: positions compared at a time. Memory is O(chunk · M), because the backward pass computes the
@@ -81,7 +81,7 @@ class Discrepancy(WithOptions, ABC):
 
     A subclass is a frozen dataclass: `name` is its name in the grammar of `nstlib.method`, its fields are the
     options there, and `str` returns the text of an object. It defines `embed`, and overrides `parameters`,
-    `statistics` and `compare` where needed; or only `summary` and `distance`, but then without tiles.
+    `statistics` and `compare` where needed. A class with only `summary` and `distance` cannot run in tiles.
     """
 
     @property
@@ -115,7 +115,7 @@ class Discrepancy(WithOptions, ABC):
         return parameters | self.statistics(self.embed(S, parameters, weights), S)
 
     def compare(self, embedding: Summary, summary: Summary) -> Tensor:
-        """d (...) from the embedding of an image and the statistics of a style: ‖mean φ(f) − mean φ(s)‖²."""
+        """d from the embedding of an image and the statistics of a style: ‖mean φ(f) − mean φ(s)‖²."""
         return (embedding["embedding"] - summary["embedding"]).square().sum(-1)
 
     def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
@@ -144,9 +144,9 @@ class LinearMMD(Discrepancy):
 class PolynomialMMD(Discrepancy):
     """k(x, y) = (xᵀy + c)²: MMD² = ‖FFᵀ/M − SSᵀ/M'‖² + 2c ‖μ_F − μ_S‖² (c² cancels).
 
-    With c = 0 this is the Gram loss of Gatys et al.: Eq. 6 equals MMD²/4N² when M = M'. Here the Gram matrix
-    is divided by the number of positions alone, which makes it a mean of φ(x) = x xᵀ and lets the two images
-    differ in size. c > 0 *is* a fusion of Gram and linear. Raises ValueError unless c is finite and ≥ 0.
+    With c = 0 this is the Gram loss of Gatys et al.: Eq. 6 of Li et al. equals MMD²/4N² when M = M'. Here the
+    Gram matrix is divided by the number of positions alone, which makes it a mean of φ(x) = x xᵀ and lets the
+    two images differ in size. c > 0 *is* a fusion of Gram and linear. Raises ValueError unless 0 ≤ c < ∞.
     """
 
     name, limits = "poly", {"c": NOT_NEGATIVE}
@@ -190,8 +190,8 @@ class BNStatistics(Discrepancy):
 class Fusion(Discrepancy):
     """Σ_i w_i d_i (paper, §4: fusion), e.g. Fusion({BNStatistics(): 0.7, PolynomialMMD(): 0.3}).
 
-    A call adds the distances as they are. A run first scales all parts to equal gradients, so that weights do
-    not depend on units (see synthesis/objective.py). Raises ValueError unless weights are finite, ≥ 0 and
+    `d(F, S)` adds the distances as they are. A run first scales all parts to equal gradients, so that weights
+    do not depend on units (see synthesis/objective.py). Raises ValueError unless weights are finite, ≥ 0 and
     not all zero.
     """
 

@@ -26,8 +26,8 @@ from nstlib.alignment.random_features import MeanCosine
 class GaussianMMD(Discrepancy):
     """k(x, y) = exp(−‖x − y‖² / 2σ²): sensitive to every moment, on the scale of the bandwidth σ.
 
-    The kernel is characteristic: the exact MMD is zero for equal distributions only. D averages can agree
-    although distributions differ, and the smaller D is, the more easily an optimiser finds such images.
+    The kernel is characteristic: the exact MMD is zero for equal distributions only. The averages of D random
+    features can agree although distributions differ. An optimiser finds such images more easily for small D.
 
     Args:
         sigma: bandwidth > 0, or None for the paper's rule: σ² is the mean squared distance, of style
@@ -35,7 +35,7 @@ class GaussianMMD(Discrepancy):
         estimator: "features", deterministic for a seed (a departure from the paper), or the paper's "paired".
         bandwidth_factor: multiplies the bandwidth, > 0.
         n_features: D ≥ 1, or None for 2N clamped to 64 … 512.
-        seed: of W and u, or of the pairs.
+        seed: of the random features, or of the pairs.
         scales: 1 … 9 bandwidths, an octave apart around σ, whose kernels are averaged (Long et al. 2015).
 
     Raises:

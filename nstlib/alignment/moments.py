@@ -99,12 +99,12 @@ def pool_moments(parts: Iterable[tuple[float, Tensor, Tensor]]) -> tuple[Tensor,
 
 
 def wide(x: Tensor) -> Tensor:
-    """x in float64, in which second moments about zero lose no precision: on CUDA, otherwise on the CPU."""
+    """x in float64, on its CUDA device or on the CPU: in float32, second moments about zero lose digits."""
     return (x if x.is_cuda else x.cpu()).double()
 
 
 def narrow(x: Tensor, like: Tensor) -> Tensor:
-    """x as `like`. It changes dtype first, so the gradient becomes float64 only after it left the device."""
+    """x as `like`: dtype first, then device. So the gradient leaves `like`'s device before it is float64."""
     return x.to(like.dtype).to(like.device)
 
 

@@ -11,10 +11,10 @@ from nstlib.version import use_torch_defaults
 
 
 def check_pair(F: Tensor, S: Tensor, call: str = "d(F, S)") -> None:
-    """Raises ValueError unless F is (..., N, M) and S is (..., N, M') with the same N, M, M' ≥ 1 and batches
-    that broadcast, and TypeError, which names the order of the arguments, unless both are tensors.
+    """Raises ValueError unless F is (..., N, M) and S is (..., N, M'), with M, M' ≥ 1 and batches that
+    broadcast. Raises TypeError, which names the order of the arguments, unless both are tensors.
 
-    call: how to call the caller, for the message.
+    call: the correct call, which the message shows.
     """
     if not (isinstance(F, Tensor) and isinstance(S, Tensor)):
         kinds = f"{type(F).__name__} and {type(S).__name__}"
@@ -52,7 +52,7 @@ def widen_inputs(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def centre_samples(kernel: Callable[..., Tensor], F: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
-    """Moves F and S together to the origin where the kernel is `kernels.shift_invariant`."""
+    """Moves F and S together to the origin if the kernel is marked as `kernels.shift_invariant`."""
     if not getattr(kernel, "shift_invariant", False):
         return F, S
     centre = (F.detach().mean(-1, keepdim=True) + S.detach().mean(-1, keepdim=True)) / 2
@@ -60,6 +60,6 @@ def centre_samples(kernel: Callable[..., Tensor], F: Tensor, S: Tensor) -> tuple
 
 
 def floor_root(squared: Tensor, norms: Tensor) -> Tensor:
-    """σ from σ² and norms = mean ‖f‖² + mean ‖s‖²; a floor where σ² < (4 eps)² norms is only rounding."""
+    """σ from σ² and norms = mean ‖f‖² + mean ‖s‖². A σ² < (4 eps)² norms is rounding: a floor replaces it."""
     rounding = (4 * torch.finfo(norms.dtype).eps) ** 2 * norms
     return torch.where(squared > rounding, squared, 1e-6 * norms + 1e-12).sqrt()

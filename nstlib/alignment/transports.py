@@ -59,7 +59,7 @@ def transport(
     weights: Tensor | None = None,
     style_weights: Tensor | None = None,
 ) -> Tensor:
-    """Maps F to F' so that the discrepancy vanishes: d(F', S) = 0 at strength 1.
+    """Maps F to F' with d(F', S) = 0 at strength 1, or nearly 0; a fusion may keep a residual.
 
     Args:
         F: (..., N, M).

@@ -75,14 +75,14 @@ def permutation_test(
 ) -> float:
     """Tests by MMD² whether F and S come from one distribution; returns the p-value, in (0, 1].
 
-    The p-value is the share of divisions of the pooled positions, F and S included, whose MMD² is at least
+    The p-value is the share of divisions of all positions, the given one included, whose MMD² is at least
     that of F and S (Gretton et al. 2012, §5). On the CPU in float64: O((M + M')² (N + permutations)).
 
     Args:
         F: (N, M), or (1, N, M) as an encoder returns it. Positions must be exchangeable.
         S: (N, M') or (1, N, M').
         kernel: by default the Gaussian with the bandwidth of the pooled positions.
-        permutations: random divisions, at least 19: with fewer no p-value is below 0.05.
+        permutations: random divisions, at least 19: with fewer every p-value is above 0.05.
         seed: of the divisions.
 
     Raises:
@@ -96,7 +96,7 @@ def permutation_test(
             f"{tuple(F.shape)} and {tuple(S.shape)}. Call it once for each pair of a batch"
         )
     if permutations < 19:
-        raise ValueError(f"with fewer than 19 permutations no p-value is below 0.05, got {permutations}")
+        raise ValueError(f"with fewer than 19 permutations every p-value is above 0.05, got {permutations}")
     F, S = (X.detach().reshape(X.shape[-2:]).cpu().double() for X in (F, S))
     kernel = kernel or gaussian(bandwidth(torch.cat([F, S], -1)))
     pooled = torch.cat(centre_samples(kernel, F, S), -1)

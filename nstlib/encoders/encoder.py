@@ -147,8 +147,8 @@ def load_encoder(
         name: "vgg19-slim" (embedded, quarter width), "vgg19", "vgg16", "resnet50" (torchvision's official
             weights, downloaded once) or "vgg19-random" (seeded random weights, a control).
         weights: File to use instead: .safetensors or a torch state dict.
-        pooling: "max", or "avg", which is rescaled.
-        device: See `pick_device`.
+        pooling: "max", or "avg": average pooling, scaled up to the typical size of a maximum.
+        device: A torch device, or "auto": $NSTLIB_DEVICE, else the first of CUDA, MPS and CPU that works.
         dtype: Of the network's arithmetic; "auto" is bfloat16 where the device multiplies it in hardware (see
             precision.py). Features are always float32.
 

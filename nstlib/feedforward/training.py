@@ -41,7 +41,7 @@ class train_feedforward(Iterator[Step]):  # called like a function
             print(step.index, step.loss)
         training.network(content)
 
-    `step.image` is the first image of the batch; `step.terms` are the means over the batch.
+    `step.image` is the result for the first image of the batch; `step.terms` are the means over the batch.
 
     Args:
         style: (1, 3, H, W) RGB in [0, 1]. The network learns its strokes at this size.

@@ -110,7 +110,7 @@ def read_recipe(source: File) -> dict[str, Any]:
 def to_pil(image: Tensor) -> Image.Image:
     """Turns an image (1, 3, H, W) or (3, H, W) in [0, 1] into an 8-bit RGB Pillow image.
 
-    Raises: as `inputs.check_image`.
+    Raises: TypeError or ValueError for anything else.
     """
     batch = image[None] if isinstance(image, Tensor) and image.dim() == 3 else image
     checked = check_image(batch, "image", copy=False)[0]
@@ -156,7 +156,7 @@ def save_image(image: Tensor, path: str | os.PathLike[str], recipe: dict[str, An
         recipe: embedded in a PNG, for `read_recipe`. The default is the one that a run left on the tensor as
             `image.recipe` (settings, seed, versions, hash of the weights).
 
-    Raises: as `check_output`, and as `inputs.check_image` for an image of the wrong kind.
+    Raises: ImageError or OSError if the file cannot be written, TypeError or ValueError for a wrong image.
     """
     path = check_output(path, image.shape[-2:] if isinstance(image, Tensor) and image.dim() > 1 else (0, 0))
     recipe = getattr(image, "recipe", None) if recipe is None else recipe

@@ -1,8 +1,8 @@
 """Exact terms and gradients of an image in tiles: the memory is that of tiles, whatever the image's size.
 
-All terms compare sums over positions, E = Σ_tiles E_t (objective.py), and these have no graph: a first sweep
-over the tiles adds them up. The comparison is differentiated with respect to E once. A second sweep computes
-every E_t again, with its graph, and back-propagates the fixed ∂/∂E through it:
+All terms compare sums over positions, E = Σ_tiles E_t (objective.py). A first sweep over the tiles adds them
+up, without a graph for autograd. The comparison is differentiated with respect to E once. A second sweep
+computes every E_t again, with its graph, and back-propagates the fixed ∂/∂E through it:
 
     ∂/∂x = Σ_tiles (∂E_t/∂x)ᵀ ∂/∂E
 
@@ -54,7 +54,7 @@ def _embed_window(
 ) -> Iterator[tuple[int, str, Tensor]]:
     """Yields what a window adds to the embeddings, (term, entry, value), and its part of the next map.
 
-    wanted: To those terms only.
+    wanted: The terms to compute; None: all.
     """
     terms = [(k, term) for k, (_, _, term) in enumerate(objective.weighted) if wanted is None or k in wanted]
     layers = [term.layer for _, term in terms if term.layer != IMAGE]
@@ -71,9 +71,9 @@ def _embed_window(
 
 
 class _Sums(torch.autograd.Function):
-    """The image, or a map → the map of the next segment, or None, and the entries of the embeddings.
+    """Computes the next segment's map (or None) and entries of embeddings from the image or a segment's map.
 
-    Their (term, name) are appended to `keys`.
+    The (term, name) of each entry is appended to `keys`.
     """
 
     @staticmethod
