@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import torch
 
 pytest.importorskip("gradio")
 import gradio as gr
@@ -136,13 +137,15 @@ def test_the_picture_is_the_library_s_own():
     assert (nstlib.load_image(path) - again).abs().mean() < 0.02
 
 
-def test_one_pass_is_the_library_s_own():
+def test_one_pass_is_the_library_s_own(request):
     pair = handle_file(str(CONTENT)), handle_file(str(STYLE))
     options = {"method": "bn", "gamma": 0.5, "size": 64, "seed": 3, "colours": "luminance"}
     path, info = client().predict(*pair, **options, api_name="/onepass")
     recipe = nstlib.read_recipe(path)
     content, style = (nstlib.load_image(p, size=64) for p in (CONTENT, STYLE))
-    strength = gamma_to_strength(0.5)
+    strength, threads = gamma_to_strength(0.5), torch.get_num_threads()
+    request.addfinalizer(lambda: torch.set_num_threads(threads))
+    torch.set_num_threads(recipe["threads"])  # as the app has: rounding depends on them
     again = nstlib.onepass(content, style, "bn", strength=strength, colours="luminance")
     assert (
         (nstlib.load_image(path) - again).abs().max() < 0.02 and recipe["method"] == "bn" and info["seconds"]
@@ -792,15 +795,32 @@ def test_a_link_has_a_preview_card_with_an_image_of_this_app():
         assert Image.open(io.BytesIO(answer.read())).width == 768
 
 
-def test_a_run_that_begins_while_a_change_is_previewed_makes_what_is_wanted_now(monkeypatch):
+def filled_tab(monkeypatch):
+    """(the tab Stylize of a page, values of its controls)."""
     tabs: list[stylize.Stylize] = []
     monkeypatch.setattr(page, "Stylize", lambda *args: tabs.append(stylize.Stylize(*args)) or tabs[-1])
     page.build()
     (tab,) = tabs
     inputs, size, count = tab.inputs, tab.inputs.controls.by_name["size"], tab.inputs.asks.count
-    before = {part: part.value for part in inputs.all | tab.view.inputs | {tab.newest, count}}
-    before |= {inputs.content: str(CONTENT), inputs.style: str(STYLE), size: 64, count: 1.0}
-    before[tab.view.shown] = None
+    values = {part: part.value for part in inputs.all | tab.view.inputs | {tab.newest, count}}
+    values |= {inputs.content: str(CONTENT), inputs.style: str(STYLE), size: 64, count: 1.0}
+    values[tab.view.shown] = None
+    return tab, values
+
+
+def test_a_change_that_is_refused_ends_the_run_whose_status_would_replace_the_reason(monkeypatch):
+    tab, values = filled_tab(monkeypatch)
+    values[tab.inputs.controls.by_name["size"]] = 5
+    with stylize.STOP_FLAGS.run("b", stylize.TAB) as flag:
+        flag.ended.set()
+        update = tab.follow(values, types.SimpleNamespace(session_hash="b"))
+    assert "Size must" in str(update[tab.bar.status])
+    assert flag.stop.is_set() and flag.replaced
+
+
+def test_a_run_that_begins_while_a_change_is_previewed_makes_what_is_wanted_now(monkeypatch):
+    tab, before = filled_tab(monkeypatch)
+    inputs, count = tab.inputs, tab.inputs.asks.count
     after, updates = before | {inputs.style: str(STYLE.with_name("waves.jpg")), count: 2.0}, []
 
     def begin(job):
