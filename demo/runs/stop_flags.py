@@ -62,5 +62,10 @@ class StopFlags:
                 flag.stop.set()
             return flag
 
+    def replace(self, session: str | None, tab: str) -> None:
+        """Ends the run of this session and tab, and waits until its last update is sent (2 s at most)."""
+        if flag := self.stop(session, tab, replaced=True):
+            flag.ended.wait(2)
+
 
 STOP_FLAGS = StopFlags()

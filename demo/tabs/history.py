@@ -101,8 +101,7 @@ class History:
             asked, update, notes = self.controls_for(wanted, values)
         except ValueError as error:
             return {bar.status: messages.alert(messages.explain(error))}
-        if flag := STOP_FLAGS.stop(request.session_hash, TAB, replaced=True):
-            flag.ended.wait(2)
+        STOP_FLAGS.replace(request.session_hash, TAB)
         known = recipe.content in (Source(), asked.content)
         content = str(update[self.tab.inputs.content] or "") if known else ""
         finished = recipe.step >= recipe.settings.iterations

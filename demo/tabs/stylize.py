@@ -83,8 +83,7 @@ class Stylize:
             made = quick(job, USUAL if moving else None)
             pixels, library = one_pass(made)
         except Exception as error:
-            if flag := STOP_FLAGS.stop(session, TAB, replaced=True):
-                flag.ended.wait(2)  # its last status comes before this one
+            STOP_FLAGS.replace(session, TAB)  # its last status comes before this one
             paths = (values[image] for image in self.inputs.images)
             return {bar.may: 0, bar.status: messages.alert(messages.explain(error, *paths))}
         if flag:

@@ -158,8 +158,8 @@ def test_strange_sessions_evict_no_page_and_a_lost_page_does_not_save_another_im
         stop = mine.event("stop")
         with host.bounded():
             for number in range(134):
-                stranger = Client(host.app.url, f"198.51.100.{number % 9}")
-                assert stranger.call(stop, mine.usual(stop))[0] == 200
+                other = Client(host.app.url, f"198.51.100.{number % 9}")
+                assert other.call(stop, mine.usual(stop))[0] == 200
         save = mine.event("save")
         status, text = mine.call(save, page_values(mine, save, {}))
         assert status == 200, text
