@@ -25,7 +25,8 @@ from nstlib.version import rename_arguments
 
 CELLS = 32  # of the table, along each side of the cube
 CHUNK = 1 << 16  # pixels that are added up in float32 at a time
-SEEN = (2.0, 4.0, 3.0)  # weights of squared differences of red, green and blue
+SEEN = (2, 4, 3)  # weights of squared differences of red, green and blue
+FAR = 1 << 30  # for `_nearest`; with all that is added it stays below 2³¹
 
 
 class MeanExcess(torch.autograd.Function):
@@ -77,8 +78,8 @@ class Palette(Discrepancy):
             found.index_add_(0, _cell(part), torch.cat([part, torch.ones_like(part[:1])]).mT)
             sums += found.cpu()
         cells = sums[:, 3].nonzero().squeeze(1)
-        own = (sums[cells, :3] / sums[cells, 3:]).to(S.dtype).to(S.device)  # (colours, 3)
-        return {"nearest": own[_nearest(cells.to(S.device))].mT.contiguous()}
+        own = (sums[cells, :3] / sums[cells, 3:]).to(S.dtype)  # (colours, 3)
+        return {"nearest": own[_nearest(cells)].mT.contiguous().to(S.device)}
 
     def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
         p = None if weights is None else normalize_weights(F, weights)
@@ -98,28 +99,28 @@ def project_to_palette(F: Tensor, summary: Summary, knee: float, reach: float) -
     """Moves pixels (1, 3, M) towards n(f) until all are within `reach` of it (RGB). Those within `knee` stay,
     as in gamut mapping for a printer."""
     target = nearest(F, summary)
-    far = (F - target).square().sum(-2).sqrt_().flatten()
-    outside = (far > knee).nonzero().squeeze(-1)
-    far, bend, moved = far[outside], reach - knee, F.clone()
+    offset, bend = F - target, reach - knee
+    far = offset.square().sum(-2, keepdim=True).sqrt_()
     allowed = knee + bend * (1 - torch.exp((knee - far) / bend))
-    x, n = F[..., outside], target[..., outside]
-    moved[..., outside] = n + (x - n) * (allowed / far)
-    return moved
+    return torch.where(far > knee, target + offset * (allowed / far), F)
 
 
 def _nearest(cells: Tensor) -> Tensor:
-    """For every cell of the cube the index in `cells` (those that hold colours) of the nearest one."""
-    cube = torch.full((CELLS,) * 3, float("inf"), dtype=torch.float32, device=cells.device)
-    index = torch.zeros((CELLS,) * 3, dtype=torch.long, device=cells.device)
-    cube.view(-1)[cells] = 0
-    index.view(-1)[cells] = torch.arange(len(cells), device=cells.device)
-    steps = torch.arange(CELLS, dtype=torch.float32, device=cells.device)
-    apart = (steps.unsqueeze(0) - steps.unsqueeze(1)).square()
+    """For every cell of the cube the index in `cells` (those that hold colours) of the nearest one.
+
+    Each number of the cube is CELLS³ times a squared distance plus the rank of the colour at that distance.
+    So a minimum finds both. Of equally near colours the first one by blue, green and red is taken.
+    """
+    count = CELLS**3
+    order = (cells % CELLS * CELLS**2 + cells // CELLS % CELLS * CELLS + cells // CELLS**2).argsort()
+    cube = torch.full((CELLS,) * 3, FAR, dtype=torch.int32, device="cpu")
+    cube.view(-1)[cells[order]] = torch.arange(len(cells), dtype=torch.int32, device="cpu")
+    steps = torch.arange(CELLS, dtype=torch.int32, device="cpu")
+    apart = count * (steps.unsqueeze(0) - steps.unsqueeze(1)).square()
     for axis, weight in enumerate(SEEN):  # cube[i] ← min over j of cube[j] + weight (i − j)²
-        moved, origin = cube.movedim(axis, -1), index.movedim(axis, -1)
-        costs, best = (moved.unsqueeze(-2) + weight * apart).min(-1)  # (…, i, j) → (…, i)
-        cube, index = costs.movedim(-1, axis), origin.gather(-1, best).movedim(-1, axis)
-    return index.flatten()
+        costs = cube.movedim(axis, 0).contiguous() + weight * apart[..., None, None]  # (i, j, …)
+        cube = costs.amin(1).movedim(0, axis)
+    return order[cube.flatten() % count]
 
 
 def _pixels(F: Tensor) -> Tensor:
