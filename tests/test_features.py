@@ -46,6 +46,27 @@ def test_vgg_matches_torchvisions_module_list(name: str, picture: Tensor) -> Non
     assert list(encoder.layers) == names
 
 
+@pytest.mark.parametrize("size", [(2, 2), (5, 4), (8, 7), (3, 9)])
+def test_pooling_without_gradients_is_torch_s(size: tuple[int, int]) -> None:
+    x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
+    x[0, 0, 0, 0] = torch.nan
+    for stage in (networks.pool("max"), networks.pool("max", 3, 2, 1)):
+        wanted = nn.MaxPool2d(stage.kernel_size, 2, stage.padding)(x)
+        torch.testing.assert_close(stage(x), wanted, rtol=0, atol=0, equal_nan=True)
+        torch.testing.assert_close(stage(x.clone().requires_grad_()), wanted, rtol=0, atol=0, equal_nan=True)
+
+
+def test_maps_are_channels_last_and_of_the_dtype_asked_for(picture: Tensor) -> None:
+    encoder = nstlib.load_encoder(dtype="bfloat16")
+    wide, own = (
+        encoder.maps(picture, encoder.style_layers, dtype=t) for t in (torch.float32, torch.bfloat16)
+    )
+    for layer in encoder.style_layers:
+        assert own[layer].dtype == torch.bfloat16 and torch.equal(own[layer].float(), wide[layer])
+        padded = nn.functional.pad(own[layer], (1, 1, 1, 1), mode="replicate")
+        assert padded.is_contiguous(memory_format=torch.channels_last)  # else all that follows is slow
+
+
 def test_resnet_matches_torchvision(picture: Tensor) -> None:
     model = torchvision_models().resnet50().eval()
     torch.manual_seed(0)

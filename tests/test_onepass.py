@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 import nstlib
 from nstlib.__main__ import main
-from nstlib.feedforward.decoders import LEVELS, WEIGHTS, WIDTHS, Decoder
+from nstlib.feedforward.decoders import LEVELS, REFINED, WEIGHTS, WIDTHS, Decoder, load_decoder
 from nstlib.feedforward.pipeline import method_shares
 from nstlib.feedforward.prepared import gamma_to_strength, prepare
 from nstlib.synthesis.colours import luminance
@@ -189,6 +190,44 @@ def test_the_decoder_is_small_and_whole() -> None:
         x = torch.rand(2, WIDTHS[level], 4, 6)
         scale = 1 if level == 1 else 2
         assert decoder.up(x, level).shape == (2, WIDTHS[level - 1], 4 * scale, 6 * scale)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (8, 4)])
+def test_the_decoder_s_convolutions_by_their_definition(size: tuple[int, int]) -> None:
+    """Enlarge by nearest neighbours, repeat the edge, convolve; and a correction sees both maps at once."""
+    decoder, generator = load_decoder(), torch.Generator().manual_seed(3)
+
+    def convolve(x: Tensor, conv: nn.Module) -> Tensor:
+        padded = functional.pad(x.double(), (1, 1, 1, 1), mode="replicate")
+        return functional.conv2d(padded, conv.weight.double(), conv.bias.double())
+
+    for block in decoder.blocks.values():
+        for index, conv in enumerate(block.convs):
+            x = torch.randn(1, conv.in_channels, *size, generator=generator)
+            enlarged = index == block.upsample_before
+            large = x.repeat_interleave(2, 2).repeat_interleave(2, 3) if enlarged else x
+            wanted = convolve(large, conv).float()
+            torch.testing.assert_close(block.layer(x, index), wanted, rtol=1e-4, atol=1e-4)
+    methods = torch.tensor([0.1, 0.2, 0.3, 0.4])
+    for level in REFINED:
+        x, own = (torch.randn(1, WIDTHS[level], *size, generator=generator) for _ in range(2))
+        first, _, second = decoder.refining[f"refine{level}"].children()
+        hidden = decoder.tune(convolve(torch.cat([x, own], 1), first).float(), level, methods, 0.6)
+        wanted = x + 0.6 * convolve(hidden.clamp(min=0), second).float()
+        found = decoder.refine(x.clone(), decoder.respond(own, level), level, methods, 0.6)
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_pass_changes_nothing_that_the_next_one_needs(photograph: Tensor, waves: Tensor) -> None:
+    """Maps are changed in place; those of the content are not among them."""
+    for method in ("poly", "linear", "gaussian", "bn:0.5+wasserstein:0.5"):
+        prepared = prepare(photograph, waves, method, encoder=nstlib.load_encoder(dtype="float32"))
+        held = [tensor.clone() for tensor in (*prepared.encoded.maps, *prepared.encoded.residuals)]
+        first = prepared(0.9)
+        prepared(0.3)
+        assert torch.equal(prepared(0.9), first)
+        for now, before in zip((*prepared.encoded.maps, *prepared.encoded.residuals), held, strict=True):
+            assert torch.equal(now, before)
 
 
 def test_the_command(tmp_path: Path) -> None:

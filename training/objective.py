@@ -169,7 +169,8 @@ def chain(
         with torch.autocast(x.device.type, enabled=False):
             rest = torch.baddbmm(shift.unsqueeze(-1), matrix, (low - own).flatten(2)).view_as(low)
             here = torch.addcmul(rest, up, scale[..., None, None])
-        here = decoder.refine(here, low, level, methods, share[:, None, None, None])
+        response = decoder.respond(low, level)
+        here = decoder.refine(here, response, level, methods, share[:, None, None, None])
         here = torch.lerp(here, transport_by_method(here, styles[level], methods), amount(level))
     return here
 

@@ -137,7 +137,7 @@ def match_moments(F: Tensor, μ_S: Tensor, C_S: Tensor, weights: Tensor | None =
     """Moves F as little as possible to the mean μ_S (..., N) and the covariance C_S (..., N, N)."""
     C, μ = covariance_mean(F, weights)
     A = bures_wasserstein_map(C, C_S)
-    return product(A, F) + (μ_S.unsqueeze(-1) - A @ μ.unsqueeze(-1))
+    return product(A, F).add_(μ_S.unsqueeze(-1) - A @ μ.unsqueeze(-1))
 
 
 def bures_wasserstein_map(C_F: Tensor, C_S: Tensor) -> Tensor:

@@ -102,20 +102,32 @@ class Encoder:
         return make_window(self.network, size, positions)
 
     def maps(
-        self, image: Tensor, layers: Iterable[str], *, window: Window | None = None
+        self,
+        image: Tensor,
+        layers: Iterable[str],
+        *,
+        window: Window | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> dict[str, Tensor]:
-        """Returns {layer: (B, N_l, H_l, W_l)}: features with the positions in rows and columns."""
-        found = self._collect(image, layers, window)
-        return {layer: F.view(*F.shape[:2], *size) for layer, (F, size) in found.items()}
+        """Returns {layer: (B, N_l, H_l, W_l) of `dtype`}: features with the positions in rows and columns."""
+        found = self._collect(image, layers, window, dtype)
+        # with F.view the batch would have a stride with which torch no longer sees that x is channels last
+        return {
+            layer: F.mT.reshape(len(F), *size, -1).permute(0, 3, 1, 2) for layer, (F, size) in found.items()
+        }
 
     @use_torch_defaults()
     def _collect(
-        self, image: Tensor, layers: Iterable[str], window: Window | None = None
+        self,
+        image: Tensor,
+        layers: Iterable[str],
+        window: Window | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> dict[str, tuple[Tensor, features.Size]]:
         wanted = tuple(dict.fromkeys(layers))
         if window is not None and window.start != IMAGE:
             x = image.contiguous(memory_format=torch.channels_last)
-            return features.collect(self.network, x, wanted, window.inside, window.start)
+            return features.collect(self.network, x, wanted, window.inside, window.start, dtype)
         self.check_layers(layer for layer in wanted if window is None or layer != window.end)
         check_dense(image, "the image")
         if image.dim() != 4 or image.shape[1] != 3:
@@ -130,7 +142,7 @@ class Encoder:
         if any(padding):  # the network pads with zeros; mirrored pixels keep them away from the image
             x = nn.functional.pad(x, padding, mode=mode)
         x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
-        return features.collect(self.network, x, wanted, window.inside if window else None)
+        return features.collect(self.network, x, wanted, window.inside if window else None, dtype=dtype)
 
 
 def load_encoder(

@@ -25,12 +25,13 @@ def collect(
     layers: Sequence[str],
     inside: Mapping[str, Box] | None = None,
     start: str = IMAGE,
+    dtype: torch.dtype = torch.float32,
 ) -> Taps:
-    """Returns {layer: (F (B, N_l, M_l) float32, (H_l, W_l))} for a normalised, padded image x (B, 3, H, W).
+    """Returns {layer: (F (B, N_l, M_l), (H_l, W_l))} for a normalised, padded image x (B, 3, H, W).
 
     x must be channels last. Stages after the deepest of `layers` are not run. inside: The rows and columns to
     read off each map; by default those inside the network's padding. start: The stage whose map x is, or
-    `IMAGE`.
+    `IMAGE`. dtype: That of F.
     """
     found: Taps = {}
     shared = True  # whether x is needed elsewhere, and must not change
@@ -40,7 +41,7 @@ def collect(
         if shared:
             ring = network.padding // network.strides[name]
             rows, columns = inside[name] if inside else (slice(ring, side - ring) for side in x.shape[2:])
-            x, F = Tap.apply(x, rows, columns)  # type: ignore[no-untyped-call]
+            x, F = Tap.apply(x, rows, columns, dtype)  # type: ignore[no-untyped-call]
             found[name] = (F, (rows.stop - rows.start, columns.stop - columns.start))
     return {layer: found[layer] for layer in layers}
 
@@ -60,22 +61,24 @@ def order(network: Network, layers: Sequence[str], start: str = IMAGE) -> list[t
 class Tap(torch.autograd.Function):
     """Read features off a map that the network goes on with: x → x, F.
 
-    x is (B, N, H, W), channels last, and F (B, N, M) float32: the positions of x in these rows and columns.
-    Backward adds F's gradient to x's own in place. At the first layers every pass
-    over a map counts, and autograd would make three (pad with zeros, copy, add).
+    x is (B, N, H, W), channels last, and F (B, N, M), of a dtype of its own, the positions of x in these rows
+    and columns. Backward adds F's gradient to x's own in place. At the first layers every pass over a map
+    counts, and autograd would make three (pad with zeros, copy, add).
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, rows: slice, columns: slice) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, x: Tensor, rows: slice, columns: slice, dtype: torch.dtype
+    ) -> tuple[Tensor, Tensor]:
         ctx.box, ctx.shape, ctx.dtype = (..., rows, columns), x.shape, x.dtype
         ctx.set_materialize_grads(False)
-        F = x[ctx.box].permute(0, 2, 3, 1).float().flatten(1, 2)  # (B, M, N)
+        F = x[ctx.box].permute(0, 2, 3, 1).to(dtype).flatten(1, 2)  # (B, M, N)
         return x, F.mT
 
     @staticmethod
-    def backward(ctx: Any, gx: Tensor | None, gF: Tensor | None) -> tuple[Tensor | None, None, None]:
+    def backward(ctx: Any, gx: Tensor | None, gF: Tensor | None) -> tuple[Tensor | None, None, None, None]:
         if gF is None:
-            return gx, None, None
+            return gx, None, None, None
         if gx is None:
             gx = torch.zeros(ctx.shape, dtype=ctx.dtype, device=gF.device)
         gx = gx.contiguous(memory_format=torch.channels_last)
@@ -84,4 +87,4 @@ class Tap(torch.autograd.Function):
         if gF.stride(2) == 0:  # the gradient of a mean is the same at all positions: one row is enough
             gF = gF[..., :width]
         rows += gF.to(rows.dtype).mT.reshape(len(rows), -1, rows.shape[2])
-        return gx, None, None
+        return gx, None, None, None

@@ -50,8 +50,20 @@ class ScaledAvgPool(nn.AvgPool2d):
         return super().forward(x) * AVERAGE_POOLING_GAIN
 
 
+class MaxPool(nn.MaxPool2d):
+    """Of 2 × 2 positions, without gradients, in half the time: torch also writes where each maximum lies."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kernel_size != 2 or (x.requires_grad and torch.is_grad_enabled()):
+            pooled: Tensor = super().forward(x)
+            return pooled
+        height, width = (side // 2 * 2 for side in x.shape[2:])
+        rows = torch.maximum(x[..., 0:height:2, :width], x[..., 1:height:2, :width])
+        return torch.maximum(rows[..., ::2], rows[..., 1::2])
+
+
 def pool(kind: str, size: int = 2, stride: int = 2, padding: int = 0) -> nn.Module:
-    return (nn.MaxPool2d if kind == "max" else ScaledAvgPool)(size, stride, padding)
+    return (MaxPool if kind == "max" else ScaledAvgPool)(size, stride, padding)
 
 
 def vgg(

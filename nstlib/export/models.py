@@ -14,7 +14,6 @@ from nstlib.alignment.discrepancy import Discrepancy, Fusion
 from nstlib.alignment.methods import method as parse_method
 from nstlib.alignment.wasserstein import Wasserstein
 from nstlib.encoders import load_encoder
-from nstlib.export.convolutions import prepare
 from nstlib.export.files import BOUND, WEIGHTS, Sessions, require_onnx, save
 from nstlib.export.tracing import Mixture, Moments, trace, traceable
 from nstlib.feedforward.layers import Layer
@@ -77,7 +76,7 @@ def export_onepass(
                 names,
             ),
             "content": trace(
-                lambda content: list(_tensors(prepare(model, model.encode_content(content))).values()),
+                lambda content: list(_tensors(model.encode_content(content)).values()),
                 (content,),
                 ["content"],
                 list(images),

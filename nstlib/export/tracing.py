@@ -140,8 +140,7 @@ def traceable() -> Iterator[None]:
             (pipeline, "check_images", lambda image, _: (image,)),
             (networks, "check_image", lambda image, *_, **__: image),
             (networks, "check_share", lambda share, _: share),
-            (decoders.Block, "layer", convolutions.layer),
-            (decoders.Decoder, "refine", convolutions.refine),
+            (decoders, "convolve", convolutions.convolve),
             (FeedForward, "check_memory", lambda network, size, memory: None),
             (torch.SymFloat, "__bool__", lambda number: True),  # formulas for a strength above 0 hold at 0
             (pipeline, "float", lambda number: number),  # a tensor stays one

@@ -15,10 +15,12 @@ which is 0 for the content and grows with the balance factor γ of a run:
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.functional import conv2d, conv_transpose2d, pad
 
 from nstlib.feedforward.layers import EDGE
 from nstlib.version import use_torch_defaults
@@ -37,6 +39,8 @@ BLOCKS: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
 REFINED = (2, 3, 4)  # levels with a correction
 METHODS = ("linear", "bn", "poly", "wasserstein")  # that have amounts of their own
 WEIGHTS = Path(__file__).parent / "weights" / "decoder.safetensors"
+# Rows of the 4 × 4 kernel that also enlarges by 2, as sums of rows of the 3 × 3 kernel.
+ENLARGE = ((0.0, 0, 1), (0, 1, 1), (1, 1, 0), (1, 0, 0))
 
 
 class Decoder(nn.Module):
@@ -74,22 +78,39 @@ class Decoder(nn.Module):
         return 1 + scale, shift, share * self.mixing[level] + torch.diag_embed(1 + gain)
 
     def mix(self, up: Tensor, residual: Tensor, level: int, methods: Tensor, share: float) -> Tensor:
-        """Returns a block's output `up` and the content's residual at a level 0 … 4, mixed: (1, N, H, W)."""
-        scale, shift, matrix = self.amounts(level, methods, share)
-        rest = nn.functional.conv2d(residual, matrix[..., None, None], shift)
-        return torch.addcmul(rest, up, scale.view(-1, 1, 1))
+        """Returns a block's output `up` and the content's residual at a level 0 … 4, mixed: (1, N, H, W).
 
-    def refine(self, x: Tensor, own: Tensor, level: int, methods: Tensor, share: float | Tensor) -> Tensor:
-        """Returns x of relu{level}_1 with a correction that also sees the content's own features.
+        It changes `up` in place, because every new map costs time.
+        """
+        scale, shift, matrix = self.amounts(level, methods, share)
+        rest = conv2d(residual, matrix[..., None, None].to(residual.dtype), shift.to(residual.dtype))
+        return rest.add_(up.mul_(scale.view(-1, 1, 1).to(up.dtype)))
+
+    def respond(self, own: Tensor, level: int) -> Tensor:
+        """Returns what the correction at relu{level}_1 needs of the content's own features there."""
+        if level not in REFINED:
+            return own
+        first = self.correction(level)[0]
+        return convolve(own.to(self.dtype), first.weight[:, own.shape[1] :], first.bias)
+
+    def refine(
+        self, x: Tensor, response: Tensor, level: int, methods: Tensor, share: float | Tensor
+    ) -> Tensor:
+        """Returns x of relu{level}_1 with a correction that also sees the content's features by `respond`.
 
         `methods` and `share` are as in `strength`, the latter of shape (..., 1, 1, 1).
         """
         if level not in REFINED:
             return x
-        first, relu, second = self.refining[f"refine{level}"].children()
-        hidden = first(torch.cat([x, own], 1).to(self.dtype))
-        change: Tensor = second(relu(self.tune(hidden, level, methods, share)))
-        return x + share * change.to(x.dtype)
+        first, second = self.correction(level)
+        hidden = convolve(x.to(self.dtype), first.weight[:, : x.shape[1]]).add_(response)
+        seen = self.tune(hidden, level, methods, share).relu_()
+        return convolve(seen, second.weight, second.bias).to(x.dtype).mul_(share).add_(x)
+
+    def correction(self, level: int) -> tuple[Any, Any]:
+        """Returns the two convolutions of the correction at a level."""
+        first, _, second = self.refining[f"refine{level}"].children()
+        return first, second
 
     def tune(self, hidden: Tensor, level: int, methods: Tensor, share: float | Tensor) -> Tensor:
         """Scales and shifts a correction's hidden features (B, N, H, W) for the method and the share."""
@@ -104,9 +125,9 @@ class Decoder(nn.Module):
         return next(self.blocks.parameters()).dtype
 
     def up(self, x: Tensor, level: int) -> Tensor:
-        """Decodes features of relu{level}_1 to those one level up (level 1: to the image)."""
+        """Decodes features of relu{level}_1 to those one level up (level 1: to the image, in float32)."""
         above: Tensor = self.blocks[f"block{level}"](x.to(self.dtype))
-        return above.to(x.dtype)
+        return above if level == 1 else above.to(x.dtype)
 
     def reach(self, level: int) -> int:
         """Returns how far, in positions of relu{level}_1, features one level up see at most on each side.
@@ -142,17 +163,30 @@ class Block(nn.Module):
         for index in range(len(self.convs)):
             y = self.layer(x, index)
             if index == final and self.to_image:
-                return y + 0.5  # an output of 0 is mid-grey
-            y = torch.relu(y)
+                return y.float() + 0.5  # an output of 0 is mid-grey
+            y = y.relu_()
             x = x + y if y.shape[1] == x.shape[1] and index < final else y
         return x
 
     def layer(self, x: Tensor, index: int) -> Tensor:
         """Applies one of the convolutions to x, after the upsampling if that comes before it."""
-        if index == self.upsample_before:
-            x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
-        y: Tensor = self.convs[index](x)
-        return y
+        conv: Any = self.convs[index]
+        return (enlarge if index == self.upsample_before else convolve)(x, conv.weight, conv.bias)
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A 3 × 3 convolution of x (B, n, H, W) with weights (m, n, 3, 3), by replicated edges."""
+    return conv2d(pad(x, (1, 1, 1, 1), mode=EDGE), weight, bias)
+
+
+def enlarge(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """`convolve` of x at twice its size, by nearest neighbours.
+
+    One transposed convolution, 4 × 4 with stride 2, takes 4 products for a number instead of 9.
+    """
+    rows = torch.tensor(ENLARGE, dtype=torch.float32, device=weight.device)
+    kernels = (rows @ weight.transpose(0, 1).float() @ rows.T).to(weight.dtype)
+    return conv_transpose2d(pad(x, (1, 1, 1, 1), mode=EDGE), kernels, bias, stride=2, padding=3)
 
 
 class Refine(nn.Sequential):

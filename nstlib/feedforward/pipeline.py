@@ -46,7 +46,8 @@ class Encoded:
     """A content image as the decoder needs it."""
 
     size: Sequence[int]  # (height, width) of the image
-    maps: tuple[Tensor, ...]  # the image, padded to multiples of 16, and P_1 … P_5: (1, N_l, H_l, W_l)
+    # the image, padded to multiples of 16, and of P_1 … P_5 (1, N_l, H_l, W_l) what `Decoder.respond` returns
+    maps: tuple[Tensor, ...]
     residuals: tuple[Tensor, ...]  # P_l − block(P_{l+1}) for levels 0 (pixels) … 4
 
 
@@ -85,10 +86,11 @@ class OnePass:
         """Encodes a content image (1, 3, H, W) in [0, 1]. Raises TypeError, ValueError for anything else."""
         x = check_image(content, "content").to(self.encoder.device)
         x = pad_to_multiple(x.contiguous(memory_format=torch.channels_last))
-        features = self.encoder.maps(x, LEVELS)
+        features = self.encoder.maps(x, LEVELS, dtype=self.decoder.dtype)
         maps = (x, *(features[layer] for layer in LEVELS))
         residuals = tuple(maps[level - 1] - self.decoder.up(maps[level], level) for level in range(1, 6))
-        return Encoded(content.shape[2:], maps, residuals)
+        responses = (self.decoder.respond(own, level) for level, own in enumerate(maps))
+        return Encoded(content.shape[2:], tuple(responses), residuals)
 
     @use_torch_defaults(gradients=False)
     def encode_style(
@@ -148,34 +150,47 @@ class OnePass:
             if level < 5:
                 up, residual = self.decoder.up(x, level + 1), encoded.residuals[level]
                 x = self.combine(up, encoded.maps[level], residual, level, methods, share, detail)
-            regions = [pool_mask(mask, x.shape[2:]).to(x) for mask in masks]
+            regions = [pool_mask(mask, x.shape[2:]).to(x.device) for mask in masks]
             weights: list[Tensor | None] = [region.flatten() for region in regions] or [None]
             maps = [
                 partial(transport_map, s.method, summary=s.summaries[STAGES[level]], weights=w)
                 for s, w in zip(styles, weights, strict=True)
             ]
-            moved = mix_regions(x, maps, regions)
-            x = torch.lerp(x, moved, self.decoder.strength(level, methods, share))
+            x = self.move(x, maps, regions, level, methods, share)
         if masks:
             x = torch.lerp(encoded.maps[0], x, torch.stack(masks).sum(0).clamp(max=1).to(x))
         return x[..., : encoded.size[0], : encoded.size[1]].clamp(0, 1).contiguous()
 
+    def move(
+        self,
+        x: Tensor,
+        maps: Sequence[Map],
+        regions: Sequence[Tensor],
+        level: int,
+        methods: Tensor,
+        share: float,
+    ) -> Tensor:
+        """Returns the features x of a level, moved as far as is learned for this share."""
+        F = x.float()
+        moved, amount = mix_regions(F, maps, regions), self.decoder.strength(level, methods, share)
+        return moved.lerp_(F, 1 - amount).to(x.dtype)
+
     def combine(
         self,
         up: Tensor,
-        own: Tensor,
+        response: Tensor,
         residual: Tensor,
         level: int,
         methods: Tensor,
         share: float,
         detail: float,
     ) -> Tensor:
-        """Returns the features of a level from the decoded ones `up`, the content's own and its residual.
+        """Returns the features of a level from the decoded ones `up` and what `Encoded` holds of the content.
 
         `Decoder.reach` includes its receptive field.
         """
         x = self.decoder.mix(up, residual if detail == 1 else detail * residual, level, methods, share)
-        return self.decoder.refine(x, own, level, methods, share)
+        return self.decoder.refine(x, response, level, methods, share)
 
 
 def mix_regions(x: Tensor, maps: Sequence[Map], regions: Sequence[Tensor]) -> Tensor:

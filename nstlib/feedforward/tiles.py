@@ -31,7 +31,6 @@ from nstlib.feedforward.pipeline import (
     OnePass,
     Style,
     method_shares,
-    mix_regions,
     pad_to_multiple,
     pool_mask,
 )
@@ -93,7 +92,7 @@ class _Pass:
                 kept[(..., *box)] = x
             regions = self.regions(level, box)
             for k in range(len(styles)):
-                F, region = x.flatten(2), None
+                F, region = x.float().flatten(2), None
                 if regions:
                     region = regions[k].flatten().to(F)
                     F, region = F[..., region > 0], region[region > 0]
@@ -133,8 +132,8 @@ class _Pass:
 
     def move(self, x: Tensor, level: int, box: Box) -> Tensor:
         """Returns the features x (1, N, h, w) of some positions, moved as far as the strength says."""
-        moved = mix_regions(x, self.maps[level], self.regions(level, box))
-        return torch.lerp(x, moved, self.model.decoder.strength(level, self.methods, self.share))
+        regions = self.regions(level, box)
+        return self.model.move(x, self.maps[level], regions, level, self.methods, self.share)
 
     def decode(self, level: int, box: Box) -> Tensor:
         """Returns the features of some positions of a level before they are moved."""
@@ -145,12 +144,13 @@ class _Pass:
         # what the decoder makes of the boxes one level deeper
         areas = {k: boxes.enlarge(seen[k + 1], self.ratio(k + 1)) for k in range(level, top)}
         own = self.encode(areas | {top: seen[top]})
-        x = self.stored[top][(..., *seen[top])].float() if top in self.stored else own[top]
+        x = self.stored[top][(..., *seen[top])] if top in self.stored else own[top]
         for k in range(top - 1, level - 1, -1):
             x = self.move(x, k + 1, seen[k + 1])
             residual = own[k] - decoder.up(own[k + 1], k + 1)
             up = decoder.up(x, k + 1)
-            x = self.model.combine(up, own[k], residual, k, self.methods, self.share, self.detail)
+            response = decoder.respond(own[k], k)
+            x = self.model.combine(up, response, residual, k, self.methods, self.share, self.detail)
             inside = (..., *within(seen[k], areas[k]))
             x, own[k] = x[inside], own[k][inside]
         return x
@@ -159,7 +159,8 @@ class _Pass:
         """Returns the content's own features, {level: (1, N, h, w)}, at some positions of each level."""
         layers = {LEVELS[level - 1]: box for level, box in areas.items() if level}
         window = self.model.encoder.window(self.content.shape[2:], layers)
-        maps = self.model.encoder.maps(window.cut(self.content), layers, window=window)
+        crop, dtype = window.cut(self.content), self.model.decoder.dtype
+        maps = self.model.encoder.maps(crop, layers, window=window, dtype=dtype)
         return {
             level: maps[LEVELS[level - 1]] if level else self.content[(..., *box)]
             for level, box in areas.items()
