@@ -59,7 +59,7 @@ _NO_COLON = re.compile(  # a name and its weight in another form: bn 0.7, bn*0.7
 
 
 def register(name: str, method: type[Discrepancy] | None = None, *, kernel: Kernel | None = None) -> None:
-    """Makes `name` a method: a discrepancy, or a kernel of your own.
+    """Registers a discrepancy or a kernel of your own as the method `name`.
 
         nstlib.register("rational", kernel=lambda x, y: 1 / (1 + nstlib.kernels.squared_distance(x, y)))
         nstlib.register("median", MedianGap)

@@ -79,7 +79,7 @@ class Wasserstein(Discrepancy):
 
 @dataclass(frozen=True)
 class Coral(Discrepancy):
-    """‖C_F − C_S‖²_F / 4N²: correlation alignment (Sun and Saenko 2016), a Gram matrix without the mean.
+    """‖C_F − C_S‖²_F / 4N²: correlation alignment compares only covariances (Sun and Saenko 2016).
 
     Zero where covariances are equal, whatever the means: it sees neither mean colour nor brightness.
     """

@@ -125,7 +125,7 @@ def calibrate(
     *,
     check_cancel: Callable[[], None] = lambda: None,
 ) -> Objective:
-    """Returns the objective with measured factors Z_l^k and β, so that γ means the same for every method.
+    """Returns the objective with weights from measured gradients: γ then means the same for every method.
 
     The paper (§4) chooses by hand Z_l^k per layer and kernel, and β so that the style's gradient on the image
     is as long as the content's. Here both are measured once: Z_l^k makes the gradient of each layer and part
