@@ -93,7 +93,7 @@ class Frame:
     """Step `index` of `total` of a run.
 
     Args:
-        share: Of the run's work that is done, 0 … 1.
+        share: The fraction of the run's work that is done, 0 … 1.
         terms: The terms of every step since the last frame.
         pixels, recipe: The image (H, W, 3) and nstlib's own recipe of it, in some frames.
         note: Why the run ended before its last step.
@@ -134,7 +134,7 @@ def frames(job: Job) -> Iterator[Frame]:
         return replace(found, pixels=np.asarray(nstlib.to_pil(step.image)), recipe=recipe)
 
     steps: Any = job.steps(check_time)
-    begun = time.perf_counter()  # the first loading of an encoder is not the user's time
+    begun = time.perf_counter()  # the time to load an encoder does not count
     step, terms, next_image, next_frame = None, [], begun + FIRST_IMAGE, begun
     try:
         for step in steps:
@@ -182,7 +182,7 @@ def first_size() -> int:
     image = torch.linspace(0, 1, 3 * side * side).reshape(1, 3, side, side)
     times = [time.perf_counter() for _ in nstlib.transfer(image, image.flip(-1), iterations=6, levels=1)]
     one_step = (times[-1] - times[1]) / 4
-    fitting = side * (SETTLED / (22 * one_step)) ** 0.5  # the 24 steps of "draft" cost 22 at full size
+    fitting = side * (SETTLED / (22 * one_step)) ** 0.5  # "draft" costs as much as 22 steps at full size
     return int(min(max(fitting, SMALLEST), LARGEST, LIMITS.size)) // 32 * 32
 
 

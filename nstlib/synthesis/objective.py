@@ -6,7 +6,7 @@
     tv        mean of squared differences between neighbouring pixels
 
 Every term compares an embedding, a mean or a sum over positions, with its target. So the terms of an image
-are those of the sum of its tiles' embeddings (tiles.py). They depend on features and not on the network.
+follow from the sum of its tiles' embeddings (tiles.py). They depend on features and not on the network.
 
 Departures from the paper: its content term ½ Σ (F − P)² is divided by Σ P², so that it has no unit (0 is the
 content, 1 is all of it lost). Its Z_l^k and β, chosen by hand for each method, are measured by `calibrate`.
