@@ -104,8 +104,8 @@ def wide(x: Tensor) -> Tensor:
 
 
 def narrow(x: Tensor, like: Tensor) -> Tensor:
-    """x in the dtype and on the device of `like`, in this order: the gradient, in the reverse order, leaves
-    that device, which may lack float64, before it becomes float64."""
+    """x in the dtype of `like`, then on its device. In the backward pass the order is reversed: the gradient
+    leaves that device, which may lack float64, before it becomes float64."""
     return x.to(like.dtype).to(like.device)
 
 

@@ -196,7 +196,7 @@ def newton_flow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> T
 
 
 def take_steps(F: Tensor, steps: list[Tensor], summary: Summary) -> Tensor:
-    """Moves F (..., N, M) by the steps whose matrices `newton_steps` returned."""
+    """Returns F (..., N, M), moved by the steps whose matrices `newton_steps` returned."""
     for step in steps:
         after = F.clone()
         for block, angle in MeanCosine.angles(F, summary["frequencies"], summary["phases"]):
