@@ -132,7 +132,7 @@ def reconstruct_content(
     check_cancel: Callable[[], None] = lambda: None,
     **changes: Any,
 ) -> Iterator[Step]:
-    """Yields an image from noise whose features match the content's at one layer: what that layer encodes.
+    """Turns noise into an image with the content's features at one layer, which shows what the layer encodes.
 
     Args:
         content: (1, 3, H, W) RGB in [0, 1].

@@ -27,7 +27,7 @@ from nstlib.synthesis.allocator import give_back
 FIRST_IMAGE = 0.3  # seconds after the start
 IMAGE_EVERY = 0.8  # seconds
 SETTLED = 3.0  # seconds that a run with the preset "draft" should take, at the size that a page opens with
-SMALLEST, LARGEST = 384, 512  # px, of that size: on a smaller image, a face loses its eyes
+SMALLEST, LARGEST = 384, 512  # px, bounds of that size: on a smaller image, a face loses its eyes
 FRAME_EVERY = 0.3  # seconds: a frame costs the run 20 ms on two cores that also run the browser
 
 Terms = list[tuple[int, dict[str, float]]]  # (step, {term: value})
@@ -38,7 +38,7 @@ class Job:
     """One run: a transfer, or the reconstruction of a style or of a content from noise.
 
     Args:
-        content, style, second: Files. A reconstruction needs only its own.
+        content, style, second: Files. A reconstruction needs only the one that it reconstructs.
         layer: The number of style layers, or the content layer, of a reconstruction.
         seconds: After this time the run ends with what it has.
         where: The region of the second style (see masks.py); "" mixes by `settings.style_weights`.

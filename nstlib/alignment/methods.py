@@ -95,7 +95,7 @@ def load_installed() -> None:
 
 
 def method(text: str) -> Discrepancy:
-    """Returns the discrepancy that a text names, e.g. "bn:0.7+poly:0.3"; `str` of it returns such a text.
+    """Returns the discrepancy that a text names, e.g. "bn:0.7+poly:0.3"; `str` turns it back into a text.
 
     Raises:
         ValueError: A name or an option is unknown (the message lists the known ones), a value is out of

@@ -95,9 +95,10 @@ class SlicedWasserstein(Discrepancy):
 
 @dataclass(frozen=True)
 class EnergyDistance(SlicedWasserstein):
-    """2 E‖f − s‖ − E‖f − f'‖ − E‖s − s'‖ (Székely and Rizzo 2013), from slices: MMD² with k(x, y) = −‖x − y‖.
+    """2 E‖f − s‖ − E‖f − f'‖ − E‖s − s'‖ (Székely and Rizzo 2013): MMD² with k(x, y) = −‖x − y‖.
 
-    It has no bandwidth; its options are those of `SlicedWasserstein`. Along a direction it is
+    It is computed as a mean over directions, like `SlicedWasserstein`, whose options it has; it has no
+    bandwidth. Along a direction it is
     2 ∫ (P_F − P_S)² dt with the distribution functions P: a sum over the gaps between the 2K sorted numbers.
     """
 

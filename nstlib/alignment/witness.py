@@ -25,7 +25,7 @@ from nstlib.version import use_torch_defaults
 
 @use_torch_defaults(gradients=True)
 def witness(d: Discrepancy, F: Tensor, S: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Returns how much each position of F contributes to d(F, S): > 0 where F has too many such features.
+    """Returns how much each position of F contributes to d(F, S): > 0 where its feature is too frequent in F.
 
     This is ½ ∂d/∂p_i at equal weights p of the positions, and for an MMD the centred witness function.
 
