@@ -23,7 +23,7 @@ def run_command(command: Callable[[], int]) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning  # type: ignore[assignment]
             return command()
-    except KeyboardInterrupt:  # a run that has an image catches the first one and saves it
+    except KeyboardInterrupt:  # a run that has an image catches the first Ctrl-C and saves the image
         message, code = "stopped", INTERRUPTED
     except BrokenPipeError:  # the reader of the output has gone
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it at its end
