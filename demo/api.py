@@ -124,8 +124,9 @@ def compare(
     encoder: str | None = None,
     colours: str | None = None,
 ) -> Iterator[Answer]:
-    """Several results on one sheet: the four methods, a sweep of γ ("gamma") or of a fusion ("fusion").
+    """Several results on one sheet.
 
+    kind: "methods" compares the four methods, "gamma" five values of γ, "fusion" five mixes of two methods.
     Every image has 160 px and takes 100 steps, unless `size` and `iterations` say otherwise. Streams (sheet,
     info) each time an image is finished. info: finished, total, labels, done.
     """
@@ -157,7 +158,7 @@ def build() -> None:
     with gr.Row(visible=False):
         preset = gr.Dropdown(list(nstlib.PRESETS), value="balanced", label="preset")
         colours = gr.Dropdown(ways, value=None, label="colours")
-        options = [  # in the order of `OPTIONS`; Settings checks whole numbers, because it can name the field
+        options = [  # in the order of `OPTIONS`; Settings checks whole numbers: its error names the field
             gr.Textbox(None, label="method"),
             *(gr.Number(None, label=name) for name in OPTIONS[1:4]),
             gr.Number(0, label="seed"),

@@ -29,7 +29,7 @@ def build() -> GuardedBlocks:
             if LIMITS.web:  # for those who do not want to wait
                 look = {"size": "sm", "scale": 0, "min_width": 130, "elem_id": "in-browser"}
                 gr.Button("Run in your browser", link=LIMITS.web, link_target="_blank", **look)
-            # page.js does it, in the browser
+            # page.js handles this button, in the browser
             gr.Button("Projector", size="sm", scale=0, min_width=90, elem_id="projector")
         with gr.Row(equal_height=False, elem_classes="nst-page"):
             left = gr.Column(scale=7, min_width=320, elem_classes="nst-show")

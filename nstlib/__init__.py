@@ -12,7 +12,7 @@ of features over positions; transferring it is making two distributions alike.
         print(step.index, step.terms)
     nstlib.save_image(step.image, "out.png")
 
-Symbols, the paper's:
+The symbols are the paper's:
 
     x*            generated image                     G = FFᵀ, A = SSᵀ   Gram matrices
     l             layer                               w_l                layer weight

@@ -47,7 +47,7 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns its exit code: 0 done, 1 a failed run, 2 a mistake in what was asked."""
     if arguments is None and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # while torch is imported Ctrl-C ends this in silence
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # while torch is imported, Ctrl-C ends silently
     return run_command(lambda: _run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -57,7 +57,7 @@ def _run(arguments: list[str]) -> int:
     from nstlib.synthesis.allocator import keep_memory
 
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on it ends with a message
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on, it prints a message
     keep_memory()
     return int(getattr(commands, options.command)(options))
 

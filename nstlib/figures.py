@@ -141,7 +141,7 @@ def particle_flow(
     """Draws snapshots of moving points, a row per flow: the target grey, the points coloured.
 
     flows: name → snapshots (2, M) in time order. target: (2, M'). columns: a title per snapshot.
-    reach: half the width of each window, which the target's mean centres (0: wide enough for all points).
+    reach: half the width of each window, centred at the target's mean (0: wide enough for nearly all points).
     """
     centre = target.mean(-1)
     everything = torch.cat([target, *(frame for frames in flows.values() for frame in frames)], -1)

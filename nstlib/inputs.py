@@ -53,7 +53,8 @@ def check_image(value: object, name: str, batch: bool = False, copy: bool = True
 
 
 def check_images(value: object, name: str, copy: bool = True) -> tuple[Tensor, ...]:
-    """Returns one image argument or several, each as `check_image` does. Raises as it, and for none."""
+    """Returns one image argument or several, each as `check_image` does. Raises as `check_image`, and for an
+    empty list."""
     single = isinstance(value, Tensor | str | bytes | os.PathLike) or hasattr(value, "__array_interface__")
     images = [value] if single or not isinstance(value, Iterable) else list(value)
     if not images:
@@ -67,7 +68,7 @@ def check_images(value: object, name: str, copy: bool = True) -> tuple[Tensor, .
 def check_masks(masks: Iterable[object]) -> tuple[Tensor, ...]:
     """Returns masks, (H, W) or (1, 1, H, W) and >= 0, as float32 (1, 1, H, W) each.
 
-    Raises TypeError for what is no tensor, ValueError for other shapes and numbers, or where all are empty.
+    Raises TypeError where one is no tensor, ValueError for other shapes and numbers, or where all are empty.
     """
     checked = []
     for k, value in enumerate(masks, 1):
@@ -118,7 +119,7 @@ def check_side(
 
 
 def check_dense(value: Tensor, name: str) -> None:
-    """Raises TypeError for a tensor that has no values, or not at every place: meta, sparse, nested."""
+    """Raises TypeError for a tensor that does not store a value at every place: meta, sparse, nested."""
     if value.is_meta:
         raise TypeError(f"{name} must hold values, and it is on the meta device: load or compute them first")
     if value.is_nested or value.layout is not torch.strided:
@@ -152,7 +153,7 @@ def check_share(value: float, name: str) -> None:
 def describe_inputs(**inputs: Tensor | Sequence[Tensor] | None) -> dict[str, Any]:
     """Returns what a recipe records of images and masks (1, C, H, W), as plain JSON values; leaves out None.
 
-    The name is that of the file, or "(in memory)", the size [H, W], and sha256 is of the float32 numbers.
+    name is that of the file, or "(in memory)"; size is [H, W]; sha256 is computed from the float32 values.
     """
     return {
         name: _described(given) if isinstance(given, Tensor) else [_described(image) for image in given]
@@ -165,7 +166,7 @@ def _described(image: Tensor) -> dict[str, Any]:
     name = str(getattr(image, "source", None) or "(in memory)")[:LONGEST_NAME]
     numbers = image.detach().to("cpu", torch.float32).contiguous()
     return {
-        "name": name.encode("utf-8", "replace").decode(),  # a file's name may be no text
+        "name": name.encode("utf-8", "replace").decode(),  # a file's name may be no valid text
         "size": list(image.shape[2:]),
         "sha256": hashlib.sha256(numbers.flatten().numpy().data).hexdigest(),
     }
@@ -175,7 +176,7 @@ def _tensor(value: object, name: str, loader: str = "load_image") -> Tensor:
     if isinstance(value, Tensor):
         check_dense(value, name)
         return value
-    array = hasattr(value, "__array_interface__") and not hasattr(value, "getbands")  # the latter is Pillow's
+    array = hasattr(value, "__array_interface__") and not hasattr(value, "getbands")  # Pillow's have both
     remedy = "PIL.Image.fromarray(array)" if array else "a path or a Pillow image"
     raise TypeError(f"{name} must be a tensor, got {type(value).__name__}: use nstlib.{loader}({remedy})")
 

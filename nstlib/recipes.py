@@ -95,7 +95,7 @@ def reconstruct_style(
     check_cancel: Callable[[], None] = lambda: None,
     **changes: Any,
 ) -> Iterator[Step]:
-    """Yields a texture from noise with the style statistics of the first style layers (paper, Figure 1).
+    """Turns noise into a texture with the statistics of the first `layer` style layers (paper, Figure 1).
 
     α is 0. Unless given, `palette` is 0 and `levels` is 1, because at a small size a shallow layer would see
     larger structures than at full size. The presets "balanced", "draft" and "fine" have three times as many
@@ -132,7 +132,7 @@ def reconstruct_content(
     check_cancel: Callable[[], None] = lambda: None,
     **changes: Any,
 ) -> Iterator[Step]:
-    """Yields an image from noise whose features match the content's at one layer: what that layer encodes.
+    """Turns noise into an image with the content's features at one layer, which shows what the layer encodes.
 
     Args:
         content: (1, 3, H, W) RGB in [0, 1].

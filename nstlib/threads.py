@@ -1,9 +1,9 @@
-"""How OpenMP's threads wait for each other. Imported before torch, whose OpenMP library reads it once.
+"""Sets how OpenMP's threads wait for each other, before torch's OpenMP library reads the setting.
 
-By default a waiting thread spins for milliseconds. On a busy machine it thereby keeps the thread that it
-waits for off the core, and a run takes up to eighteen times as long. Here a thread spins for some tens of
-microseconds and then sleeps; `benchmarks/busy.py` measures both. Waiting changes no result. A user's own
-setting is kept, and a program that imports torch before nstlib keeps torch's default.
+By default a waiting thread spins for milliseconds. On a busy machine it may spin on the core that the awaited
+thread needs, and a run takes up to eighteen times as long. Here a thread spins for some tens of microseconds
+and then sleeps; `benchmarks/busy.py` measures both. Waiting changes no result. A user's own setting is kept,
+and a program that imports torch before nstlib keeps torch's default.
 """
 
 import os

@@ -91,7 +91,7 @@ def refuse_device(function: Target) -> Target:
 
 
 def rename_arguments(**new_names: str) -> Callable[[Target], Target]:
-    """Decorates a function or a class of which arguments were renamed, as in old="new".
+    """Decorates a function or a class whose arguments were renamed, as in old="new".
 
     Until the next release it accepts the old keywords, too, and a class has the old attributes. Both give a
     DeprecationWarning.
@@ -172,7 +172,7 @@ def check_writable(path: str | os.PathLike[str], name: str = "") -> Path:
         raise FileNotFoundError(f"cannot save {what}: the folder {path.parent} does not exist")
     if path.exists() and not path.is_file():
         raise PermissionError(f"cannot save {what}: it is a folder, a pipe or a device")
-    with write_whole(path) as part:  # os.access knows no full disks, quotas and read-only mounts
+    with write_whole(path) as part:  # os.access misses full disks, quotas and read-only mounts
         part.touch()
         part.unlink()
     return path
@@ -191,7 +191,7 @@ def check_folder(path: str | os.PathLike[str], *names: str) -> None:
 
 
 def no_such(kind: str, path: object) -> str:
-    """Returns the message for a missing file or folder, or for a URL, in which a Path has lost a slash."""
+    """Returns the message for a missing file or folder, or for a URL (a Path turns its // into /)."""
     if found := re.search(r"\b(https?|ftp|file|s3|gs):/+(.*)", str(path), re.IGNORECASE):
         return f"{found[1]}://{found[2]} is an address: download it first, and give the path of the {kind}"
     return f"no such {kind}: {path}"

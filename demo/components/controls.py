@@ -25,8 +25,8 @@ HIDDEN = ("dtype", "memory")  # their automatic values are best here
 
 
 class Controls:
-    """All components of the settings. It lays the first out in the current Blocks, the others with
-    `add_options`.
+    """All components of the settings. It lays the first ones out in the current Blocks, the others
+    with `add_options`.
 
     method: the controls of the method and γ. by_name: the components of the other fields.
     """
@@ -45,7 +45,7 @@ class Controls:
             )
 
     def add_options(self) -> None:
-        """Lays out what few users need, what changes most first."""
+        """Lays out what few users need, beginning with what changes an image most."""
         with gr.Accordion("More settings", open=False, elem_id="more"):
             self.preset = gr.Dropdown(
                 presets.choices(), value=presets.FIRST, label="Optimisation", elem_id="preset"
@@ -159,7 +159,7 @@ def _control(field: Any) -> gr.components.Component:
 
 
 def preset_of(settings: nstlib.Settings) -> str | None:
-    """The preset that runs these settings as they are, or None."""
+    """The preset that would change nothing in these settings, or None."""
     return next((name for name in nstlib.PRESETS if presets.apply(name, settings) == settings), None)
 
 

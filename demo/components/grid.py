@@ -29,7 +29,8 @@ SCRIPT = Path(__file__).with_name("grid.js").read_text(encoding="utf-8")
 
 @dataclass
 class Cell:
-    """One image of a grid: an input (`pixels`), or the result of a job. share: of its run done, 0 … 1."""
+    """One image of a grid: an input (`pixels`), or the result of a job. share: how much of the job's run is
+    done, 0 … 1."""
 
     label: str
     alt: str = ""

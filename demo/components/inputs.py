@@ -53,7 +53,8 @@ class InputImage:
     """An input image: what is shown, the button to upload a file, and the examples to choose from. It lays
     them out in the current Blocks. page.js hands dropped and pasted files to the button.
 
-    folder: of the examples. first: the one that is chosen when the page opens; without it, none is needed."""
+    folder: of the examples. first: the one that is chosen when the page opens; without it, the image is
+    optional."""
 
     def __init__(self, id: str, label: str, folder: str, first: str = "") -> None:
         self.files = {} if first else {"none": ""}
@@ -86,7 +87,7 @@ class InputImage:
 
 
 class SecondStyle:
-    """The components. It lays them out in the current Blocks."""
+    """The components of a second style. It lays them out in the current Blocks."""
 
     def __init__(self) -> None:
         with gr.Accordion("A second style", open=False, elem_id="second-style"):

@@ -82,7 +82,7 @@ def with_features(part: nstlib.Discrepancy) -> nstlib.Discrepancy:
 
 
 def differences(F: Tensor, S: Tensor) -> list[float]:
-    """How far F is from S in `QUESTIONS`, each ≥ 0. Everything is the energy distance."""
+    """How far F is from S in `QUESTIONS`, each ≥ 0. "everything" is the energy distance."""
 
     def mean_distance(X: Tensor, Y: Tensor) -> float:
         return float(torch.cdist(X.T, Y.T).mean())

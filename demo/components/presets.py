@@ -14,8 +14,8 @@ LABELS = {
 }
 RESNET50 = ["relu1", *(f"block{b}_{i}" for b, n in enumerate((3, 4, 6, 3), 2) for i in range(1, n + 1))]
 FIRST_SIZE = 256  # px: quick on two cores, and a user can ask for more
-FIRST = "draft"  # 24 steps give nearly everything
-WHAT = ("method", "gamma", "colours", "style_scale")  # a preset says how; it leaves these as they are
+FIRST = "draft"  # its 24 steps give nearly what "balanced" gives
+WHAT = ("method", "gamma", "colours", "style_scale")  # what to make; a preset says how, and keeps these
 HELP = {
     "draft": "24 steps",
     "balanced": "80 steps",
@@ -52,7 +52,8 @@ def published(name: str) -> nstlib.Settings:
 
 
 def apply(name: str, settings: nstlib.Settings) -> nstlib.Settings:
-    """A user's settings, run as a preset says: what the preset leaves at the default of `WHAT` stays."""
+    """The settings of a preset, with those of a user that it keeps: size, seed, weights of styles, and each
+    field in `WHAT` that the preset leaves at its default."""
     preset, usual = nstlib.PRESETS[name], nstlib.Settings()
     stays = {f: getattr(settings, f) for f in WHAT if getattr(preset, f) == getattr(usual, f)}
     stays["size"] = settings.size

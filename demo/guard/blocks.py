@@ -31,7 +31,7 @@ TESTED = ("6.31.0",)
 ADDRESS = "nstlib.address"  # the key of a client's address in an ASGI scope
 RUNS = 2  # of one session, waiting or running
 LOOK_EVERY = 0.02  # seconds until the queue looks for a run again: Gradio's 0.001 takes 5 % of a core at rest
-LISTEN_SECONDS = 10.0  # after which a run is dropped whose client does not listen to its answers
+LISTEN_SECONDS = 10.0  # a run is dropped if its client does not listen to its answers after this time
 
 
 def check_version(version: str = gr.__version__, public: bool = LIMITS.public) -> None:
@@ -106,7 +106,7 @@ class FairQueue(Queue):
 
     def _sweep(self) -> None:
         """Drops runs that are due though nobody listens, and the unread messages of sessions that neither
-        listen nor have a run: Gradio keeps 2000."""
+        listen nor have a run. Gradio would keep those of 2000 sessions."""
         for line in self.event_queue_per_concurrency_id.values():
             for event in [one for one in line.queue if self._is_due(one) and not self._is_heard(one)]:
                 line.queue.remove(event)
@@ -132,7 +132,7 @@ class Session(SessionState):
 
 
 class ProtectedSessions(StateHolder):
-    """Gradio's session state. Sessions that are not connected make way first."""
+    """Gradio's session state. Sessions that are not connected are evicted first."""
 
     def update(self, session_id: str) -> None:
         with self.lock:
@@ -173,7 +173,7 @@ class GuardedBlocks(gr.Blocks):
         threading.Thread(target=STORE.keep_clean, args=(self._forget,), daemon=True).start()
 
     def _forget(self, gone: list[str]) -> None:
-        """Removes files from Gradio's list of all files that it ever made, for its cleaner, which is off."""
+        """Removes files from Gradio's list of all files it made: only its cleaner needs it, which is off."""
         for known in self.temp_file_sets:
             known.difference_update(gone)
 

@@ -22,11 +22,12 @@ class Event(BaseModel, strict=True, ser_json_inf_nan="constants"):
 
 
 class Named(RootModel[dict[str, Any]], ser_json_inf_nan="constants"):
-    """The parameters of an event by name, as Gradio's page of cURL calls sends them."""
+    """The parameters of an event by name, as the cURL calls on Gradio's API page send them."""
 
 
 async def read(request: Request, shape: type[BaseModel]) -> Any:
-    """The body of a request as `shape`. Browsers let a foreign page send other types of text unasked.
+    """The body of a request as `shape`. It must be JSON: a browser sends other types of text for a page of
+    another site without asking this app first.
 
     Raises HTTPException, TimeoutError, ClientDisconnect and ValidationError.
     """

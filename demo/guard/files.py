@@ -1,4 +1,4 @@
-"""The files in a request: blocks.py checks every value of every event here before its function sees it.
+"""The files in a request: blocks.py checks every value with these functions before an event's function runs.
 
 Only an image or a file component takes a file, and only from this app's own folder. Uploads and results lie
 there in folders whose names cannot be guessed (random, or a seeded SHA-256 of the content): a client that

@@ -44,8 +44,8 @@ PAGE = f"frame-ancestors {' '.join(LIMITS.frames)}; object-src 'none'; base-uri 
 HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "same-origin", CSP: PAGE}
 FILE_HEADERS = HEADERS | {CSP: "default-src 'none'; sandbox"}
 LIGHT = 16  # requests at work at the same time
-# Events outside the queue that make an image: in all, and of one address. Two threads compute (preview.py),
-# the others may wait for a decoder: slow files hold up their own address only.
+# How many events outside the queue may make an image at a time: in all, and for one address. Two threads
+# compute (preview.py); the other events may wait for a decoder. So slow files delay only their own address.
 IMAGES, IMAGES_EACH = 8, 2
 GUARDED = "nstlib.guarded"  # in the scope of a request that has passed
 

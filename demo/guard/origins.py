@@ -1,4 +1,4 @@
-"""Which page sends a request, and under which name of this host."""
+"""Checks which page sends a request, and which name of this host the request uses."""
 
 import socket
 from urllib.parse import urlsplit
@@ -15,8 +15,8 @@ HUGGING_FACE = (".hf.space", ".huggingface.co")  # show a Space inside their pag
 
 
 def check_origin(headers: Headers) -> None:
-    """Raises HTTPException for a request under a name that others can point at this machine (a browser takes
-    their page for ours then), and for a request of another site's page."""
+    """Raises HTTPException for a request under a name that others can point at this machine (DNS rebinding: a
+    browser then takes their page for ours), and for a request of another site's page."""
     host, origin = _name("//" + headers.get("host", "")), headers.get("origin")
     if not (LIMITS.public or _is_ours(host)):
         words = "This app does not answer under this host name. NSTLIB_HOSTS can allow the name"

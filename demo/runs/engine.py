@@ -27,7 +27,7 @@ from nstlib.synthesis.allocator import give_back
 FIRST_IMAGE = 0.3  # seconds after the start
 IMAGE_EVERY = 0.8  # seconds
 SETTLED = 3.0  # seconds that a run with the preset "draft" should take, at the size that a page opens with
-SMALLEST, LARGEST = 384, 512  # px, of that size: on a smaller image, a face loses its eyes
+SMALLEST, LARGEST = 384, 512  # px, bounds of that size: on a smaller image, a face loses its eyes
 FRAME_EVERY = 0.3  # seconds: a frame costs the run 20 ms on two cores that also run the browser
 
 Terms = list[tuple[int, dict[str, float]]]  # (step, {term: value})
@@ -38,7 +38,7 @@ class Job:
     """One run: a transfer, or the reconstruction of a style or of a content from noise.
 
     Args:
-        content, style, second: Files. A reconstruction needs only its own.
+        content, style, second: Files. A reconstruction needs only the one that it reconstructs.
         layer: The number of style layers, or the content layer, of a reconstruction.
         seconds: After this time the run ends with what it has.
         where: The region of the second style (see masks.py); "" mixes by `settings.style_weights`.
@@ -93,7 +93,7 @@ class Frame:
     """Step `index` of `total` of a run.
 
     Args:
-        share: Of the run's work that is done, 0 … 1.
+        share: The fraction of the run's work that is done, 0 … 1.
         terms: The terms of every step since the last frame.
         pixels, recipe: The image (H, W, 3) and nstlib's own recipe of it, in some frames.
         note: Why the run ended before its last step.
@@ -134,7 +134,7 @@ def frames(job: Job) -> Iterator[Frame]:
         return replace(found, pixels=np.asarray(nstlib.to_pil(step.image)), recipe=recipe)
 
     steps: Any = job.steps(check_time)
-    begun = time.perf_counter()  # the first loading of an encoder is not the user's time
+    begun = time.perf_counter()  # the time to load an encoder does not count
     step, terms, next_image, next_frame = None, [], begun + FIRST_IMAGE, begun
     try:
         for step in steps:
@@ -182,7 +182,7 @@ def first_size() -> int:
     image = torch.linspace(0, 1, 3 * side * side).reshape(1, 3, side, side)
     times = [time.perf_counter() for _ in nstlib.transfer(image, image.flip(-1), iterations=6, levels=1)]
     one_step = (times[-1] - times[1]) / 4
-    fitting = side * (SETTLED / (22 * one_step)) ** 0.5  # the 24 steps of "draft" cost 22 at full size
+    fitting = side * (SETTLED / (22 * one_step)) ** 0.5  # "draft" costs as much as 22 steps at full size
     return int(min(max(fitting, SMALLEST), LARGEST, LIMITS.size)) // 32 * 32
 
 

@@ -90,7 +90,7 @@ _over_limit: dict[str, str] = {}  # path → why: such a file costs its time onc
 
 @contextmanager
 def _once(path: str) -> Iterator[None]:
-    """Raises at once for a file that took more time or memory than it may before."""
+    """Raises at once for a file that has taken too much time or memory before."""
     if path in _over_limit:
         raise nstlib.ImageError(_over_limit[path])
     try:

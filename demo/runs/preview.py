@@ -18,7 +18,7 @@ from demo.runs.masks import masks
 from nstlib.feedforward.prepared import gamma_to_strength
 
 SMALL = 384  # px
-USUAL = 256  # px: what is prepared up to this size takes at most 10 MB, so that a whole class fits
+USUAL = 256  # px: up to this size a prepared pass takes at most 10 MB, so the cache holds 32 of them
 SECONDS = 20.0  # after which one pass is given up
 LIVE = 1.5  # seconds of one core that one pass may take on a public host
 SECONDS_AT_256 = {"energy": 1.5, "sliced": 1.5, "cubic": 1.5, "cmd": 0.5}  # of one core; others: 0.25
@@ -35,7 +35,8 @@ def encoder() -> nstlib.encoders.Encoder:
 def quick(job: Job, most: int | None = None) -> Job:
     """The job at a size at which one pass is quick enough: on a public host one core serves all users.
 
-    most: The largest size. Raises ValueError for a method with options that cost time there: runs use them.
+    most: The largest size. Raises ValueError on a public host if the method has options in `EFFORT` that are
+        not the defaults; only a run may use them.
     """
     job = replace(job, settings=job.settings.replace(size=min(job.settings.size, most or job.settings.size)))
     if not LIMITS.public:
@@ -53,7 +54,7 @@ def quick(job: Job, most: int | None = None) -> Job:
 
 
 def one_pass(job: Job, strength: float | None = None) -> tuple[Pixels, dict[str, Any]]:
-    """The image (H, W, 3) of one pass of a transfer, and nstlib's recipe. Without a strength, it has that of
+    """The image (H, W, 3) of one pass of a transfer, and nstlib's recipe. The default strength corresponds to
     the transfer's γ. Raises what nstlib raises, and ValueError where it takes too long."""
     if strength is None:
         strength = gamma_to_strength(job.settings.gamma)
@@ -69,15 +70,15 @@ def one_pass(job: Job, strength: float | None = None) -> tuple[Pixels, dict[str,
 
 @lru_cache(maxsize=2)
 def _workers(small: bool) -> ThreadPoolExecutor:
-    """The threads that make previews. Small images are made two at a time, on one core each: sharing one out
-    costs more than it gains as soon as anything else (the user's own browser) needs the other core."""
+    """The threads that make previews. Small images are made two at a time, on one core each: to compute one
+    of them on several cores is slower as soon as another program, such as the browser, needs a core."""
     threads, workers = torch.get_num_threads(), 2 if small else 1
     pool = ThreadPoolExecutor(workers, "preview", torch.set_num_threads, (1 if small else threads,))
     all_started = threading.Barrier(workers + 1)
     for _ in range(workers):
         pool.submit(all_started.wait)
     all_started.wait()
-    torch.set_num_threads(threads)  # of every other thread
+    torch.set_num_threads(threads)  # of threads outside the pool, whose threads changed the global value
     return pool
 
 

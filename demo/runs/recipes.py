@@ -1,6 +1,6 @@
-"""What made an image of this app, in one value. The caption, the snippets and restored settings read it.
+"""The recipe of an image of this app. Captions, the code that repeats an image, and restored settings use it.
 
-A PNG carries it beside the library's own recipe, under the names of `as_dict`. Anybody may have written such
+A PNG stores it beside the library's own recipe, under the keys of `as_dict`. Anybody may have written such
 a PNG, so `Recipe.read` trusts nothing in it.
 """
 
@@ -26,7 +26,7 @@ HEX = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Source:
-    """An image by its name (an example's from the repository's root) and the SHA-256 of its file."""
+    """The name of an image file (of an example image, its path in the repository) and its SHA-256."""
 
     name: str = "image"
     sha256: str = ""
@@ -82,7 +82,7 @@ class Recipe:
     def read(cls, found: dict[str, Any]) -> "Recipe":
         """The recipe in a PNG of this app, of the library or of the command line.
 
-        Raises ValueError for what no run of this app or of `nstlib.transfer` writes.
+        Raises ValueError for everything but a valid recipe of a transfer, or of one pass made in this app.
         """
         if found.get("kind") not in ("transfer", "onepass") or not isinstance(found.get("settings"), dict):
             raise ValueError("its recipe is not of a style transfer made here")

@@ -1,4 +1,4 @@
-"""An image with what made it: what the page shows, keeps and blends with the content image."""
+"""An image with its recipes, which the page shows, keeps and blends with the content image."""
 
 import json
 from dataclasses import dataclass, replace

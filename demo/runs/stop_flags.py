@@ -1,6 +1,6 @@
 """Stop flags: how a user asks a run to stop. There is one flag for each session and tab while a run works.
 
-Gradio closes a generator that it cancels, which then cannot send anything more. Ours is asked to stop
+Gradio closes a generator that it cancels, which then cannot send anything more. A run here is asked to stop
 instead, and ends by itself with its last image, download and recipe.
 """
 
@@ -16,7 +16,7 @@ class Flag:
     """Whether a run should stop, and has ended.
 
     Args:
-        asked: What the run makes: it shows whether the run is still wanted.
+        asked: The recipe that the run works on. If the controls ask for it too, the run is still wanted.
         replaced: Whether a change of the settings has ended it, so that its image is not wanted any more.
     """
 

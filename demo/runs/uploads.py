@@ -1,6 +1,7 @@
 """Uploads within limits of size and time; every stored file has an owner. Without Gradio.
 
-Gradio's own route keeps unfinished parts, parts with other names, and the names of all uploads.
+This replaces Gradio's own route, which keeps unfinished parts, parts with other names, and the names of all
+uploads.
 """
 
 import asyncio

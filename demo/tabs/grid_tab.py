@@ -35,7 +35,7 @@ Kinds = dict[str, tuple[str, str]]  # kind: (label, what it shows and which choi
 class GridTab:
     """One tab, laid out in the current `gr.Tab`.
 
-    grid: the last grid of the session, for its tiles. made: the count of changes at its last run.
+    grid: the last grid of the session, for its tiles. made: (kind, count of changes) of its last run.
     """
 
     def __init__(self, name: str, plan: Planner, kinds: Kinds, inputs: Inputs, page: GuardedBlocks) -> None:

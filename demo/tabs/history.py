@@ -53,7 +53,7 @@ class History:
         view.link.click(self.link, view.inputs, [query, tab.bar.status], **QUIET).then(
             None, query, js=COPY, **PRIVATE
         )
-        # An event with a set of inputs gets them in the order in which they were made: the query is the last.
+        # An event with a set of inputs gets them in the order of their creation: `query` is the last.
         opened = {query, *self.inputs}
         page.load(lambda values: self.open(values[query], values), opened, self.outputs, js=SEARCH, **QUIET)
 
@@ -118,7 +118,8 @@ class History:
     def controls_for(self, recipe: Recipe, values: dict[Any, Any]) -> tuple[Recipe, Update, list[str]]:
         """(what the controls will ask for, their values, notes on what is different from the recipe).
 
-        If an image is not here, the present one stays. Raises ValueError for what the controls cannot show.
+        If this app does not have an image, the present one stays. Raises ValueError for what the controls
+        cannot show.
         """
         inputs, known = self.tab.inputs, self.store_images(values)
         settings, notes = fit_limits(recipe.settings)
@@ -160,7 +161,7 @@ class History:
         has them, and the image follows them."""
         view, inputs, size = self.tab.view, self.tab.inputs, first_size()
         recipe, unused = address.read(query, size)
-        if not address.parts(query):  # the size alone: the user may have chosen something by now
+        if not address.parts(query):  # set only the size: the user may have chosen other things by now
             asked = replace(view.first.recipe, settings=address.DEFAULTS.replace(size=size), step=0)
             first = replace(view.first, asked=asked)
             return {view.shown: first, inputs.controls.by_name["size"]: size}

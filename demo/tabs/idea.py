@@ -1,4 +1,4 @@
-"""The tab The idea: what the method takes a style to be, in moving points, words and a formula."""
+"""The tab The idea: what a style is to the chosen method, in moving points, words and a formula."""
 
 import os
 from functools import lru_cache
@@ -77,7 +77,7 @@ def _link(place: str) -> str:
 
 
 def forces(gamma: float) -> str:
-    """γ as two forces on one image: arrows as long as 1 and γ, of 1 + γ in all."""
+    """γ as two forces on one image: two arrows whose lengths have the ratio 1 : γ."""
     share = gamma / (1 + gamma)
     more, less = f"{gamma:.3g} times as hard", f"{1 / gamma:.3g} times as weakly"
     pull = "with the same force" if gamma == 1 else f"{more if gamma > 1 else less}"
@@ -99,7 +99,7 @@ def everything(*values: Any) -> list[Any]:
 
 
 def build(method: MethodControls, tab: gr.Tab) -> None:
-    """Lays the tab out in the current one. It follows the method and γ while it is open."""
+    """Lays out the current tab. While it is open, it follows the method and γ."""
     gr.Markdown(
         "A network of feature detectors looks at an image and responds, at every position, with a list of "
         "numbers. Without the positions, these are a point cloud: a sample of a **distribution**. This "
@@ -118,7 +118,7 @@ def build(method: MethodControls, tab: gr.Tab) -> None:
         gr.HTML(FRAME, elem_id="two-samples")
     words = gr.Markdown(shown[1], elem_id="idea", latex_delimiters=DELIMITERS)
     outputs = [drawing, words, gr.HTML(shown[2], elem_id="forces")]
-    # While the tab is closed, a change of the controls ends in the browser: the server has images to make.
+    # While the tab is closed, no change of the controls reaches the server, which is busy with images.
     asks = gr.Number(0, visible="hidden", elem_id="idea-asks")
     tab.select(None, asks, asks, js="(asks) => asks + 1", **PRIVATE)
     gr.on([part.change for part in method.inputs], None, asks, asks, js=IF_OPEN, **PRIVATE)

@@ -174,7 +174,7 @@ class ResultView:
             yield {self.png: result.save(name, values[self.strength])}
 
     def save_masks(self, values: dict[Any, Any]) -> Iterator[Update]:
-        """The masks that the snippets name."""
+        """The masks that the Python code and the command name."""
         result: Result | None = values[self.shown]
         if result is not None and result.recipe.where:
             with files.outbox() as folder:

@@ -1,4 +1,4 @@
-"""The bar that starts and stops the runs of a tab, with its status line and the events between them."""
+"""The bar that starts and stops the runs of a tab, with its status line and its events."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -66,7 +66,10 @@ class RunBar:
         event.then(None, self.may, js=js, **PRIVATE)
 
     def connect(self, run: Run, inputs: set[Any], outputs: list[Any]) -> None:
-        """Start → queue → `run`; Stop before and during it. The last update of `run` shows Start again."""
+        """Start puts `run` into the queue, `leave` takes it out, and `stop` ends it.
+
+        The last update of `run` shows Start again.
+        """
 
         def guarded(values: dict[Any, Any], request: gr.Request) -> Iterator[Update]:
             try:

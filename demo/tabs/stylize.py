@@ -28,7 +28,7 @@ FINER = 4  # times as many steps, where the image cannot be larger
 @dataclass
 class Newest:
     """The last change of a session: (count of changes, job). A preview writes it before it computes anything,
-    so that a run which begins meanwhile, or waits, makes what is wanted now."""
+    so that a run that begins meanwhile, or that waits, uses the newest job."""
 
     change: tuple[float, Job] | None = None
 
@@ -65,7 +65,10 @@ class Stylize:
         bar.start_by_itself(followed, REST)
 
     def follow(self, values: dict[Any, Any], request: gr.Request) -> Update:
-        """One pass, if the controls ask for something different from what is shown. It ends the run."""
+        """One pass, if the controls ask for something different from what is shown.
+
+        It ends a run in progress.
+        """
         view, bar, count = self.view, self.bar, values[self.inputs.asks.count]
         missing = messages.missing(values[self.inputs.content], values[self.inputs.style])
         nothing: Update = {bar.may: 0}
@@ -83,11 +86,11 @@ class Stylize:
             made = quick(job, USUAL if moving else None)
             pixels, library = one_pass(made)
         except Exception as error:
-            STOP_FLAGS.replace(session, TAB)  # its last status comes before this one
+            STOP_FLAGS.replace(session, TAB)  # the run's last status comes before this one
             paths = (values[image] for image in self.inputs.images)
             return {bar.may: 0, bar.status: messages.alert(messages.explain(error, *paths))}
         if flag:
-            flag.ended.wait(2)  # its last image comes before this one
+            flag.ended.wait(2)  # the run's last image comes before this one
         result = Result(pixels, made.recipe(), library, str(job.content), None if moving else asked)
         may = 0 if moving else bar.may_start(session)
         words = f"Preview, {pixels.shape[1]} × {pixels.shape[0]} px. "

@@ -12,10 +12,10 @@
     fitted         the same maps from the moments of features that are not in memory at once
     witness        where distributions differ; a test whether they do
     palette        every pixel near a colour of the style
-    samples, options, pairs, moments      how: checks, fields of methods, sums over pairs, means
-    random_features                       how: means of random Fourier features
+    samples, options, pairs, moments      helpers: checks, fields of methods, sums over pairs, means
+    random_features                       helper: means of random Fourier features
 
-Read kernels, discrepancy, gaussian, then synthesis/objective: the paper. Each of the others stands alone.
+For the paper, read kernels, discrepancy, gaussian, then synthesis/objective. Each of the others stands alone.
 """
 
 from nstlib.alignment import kernels, rearrangement

@@ -174,7 +174,7 @@ class BNStatistics(Discrepancy):
 
     def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
         variance, mean = map(wide, variance_mean(F, weights))
-        return {"mean": mean, "square": variance + mean.square()}  # float64: nothing cancels below
+        return {"mean": mean, "square": variance + mean.square()}  # float64, because `statistics` subtracts
 
     def statistics(self, embedding: Summary, like: Tensor) -> Summary:
         variance = narrow(embedding["square"] - embedding["mean"].square(), like).clamp(min=0)

@@ -1,7 +1,7 @@
 """The Gaussian kernel's discrepancy, by two estimators that are linear in the number of positions.
 
-k(x, y) = exp(−‖x − y‖² / 2σ²) has no finite feature map. The paper compares a few random pairs a step
-(linear_time.py). The default compares means of D random Fourier features over *all* positions:
+k(x, y) = exp(−‖x − y‖² / 2σ²) has no finite feature map. At each step the paper compares a few random
+pairs (linear_time.py). The default compares means of D random Fourier features over *all* positions:
 
     z(x) = √(2/D) cos(Wx + u),   W ~ N(0, σ⁻²),  u ~ U(0, 2π),   k(x, y) ≈ z(x)ᵀz(y)
     MMD² ≈ ‖mean z(f) − mean z(s)‖²
@@ -30,8 +30,8 @@ class GaussianMMD(Discrepancy):
     features can agree although distributions differ. An optimiser finds such images more easily for small D.
 
     Args:
-        sigma: bandwidth > 0, or None for the paper's rule: σ² is the mean squared distance, of style
-            positions for "features" and of the sampled pairs for "paired". It is a constant in the gradient.
+        sigma: bandwidth > 0, or None for the paper's rule: σ² is the mean squared distance, between style
+            features for "features", between the drawn ones for "paired". It is a constant in the gradient.
         estimator: "features", deterministic for a seed (a departure from the paper), or the paper's "paired".
         bandwidth_factor: multiplies the bandwidth, > 0.
         n_features: D ≥ 1, or None for 2N clamped to 64 … 512.

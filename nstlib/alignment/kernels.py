@@ -102,7 +102,7 @@ def _broadcast(sigma: float | Tensor, x: Tensor) -> float | Tensor:
 
 
 def bandwidth(F: Tensor, S: Tensor | None = None) -> Tensor:
-    """The paper's rule (§4): σ² is the mean squared distance between positions of F and of S.
+    """The paper's rule (§4): σ² is the mean squared distance between feature vectors of F and of S.
 
     Over *all* pairs, in O(NM): mean ‖f − s‖² = mean ‖f‖² + mean ‖s‖² − 2 μ_Fᵀμ_S. S defaults to F.
     Shapes (..., N, M), (..., N, M') → (...). Positions that are identical up to rounding have no scale of

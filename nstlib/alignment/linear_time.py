@@ -38,7 +38,7 @@ def paired_mmd2(
 
 
 def _draw(X: Tensor, weights: Tensor | None, count: int, generator: torch.Generator) -> Tensor:
-    """Draws positions of X: without repetition, or with the weights (M), which a whole batch shares."""
+    """Draws positions of X: without replacement; given weights (M) for the whole batch, with replacement."""
     if weights is None:
         chosen = torch.randperm(X.shape[-1], generator=generator)[:count]
     else:

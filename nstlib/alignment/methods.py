@@ -59,7 +59,7 @@ _NO_COLON = re.compile(  # a name and its weight in another form: bn 0.7, bn*0.7
 
 
 def register(name: str, method: type[Discrepancy] | None = None, *, kernel: Kernel | None = None) -> None:
-    """Makes `name` a method: a discrepancy, or a kernel of your own.
+    """Registers a discrepancy or a kernel of your own as the method `name`.
 
         nstlib.register("rational", kernel=lambda x, y: 1 / (1 + nstlib.kernels.squared_distance(x, y)))
         nstlib.register("median", MedianGap)
@@ -95,7 +95,7 @@ def load_installed() -> None:
 
 
 def method(text: str) -> Discrepancy:
-    """Returns the discrepancy that a text names, e.g. "bn:0.7+poly:0.3"; `str` of it returns such a text.
+    """Returns the discrepancy that a text names, e.g. "bn:0.7+poly:0.3"; `str` turns it back into a text.
 
     Raises:
         ValueError: A name or an option is unknown (the message lists the known ones), a value is out of

@@ -86,7 +86,7 @@ def covariance_mean(F: Tensor, weights: Tensor | None = None) -> tuple[Tensor, T
 def pool_moments(parts: Iterable[tuple[float, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """Returns covariance and mean of a mixture: Σ p_k (C_k + (μ_k − μ)(μ_k − μ)ᵀ) and μ = Σ p_k μ_k.
 
-    parts: For each sample k its weight > 0, covariance (…, N, N) and mean (…, N). Only one is in memory.
+    parts: For each sample k its weight > 0, covariance (…, N, N) and mean (…, N). They are read one by one.
     """
     total, covariance, mean = 0.0, torch.zeros(()), torch.zeros(())
     for weight, C, μ in parts:
@@ -104,7 +104,8 @@ def wide(x: Tensor) -> Tensor:
 
 
 def narrow(x: Tensor, like: Tensor) -> Tensor:
-    """x as `like`: dtype first, then device. So the gradient leaves `like`'s device before it is float64."""
+    """x in the dtype of `like`, then on its device. In the backward pass the order is reversed: the gradient
+    leaves that device, which may lack float64, before it becomes float64."""
     return x.to(like.dtype).to(like.device)
 
 

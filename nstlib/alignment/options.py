@@ -1,4 +1,4 @@
-"""The options of a method: the fields of its dataclass, as its text writes them and within their limits."""
+"""The options of a method: the fields of its dataclass, their limits, and how they are written as text."""
 
 import dataclasses
 import math
@@ -15,7 +15,8 @@ OLD_OPTIONS = {  # old spellings, which texts in recipes and links may have for 
     "features": "n_features",
     "factor": "bandwidth_factor",
 }
-NO_OPTIONS = ("seed", "epsilon", "name")  # chosen by the run, numerical, and the name itself
+# the run chooses the seed, epsilon is a numerical constant, and the text begins with the name
+NO_OPTIONS = ("seed", "epsilon", "name")
 
 
 def options(method: type) -> dict[str, type]:

@@ -30,7 +30,7 @@ def sum_pairs(kernel: Kernel, X: Tensor, Y: Tensor, chunk: int, distinct: bool =
 
 def _sum_blocks(block: Callable[..., Tensor], starts: Sequence[int], X: Tensor, Y: Tensor) -> Tensor:
     """Σ block(X, Y, start). No small tensor outlives its block, because it would fragment the memory for the
-    next block. With torch's checkpointing the peak grows by a matrix for each block."""
+    next block. With torch.utils.checkpoint instead, the peak would grow by a matrix per block."""
     total = block(X, Y, starts[0])
     for start in starts[1:]:
         total = total + block(X, Y, start)
@@ -55,7 +55,7 @@ class _BlockSum(torch.autograd.Function):
         again = torch.is_grad_enabled()  # for second derivatives
         with use_torch_defaults(gradients=True):
             for start in ctx.starts:
-                pair = [X.view_as(X) for X in ctx.saved_tensors]  # two variables, where X and Y are one
+                pair = [X.view_as(X) for X in ctx.saved_tensors]  # two variables, even where X is Y
                 value = ctx.block(*pair, start)
                 if not value.requires_grad:  # a piecewise constant kernel
                     continue

@@ -58,7 +58,7 @@ class Palette(Discrepancy):
     Features are the pixels of one image, (1, 3, M) or (3, M), RGB in [0, 1]; ValueError for others.
 
     Args:
-        tolerance: RGB distance ≥ 0 from the nearest colour that costs nothing; ValueError for others.
+        tolerance: a pixel costs nothing up to this RGB distance ≥ 0 from n(f); ValueError for other values.
     """
 
     name, limits = "palette", {"tolerance": NOT_NEGATIVE}

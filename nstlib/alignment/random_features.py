@@ -23,8 +23,8 @@ class MeanCosine(torch.autograd.Function):
     """Σ p cos(Wx + u) over positions x, with shares p (..., M) or None for 1/M:
     X (..., N, M), W (..., D, N), u (D, 1) → (..., D); gradients for X and p.
 
-    At relu1_1 these are many more numbers than the features. They are computed and summed block by block, in
-    the processor's cache, and the backward pass computes their derivatives −sin(Wx + u) from X.
+    At relu1_1 these D × M values are far more than the features. They are computed and summed block by block,
+    in the processor's cache, and the backward pass computes their derivatives −sin(Wx + u) from X.
     """
 
     BLOCK = 1 << 19  # numbers: 2 MB

@@ -7,8 +7,9 @@ the distribution. Two distributions are equal if their slices in all directions 
     energy   2 E‖f − s‖ − E‖f − f'‖ − E‖s − s'‖                       (Székely and Rizzo 2013)
 
 The energy distance is a mean over slices, too: ‖x‖ is, up to a factor c_N, the mean of |θᵀx| over the
-sphere, and on a line E is 2 ∫ (P_F(t) − P_S(t))² dt, P the distribution functions. It is MMD² with the
-kernel −‖x − y‖ (Sejdinovic et al. 2013). Both are characteristic over all directions, not over D of them.
+sphere, and on a line the distance is 2 ∫ (P_F(t) − P_S(t))² dt with the distribution functions P. It is
+MMD² with the kernel −‖x − y‖ (Sejdinovic et al. 2013). Both discrepancies are characteristic over all
+directions, not over D of them.
 
 Q is stored as the means of K equal shares of the sorted positions: K numbers whatever M is, exact for M = K,
 and every position has a gradient. Sorting costs O(D (N M + M log M)).
@@ -36,8 +37,8 @@ def quantiles(X: Tensor, p: Tensor | None, K: int) -> Tensor:
     """The means of K equal shares of sorted numbers: X (..., D, M), shares p (..., 1, M) → (..., D, K).
 
     Mean k is K ∫ Q(u) du from k/K to (k + 1)/K. Running sums give ∫ Q up to each border; a number at a border
-    is divided between both sides. p None: equal shares. Differentiable in X and p, summed in
-    float64: on the CPU or CUDA where X lies, else on the CPU, because other devices may lack float64.
+    is divided between both sides. p None: equal shares. Differentiable in X and p. Sums are float64: on X's
+    device if it is CUDA, otherwise on the CPU, because other devices may lack float64.
     """
     index, device = order(X.detach()), X.device if X.is_cuda else torch.device("cpu")
     x, M = X.gather(-1, index).to(device), X.shape[-1]
@@ -50,10 +51,10 @@ def quantiles(X: Tensor, p: Tensor | None, K: int) -> Tensor:
         ends, sums = mass.cumsum(-1), (mass * x).cumsum(-1)
         borders = borders.expand(*X.shape[:-1], K + 1).contiguous()
     at = torch.searchsorted(ends.detach(), borders).clamp(max=M - 1)  # where a border falls
-    beyond = ends.gather(-1, at) - borders  # what the number there has on the far side
+    beyond = ends.gather(-1, at) - borders  # how much of that number lies beyond the border
     at = at.expand(*X.shape[:-1], K + 1)
     integral = sums.gather(-1, at) - beyond * x.gather(-1, at)
-    return (K * integral.diff(dim=-1)).to(X.dtype).to(X.device)  # in two steps, as in wasserstein.py
+    return (K * integral.diff(dim=-1)).to(X.dtype).to(X.device)  # in two steps, as in moments.narrow
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,10 @@ class SlicedWasserstein(Discrepancy):
 
 @dataclass(frozen=True)
 class EnergyDistance(SlicedWasserstein):
-    """2 E‖f − s‖ − E‖f − f'‖ − E‖s − s'‖ (Székely and Rizzo 2013), from slices: MMD² with k(x, y) = −‖x − y‖.
+    """2 E‖f − s‖ − E‖f − f'‖ − E‖s − s'‖ (Székely and Rizzo 2013): MMD² with k(x, y) = −‖x − y‖.
 
-    It has no bandwidth; its options are those of `SlicedWasserstein`. Along a direction it is
+    It is computed as a mean over directions, like `SlicedWasserstein`, whose options it has; it has no
+    bandwidth. Along a direction it is
     2 ∫ (P_F − P_S)² dt with the distribution functions P: a sum over the gaps between the 2K sorted numbers.
     """
 

@@ -47,7 +47,7 @@ from nstlib.version import use_torch_defaults
 NEWTON_STEPS = 4  # for the Gaussian, at most
 NEAR = 1e-4  # of the residual after matching moments: small enough to stop
 MANY = 16_384  # positions, above which the steps are computed from every k-th of them
-DAMPING = 1e-3  # of the equations, over their mean diagonal
+DAMPING = 1e-3  # of the equations, relative to their mean diagonal
 
 
 @use_torch_defaults()
@@ -178,7 +178,7 @@ def _(d: GaussianMMD, F: Tensor, summary: Summary, weights: Tensor | None = None
 
 
 def newton_flow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-    """Newton's method on r(F) = mean z(f) − mean z(s) = 0, by the smallest steps that solve it linearised.
+    """Newton's method on r(F) = mean z(f) − mean z(s) = 0: the smallest steps that solve it when linearised.
 
     z(f) = √(2/D) cos(Wf + u). With J(f) = −√(2/D) diag(sin(Wf + u)) W the step that solves
     r + mean J δ = 0 with the least mean ‖δ‖² is
@@ -196,7 +196,7 @@ def newton_flow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> T
 
 
 def take_steps(F: Tensor, steps: list[Tensor], summary: Summary) -> Tensor:
-    """F (..., N, M) after the matrices of `newton_steps`."""
+    """Returns F (..., N, M), moved by the steps whose matrices `newton_steps` returned."""
     for step in steps:
         after = F.clone()
         for block, angle in MeanCosine.angles(F, summary["frequencies"], summary["phases"]):

@@ -9,9 +9,10 @@ makes moments of different orders comparable. None is characteristic.
 
 W₂² (Dowson and Landau 1982; Bures' metric on covariances) is the cost of moving one Gaussian onto the other.
 Like a polynomial kernel with c > 0 it sees means and covariances, but it measures how far features must
-*move*, so that strong and weak directions count alike. ‖G − A‖² is of fourth order in the features: there the
-strongest directions hide the others. Its gradient is the displacement, ∂/∂f = 2/M (f − μ_S − T (f − μ_F)),
-with the optimal map T = C_S^{1/2} (C_S^{1/2} C_F C_S^{1/2})^{-1/2} C_S^{1/2}.
+*move*, so that strong and weak directions count alike. The Gram loss is of fourth order in the features:
+there the strongest directions hide the others. The gradient of W₂² is the displacement,
+∂/∂f = 2/M (f − μ_S − T (f − μ_F)), with the optimal map
+T = C_S^{1/2} (C_S^{1/2} C_F C_S^{1/2})^{-1/2} C_S^{1/2}.
 """
 
 import math
@@ -79,7 +80,7 @@ class Wasserstein(Discrepancy):
 
 @dataclass(frozen=True)
 class Coral(Discrepancy):
-    """‖C_F − C_S‖²_F / 4N²: correlation alignment (Sun and Saenko 2016), a Gram matrix without the mean.
+    """‖C_F − C_S‖²_F / 4N²: correlation alignment compares only covariances (Sun and Saenko 2016).
 
     Zero where covariances are equal, whatever the means: it sees neither mean colour nor brightness.
     """
@@ -119,7 +120,7 @@ class CentralMoments(Discrepancy):
         X = S  # without the positions that do not count
         if weights is not None:
             X = S.where((normalize_weights(S, weights) > 0).unsqueeze(-2), mean(S, weights)[..., None])
-        return {"range": (X.amax((-2, -1)) - X.amin((-2, -1))).unsqueeze(-1) + 1e-3}  # a flat style has none
+        return {"range": (X.amax((-2, -1)) - X.amin((-2, -1))).unsqueeze(-1) + 1e-3}  # > 0 for constant S
 
     def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
         """mean (f/r)^k for k = 1 … K, (..., K, N), from central moments, so that float32 loses nothing."""

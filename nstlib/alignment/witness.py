@@ -5,7 +5,8 @@ MMD is the largest gap of means that a function of unit norm can show, and the f
     w(x) = mean k(x, f) − mean k(x, s)                                     (Gretton et al. 2012, §2.3)
 
 up to its norm: positive where F has too much, negative where too little. It is also half the derivative of
-MMD² by the weight of a position at x, so every discrepancy has one: `witness` computes that derivative.
+MMD² with respect to the weight of a position at x. Every discrepancy has such a derivative, and
+`witness` computes it.
 
 The permutation test asks how often a random division of the pooled positions gives at least the MMD² of F
 and S. It is exact for exchangeable positions only. Neighbouring positions of an image share most of their
@@ -24,7 +25,7 @@ from nstlib.version import use_torch_defaults
 
 @use_torch_defaults(gradients=True)
 def witness(d: Discrepancy, F: Tensor, S: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Returns how much each position of F contributes to d(F, S): > 0 where F has too many such features.
+    """Returns how much each position of F contributes to d(F, S): > 0 where its feature is too frequent in F.
 
     This is ½ ∂d/∂p_i at equal weights p of the positions, and for an MMD the centred witness function.
 
@@ -64,7 +65,7 @@ def correlation_length(maps: Tensor) -> int:
 
 
 def subsample(maps: Tensor, spacing: int) -> Tensor:
-    """Every `spacing`-th position of maps (..., N, H, W) down and across, centred: (..., N, M)."""
+    """Every `spacing`-th position of maps (..., N, H, W) down and across, on a centred grid: (..., N, M)."""
     down, across = ((side - 1) % spacing // 2 for side in maps.shape[-2:])
     return maps[..., down::spacing, across::spacing].flatten(-2)
 

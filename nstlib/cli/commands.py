@@ -28,7 +28,7 @@ from nstlib.images import check_output, load_image, load_mask, save_image
 from nstlib.synthesis.settings import Settings
 from nstlib.version import __version__
 
-SIZE = 512  # px of the images of a pass
+SIZE = 512  # px: the longest side of the images for one pass
 
 
 def transfer(options: argparse.Namespace) -> int:
@@ -82,7 +82,7 @@ def onepass(options: argparse.Namespace) -> int:
         masks=[load_mask(mask) for mask in options.mask],
         encoder=load_encoder("vgg19-slim", device=options.device, dtype=recipe.get("dtype", "auto")),
         **{name: value for name, value in choices.items() if value is not None},
-    )  # which stores the content only: large styles are gone by now
+    )  # it stores no style image, so large ones take no memory from here on
     image = ready(**{name: value for name, value in late.items() if value is not None})
     if recipe:
         say_differences(recipe, image)

@@ -23,7 +23,7 @@ def run_command(command: Callable[[], int]) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning  # type: ignore[assignment]
             return command()
-    except KeyboardInterrupt:  # before the first image
+    except KeyboardInterrupt:  # a run that has an image catches the first Ctrl-C and saves the image
         message, code = "stopped", INTERRUPTED
     except BrokenPipeError:  # the reader of the output has gone
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it at its end
@@ -32,7 +32,7 @@ def run_command(command: Callable[[], int]) -> int:
         named = type(error).__name__
         message, code = str(error) or named, FAILED
         if _lacks_memory(error):
-            if " of memory and " not in message:  # which the message of nstlib itself says
+            if " of memory and " not in message:  # these words are from nstlib's own message
                 message = "out of memory; try a smaller --size or --encoder vgg19-slim"
             code = MISTAKE if named == "BudgetError" else FAILED
         elif isinstance(error, ValueError | TypeError | OSError) or named in (

@@ -26,7 +26,7 @@ def check_distinct(options: argparse.Namespace) -> None:
     for name in ("content", "style", "mask", "initial", "image", "images", "recipe", "init_from"):
         given = getattr(options, name, None) or []
         for source in map(Path, given if isinstance(given, list) else [given]):
-            same = os.path.realpath(target) == os.path.realpath(source)  # even where its folder is absent
+            same = os.path.realpath(target) == os.path.realpath(source)  # also for absent files
             if same or (target.exists() and source.exists() and os.path.samefile(target, source)):
                 raise ValueError(f"{target} would overwrite the input {source}: give a different --output")
 
@@ -91,7 +91,7 @@ def say_differences(recipe: dict[str, Any], image: Tensor) -> None:
 def interrupts(raises: Callable[[], bool] = lambda: False) -> Iterator[threading.Event]:
     """Yields an event that the first Ctrl-C or SIGTERM sets; the second one has its usual effect.
 
-    raises: Called at the first one: whether it raises KeyboardInterrupt, too.
+    raises: Called at the first signal, which also raises KeyboardInterrupt if this returns True.
     """
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():

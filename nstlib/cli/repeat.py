@@ -9,13 +9,13 @@ import torch
 from nstlib.cli.errors import one_line
 from nstlib.images import image_size, read_recipe
 
-MOST_THREADS = 2  # of a recipe that each core may get: more would wait for each other
+MOST_THREADS = 2  # for each core that a recipe may ask for: more would wait for each other
 LONGEST = 16384  # px of an image that a recipe may ask for
 OPTIONS = {"masks": "; give them with --mask", "initial": "; give it with --initial"}
 
 
 def load_recipe(options: argparse.Namespace) -> dict[str, Any]:
-    """Returns the recipe that was given, or {}. A CPU then uses the recipe's number of threads.
+    """Returns the recipe that was given, or {}. Sets torch's number of CPU threads to that of the recipe.
 
     Replaces the size "full" by the longest side of the content.
 

@@ -12,7 +12,7 @@ def shift(part: slice, by: int) -> slice:
 
 
 def missing(side: int, multiple: int) -> int:
-    """Returns how much a side lacks to the next multiple. `-side % multiple` would be traced as long sums."""
+    """Returns how much a side lacks to the next multiple. Traced, `-side % multiple` would be a long sum."""
     return (side + multiple - 1) // multiple * multiple - side
 
 

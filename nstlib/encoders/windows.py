@@ -29,9 +29,10 @@ class Window:
     """One tile of a segment.
 
     crop: The rows and columns of the map of `start` that it is computed from. padding, mode: As for torch's
-    `pad`. positions: {layer: its rows and columns in the whole image's map}, with `IMAGE` if it is cut from
-    there. inside: The same in the crop's map. sizes: (H_l, W_l) of the whole image's maps. start, end: The
-    stages whose maps the segment begins and ends with, or `IMAGE` and "". The map of `end` has the padding.
+    `pad`. positions: {layer: its rows and columns in the whole image's map}, with `IMAGE` if the
+    crop is cut from the image. inside: The same in the crop's map. sizes: (H_l, W_l) of the whole image's
+    maps. start, end: The stages whose maps the segment begins and ends with, or `IMAGE` and "". The map of
+    `end` has the padding.
     """
 
     crop: Box

@@ -7,7 +7,7 @@
 
     models          what is exported: `export_onepass`, `export_feedforward`
     tracing         a function as a graph, without eigendecompositions
-    convolutions    those of the decoder, with fewer products
+    convolutions    the decoder's convolutions, with fewer multiplications
     files           graphs as files, compared with PyTorch
 
 The graphs are traced from `feedforward.OnePass` itself, so new weights of the package need no change

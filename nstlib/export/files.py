@@ -12,7 +12,7 @@ from torch import Tensor
 from nstlib.version import write_whole
 
 BOUND = 2 / 255  # of the difference from PyTorch
-WEIGHTS, LARGE = "weights.bin", 64  # tensors of more numbers go there
+WEIGHTS, LARGE = "weights.bin", 64  # tensors of more than LARGE numbers go into WEIGHTS
 NEEDS = ("onnx", "onnxscript", "onnxruntime")
 Sessions = Mapping[str, Callable[..., dict[str, Tensor]]]  # by name: named tensors → named tensors
 
@@ -88,7 +88,10 @@ def strip(graph: Any) -> None:
 
 
 def halve(models: dict[str, Any], shared: bool) -> bytes:
-    """Stores large tensors in float16 where that changes no number; `shared`: in one file, without copies."""
+    """Stores large tensors in float16 where that changes no number.
+
+    shared: move them to the returned bytes, one block for all models, which stores equal tensors once.
+    """
     import onnx
 
     blob, places = bytearray(), dict[bytes, int]()

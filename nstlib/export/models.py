@@ -22,7 +22,7 @@ from nstlib.feedforward.pipeline import Encoded, OnePass, Style
 from nstlib.synthesis.pyramid import resize_image
 from nstlib.version import check_folder, check_writable, use_torch_defaults
 
-METHODS = ("linear", "bn", "poly", "wasserstein")  # whose maps are made of matrix products
+METHODS = ("linear", "bn", "poly", "wasserstein")  # whose transport maps are made of matrix products
 
 
 @use_torch_defaults(gradients=False)
@@ -33,7 +33,7 @@ def export_onepass(
 
     Args:
         folder: where to write style.onnx, content.onnx, image.onnx and weights.bin. It is made if missing.
-        methods: what image.onnx can do: any fusion of these. Its input `weights` has one number >= 0 for
+        methods: image.onnx can compute any fusion of these. Its input `weights` has one number >= 0 for
             each, and only those above 0 take time.
         bound: the difference from PyTorch, of pixels in 0 … 1, above which nothing is written.
 
@@ -122,7 +122,7 @@ def export_feedforward(network: FeedForward, path: str | os.PathLike[str], *, bo
         norm.weight, norm.bias = layer.norm.weight, nn.Parameter(torch.zeros_like(layer.norm.weight))
         if layer.norm.bias is not None:
             norm.bias = layer.norm.bias
-        layer.norm = norm.requires_grad_(False)  # type: ignore[assignment] # of one image it is the same
+        layer.norm = norm.requires_grad_(False)  # type: ignore[assignment] # the same for one image
 
     def make_image(content: Tensor, strength: Tensor) -> Tensor:
         t: Any = strength.item()

@@ -51,7 +51,10 @@ iterate.register_fake(lambda Y, Z, one: torch.empty_like(Y))
 
 
 def newton_schulz_map(C_F: Tensor, C_S: Tensor, ε: Tensor | None = None) -> Tensor:
-    """Returns A with A C_F A = C_S, by matrix products only. ε (...): ridge; None: chosen from C_F, C_S."""
+    """Returns A with A C_F A = C_S for covariances C_F and C_S, by matrix products only.
+
+    ε is the ridge added to both, of shape (...). By default it is chosen from their diagonals.
+    """
     ε = ridge(*(C.diagonal(0, -2, -1).mean(-1) for C in (C_F, C_S))) if ε is None else ε
     one, ε = torch.eye(C_F.shape[-1], dtype=C_F.dtype, device=C_F.device), ε[..., None, None]
     Z, Y = C_F + ε * one, C_S + ε * one

@@ -56,7 +56,8 @@ def load_checkpoint(
             if any(moments["exp_avg"].shape != weight.shape for weight, moments in adam.state.items()):
                 raise ValueError("its optimiser is that of a different network")
     except Exception as error:  # pickle, zip and torch each raise their own kinds
-        words = error if type(error) is ValueError else type(error).__name__  # torch suggests unsafe loading
+        # not torch's own message, which suggests unsafe loading
+        words = error if type(error) is ValueError else type(error).__name__
         raise WeightsError(
             f"cannot resume from {path}: it is no checkpoint of a training, or damaged ({words}); {DELETE}"
         ) from error

@@ -12,10 +12,9 @@ from nstlib.inputs import check_image
 from nstlib.synthesis.pyramid import resize_image
 from nstlib.version import no_such
 
-FLAT = (
-    1e-3  # standard deviation of every colour below which a crop shows nothing, a quarter of a step of 8 bits
-)
-TRIES = 32  # crops, at most, in the place of one that shows nothing
+# a crop has a single colour if no channel's standard deviation is above this quarter of an 8-bit level
+FLAT = 1e-3
+TRIES = 32  # crops at most in place of one that has a single colour
 
 
 def files_in(folder: Path) -> tuple[list[Path], list[Path]]:

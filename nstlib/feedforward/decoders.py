@@ -4,10 +4,13 @@
 
 Each block inverts what the embedded encoder computes between two of its style layers, so its output is
 comparable to the encoder's features: it can be transported towards a style and passed on. At every level
-a pass (pipeline.py) mixes three maps, in amounts that are learned for each method and depend on the share k,
-which is 0 for the content and grows with the balance factor γ of a run:
+a pass (pipeline.py) adds the residual, the detail of the content that the block loses, to the block's output,
+and moves the sum x' towards the style by the transport T of the method:
 
     x = t T(x') + (1 − t) x',   x' = scale · block(x below) + shift + (1 + k D) residual
+
+The share k of the style is 0 for the content and grows with the balance factor γ of a run. The strength t,
+the scale, the shift and the matrix D are learned for each method; at k = 0 they leave the content unchanged.
 
 `training/decode.py` trained the blocks, `training/objective.py` all of it.
 """
@@ -61,7 +64,7 @@ class Decoder(nn.Module):
         """Returns how far to move the features of level 0 (the pixels) … 5 (relu5_1), in 0 … k.
 
         Args:
-            methods: the shares of `METHODS` in the method of the pass, (..., 4), of sum 1.
+            methods: the weights of `METHODS` in the method of the pass, (..., 4), of sum 1.
             share: k in 0 … 1, or (...) of them.
         """
         offset, slope = (methods.to(self.strengths) @ self.strengths[:, level]).unbind(-1)
@@ -130,7 +133,7 @@ class Decoder(nn.Module):
         return above if level == 1 else above.to(x.dtype)
 
     def reach(self, level: int) -> int:
-        """Returns how far, in positions of relu{level}_1, features one level up see at most on each side.
+        """Returns a bound on the receptive field of one level up: positions of relu{level}_1 on each side.
 
         All convolutions, those of the correction too, count as if they worked at the size of the input.
         """

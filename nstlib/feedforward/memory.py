@@ -17,7 +17,7 @@ BY_MOMENTS, BY_POSITIONS = (850, 260, 400), (1750, 1150, 1650)  # methods that m
 MASK = 60
 STORED = 3  # the shallowest level that a pass in tiles stores: a sixth of the numbers of relu1_1 and relu2_1
 TILES = (512, 256)  # px
-# In tiles: bytes per pixel of the content for images, and per pixel of a tile, with what it sees around it
+# In tiles: bytes per pixel of the content for images, and per pixel of a tile with its halo; px of both halos
 IN_TILES, TILE, HALO = 40, 1000, 240
 MOMENTS = (LinearMMD, BNStatistics, PolynomialMMD, Wasserstein, Coral, GaussianMMD)
 
@@ -44,7 +44,7 @@ def estimate_pass(
     if tile:
         stored = sum(encoder.channels[layer] / encoder.strides[layer] ** 2 for layer in LEVELS[STORED - 1 :])
         images = (IN_TILES + stored * encoder.dtype.itemsize + masks * IN_TILES / 3) * of_content
-        of_styles = 1.3 * (styles * of_style + of_content) * 12  # at all sizes, before the content's turn
+        of_styles = 1.3 * (styles * of_style + of_content) * 12  # at all sizes, while the styles are encoded
         return memory.base_memory(encoder.device) + max(images, of_styles) + TILE * (tile + HALO) ** 2
     most = max(
         (decoding + masks * MASK) * of_content, (encoding + (0 if masks else styles - 1) * mixing) * of_style

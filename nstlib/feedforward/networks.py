@@ -51,7 +51,7 @@ class Architecture(NamedTuple):
 PLANS = {
     "full": Architecture(width=32, blocks=5, ends=9),  # Johnson's: 1.7 million parameters
     "light": Architecture(width=16, blocks=4, ends=5),  # for two cores: 0.34 million
-    "sharp": Architecture(width=16, blocks=5, ends=5, body=SkipBody, memory=42),  # no doubled pixels
+    "sharp": Architecture(width=16, blocks=5, ends=5, body=SkipBody, memory=42),  # upsamples bilinearly
 }
 
 

@@ -94,7 +94,7 @@ def _moments(parts: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def _reach(network: nn.Module, make: Make, norms: list[_Norm]) -> int:
-    """Returns how many pixels a pixel sees on each side, rounded up to a multiple of `STRIDE`."""
+    """Returns the radius of a pixel's receptive field, rounded up to a multiple of `STRIDE`."""
     side, reach = 64, 0.0
 
     def add(conv: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -111,4 +111,4 @@ def _reach(network: nn.Module, make: Make, norms: list[_Norm]) -> int:
         hook.remove()
     for norm in norms:
         norm.mean = norm.variance = None
-    return STRIDE * (int(reach) // STRIDE + 4)  # bilinear enlargement sees a neighbour more
+    return STRIDE * (int(reach) // STRIDE + 4)  # bilinear upsampling reads one neighbour more

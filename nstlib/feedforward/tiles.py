@@ -141,7 +141,7 @@ class _Pass:
         while top < 5 and top not in self.stored:
             seen[top + 1] = self.widen(seen[top], top + 1)
             top += 1
-        # what the decoder makes of the boxes one level deeper
+        # the positions that the decoder gives for the boxes one level deeper
         areas = {k: boxes.enlarge(seen[k + 1], self.ratio(k + 1)) for k in range(level, top)}
         own = self.encode(areas | {top: seen[top]})
         x = self.stored[top][(..., *seen[top])] if top in self.stored else own[top]
@@ -167,7 +167,7 @@ class _Pass:
         }
 
     def widen(self, box: Box, level: int) -> Box:
-        """Returns the positions of a level that decode to some positions one level up."""
+        """Returns the positions of a level from which the positions `box` one level up are decoded."""
         box = boxes.shrink(box, self.ratio(level))
         return boxes.widen(box, self.model.decoder.reach(level), self.sizes[level])
 

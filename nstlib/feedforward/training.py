@@ -202,7 +202,7 @@ class train_feedforward(Iterator[Step]):  # called like a function
             self.resumed += f", planned for {planned} iterations and now for {self.settings.iterations}"
 
     def _batch(self, step: int, mine: slice) -> Tensor:
-        """Returns the crops of a step, the same in every process."""
+        """Returns the crops `mine` of a step's batch. The batch is the same in every process."""
         generator = torch.Generator().manual_seed((self.settings.seed << 32) + step + 1)
         count = max(self.settings.batch, CALIBRATION_CROPS)
         return self.crops.batch(generator, count, mine).to(self.encoder.device)

@@ -7,7 +7,7 @@
     isolation   `isolate`: decoding in child processes with limits on memory and time
 
 Read files, decoding, pixels, opening; then isolation. Only this package uses Pillow, and only `files` in it
-imports torch, because a child process that decodes starts without.
+imports torch, because a child process that decodes starts without it.
 """
 
 from nstlib.images.files import (

@@ -31,7 +31,7 @@ from nstlib.images.opening import (
 from nstlib.images.pixels import GAP, upright
 from nstlib.version import free_host_memory
 
-LARGE = 1 << 24  # pixels of a file, from which on its memory is compared with what is free
+LARGE = 1 << 24  # pixels: for a file with more, the memory that it needs is compared with what is free
 DECODED, RESULT = 8, 19  # bytes for each pixel that is decoded, and for each of the image that is returned
 PER_PIXEL = 16  # bytes that a pixel of the file may take: WebP with transparency takes most
 
@@ -59,7 +59,7 @@ def answer(
     notes: list[str] = []
     allow = (lambda pixels: None) if what == "recipe" else allow  # it precedes the pixels: nothing is decoded
     with open_image(source, name, max_pixels, allow) as image:
-        if what == "properties":  # a PNG alone is decoded: its rotation may follow its pixels
+        if what == "properties":  # this decodes only a PNG, whose rotation may follow its pixels
             width, height = shown_size(image)
             return {"width": width, "height": height, "format": image.format}, notes
         if what == "recipe":

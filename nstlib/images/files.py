@@ -39,7 +39,7 @@ class ImageInfo(NamedTuple):
 
 
 def load_image(source: Source, size: int | None = None, *, max_pixels: int = MAX_PIXELS) -> Tensor:
-    """Reads an image: turned upright, in sRGB by its colour profile, with transparency on white.
+    """Reads an image: turns it upright, converts it to sRGB, and composites transparency on white.
 
     Args:
         source: a path, an open binary file or a Pillow image. An animation gives its first frame.

@@ -1,8 +1,8 @@
 """Decodes image files of untrusted clients in child processes, with limits on time and memory.
 
 `isolate()` turns this on for the whole process. A file that takes too much costs a child process, which is
-killed and replaced. Two children try every file for half a second; a file that takes longer goes to a third
-child, so that slow files delay only each other.
+killed and replaced. One of two children tries each file for half a second; a file that takes longer goes to a
+third child, so that slow files delay only each other.
 """
 
 import atexit
@@ -34,7 +34,7 @@ from nstlib.images.opening import (
 
 TRY_SECONDS = 0.5  # of CPU time: more than nearly every file needs
 LONGEST = 3600  # seconds that one file may be given
-WALL = 10  # clock seconds for each CPU second: for a busy machine, and for a child that only waits
+WALL = 10  # clock seconds allowed for each CPU second: a machine may be busy, and a child may only wait
 PATIENCE = 60.0  # seconds to wait for a free child
 AGAIN = "save it again as JPEG or PNG with an image editor"
 # Empty packages replace nstlib and nstlib.images, so that a child imports no torch.
@@ -100,7 +100,7 @@ class _Child:
                 said["value"] = _empty(said["shape"], arguments)
                 if process.stdout.readinto(said["value"].data) < said["value"].size:  # type: ignore[attr-defined]
                     raise EOFError("the child died")
-        except BaseException as error:  # a Ctrl-C, too: the next question would get this answer
+        except BaseException as error:  # even at Ctrl-C: otherwise, the next question would get this answer
             in_time, code = late.is_alive(), self.replace()
             if not isinstance(error, Exception) or isinstance(error, MemoryError):
                 raise
@@ -121,7 +121,10 @@ class _Child:
 
 
 def _empty(shape: list[int], arguments: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Returns an empty array of the shape that a child says. Raises ValueError where nobody asked for it."""
+    """Returns an empty array of the shape that a child gives.
+
+    Raises ValueError where the question does not allow this shape.
+    """
     height, width, channels = map(int, shape)
     most = arguments["max_pixels"] if arguments["size"] is None else arguments["size"] ** 2
     if channels != 3 or min(height, width) < 1 or height * width > most:
@@ -178,9 +181,9 @@ def isolate(*, seconds: float = 6.0, memory: int = 400_000_000, workers: int = 2
         memory: bytes that one file may take beyond what its pixels need; only Linux keeps this limit.
         workers: children that work at the same time; 0 decodes in this process again.
 
-    Raises: ValueError for limits that are not positive. Reading a file over a limit raises CostlyImageError,
-        and where no child is free for a minute DecoderBusyError. Pillow images are decoded in this process
-        in any case.
+    Raises: ValueError for limits that are not positive. Later, reading a file over a limit raises
+        CostlyImageError; reading a file while no child is free for a minute raises DecoderBusyError. Pillow
+        images are always decoded in this process.
     """
     global _pool
     if not 0 < seconds <= LONGEST or not 0 < memory < math.inf or workers < 0:
@@ -193,7 +196,10 @@ def isolate(*, seconds: float = 6.0, memory: int = 400_000_000, workers: int = 2
 
 
 def ask(what: str, source: Source, **options: Any) -> Any:
-    """Returns what `decoding.answer` says, in a child process after `isolate`, and warns of its notes."""
+    """Returns the value of `decoding.answer` and warns of its notes.
+
+    After `isolate`, a child process calls it.
+    """
     arguments = {"what": what, "name": name_of(source), **options}
     if _pool is None or isinstance(source, Image.Image):
         value, notes = answer(source=source, **arguments)

@@ -21,7 +21,7 @@ from nstlib.version import no_such
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 MAX_PIXELS = 16384**2  # of a file as stored: 268 million
 MAX_SCANS = 24  # of a progressive JPEG: cameras and editors write 10, and each costs a pass over all pixels
-MAX_RECIPE = 100_000  # characters of a recipe: a run's has 2,000, and parsed, it takes 100 times the memory
+MAX_RECIPE = 100_000  # characters of a recipe: a run's has 2,000, and parsing may take 50 bytes for each
 RECIPE_KEY = "nstlib"
 ORIENTATION, WIDTH, HEIGHT = 274, 256, 257  # tags of EXIF and TIFF
 HEAD = 1000  # bytes that show the format of a file

@@ -15,11 +15,11 @@ from nstlib.images.opening import ImageError, orientation
 
 MIN_SIDE = 16  # px after resizing: one position at relu5_1
 STRIP = 1 << 20  # pixels converted at a time
-GAP = 3  # an image is first shrunk by a whole factor to at least GAP times the size, then resampled well
-ENLARGED = 4  # times the size of an image, above which a note says that it was enlarged
-SAMPLE = 1000  # px a side: of the part of an image that shows its range of values
-STEP = 1 / 255  # of 8 bits: values that exceed their range by no more are clipped without a note
-SAME = 2  # levels of 255: a profile that changes colours by no more is sRGB, and the pixels stay as they are
+GAP = 3  # an image is first shrunk by a whole factor, to GAP times the size or more, then resampled (Lanczos)
+ENLARGED = 4  # a note says that an image was enlarged if it was by more than this factor
+SAMPLE = 1000  # px: the longest side of the sample that shows an image's range of values
+STEP = 1 / 255  # of 8 bits: values that exceed the range by at most this are clipped without a note
+SAME = 2  # levels of 255: a profile that changes colours by at most this counts as sRGB; no pixel changes
 UPRIGHT = dict(zip(range(2, 9), (Image.Transpose(turn) for turn in (0, 3, 1, 5, 4, 6, 2)), strict=True))
 BITS, PHOTOMETRIC, SAMPLE_FORMAT, MAX_VALUE, S_MAX_VALUE = 258, 262, 339, 281, 341  # tags of a TIFF
 MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}  # colour space of a profile → Pillow's mode
@@ -38,7 +38,7 @@ def upright(image: Image.Image, size: int | None, name: str, mask: bool, notes: 
         notes: receives what the user should know.
     """
     if hasattr(image, "tag_v2"):
-        image.filename = ""  # type: ignore[attr-defined] # Pillow maps a file into memory before it is turned
+        image.filename = ""  # type: ignore[attr-defined] # else Pillow may map it into memory at its turned size
     image.load()
     turn = UPRIGHT.get(orientation(image))
     change = None if mask else _to_srgb(image, name, notes)
@@ -74,7 +74,7 @@ def _opacity(mask: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image, factor: int, change: Change | None, scale: Change | None) -> Image.Image:
-    """Converts any mode to RGB and divides each side by `factor` (means of squares), strip by strip."""
+    """Converts any mode to RGB and divides each side by `factor` (means of blocks), strip by strip."""
     if image.mode == "RGB" and factor == 1 and not (scale or change or image.has_transparency_data):
         return image
     width, height = image.size
@@ -100,7 +100,7 @@ def _scaling(image: Image.Image, name: str, notes: list[str]) -> Change | None:
     """
     tags = getattr(image, "tag_v2", {})
     bits, largest = int(_number(tags, BITS)), _number(tags, MAX_VALUE) or _number(tags, S_MAX_VALUE)
-    # A TIFF's largest value stands for a number of bits; 0 where none is given.
+    # White, where a TIFF gives its largest value: the largest number of as many bits; else 0.
     told = 2.0 ** max(1, math.ceil(math.log2(largest + 1) - 0.01)) - 1 if 0 < largest <= 2**32 else 0.0
     if not _deep(image):
         high_byte = int(told) >> 8  # of white: Pillow keeps the high bytes of 16-bit colours
@@ -122,7 +122,7 @@ def _scaling(image: Image.Image, name: str, notes: list[str]) -> Change | None:
     else:
         usual = [255.0, 65535.0, 2.0**32 - 1 if unsigned else 2.0**31 - 1]
     usual = [told, *usual] if told else usual
-    # White is the first usual value that few values exceed twice; floats to 1 may have highlights up to 16.
+    # White is the first usual value whose double few values exceed; floats with white 1 may reach 16.
     width, height = (min(side, SAMPLE) for side in image.size)
     sample = values(image.resize((width, height), Image.Resampling.NEAREST))
     sample = sample[np.isfinite(sample)]
@@ -134,7 +134,7 @@ def _scaling(image: Image.Image, name: str, notes: list[str]) -> Change | None:
 
     def scaled(strip: Image.Image) -> Image.Image:
         light = values(strip) / white
-        if not (clipped or ((light >= -STEP) & (light <= 1 + STEP)).all()):  # NaN is not, either
+        if not (clipped or ((light >= -STEP) & (light <= 1 + STEP)).all()):  # NaN is outside, too
             signed = white == 1 and -1 - STEP <= low < -STEP and high <= 1 + STEP
             remedy = "they look like -1 … 1: save (image + 1) / 2" if signed else "bring them into this range"
             nan = ", and NaN becomes 0" if np.isnan(light).any() else ""

@@ -6,7 +6,7 @@
     tv        mean of squared differences between neighbouring pixels
 
 Every term compares an embedding, a mean or a sum over positions, with its target. So the terms of an image
-are those of the sum of its tiles' embeddings (tiles.py). They depend on features and not on the network.
+follow from the sum of its tiles' embeddings (tiles.py). They depend on features and not on the network.
 
 Departures from the paper: its content term ½ Σ (F − P)² is divided by Σ P², so that it has no unit (0 is the
 content, 1 is all of it lost). Its Z_l^k and β, chosen by hand for each method, are measured by `calibrate`.
@@ -125,7 +125,7 @@ def calibrate(
     *,
     check_cancel: Callable[[], None] = lambda: None,
 ) -> Objective:
-    """Returns the objective with measured factors Z_l^k and β, so that γ means the same for every method.
+    """Returns the objective with weights from measured gradients: γ then means the same for every method.
 
     The paper (§4) chooses by hand Z_l^k per layer and kernel, and β so that the style's gradient on the image
     is as long as the content's. Here both are measured once: Z_l^k makes the gradient of each layer and part

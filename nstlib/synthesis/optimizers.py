@@ -71,7 +71,7 @@ class LBFGS:
             free = set(range(m)) - set(self.slots)
             slot = min(free) if free else self.slots.popleft()
             new += [slot, m + slot]
-            for block, V in self._blocks():  # no temporary of the image's size, also in a different dtype
+            for block, V in self._blocks():  # without a temporary of the image's size, even if dtypes differ
                 torch.sub(x.flatten()[block], self.x.flatten()[block], out=V[slot])
                 torch.sub(g[block], self.g[block], out=V[m + slot])
         self.vectors[-1] = g

@@ -33,7 +33,8 @@ from nstlib.synthesis.terms import Features, StyleTerm
 PIXELS, GRAIN = "pixels", "grain"
 COARSE = 0.8  # by how much the preconditioner reduces the finest grain
 BORDER = 16  # px added on each side before the FFT, which treats the image as periodic
-# by how much standard deviations may exceed the style's: of any colour below the top octave, luminance in it
+# by how much standard deviations may exceed the style's: 10 % in any colour below the top octave, and in the
+# top octave 8 % in luminance
 _ONE = torch.eye(3, dtype=torch.float32, device="cpu")
 ALLOWANCE = (0.1 * _ONE, 0.08 / 3 * torch.ones_like(_ONE))
 REACH = 0.08  # largest RGB distance to the nearest colour after the projection, which starts at half of it
@@ -176,7 +177,7 @@ def band_covariances(styles: Sequence[Tensor], weights: Sequence[float]) -> list
 
 
 def limit_variance(image: Tensor, regions: Regions, strength: float) -> Tensor:
-    """Limit the variance of the image's colours and grain, in (1, 3, H, W), to the style's.
+    """Limit the variance of the colours and grain of an image (1, 3, H, W) to the style's.
 
     The optimal map of covariances (alignment/transports.py) changes each band, below and in the top octave.
     It increases the variance of no direction.
@@ -204,8 +205,8 @@ def _reduce_bands(excess: Tensor, means: Tensor, x: Tensor, fine: Tensor) -> Ten
 def remove_outlier_colours(image: Tensor, regions: Regions, strength: float, reach: float = REACH) -> Tensor:
     """Project out-of-palette colours of the image towards the style's nearest colours, in place.
 
-    image: (1, 3, H, W). regions: The styles' `summarize_palette`. strength: 1 leaves no pixel further than
-    `reach` from the palette, 0.1 ten times as far.
+    image: (1, 3, H, W). regions: The styles' `summarize_palette`. strength: At 1 no pixel stays further
+    than `reach` from the palette, at 0.1 no pixel further than ten times `reach`.
     """
     wide = reach / min(1.0, max(strength, 1e-6))
 

@@ -44,12 +44,11 @@ class Job:
         return image.shape[2], image.shape[3]
 
     def recipe(self) -> dict[str, Any]:
-        """Returns what it takes to make this image again, as plain JSON values; `run` adds the step."""
+        """Returns what it takes to make this image again, as plain JSON values; `run_job` adds the step."""
         kind = "transfer" if self.styles else "reconstruct_content"
         bounds = Settings.__dataclass_fields__["size"].metadata
-        side = min(
-            max(*self.size, bounds["low"]), bounds["high"]
-        )  # of these images, however they were loaded
+        # the longest side of the actual images, which need not be `settings.size`
+        side = min(max(*self.size, bounds["low"]), bounds["high"])
         return {
             "kind": "reconstruct_style" if self.content is None else kind,
             "settings": self.settings.replace(size=side).as_dict(),
@@ -72,7 +71,7 @@ def run_job(job: Job) -> Iterator[Step]:
     if content is not None and styles:
         content, styles = prepare_colours(settings.colours, content, styles)
     size, chroma = job.size, job.content if settings.colours == "luminance" else None
-    job = replace(job, content=chroma, styles=(), initial=None)  # large images are memory
+    job = replace(job, content=chroma, styles=(), initial=None)  # so that the images can be freed
     masks = [mask.to(device) for mask in job.masks]
     regions = make_regions(settings, [scale_image(style, settings.style_scale) for style in styles], masks)
     sides = [min(style.shape[2:]) * settings.style_scale for style in styles]
@@ -95,7 +94,7 @@ def run_job(job: Job) -> Iterator[Step]:
         style_shape = max(shapes[-len(S) :], key=math.prod)
         plan = choose_plan(settings.replace(style_scale=1.0), job.encoder, shapes[0], style_shape, job.budget)
         if plan.tile is not None:
-            give_back()  # of what the smaller size needed, most lies in gaps that tiles do not fill
+            give_back()  # tiles would not reuse most of the memory that the smaller size has freed
         objective = build_objective(settings, job.encoder, C, S, regions, job.check_cancel, plan.tile)
         steps = synthesize(
             x,

@@ -224,7 +224,7 @@ BASELINE = Settings(palette=0.0, encoder="vgg19", levels=1, iterations=1000)  # 
 PRESETS: dict[str, Settings] = {
     # Ours: from the content, coarse to fine, so that strokes form at every scale in few steps.
     "balanced": Settings(),
-    # Nearly everything, in a third of the time.
+    # Nearly what "balanced" gives, in a third of the time.
     "draft": Settings(iterations=24, size=256),
     # The loss has nearly converged, in four times the time.
     "fine": Settings(iterations=320),

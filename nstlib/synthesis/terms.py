@@ -35,8 +35,8 @@ class Term(Protocol):
 class StyleTerm:
     """weight · d(F_l, S_l) / scale for one layer l and one method; scale is the paper's Z_l^k.
 
-    positions: Weights (1, M_l) of F's positions, for a region of the image. name: Of its curve (default:
-    style/layer).
+    positions: Weights (1, M_l) of F's positions, for a region of the image. name: Under which the objective
+    lists the term (default: style/layer).
     """
 
     layer: str
