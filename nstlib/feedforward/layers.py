@@ -1,8 +1,9 @@
 """The layers of a network for one style, and the two architectures of its body.
 
     plain_body   z ─► conv ─► conv, stride 2 ─► conv, stride 2 ─► residual blocks ─► ×2, conv ─► ×2, conv
-    SkipBody     the same, but each enlargement is bilinear, and its convolution also sees the features of
-                 that size before they shrank, which hold details (Ronneberger, Fischer, Brox 2015); then conv
+    SkipBody     the same, but each enlargement is bilinear, and the convolution after it also sees the
+                 features of this size from before the strided convolutions, which hold details (Ronneberger,
+                 Fischer, Brox 2015); one more convolution follows
 
 Instance norm follows every convolution (Ulyanov, Vedaldi, Lempitsky 2016). Upsampling and a convolution avoid
 checkerboard artefacts (Odena, Dumoulin, Olah 2016). Nearest-neighbour upsampling still shows pairs of equal
