@@ -34,6 +34,7 @@ from nstlib.feedforward import decoders
 from nstlib.feedforward.crops import files_in
 from nstlib.feedforward.networks import bundled_networks
 from nstlib.feedforward.prepared import gamma_to_strength
+from nstlib.synthesis.allocator import keep_memory
 from nstlib.synthesis.pixels import encode
 from nstlib.synthesis.regions import build_objective
 
@@ -182,6 +183,7 @@ def gram_distance(F: dict[str, Tensor], S: dict[str, Tensor]) -> float:
 
 def pairs(contents: Path, styles: Path, args: argparse.Namespace) -> None:
     """Prints medians over pairs: content k with style k, where the list of styles begins again."""
+    keep_memory(large=True)  # nearly as the command line and the app do; onnxruntime keeps its memory, too
     judge, deep = judge_encoder(args.teacher), "relu4_1"
     layers = tuple(f"relu{level}_1" for level in range(1, 6))
     images, paintings = files_in(contents)[0][: args.pairs], files_in(styles)[0]

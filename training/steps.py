@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nstlib.alignment.methods import method
 from nstlib.alignment.moments import variance_mean
-from nstlib.alignment.transports import transport_map
+from nstlib.alignment.transports import transport_map, transport_summary
 from nstlib.encoders.encoder import Encoder
 from nstlib.feedforward.decoders import LEVELS, Decoder
 
@@ -94,7 +94,7 @@ def transport(F: Tensor, S: Tensor, how: str) -> Tensor:
             (B, N, M), unit = f.shape, torch.eye(f.shape[1]).to(f)
             points = torch.cat([f, torch.zeros_like(f[..., :1]), unit.expand(B, N, N)], -1)
             weights = torch.arange(M + 1 + N).to(f) < M
-            shift, A = transport_map(d, points, d.summary(s), weights)[..., M:].split([1, N], -1)
+            shift, A = transport_map(d, points, transport_summary(d, s), weights)[..., M:].split([1, N], -1)
         return ((A - shift) @ f + shift).view_as(F)
 
 

@@ -122,10 +122,15 @@ def _(d: PolynomialMMD, F: Tensor, summary: Summary, weights: Tensor | None = No
     return match_moments(F, μ, summary["gram"] - μ.unsqueeze(-1) * μ.unsqueeze(-2), weights)
 
 
+@transport_summary.register
+def _(d: Wasserstein, S: Tensor, weights: Tensor | None = None) -> Summary:
+    C, μ = covariance_mean(S, weights)  # the root of C, which d.summary has, takes long
+    return {"covariance": C, "mean": μ}
+
+
 @transport_map.register
 def _(d: Wasserstein, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-    C = summary["root"] @ summary["root"] - summary["noise"]
-    return match_moments(F, summary["mean"], C.to(F), weights)
+    return match_moments(F, summary["mean"], summary["covariance"], weights)
 
 
 @transport_map.register

@@ -12,10 +12,9 @@ from torch import Tensor, nn
 
 from nstlib.alignment.discrepancy import Discrepancy, Fusion
 from nstlib.alignment.methods import method as parse_method
-from nstlib.alignment.wasserstein import Wasserstein
 from nstlib.encoders import load_encoder
 from nstlib.export.files import BOUND, WEIGHTS, Sessions, require_onnx, save
-from nstlib.export.tracing import Mixture, Moments, trace, traceable
+from nstlib.export.tracing import Mixture, trace, traceable
 from nstlib.feedforward.layers import Layer
 from nstlib.feedforward.networks import FeedForward
 from nstlib.feedforward.pipeline import Encoded, OnePass, Style
@@ -145,7 +144,7 @@ def exportable(text: str) -> Discrepancy:
     d = parse_method(text)
     if d.name not in METHODS:
         raise ValueError(f"method {text!r} cannot be exported: choose from {', '.join(METHODS)}")
-    return Moments(d.ridge) if isinstance(d, Wasserstein) else d
+    return d
 
 
 def example(seed: int, height: int, width: int) -> Tensor:

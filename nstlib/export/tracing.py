@@ -27,7 +27,7 @@ from nstlib.alignment.discrepancy import (
     Summary,
 )
 from nstlib.alignment.moments import covariance_mean, product
-from nstlib.alignment.transports import ridge, transport_map, transport_summary
+from nstlib.alignment.transports import ridge, transport_map
 from nstlib.alignment.wasserstein import Wasserstein
 from nstlib.export import convolutions
 from nstlib.feedforward import decoders, networks, pipeline
@@ -63,16 +63,6 @@ def newton_schulz_map(C_F: Tensor, C_S: Tensor, ε: Tensor | None = None) -> Ten
     return find(Y / y, Z / z, one) * (y / z).sqrt()
 
 
-class Moments(Wasserstein):
-    """`wasserstein` that stores what its map needs."""
-
-
-@transport_summary.register
-def _(d: Moments, S: Tensor, weights: Tensor | None = None) -> Summary:
-    C, μ = covariance_mean(S, weights)
-    return {"mean": μ, "covariance": C}
-
-
 @singledispatch
 def affine_map(d: Discrepancy, summary: Summary, C: Tensor, μ: Tensor) -> tuple[Tensor, Tensor]:
     """A (1, N, N) and b (1, N) of the transport T(f) = A f + b, for features of covariance C and mean μ."""
@@ -98,7 +88,7 @@ def _(d: PolynomialMMD, summary: Summary, C: Tensor, μ: Tensor) -> tuple[Tensor
 
 
 @affine_map.register
-def _(d: Moments, summary: Summary, C: Tensor, μ: Tensor) -> tuple[Tensor, Tensor]:
+def _(d: Wasserstein, summary: Summary, C: Tensor, μ: Tensor) -> tuple[Tensor, Tensor]:
     A = newton_schulz_map(C, summary["covariance"])
     return A, summary["mean"] - (A @ μ.unsqueeze(-1)).squeeze(-1)
 

@@ -19,7 +19,7 @@ from nstlib.alignment.fitted import Map, fit_map
 from nstlib.alignment.gaussian import GaussianMMD
 from nstlib.alignment.moments import covariance_mean, pool_moments
 from nstlib.alignment.transports import MANY
-from nstlib.alignment.wasserstein import Coral
+from nstlib.alignment.wasserstein import Coral, Wasserstein
 from nstlib.encoders import boxes
 from nstlib.encoders.boxes import Box, within
 from nstlib.feedforward.decoders import LEVELS, STAGES
@@ -176,8 +176,14 @@ class _Pass:
         return self.strides[level] // self.strides[level - 1]
 
 
-def _by_features(d: GaussianMMD) -> GaussianMMD:
-    return replace(d, estimator="features")
+def _needed(part: Discrepancy, near: bool = False) -> list[Discrepancy]:
+    """Returns the methods whose statistics together are what the map of `part` needs; near: without steps."""
+    if not isinstance(part, GaussianMMD | Wasserstein):
+        return [part]
+    moments: list[Discrepancy] = [Coral(), LinearMMD()]
+    if near or isinstance(part, Wasserstein):
+        return moments
+    return [*moments, replace(part, estimator="features")]
 
 
 @use_torch_defaults(gradients=False)
@@ -190,17 +196,12 @@ def summarize_style(
     tile: int,
 ) -> Style:
     """Returns what `model.encode_style(images, d, weights, mask)` returns, from tiles of the styles."""
-    methods: list[Discrepancy] = []
-    for part, _ in d.components():
-        methods += [_by_features(part), Coral(), LinearMMD()] if isinstance(part, GaussianMMD) else [part]
-    parts = [(layer, part) for layer in STAGES for part in dict.fromkeys(methods)]
+    methods = dict.fromkeys(method for part, _ in d.components() for method in _needed(part))
+    parts = [(layer, method) for layer in STAGES for method in methods]
     found = tiles.summarize(parts, model.encoder, images, weights or [1.0] * len(images), tile)
 
     def summary(part: Discrepancy, layer: str, near: bool) -> Summary:
-        if not isinstance(part, GaussianMMD):
-            return found[layer, part]
-        moments = found[layer, Coral()] | found[layer, LinearMMD()]
-        return moments if near else moments | found[layer, _by_features(part)]
+        return {name: value for m in _needed(part, near) for name, value in found[layer, m].items()}
 
     summaries: dict[str, Summary] = {}
     for layer in STAGES:
