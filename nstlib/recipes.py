@@ -75,9 +75,9 @@ def stylize(
     settings: Settings | str = "balanced",
     **options: Any,
 ) -> Tensor:
-    """Returns the last image of `transfer`, which has the same arguments. Warns if the run fails.
+    """Returns the last image of `transfer`, which has the same arguments. Warns if the loss diverges.
 
-    A run fails if its loss stays non-finite or too large. The image is then the last good one, and a
+    The loss diverges if it stays non-finite or too large. The image is then the last good one, and a
     RuntimeWarning says why.
     """
     return final_step(transfer(content, style, settings, **options)).image
@@ -95,7 +95,7 @@ def reconstruct_style(
     check_cancel: Callable[[], None] = lambda: None,
     **changes: Any,
 ) -> Iterator[Step]:
-    """Turns noise into a texture with the statistics of the first `layer` style layers (paper, Figure 1).
+    """Turns noise into a texture with the statistics of the style layers 1 … `layer` (paper, Figure 1).
 
     α is 0. Unless given, `palette` is 0 and `levels` is 1, because at a small size a shallow layer would see
     larger structures than at full size. The presets "balanced", "draft" and "fine" have three times as many

@@ -1,4 +1,4 @@
-"""Open requests by address, and open streams by session. No Gradio.
+"""Open requests by address, and open streams by session. This module does not use Gradio.
 
 Everything is counted in the server's event loop and so needs no lock. Only what is open is stored.
 """

@@ -62,7 +62,7 @@ class Job:
         return self.where if self.second else ""
 
     def recipe(self, step: int = 0) -> Recipe:
-        """The recipe of a transfer's image after so many steps (0: of one pass)."""
+        """The recipe of a transfer's image after `step` steps (0: of one pass)."""
         assert self.content
         styles = tuple(map(identify, self.styles))
         return Recipe(self.settings, identify(self.content), styles, self.region, step=step)
@@ -112,7 +112,7 @@ class Frame:
 
 
 def booking(job: Job) -> float:
-    """Seconds of GPU to ask for: a generous guess. Less means a better place in the queue."""
+    """Seconds of GPU to ask for: a generous guess. A shorter booking gets a better place in the queue."""
     return min(job.seconds, 5 + job.settings.iterations * (0.01 + job.settings.size**2 * 1e-7)) + 5
 
 

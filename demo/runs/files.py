@@ -85,7 +85,7 @@ isolate(seconds=LIMITS.decode)  # this process decodes no file of a client
 warnings.filterwarnings("ignore", message="the (colour profile|values) of ")  # clients must not fill the log
 
 
-_over_limit: dict[str, str] = {}  # path → why: such a file costs its time once, whatever is asked of it
+_over_limit: dict[str, str] = {}  # path → why; these files are not decoded again
 
 
 @contextmanager

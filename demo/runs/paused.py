@@ -1,4 +1,4 @@
-"""Runs that wait for Continue: the last few of all sessions, each with its images so far. Without Gradio."""
+"""Runs that wait for Continue: the last few of all sessions, with their images so far."""
 
 import threading
 from collections import OrderedDict

@@ -78,7 +78,7 @@ def _workers(small: bool) -> ThreadPoolExecutor:
     for _ in range(workers):
         pool.submit(all_started.wait)
     all_started.wait()
-    torch.set_num_threads(threads)  # of threads outside the pool, whose threads changed the global value
+    torch.set_num_threads(threads)  # for threads outside the pool; those in it changed the global value
     return pool
 
 

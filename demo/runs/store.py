@@ -59,13 +59,13 @@ class Store:
         self._protected: frozenset[str] = frozenset()
 
     def protect_present(self) -> None:
-        """Never removes the files that exist now, and counts them for nobody: they belong to the page."""
+        """Protects the files that exist now, and counts them for no owner: they belong to the page."""
         self._protected = frozenset(
             os.path.join(base, name) for base, _, names in os.walk(self.folder) for name in names
         )
 
     def held(self, owner: str | None = None) -> int:
-        """The bytes that the files of an owner take, or all files."""
+        """The bytes that the files of an owner take; None: all files."""
         with self._lock:
             return self._held.total() if owner is None else self._held[owner]
 

@@ -1,4 +1,4 @@
-"""Fair turns: addresses take turns, and so do the sessions of one address. No Gradio.
+"""Fair turns: addresses take turns, and so do the sessions of one address. This module does not use Gradio.
 
 A lane runs in one event loop and so needs no lock. It stores open requests only.
 """
@@ -29,8 +29,8 @@ class Turns:
         self._last: dict[Who, int] = {}  # the number of the last turn
 
     def sort(self, waiting: list[T], who: Callable[[T], Who]) -> None:
-        """Sorts by turns of addresses, and within an address by turns of its sessions. Of two that wait, the
-        one whose last turn is longest ago comes first."""
+        """Sorts requests so that addresses take turns, and so do the sessions of each address. Of two
+        addresses or sessions, the one whose last turn is longest ago comes first."""
         for length in (2, 1):  # of (address, session), then of (address,)
             seen, places = Counter[Who](), dict[int, tuple[int, int]]()
             for one in waiting:
@@ -51,7 +51,7 @@ class Turns:
 
 @dataclass(eq=False)
 class Ticket:
-    """A request in a lane. replaces: waiting requests of its session with the same number give way to it."""
+    """A request in a lane. replaces: a number; waiting requests of the session with it are replaced."""
 
     who: Who
     replaces: int | None = None

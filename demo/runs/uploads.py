@@ -1,4 +1,4 @@
-"""Uploads within limits of size and time; every stored file has an owner. Without Gradio.
+"""Uploads within limits of size and time; every stored file has an owner. This module does not use Gradio.
 
 This replaces Gradio's own route, which keeps unfinished parts, parts with other names, and the names of all
 uploads.

@@ -59,7 +59,7 @@ def transport(
     weights: Tensor | None = None,
     style_weights: Tensor | None = None,
 ) -> Tensor:
-    """Maps F to F' with d(F', S) = 0 at strength 1, or nearly 0; a fusion may keep a residual.
+    """Maps F to F'. At strength 1, d(F', S) is 0 or nearly 0; for a fusion it may stay larger.
 
     Args:
         F: (..., N, M).

@@ -1,4 +1,4 @@
-"""Repeats an image from the recipe in its PNG: the sizes of its inputs, and notes on differences."""
+"""Repeating an image from a recipe: reads the recipe and the sizes of the inputs, and lists what differs."""
 
 import argparse
 import os
@@ -9,7 +9,7 @@ import torch
 from nstlib.cli.errors import one_line
 from nstlib.images import image_size, read_recipe
 
-MOST_THREADS = 2  # for each core that a recipe may ask for: more would wait for each other
+MOST_THREADS = 2  # most threads per core that a recipe may set; more would wait for each other
 LONGEST = 16384  # px of an image that a recipe may ask for
 OPTIONS = {"masks": "; give them with --mask", "initial": "; give it with --initial"}
 
@@ -65,7 +65,7 @@ def longest_side(recipe: dict[str, Any], name: str, k: int, default: int) -> int
 
 
 def differences(recipe: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Returns the differences between a recipe and that of the image that repeats it, as sentences."""
+    """Returns, as sentences, how the recipe `now` of a repeated image differs from the original `recipe`."""
     notes = []
     if recipe.get("kind", now["kind"]) != now["kind"]:
         notes.append(f"the recipe is of the kind {recipe['kind']}, this image of {now['kind']}")

@@ -12,7 +12,7 @@ def shift(part: slice, by: int) -> slice:
 
 
 def missing(side: int, multiple: int) -> int:
-    """Returns how much a side lacks to the next multiple. Traced, `-side % multiple` would be a long sum."""
+    """Returns how much a side lacks to the next multiple. In a trace, `-side % multiple` is a long sum."""
     return (side + multiple - 1) // multiple * multiple - side
 
 
@@ -22,7 +22,7 @@ def divide(side: int, step: int) -> list[slice]:
 
 
 def tiles(size: Sequence[int], step: int) -> Iterator[Box]:
-    """Yields the boxes of `step` a side that cover a map of `size` (H, W)."""
+    """Yields boxes with sides of `step`, which together cover a map of `size` (H, W)."""
     return product(*(divide(side, step) for side in size))  # type: ignore[return-value]
 
 

@@ -51,7 +51,7 @@ class ScaledAvgPool(nn.AvgPool2d):
 
 
 class MaxPool(nn.MaxPool2d):
-    """Of 2 × 2 positions, without gradients, in half the time: torch also writes where each maximum lies."""
+    """Pools 2 × 2 positions without gradients in half of torch's time: it stores no places of maxima."""
 
     def forward(self, x: Tensor) -> Tensor:
         if self.kernel_size != 2 or (x.requires_grad and torch.is_grad_enabled()):

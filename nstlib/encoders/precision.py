@@ -1,8 +1,8 @@
 """The arithmetic of an encoder: float32, or bfloat16 on processors that multiply bfloat16 in hardware.
 
 The choice depends only on the processor's capabilities, so the same run gives the same image on a busy
-machine. With AVX-512 BF16 (AMD Zen 5) a gradient at 192 px takes 1.6 (embedded encoder) to 1.9 times (VGG-19)
-as long in float32 as in bfloat16, and with AMX the ratio is larger. Without such instructions bfloat16 is
+machine. With AVX-512 BF16 (AMD Zen 5), bfloat16 computes a gradient at 192 px 1.6 times (embedded encoder) to
+1.9 times (VGG-19) as fast as float32, and with AMX the ratio is larger. Without such instructions bfloat16 is
 emulated and slower. Only the network uses it: features are float32.
 """
 

@@ -3,7 +3,7 @@
 A position k of a layer of stride s sees the pixels k s − before … k s + after, its receptive field. A window
 holds the positions of one tile of the image, and is computed from a crop that contains all their receptive
 fields. The crop starts at a multiple of the deepest stride, so that its pooling cells are those of the
-image. It is padded only where it touches the image's border, as the image is.
+image. It is padded like the image, but only where it touches the image's border.
 
 Receptive fields of deep layers are large, so a network runs in segments. Each ends with the first map of a
 stride of 4, 8, … This map is small, and it is stored for the whole image, with the padding. The windows of
@@ -222,7 +222,7 @@ def _crop(
     scale, side = part.strides[part.start], counts[part.start]
     margin, strides = part.padding // scale, {name: part.strides[name] // scale for name in positions}
     grid = max(strides.values())
-    # in the padded map, whose first position is a multiple of every stride away from the image's
+    # in the padded map: it begins before the unpadded map, by a multiple of every stride
     low = min(own.start * strides[name] - part.fields[name][0] for name, own in positions.items())
     high = max((own.stop - 1) * strides[name] + part.fields[name][1] + 1 for name, own in positions.items())
     low, high = (low + margin) // grid * grid, -(-(high + margin) // grid) * grid

@@ -1,4 +1,4 @@
-"""The decoder's convolutions with fewer multiplications, for engines that save none, such as WebAssembly.
+"""The decoder's convolutions with fewer multiplications, for runtimes that have no fast ones (WebAssembly).
 
 Those of many channels use F(4 × 4, 3 × 3) of Winograd (Lavin and Gray 2016), which takes 36 products for 16
 numbers instead of 144.
@@ -10,9 +10,10 @@ from torch.nn.functional import conv2d, pad, pixel_shuffle
 
 from nstlib.encoders.boxes import missing
 
-MANY = 64  # channels from which Winograd's transforms cost less than they save
+MANY = 64  # number of channels from which on Winograd's algorithm saves more than its transforms cost
 TILE = 4  # side of the square that Winograd's algorithm computes at once
-# Winograd's A [(G g Gᵀ) ∘ (B d Bᵀ)] Aᵀ for a kernel g and a tile d of 6 × 6; 24 G.
+# Winograd's algorithm computes A [(G g Gᵀ) ∘ (B d Bᵀ)] Aᵀ for a kernel g and a tile d of 6 × 6. The G below
+# is 24 times the G of this formula.
 A = ((1.0, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1))
 B = (
     (4.0, 0, -5, 0, 1, 0),
@@ -26,7 +27,7 @@ G = ((6.0, 0, 0), (-4, -4, -4), (-4, 4, -4), (1, 2, 4), (1, -2, 4), (0, 0, 24))
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`decoders.convolve`."""
+    """Computes the same as `decoders.convolve`."""
     if min(weight.shape[:2]) < MANY:
         return conv2d(pad(x, (1, 1, 1, 1), mode="replicate"), weight, bias)
     (m, n), (height, width) = weight.shape[:2], x.shape[2:]
@@ -40,6 +41,6 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def both(matrix: tuple[tuple[float, ...], ...]) -> Tensor:
-    """Returns P ⊗ P, which maps a tile X, row after row, to P X Pᵀ."""
+    """Returns P ⊗ P, which maps a tile X, flattened row by row, to P X Pᵀ."""
     rows = torch.tensor(matrix)
     return torch.kron(rows, rows)

@@ -156,7 +156,7 @@ def example(seed: int, height: int, width: int) -> Tensor:
 
 
 def _tensors(encoded: Encoded) -> dict[str, Tensor]:
-    """What `encoded` holds, by field and place in it."""
+    """The tensors of `encoded`, by the name of their field and their index in it."""
     held = {f.name: getattr(encoded, f.name) for f in dataclasses.fields(encoded) if f.name != "size"}
     return {f"{name}{k}": tensor for name, tensors in held.items() for k, tensor in enumerate(tensors)}
 

@@ -33,7 +33,7 @@ from nstlib.export import convolutions
 from nstlib.feedforward import decoders, networks, pipeline
 from nstlib.feedforward.networks import FeedForward
 
-STEPS, SMALLEST = 14, 1e-9  # of the iteration; relative eigenvalue of C_F C_S for which they suffice
+STEPS, SMALLEST = 14, 1e-9  # steps, and the smallest relative eigenvalue of C_F C_S for which they suffice
 
 
 def _iterate(Y: Tensor, Z: Tensor, one: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ def _iterate(Y: Tensor, Z: Tensor, one: Tensor) -> Tensor:
     return Y
 
 
-# One operator for PyTorch's tracing, which takes its time for each; `trace` makes ONNX's of it.
+# One operator, because PyTorch's tracing takes time for each; `trace` turns it into ONNX operators.
 iterate = torch.library.custom_op("nstlib::iterate", _iterate, mutates_args=())
 iterate.register_fake(lambda Y, Z, one: torch.empty_like(Y))
 
@@ -117,7 +117,7 @@ def _(d: Mixture, F: Tensor, summary: Summary, weights: Tensor | None = None) ->
         def nothing(share: Tensor, C: Tensor, μ: Tensor, *own: Tensor) -> tuple[Tensor]:
             return (0 * torch.cat([C, μ.unsqueeze(-1)], -1),)  # zeros would be stored in the file
 
-        # The operator of `torch.cond`, which would first compile both branches.
+        # The operator behind `torch.cond`; the function itself would first compile both branches.
         operands = (weight / total, C, μ, *own.values())
         result = result + torch.ops.higher_order.cond(weight > 0, share, nothing, operands)[0]
     return product(result[..., :-1], F) + result[..., -1:]
@@ -136,7 +136,7 @@ def traceable() -> Iterator[None]:
             (decoders, "convolve", convolutions.convolve),
             (FeedForward, "check_memory", lambda network, size, memory: None),
             (torch.SymFloat, "__bool__", lambda number: True),  # formulas for a strength above 0 hold at 0
-            (pipeline, "float", lambda number: number),  # a tensor stays one
+            (pipeline, "float", lambda number: number),  # a tensor stays a tensor
             (decoders, "math", SimpleNamespace(log=lambda x: torch.log(torch.scalar_tensor(x)))),
         ):
             stack.enter_context(mock.patch.object(place, name, instead, create=True))

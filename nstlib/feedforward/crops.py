@@ -12,9 +12,9 @@ from nstlib.inputs import check_image
 from nstlib.synthesis.pyramid import resize_image
 from nstlib.version import no_such
 
-# a crop has a single colour if no channel's standard deviation is above this quarter of an 8-bit level
+# a crop has a single colour if no channel's standard deviation is above this: a quarter of an 8-bit level
 FLAT = 1e-3
-TRIES = 32  # crops at most in place of one that has a single colour
+TRIES = 32  # most crops that are tried to find one with more than a single colour
 
 
 def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -60,7 +60,7 @@ class Crops:
     def crop(self, draw: Sequence[float]) -> Tensor:
         """Returns the crop that five numbers in [0, 1) choose, or another one if it has a single colour.
 
-        Without variance, each instance norm of a network multiplies the gradient by 1/√ε: it overflows.
+        Without variance, each instance norm of a network multiplies the gradient by 1/√ε, and it overflows.
 
         Raises:
             ImageError: the others show a single colour, too.

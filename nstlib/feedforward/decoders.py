@@ -12,7 +12,7 @@ and moves the sum x' towards the style by the transport T of the method:
 The share k of the style is 0 for the content and grows with the balance factor γ of a run. The strength t,
 the scale, the shift and the matrix D are learned for each method; at k = 0 they leave the content unchanged.
 
-`training/decode.py` trained the blocks, `training/objective.py` all of it.
+`training/decode.py` trained the blocks, and then `training/objective.py` trained the whole decoder.
 """
 
 from functools import lru_cache
@@ -40,7 +40,7 @@ BLOCKS: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
     5: ((128, 128), (128,)),
 }
 REFINED = (2, 3, 4)  # levels with a correction
-METHODS = ("linear", "bn", "poly", "wasserstein")  # that have amounts of their own
+METHODS = ("linear", "bn", "poly", "wasserstein")  # methods with learned amounts of their own
 WEIGHTS = Path(__file__).parent / "weights" / "decoder.safetensors"
 # Rows of the 4 × 4 kernel that also enlarges by 2, as sums of rows of the 3 × 3 kernel.
 ENLARGE = ((0.0, 0, 1), (0, 1, 1), (1, 1, 0), (1, 0, 0))
@@ -65,7 +65,7 @@ class Decoder(nn.Module):
 
         Args:
             methods: the weights of `METHODS` in the method of the pass, (..., 4), of sum 1.
-            share: k in 0 … 1, or (...) of them.
+            share: k in 0 … 1, a number or a tensor (...).
         """
         offset, slope = (methods.to(self.strengths) @ self.strengths[:, level]).unbind(-1)
         amount: Tensor = share * torch.sigmoid(offset + slope * share)
@@ -81,7 +81,7 @@ class Decoder(nn.Module):
         return 1 + scale, shift, share * self.mixing[level] + torch.diag_embed(1 + gain)
 
     def mix(self, up: Tensor, residual: Tensor, level: int, methods: Tensor, share: float) -> Tensor:
-        """Returns a block's output `up` and the content's residual at a level 0 … 4, mixed: (1, N, H, W).
+        """Mixes a block's output `up` with the content's residual at a level 0 … 4. Returns (1, N, H, W).
 
         It changes `up` in place, because every new map costs time.
         """
@@ -99,7 +99,7 @@ class Decoder(nn.Module):
     def refine(
         self, x: Tensor, response: Tensor, level: int, methods: Tensor, share: float | Tensor
     ) -> Tensor:
-        """Returns x of relu{level}_1 with a correction that also sees the content's features by `respond`.
+        """Returns x of relu{level}_1 plus a correction, which also depends on the content through `response`.
 
         `methods` and `share` are as in `strength`, the latter of shape (..., 1, 1, 1).
         """
@@ -133,7 +133,7 @@ class Decoder(nn.Module):
         return above if level == 1 else above.to(x.dtype)
 
     def reach(self, level: int) -> int:
-        """Returns a bound on the receptive field of one level up: positions of relu{level}_1 on each side.
+        """Returns an upper bound of the receptive field's radius one level up, in positions of relu{level}_1.
 
         All convolutions, those of the correction too, count as if they worked at the size of the input.
         """
@@ -183,9 +183,10 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def enlarge(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """`convolve` of x at twice its size, by nearest neighbours.
+    """Applies `convolve` to x after nearest-neighbour upsampling by 2.
 
-    One transposed convolution, 4 × 4 with stride 2, takes 4 products for a number instead of 9.
+    A transposed 4 × 4 convolution with stride 2 does both, with 4 instead of 9 products per output and input
+    channel.
     """
     rows = torch.tensor(ENLARGE, dtype=torch.float32, device=weight.device)
     kernels = (rows @ weight.transpose(0, 1).float() @ rows.T).to(weight.dtype)

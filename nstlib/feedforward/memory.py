@@ -15,7 +15,7 @@ from nstlib.synthesis.settings import Settings
 # per pixel of each further style of a mixture, since all of them are held at once; and per mask and pixel.
 BY_MOMENTS, BY_POSITIONS = (850, 260, 400), (1750, 1150, 1650)  # methods that map moments, or every position
 MASK = 60
-STORED = 3  # the shallowest level that a pass in tiles stores: a sixth of the numbers of relu1_1 and relu2_1
+STORED = 3  # shallowest level that a pass in tiles stores; relu1_1 and relu2_1 have 6 times its numbers
 TILES = (512, 256)  # px
 # In tiles: bytes per pixel of the content for images, and per pixel of a tile with its halo; px of both halos
 IN_TILES, TILE, HALO = 40, 1000, 240
@@ -63,7 +63,7 @@ def choose_tile(
     """Returns the tile with which a pass fits the memory of the settings; None: the whole image does.
 
     Raises:
-        MemoryError: none fits.
+        MemoryError: no tile fits.
     """
     by_moments = all(isinstance(part, MOMENTS) for part, _ in settings.discrepancy.components())
     who = "one pass" if by_moments else f"one pass by {settings.discrepancy}, which cannot run in tiles,"

@@ -91,8 +91,8 @@ class FeedForward(nn.Module):
         Raises:
             TypeError: `image` is no tensor.
             ValueError: its shape or range, or `strength`, is wrong.
-            MemoryError: the image would not fit. It is not checked in training mode, the only mode in which
-                results require gradients.
+            MemoryError: the image would not fit. Training mode, the only mode in which
+                results require gradients, does not check this.
         """
         image = check_image(image, "image", batch=True, copy=False).to(self.last.weight)
         check_share(strength, "strength")

@@ -46,7 +46,7 @@ class Encoded:
     """A content image as the decoder needs it."""
 
     size: Sequence[int]  # (height, width) of the image
-    # the image, padded to multiples of 16, and of P_1 … P_5 (1, N_l, H_l, W_l) what `Decoder.respond` returns
+    # the padded image, then `Decoder.respond` of the content's features P_1 … P_5, each (1, N_l, H_l, W_l)
     maps: tuple[Tensor, ...]
     residuals: tuple[Tensor, ...]  # P_l − block(P_{l+1}) for levels 0 (pixels) … 4
 
@@ -170,7 +170,7 @@ class OnePass:
         methods: Tensor,
         share: float,
     ) -> Tensor:
-        """Returns the features x of a level, moved as far as is learned for this share."""
+        """Moves the features x of a level towards the style, as far as `Decoder.strength` says."""
         F = x.float()
         moved, amount = mix_regions(F, maps, regions), self.decoder.strength(level, methods, share)
         return moved.lerp_(F, 1 - amount).to(x.dtype)
@@ -187,7 +187,7 @@ class OnePass:
     ) -> Tensor:
         """Returns the features of a level from the decoded ones `up` and what `Encoded` holds of the content.
 
-        `Decoder.reach` includes its receptive field.
+        `Decoder.reach` includes the receptive field of this step.
         """
         x = self.decoder.mix(up, residual if detail == 1 else detail * residual, level, methods, share)
         return self.decoder.refine(x, response, level, methods, share)
@@ -212,7 +212,7 @@ def pool_mask(mask: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def method_shares(d: Discrepancy) -> Tensor:
-    """Returns the shares (4,) of `decoders.METHODS` in a method; any other counts as "wasserstein"."""
+    """Returns a method as shares (4,) of `decoders.METHODS`; a part outside them counts as "wasserstein"."""
     shares = torch.zeros(len(METHODS))
     for part, weight in d.components():
         name = getattr(part, "name", "")

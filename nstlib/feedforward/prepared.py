@@ -27,7 +27,7 @@ from nstlib.version import environment_info, refuse_device, use_torch_defaults
 
 N_SIZES = 1
 REACH = 0.026  # RGB distance that the palette projection allows at strength 1
-EVEN = 1 / 2  # γ for half of the style's share: with it, a pass keeps as much of the content as a run
+EVEN = 1 / 2  # γ at which the style's share is 1/2; with this value a pass keeps as much content as a run
 PALETTE_SIDE = 96  # px: a style's colours are read at about this size
 MOST_COUNT = 16  # of levels and rounds
 

@@ -1,10 +1,11 @@
 """One pass over an image in tiles: the memory is that of one tile, of the images, and of the deep features.
 
 The transport of a level depends on the mean and the covariance of all its features, so every level takes a
-sweep over the tiles that adds them up (alignment/fitted.py). Everything else is local. A tile of a level
-needs the features one level down in a larger area, which follows from `Decoder.reach`, and the content's own
-features there, which a window of the encoder gives. Features are stored down to `STORED`; those of larger
-maps are computed again from there, wherever they are needed. The result is that of the whole image.
+sweep over the tiles that adds them up (alignment/fitted.py). Everything else is local. For a tile of a level,
+the decoder needs the features of the next deeper level in an area that `Decoder.reach` enlarges. In this area
+it also needs the content's own features, which a window of the encoder gives. The features of the levels
+5 … `STORED` are stored. Those of shallower levels, whose maps are larger, are computed from them wherever
+they are needed. The result is that of the whole image.
 """
 
 import math
@@ -46,7 +47,7 @@ def decode_in_tiles(
 
     Args:
         content: (1, 3, H, W) in [0, 1].
-        styles: their methods must be those of `pipeline.MOMENTS`.
+        styles: all parts of their methods must have a type in `memory.MOMENTS`.
         tile: side of a tile in pixels, a multiple of 16.
     """
     if not strength:
@@ -58,7 +59,7 @@ def decode_in_tiles(
 
 
 class _Pass:
-    """What is known of a pass so far: stored features, before they are moved, and the maps of levels."""
+    """The state of a pass: stored features, not yet transported, and the transport maps of its levels."""
 
     def __init__(
         self, model: OnePass, content: Tensor, styles: Sequence[Style], strength: float, detail: float
@@ -75,7 +76,7 @@ class _Pass:
         self.maps: dict[int, list[Map]] = {}
 
     def prepare(self, level: int, tile: int) -> None:
-        """Fits the maps of a level. Stores its features if it is deep, or the image."""
+        """Fits the transport maps of a level. Stores the features of a deep level; at level 0, the image."""
         layer, encoder = STAGES[level], self.model.encoder
         styles = self.styles
         moments: list[list[tuple[float, Tensor, Tensor]]] = [[] for _ in styles]
@@ -172,7 +173,7 @@ class _Pass:
         return boxes.widen(box, self.model.decoder.reach(level), self.sizes[level])
 
     def ratio(self, level: int) -> int:
-        """Returns how many positions of the next level up correspond to one of this level, along a side."""
+        """Returns how many positions of level − 1, along a side, correspond to one position of this level."""
         return self.strides[level] // self.strides[level - 1]
 
 

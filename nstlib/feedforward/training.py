@@ -49,8 +49,9 @@ class train_feedforward(Iterator[Step]):  # called like a function
         encoder: a name, or a loaded Encoder.
         init_from: a network to start from, bundled or a file; its style may be a different one.
         output: .safetensors file for the network, written in float16 at the end.
-        checkpoint: file to resume from where it exists, written every `every` steps and at the end. Only
-            `iterations` may then differ. The attribute `resumed` says from which step a training resumed.
+        checkpoint: file to resume from if it exists; it is written every `every` steps and at the end. A
+            resumed training may differ only in `iterations`. The attribute `resumed` says from which step it
+            resumed.
         group: this process and others that share the batches (distributed.py).
         name: of the style, for the network's metadata.
         method, gamma, tv, palette: the objective, as in `Settings` (default: "gram", 1, 0, 1).

@@ -1,7 +1,7 @@
 """Keeping the content's colours: Settings.colours is "style" (no change), "luminance" or "content".
 
 luminance   Both images become grey, and the style's luminance gets the content's mean and standard
-            deviation. The result's luminance gets the content's chroma back (Gatys et al. 2017, §5.2).
+            deviation. The result then gets the content's chroma (Gatys et al. 2017, §5.2).
 content     The style gets the content's mean and covariance of colour by the optimal linear map; the run
             is then like any other (Gatys et al. 2017, §5.1).
 """

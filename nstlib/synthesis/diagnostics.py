@@ -22,7 +22,7 @@ def witnesses(
         layers: By default the encoder's style layers.
 
     Raises:
-        ValueError: The method or a layer is unknown, or the method is the paired Gaussian, which samples.
+        ValueError: The method or a layer is unknown, or the method has no witness (the paired Gaussian).
     """
     layers = layers or encoder.style_layers
     d = parse_method(method) if isinstance(method, str) else method

@@ -5,7 +5,7 @@
     palette   Σ_k v_k · d_k(pixels) / Z^k                   the style's colours and grain (see pixels.py)
     tv        mean of squared differences between neighbouring pixels
 
-Every term compares an embedding, a mean or a sum over positions, with its target. So the terms of an image
+Every term compares an embedding (a mean or a sum over positions) with its target. So the terms of an image
 follow from the sum of its tiles' embeddings (tiles.py). They depend on features and not on the network.
 
 Departures from the paper: its content term ½ Σ (F − P)² is divided by Σ P², so that it has no unit (0 is the
@@ -130,7 +130,7 @@ def calibrate(
     The paper (§4) chooses by hand Z_l^k per layer and kernel, and β so that the style's gradient on the image
     is as long as the content's. Here both are measured once: Z_l^k makes the gradient of each layer and part
     of the method (and of the palette) one unit long, β makes their sum `PULL` times as long as the content's.
-    Near the end of a run style gradients have shrunk by about that much, so γ = 1 is an even balance there.
+    Near the end of a run style gradients have shrunk by about this factor, so γ = 1 is an even balance there.
 
     Args:
         objective: Its scales and β are replaced; without content β is 1.

@@ -131,7 +131,7 @@ def synthesize(
             else:
                 advance.rejected()
         del terms, loss_tensor
-        if stopped or index == iterations:  # what finishes the last image may need their memory
+        if stopped or index == iterations:  # finishing the last image may need their memory
             del advance, gradient, good_gradient
         yield Step(index, iterations, good.clone, values, time.perf_counter() - start, stopped, failed)
         if stopped or index == iterations:
@@ -141,6 +141,6 @@ def synthesize(
 
 def _project(gradient: Tensor, x: Tensor) -> Tensor:
     """Sets the gradient to 0, in place, where x is at its bound and would leave [0, 1]."""
-    for slope, values in zip(gradient[0], x[0], strict=True):  # less memory at a time
+    for slope, values in zip(gradient[0], x[0], strict=True):  # channel by channel: needs less memory
         slope.mul_(slope.sign().neg_().add_(values).clamp_(0, 1) != values)
     return gradient

@@ -21,7 +21,7 @@ class Optimizer(Protocol):
         ...
 
     def rejected(self) -> None:
-        """Discard what the last change taught, because it was undone."""
+        """Shortens the next changes, because the last one was undone."""
         ...
 
 
@@ -98,12 +98,12 @@ class LBFGS:
         for block, V in self._blocks():
             direction[block] += c[:m] @ V[:m].to(g.dtype)
         length = direction.square().mean().sqrt()
-        limit = self.cap if self.slots else min(self.cap, self.first)  # no curvature yet to size it
+        limit = self.cap if self.slots else min(self.cap, self.first)  # no curvature known yet
         scale = torch.clamp(limit / length.clamp(min=1e-30), max=self.lr if self.slots else float("inf"))
         return direction.mul_(scale).view_as(gradient)
 
     def _blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """Yields parts of the vectors: one, where they need no conversion."""
+        """Yields the vectors block by block, or as one block if they need no conversion."""
         assert self.vectors is not None
         step = self.vectors.shape[1] if self.dtype is None else self.BLOCK
         for start in range(0, self.vectors.shape[1], step):
@@ -111,7 +111,7 @@ class LBFGS:
             yield block, self.vectors[:, block]
 
     def _direction(self) -> Tensor:
-        """Returns −H g by the two-loop recursion, H the inverse Hessian of the pairs, as coefficients."""
+        """Returns the coefficients of −H g by the two-loop recursion; H estimates the inverse Hessian."""
         P, m = self.products, self.memory
         q, alphas = torch.zeros(len(P), dtype=P.dtype), []
         q[-1] = 1
@@ -132,7 +132,7 @@ class LBFGS:
 
 
 class Adam:
-    """Adam (Kingma and Ba 2015), lr in units of x a step, betas (0.9, 0.99)."""
+    """Adam (Kingma and Ba 2015) with betas (0.9, 0.99). lr is in units of x per step."""
 
     def __init__(self, lr: float = 0.02) -> None:
         self.lr, self.count = lr, 0

@@ -7,8 +7,8 @@
 In the images that a run shows, `limit_variance` limits the variance of colours and grain, and
 `remove_outlier_colours` projects out-of-palette colours.
 
-An encoder sees colours only through its filters, and it hardly sees the finest grain. Whatever the method,
-there are images with the style's statistics in colours that are not in the style, and with chromatic noise.
+An encoder sees colours only through its filters, and it hardly sees the finest grain. So with every method,
+images can match the style's statistics and still have chromatic noise and colours that the style lacks.
 The paper has no such term: `palette=0` is the paper's objective.
 """
 
@@ -79,7 +79,7 @@ def features(image: Tensor, window: Window | None = None) -> Features:
 def encode(encoder: Encoder, image: Tensor, layers: Iterable[str], window: Window | None = None) -> Features:
     """Returns the features of an image at `layers`, which may include the pixels and the grain.
 
-    window: One of `windows`, whose crop is given as the image; layers without a position in it are left out.
+    window: One of `make_windows`; the image is then its crop. Layers without a position in it are omitted.
     """
     layers = [layer for layer in layers if window is None or layer in window.positions]
     own = features(image, window) if {PIXELS, GRAIN}.intersection(layers) else {}
@@ -102,7 +102,7 @@ def make_windows(
 def blur_preconditioner(gradient: Tensor) -> Tensor:
     """Precondition a gradient: L-BFGS then begins with coarse structure, and less of the result is grain."""
     result = torch.empty_like(gradient)
-    for channel in range(gradient.shape[1]):  # less memory at a time
+    for channel in range(gradient.shape[1]):  # one by one: needs less memory
         fine = gradient[:, channel : channel + 1]
         torch.lerp(fine, blur(fine), COARSE, out=result[:, channel : channel + 1])
     return result
@@ -133,7 +133,7 @@ def summarize_palette(styles: Sequence[Tensor], weights: Sequence[float]) -> Sum
 def top_octave(image: Tensor) -> Tensor:
     """Returns the part of an image (1, 3, H, W) above a quarter of a cycle per pixel.
 
-    The FFT holds the spectrum of one channel only, and needs little besides.
+    It holds the spectrum of only one channel at a time, and needs little other memory.
     """
     height, width = (side + 2 * BORDER for side in image.shape[2:])
     down = torch.fft.fftfreq(height, dtype=torch.float32, device="cpu")

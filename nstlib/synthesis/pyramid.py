@@ -13,9 +13,9 @@ from torch.nn.functional import interpolate
 from nstlib.synthesis.settings import Settings
 
 FULL = 0.7  # share of the steps that are taken at full size
-FEWEST = 4  # steps at least at each smaller size, unless the run is too short: faces need them
+FEWEST = 4  # fewest steps at each smaller size, unless the run is too short; with fewer, faces suffer
 LARGE = 1024  # px of the shorter side, beyond which every doubling adds a size
-COARSEST = 64  # px: smallest shorter side of a size, so that relu5_1 keeps several positions
+COARSEST = 64  # px: minimum of the shorter side at the coarsest size, so that relu5_1 keeps several positions
 
 
 def resize_image(image: Tensor, height: int, width: int) -> Tensor:
@@ -42,7 +42,7 @@ def schedule(settings: Settings, side: int) -> list[tuple[float, int]]:
     """Returns the sizes as fractions of the full one, and the steps at each: [(1/4, 12), (1/2, 12), (1, 56)].
 
     Args:
-        side: Shorter side of the smallest image, in pixels.
+        side: The shortest side of the content and the resized styles, in pixels.
     """
     more = max(0, math.ceil(math.log2(side / LARGE))) if settings.levels > 1 else 0
     coarse = min(settings.levels - 1 + more, max(0, math.floor(math.log2(side / COARSEST))))

@@ -1,8 +1,9 @@
 """The objective of a run: which styles apply where, by mixtures and masks, and the terms for them.
 
-A style is a distribution of features, so several styles are their mixture: the features of all side by side,
-where the positions of a style share its weight. A mask weighs the positions of the image instead: its term
-compares the distribution inside the mask with a style. Every discrepancy takes both as weights of positions.
+A style is a distribution of features, so several styles form a mixture: their features are concatenated, and
+the weight of each style is divided among its positions. A mask weighs the positions of the image instead: its
+term compares the distribution inside the mask with a style. Every discrepancy takes both as weights of
+positions.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,8 +42,8 @@ class Region:
     def apply_mask(self, terms: Iterable[StyleTerm], sizes: Mapping[str, Sequence[int]]) -> list[StyleTerm]:
         """Returns the terms for the region's positions; sizes: (H_l, W_l) of each layer.
 
-        Calibrated gradients have unit length. If every pixel moves alike, the gradient of a region with the
-        share a of the image has √a of the length of the whole, so √a is its weight.
+        Calibrated gradients have unit length. If all pixels have gradients of equal length, the gradient of a
+        region that covers the share a of the image is √a times as long as the whole one, so its weight is √a.
         """
         if self.mask is None:
             return list(terms)

@@ -1,6 +1,7 @@
 """The terms of an objective: each compares an embedding of features with its target.
 
-An embedding is a mean or a sum over positions. Windows add up to the embedding of the whole image.
+An embedding is a mean or a sum over positions. The contributions of the windows
+add up to the embedding of the whole image.
 """
 
 import math
@@ -23,7 +24,7 @@ class Term(Protocol):
     def layer(self) -> str: ...
 
     def embed(self, F: Tensor, window: Window | None = None) -> Summary:
-        """Returns the embedding of the features of an image, or the contribution of a window's."""
+        """Returns the embedding of an image's features, or what a window's features contribute to it."""
         ...
 
     def compare(self, embedding: Summary) -> Tensor:
@@ -35,8 +36,8 @@ class Term(Protocol):
 class StyleTerm:
     """weight · d(F_l, S_l) / scale for one layer l and one method; scale is the paper's Z_l^k.
 
-    positions: Weights (1, M_l) of F's positions, for a region of the image. name: Under which the objective
-    lists the term (default: style/layer).
+    positions: Weights (1, M_l) of F's positions, for a region of the image. name: The name of the term
+    in the objective (default: style/layer).
     """
 
     layer: str

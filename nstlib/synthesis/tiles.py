@@ -27,7 +27,7 @@ from nstlib.synthesis import pixels
 from nstlib.synthesis.objective import Objective
 from nstlib.synthesis.terms import Features
 
-SAMPLE = 1 << 24  # numbers of a style's features from which bandwidths and the like are taken
+SAMPLE = 1 << 24  # how many numbers of a style's features determine bandwidths and the like
 Wanted = dict[int, dict[str, Any]]  # {index of the term: {entry of its embedding: …}}
 NEXT = -1  # instead of an index: the map of the next segment
 
@@ -130,7 +130,7 @@ class _Sums(torch.autograd.Function):
             if pairs:
                 values, fixed = zip(*pairs, strict=True)
                 window.cut(gradient).add_(torch.autograd.grad(values, crop, fixed)[0])
-                del pairs, values  # with the graph
+                del pairs, values  # this frees the graph
         return gradient, None, None, None, None
 
 
