@@ -115,7 +115,7 @@ class Encoder:
         wanted = tuple(dict.fromkeys(layers))
         if window is not None and window.start != IMAGE:
             x = image.contiguous(memory_format=torch.channels_last)
-            return features.collect(self.network, x, wanted, window.inside, window.start)
+            return features.collect(self.network, x, wanted, window)
         self.check_layers(layer for layer in wanted if window is None or layer != window.end)
         check_dense(image, "the image")
         if image.dim() != 4 or image.shape[1] != 3:
@@ -130,7 +130,7 @@ class Encoder:
         if any(padding):  # the network pads with zeros; mirrored pixels keep them away from the image
             x = nn.functional.pad(x, padding, mode=mode)
         x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
-        return features.collect(self.network, x, wanted, window.inside if window else None)
+        return features.collect(self.network, x, wanted, window)
 
 
 def load_encoder(
