@@ -113,7 +113,7 @@ def measure_graphs(encoder: Encoder, layers: tuple[str, ...]) -> list[tuple[floa
         with saved_tensors_hooks(store, lambda tensor: tensor):
             encoder(x, names, window=window)
         saved = [size / (SMALL + 2 * network.padding) ** 2 for size in maps.values()]
-        found.append((sum(saved), max(saved), 4 * count_numbers(encoder, names)))
+        found.append((sum(saved), max(saved, default=0.0), 4 * count_numbers(encoder, names)))
     return found
 
 
