@@ -21,7 +21,7 @@ from common import EXAMPLES, parser, sheet
 from torch import Tensor
 
 import nstlib
-from nstlib.synthesis.allocator import keep_memory
+from nstlib.synthesis.allocator import adjust_allocator
 from nstlib.synthesis.regions import build_objective
 
 METHODS = ("linear", "poly", "gaussian", "bn", "wasserstein")
@@ -92,7 +92,7 @@ def main() -> None:
     arguments.add_argument("--sheet", type=Path, help="file for a sheet: content, style, results by pair")
     arguments.add_argument("--judge-weights", type=Path, help="weights of a trained VGG-19, as .safetensors")
     options = arguments.parse_args()
-    keep_memory(large=True)
+    adjust_allocator(None)
     encoder, eye = nstlib.load_encoder(dtype="auto"), judge.judge_encoder(options.judge_weights)
     print(f"{options.size} px, {torch.get_num_threads()} threads, {encoder.dtype_name}")
     print(f"pair      method       palette {judge.HEADER}  content  style  seconds")

@@ -183,7 +183,7 @@ def gram_distance(F: dict[str, Tensor], S: dict[str, Tensor]) -> float:
 
 def pairs(contents: Path, styles: Path, args: argparse.Namespace) -> None:
     """Prints medians over pairs: content k with style k, where the list of styles begins again."""
-    keep_memory(large=True)  # nearly as the command line and the app do; onnxruntime keeps its memory, too
+    keep_memory()  # as the command line and the app do; onnxruntime keeps its memory, too
     judge, deep = judge_encoder(args.teacher), "relu4_1"
     layers = tuple(f"relu{level}_1" for level in range(1, 6))
     images, paintings = files_in(contents)[0][: args.pairs], files_in(styles)[0]

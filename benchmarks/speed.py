@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 import nstlib
 from nstlib.encoders import Encoder, networks
-from nstlib.synthesis.allocator import keep_memory
+from nstlib.synthesis.allocator import adjust_allocator
 from nstlib.synthesis.memory import estimate
 from nstlib.synthesis.run import Job, run_job
 
@@ -103,7 +103,7 @@ def main() -> int:
     arguments.add_argument("--quick", action="store_true", help="no 1024 px, no VGG-19")
     arguments.add_argument("--palette", type=float, default=nstlib.Settings().palette, help="its weight")
     options = arguments.parse_args()
-    keep_memory(large=True)
+    adjust_allocator(None)
     peaks = {name: peak_flops(getattr(torch, name)) for name in ("float32", "bfloat16")}
     print(f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print("measured peak: " + ", ".join(f"{name} {rate / 1e9:.0f} GFLOP/s" for name, rate in peaks.items()))

@@ -44,7 +44,7 @@ ORDER = {  # inside a folder: each module may import only from modules before it
         {"optimizers", "allocator", "terms", "colours"},
         {"objective"},
         {"optimize", "pixels"},
-        {"settings", "diagnostics", "tiles", "graphs"},
+        {"settings", "diagnostics", "tiles"},
         {"pyramid", "memory", "regions"},
         {"run"},
     ],

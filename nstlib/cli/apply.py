@@ -13,7 +13,7 @@ from nstlib.feedforward.crops import files_in
 from nstlib.feedforward.distributed import join_group
 from nstlib.images import check_output, image_size, load_image, save_image
 from nstlib.inputs import check_share, describe_inputs
-from nstlib.synthesis.allocator import keep_little
+from nstlib.synthesis.allocator import keep_memory
 from nstlib.version import check_folder, environment_info, no_such
 
 KEPT = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}  # formats that results keep
@@ -63,7 +63,7 @@ def _apply_to(
     size = round(height * scale), round(width * scale)
     check_output(target, size)
     if network.check_memory(size, options.memory):  # before the pixels are allocated
-        keep_little()
+        keep_memory(4 << 20)
     image = load_image(source, options.size)
     result = network(image, options.strength, options.memory)
     if not bool(result.isfinite().all()):

@@ -123,11 +123,11 @@ class Encoder:
         layers: Iterable[str],
         window: Window | None = None,
         dtype: torch.dtype = torch.float32,
-    ) -> dict[str, tuple[Tensor, features.Size]]:
+    ) -> features.Taps:
         wanted = tuple(dict.fromkeys(layers))
         if window is not None and window.start != IMAGE:
             x = image.contiguous(memory_format=torch.channels_last)
-            return features.collect(self.network, x, wanted, window.inside, window.start, dtype)
+            return features.collect(self.network, x, wanted, window, dtype)
         self.check_layers(layer for layer in wanted if window is None or layer != window.end)
         check_dense(image, "the image")
         if image.dim() != 4 or image.shape[1] != 3:
@@ -142,7 +142,7 @@ class Encoder:
         if any(padding):  # the network pads with zeros; mirrored pixels keep them away from the image
             x = nn.functional.pad(x, padding, mode=mode)
         x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
-        return features.collect(self.network, x, wanted, window.inside if window else None, dtype=dtype)
+        return features.collect(self.network, x, wanted, window, dtype)
 
 
 def load_encoder(

@@ -67,10 +67,10 @@ def choose_tile(
     """
     by_moments = all(isinstance(part, MOMENTS) for part, _ in settings.discrepancy.components())
     who = "one pass" if by_moments else f"one pass by {settings.discrepancy}, which cannot run in tiles,"
+    remedy, limit = "take fewer styles" if styles > 1 else "", memory.budget(settings.memory, encoder.device)
 
-    def need(tile: int | None, content: Sequence[int], style: Sequence[int]) -> float:
+    def need(content: Sequence[int], style: Sequence[int], tile: int | None) -> float:
         return estimate_pass(settings, encoder, content, style, styles, masks, tile)
 
-    sizes = (None, *TILES) if by_moments else (None,)
-    remedy, limit = "take fewer styles" if styles > 1 else "", settings.memory
-    return memory.choose_tile(sizes, need, encoder.device, content, style, who, remedy, limit)
+    tiles, given = (None, *TILES) if by_moments else (None,), settings.memory != "auto"
+    return memory.choose(tiles, need, (content, style), who, remedy, limit, given)

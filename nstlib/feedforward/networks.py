@@ -27,7 +27,7 @@ from nstlib.encoders.weight_files import WeightsError, check_finite
 from nstlib.feedforward.layers import DTYPE, EDGE, OneSidedClamp, SkipBody, plain_body
 from nstlib.feedforward.norms import STRIDE, apply_in_tiles
 from nstlib.inputs import check_image, check_share
-from nstlib.synthesis.memory import base_memory, choose_tile
+from nstlib.synthesis.memory import base_memory, budget, choose
 from nstlib.version import did_you_mean, no_such, rename_arguments, use_torch_defaults, write_whole
 
 FOLDER = Path(__file__).parent / "weights"
@@ -127,12 +127,9 @@ class FeedForward(nn.Module):
 
         Raises MemoryError where no tile does.
         """
-        device, remedy = self.last.weight.device, "cut the image into parts"
-
-        def need(tile: int | None, size: Sequence[int], _: Sequence[int]) -> float:
-            return self.estimate_memory(size, tile)
-
-        return choose_tile((None, *TILES), need, device, size, size, "the network", remedy, memory)
+        limit, given = budget(memory, self.last.weight.device), memory != "auto"
+        who, remedy = "the network", "cut the image into parts"
+        return choose((None, *TILES), self.estimate_memory, [size], who, remedy, limit, given)
 
 
 def is_finite(tensors: Iterable[Tensor]) -> bool:

@@ -13,7 +13,6 @@
     diagnostics  where an image differs from a style, and whether a test can tell
     tiles        exact terms and gradients of an image tile by tile
     memory       the memory that a run needs, estimated before it starts, and how it is kept within a budget
-    graphs       the memory of one pass through an encoder
     allocator    settings of the C library's allocator for applications
 
 Read terms, objective, optimize, run; then settings and tiles.

@@ -1,43 +1,35 @@
 """Settings of the GNU C library's allocator (Linux), for applications; no library should change them.
 
 Every step frees hundreds of megabytes and asks for them again. By default the C library returns such blocks
-to the kernel, which clears each page anew. `keep_memory` keeps them in the process, which saves a tenth of a
-run's time. Blocks over 32 MB (maps at 1024 px) are kept only with `large`: that saves a further tenth there,
-but a checkpointed run then takes up to half as much memory again. All threads share one pool, because a
-server whose steps run in changing threads would otherwise keep its peak in every one of them.
+to the kernel, which clears each page anew. To keep them in the process saves a tenth of a run's time. To keep
+blocks over 32 MB, too (maps at 1024 px), saves a further tenth there, but with tiles it takes up to half as
+much memory again. All threads share one pool, because a server whose steps run in changing threads would
+otherwise keep its peak in every one of them.
 """
 
 import ctypes
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -3, -4, -8  # of mallopt(3)
-
-SMALL_TILE = 512  # px: smaller tiles are taken where the budget is tight
-TILE_MAPS = 24 << 20  # bytes: the maps of small tiles are smaller, and to clear them anew takes long
+MOST, ALL = 1 << 25, (1 << 31) - 1  # bytes: the upper bound of M_MMAP_THRESHOLD, and that of all options
 
 
 def adjust_allocator(tile: int | None) -> bool:
     """Suits a run in tiles of `tile` px, or on the whole image at once (None), which needs no gaps."""
-    if tile is not None and tile < SMALL_TILE:
-        return keep_little(TILE_MAPS)
-    return keep_memory(large=tile is None)
+    tight = 24 << 20  # the maps of tiles below 512 px, which a run takes in a tight budget, are smaller
+    return keep_memory(ALL if tile is None else MOST if tile >= 512 else tight)
 
 
-def keep_memory(large: bool = False) -> bool:
-    """Keep freed memory in the process. Return whether that worked, which needs glibc."""
-    keep = (M_MMAP_MAX, 0) if large else (M_MMAP_THRESHOLD, 2**25)  # 32 MB is its upper bound
-    options = ((M_TRIM_THRESHOLD, 2**31 - 1), keep, (M_ARENA_MAX, 1))
-    return all(_call("mallopt", *option) for option in options)
+def keep_memory(largest: int = MOST) -> bool:
+    """Keeps freed blocks of at most `largest` bytes in the process. Returns whether that worked: with glibc.
 
-
-def keep_little(largest: int = 2**22) -> bool:
-    """Returns freed blocks over `largest` bytes to the kernel at once: for work on a large image in tiles.
-
-    Otherwise blocks of other sizes lie between those that are kept, and the peak is higher. The price is CPU
-    time, in which the kernel clears pages.
+    Less than `MOST` suits work on a large image in tiles: unused memory returns to the kernel at once, and
+    no gaps between blocks in use raise the peak. The price is CPU time, in which the kernel clears pages.
     """
-    options = ((M_TRIM_THRESHOLD, largest), (M_MMAP_THRESHOLD, largest))
-    return all(_call("mallopt", *option) for option in options) and give_back()
+    keep = (M_MMAP_MAX, 0) if largest > MOST else (M_MMAP_THRESHOLD, largest)
+    trim = largest if largest < MOST else ALL
+    options = ((M_ARENA_MAX, 1), (M_TRIM_THRESHOLD, trim), keep)
+    return all(_call("mallopt", *option) for option in options) and (trim == ALL or give_back())
 
 
 def give_back() -> bool:

@@ -1,40 +1,40 @@
 """The memory that a run needs, estimated before it starts, and how it is kept within what there is.
 
-One pass of the network over a small image counts what autograd stores for the backward pass, and the count is
-scaled up. To that come the features and their gradients, the largest maps' gradients in flight, the
-optimiser's vectors and the images. Where the whole image at once needs too much, it runs in tiles (tiles.py),
-where each segment of the network stores the graph of one tile, and the map of the next. Beside large images
-L-BFGS stores fewer pairs in bfloat16: the first of `PLANS` that fits is taken.
+A run works in tiles (tiles.py), or on the whole image, which is one tile. Each segment of the network stores
+the graph of one tile, which a pass over a small image counts, and the map of the next segment. To that come
+the features and their gradients, the largest maps' gradients in flight, the optimiser's vectors and the
+images. Beside large images L-BFGS stores fewer pairs in bfloat16: the first of `PLANS` that fits is taken.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TypeVar
 
 import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 
 from nstlib.alignment.discrepancy import LinearMMD
-from nstlib.encoders import windows
-from nstlib.encoders.encoder import Encoder
-from nstlib.synthesis.graphs import measure_graph
+from nstlib.encoders import IMAGE, Encoder, Window
 from nstlib.synthesis.optimize import HISTORY
 from nstlib.synthesis.settings import Settings, parse_bytes
-from nstlib.version import free_host_memory
+from nstlib.version import free_host_memory, use_torch_defaults
 
 BASE = 280e6  # bytes: Python and torch before any work
-IMAGES = 8  # images and gradients alive at once, float32, at full size
-PALETTE = 11  # more of them for the palette: its features, their gradients, the map to the style's colours
-IMAGES_IN_TILES = 6  # instead of both where a run works in tiles
+SMALL = 64  # px of the image whose graph is counted
+IMAGES = 5.75  # images and gradients alive at once, float32, at full size
+PALETTE = 11  # more of them, of a tile's size, for the palette: its features, their gradients, a colour map
 GAPS = 1.5  # with tiles from 512 px on: freed memory stays between the maps of tiles (allocator.py)
 SPARE = 0.75  # fraction of the free memory that a run may use: estimates may be a quarter too low
+
+Size = Sequence[int]  # (height, width) of an image
+Option = TypeVar("Option")
 
 
 class BudgetError(MemoryError):
     """The memory that the user allows is too little."""
-
-
-Size = Sequence[int]  # (height, width) of an image
-Need = Callable[[Size, Size], float]  # bytes for the sizes of content and style
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,6 @@ class Plan:
 
     tile: int | None = None
     history: tuple[int, torch.dtype | None] = HISTORY
-
-    def vectors(self, optimizer: str) -> float:
-        """Returns the optimiser's vectors, in images of float32."""
-        pairs, dtype = self.history
-        return 6 if optimizer == "adam" else (2 * pairs + 1) * (0.5 if dtype else 1) + 2
 
 
 WHOLE = Plan()
@@ -72,57 +67,66 @@ def estimate(settings: Settings, encoder: Encoder, content: Size, style: Size, p
         ValueError: The encoder has no such layer.
     """
     deep = settings.content_layers or (encoder.content_layer,)
-    layers = (settings.style_layers or encoder.style_layers) + deep
-    encoder.check_layers(layers)
-    pixels, scaled = math.prod(content), [math.ceil(side * settings.style_scale) for side in style]
-    images, targets = float(IMAGES + (PALETTE if settings.palette else 0)), 0.0
-    graphs, ends = [measure_graph(encoder, layers)], list[float]()
-    crops: list[list[Size]] = [[content], [scaled]]
-    if plan.tile is not None:
-        parts = windows.segments(encoder.network, layers)
-        graphs = [measure_graph(encoder, tuple(part.maps()), part.start) for part in parts]
-        crops = [_largest_crops(encoder, size, layers, plan.tile) for size in (content, scaled)]
-        images = IMAGES_IN_TILES + (PALETTE * math.prod(crops[0][0]) / pixels if settings.palette else 0)
-        targets = _numbers(encoder, deep) * pixels
-        ends = [_numbers(encoder, [part.end]) * encoder.dtype.itemsize for part in parts[:-1]]
+    layers, pixels = (settings.style_layers or encoder.style_layers) + deep, math.prod(content)
+    scaled = [max(SMALL, math.ceil(side * settings.style_scale)) for side in style]
+    tile = plan.tile or max(*content, *scaled)
+    parts, style_parts = (encoder.windows(size, layers, tile) for size in (content, scaled))
     linear = all(isinstance(part, LinearMMD) for part, _ in settings.discrepancy.components())
-    step = encoding = flying = 0.0
-    for graph, own, other in zip(graphs, *crops, strict=True):
-        maps, positions = graph.scales(own)
-        step += maps * graph.saved + positions * graph.features
-        # gradients on their way back
-        flying = max(flying, 2 * maps * graph.largest + (0 if linear else positions * graph.features))
-        maps, positions = graph.scales(other)
-        encoding = max(encoding, positions * graph.features + 2 * maps * graph.largest)
-    step, encoding = step + flying + _stored_maps(ends) * pixels, encoding + sum(ends) * math.prod(scaled)
-    if plan.tile is not None and plan.tile >= 512:
-        step, encoding = GAPS * step, GAPS * encoding
+    step = backward = encoding = 0.0
+    graphs = measure_graphs(encoder, layers)
+    for (saved, largest, features), own, other in zip(graphs, parts, style_parts, strict=True):
+        crop, style_crop = count_pixels(encoder, own), count_pixels(encoder, other)
+        step += (saved + features) * crop
+        backward = max(backward, (2 * largest + (0 if linear else features)) * crop)
+        encoding = max(encoding, (2 * largest + features) * style_crop)
+    gaps = GAPS if plan.tile and plan.tile >= 512 else 1
+    stored = encoder.dtype.itemsize * count_numbers(encoder, (*deep, *(part[0].end for part in parts[:-1])))
+    peak = gaps * max(step + backward + stored * pixels, encoding + stored * math.prod(scaled))
+    pairs, dtype = plan.history
+    vectors = 6 if settings.optimizer == "adam" else (2 * pairs + 1) * (0.5 if dtype else 1) + 2
+    images = (IMAGES + vectors) * pixels + max(0, math.prod(style) - pixels)  # a smaller style is in IMAGES
+    images += PALETTE * bool(settings.palette) * count_pixels(encoder, parts[0])
     weights = sum(p.nbytes for stage in encoder.network.stages.values() for p in stage.parameters())
-    kept = (images + plan.vectors(settings.optimizer)) * 4 * 3 * pixels + targets * encoder.dtype.itemsize
-    kept += 4 * 3 * max(0, math.prod(style) - pixels)  # a style of the content's size is one of the images
-    return base_memory(encoder.device) + weights + max(step, encoding) + kept
+    return base_memory(encoder.device) + weights + peak + 4 * 3 * images
 
 
-def _largest_crops(encoder: Encoder, size: Size, layers: Sequence[str], tile: int) -> list[Size]:
-    """Returns the largest height and width of the windows of each segment."""
-    boxes = [[window.crop for window in part] for part in encoder.windows(size, layers, tile)]
-    return [[max(box[axis].stop - box[axis].start for box in part) for axis in (0, 1)] for part in boxes]
+@lru_cache(maxsize=16)
+@use_torch_defaults(gradients=True)
+def measure_graphs(encoder: Encoder, layers: tuple[str, ...]) -> list[tuple[float, float, float]]:
+    """Returns the bytes for each pixel of what autograd stores, of its largest map, and of the features.
 
-
-def _stored_maps(maps: Sequence[float]) -> float:
-    """Returns the bytes per pixel that stored maps and their gradients need, from the bytes of each map.
-
-    At segment k > 0 of the backward pass these are the maps before it and two gradients, but the gradient of
-    the image does not exist yet.
+    There is one such tuple for each segment. The bytes are counted in a pass over a small image.
     """
-    ends = [*maps, 0.0]
-    return max([ends[0], *(sum(ends[:k]) + ends[k - 1] + ends[k] - 4 * 3 for k in range(1, len(ends)))])
+    network, maps, found = encoder.network, dict[int, int](), []
+    weights = {p.data_ptr() for stage in network.stages.values() for p in stage.state_dict().values()}
+
+    def store(tensor: Tensor) -> Tensor:
+        if tensor.data_ptr() not in weights:
+            maps[tensor.data_ptr()] = tensor.nbytes
+        return tensor
+
+    for (window,) in encoder.windows((SMALL, SMALL), layers, SMALL):
+        maps.clear()
+        names = [name for name in window.positions if name != IMAGE]
+        shape = (1, network.channels.get(window.start, 3), *(side.stop for side in window.crop))
+        x = torch.zeros(shape, dtype=encoder.dtype, device=encoder.device, requires_grad=True)
+        with saved_tensors_hooks(store, lambda tensor: tensor):
+            encoder(x, names, window=window)
+        saved = [size / (SMALL + 2 * network.padding) ** 2 for size in maps.values()]
+        found.append((sum(saved), max(saved, default=0.0), 4 * count_numbers(encoder, names)))
+    return found
 
 
-def _numbers(encoder: Encoder, stages: Sequence[str]) -> float:
+def count_pixels(encoder: Encoder, windows: Iterable[Window]) -> float:
+    """Returns how many pixels the largest of some windows is computed from."""
+    strides = {IMAGE: 1} | encoder.network.strides
+    areas = [strides[w.start] ** 2 * math.prod(side.stop - side.start for side in w.crop) for w in windows]
+    return float(max(areas))
+
+
+def count_numbers(encoder: Encoder, stages: Iterable[str]) -> float:
     """Returns how many numbers the maps of some stages hold for each pixel."""
-    network = encoder.network
-    return sum(network.channels[name] / network.strides[name] ** 2 for name in stages)
+    return sum(encoder.network.channels[name] / encoder.network.strides[name] ** 2 for name in stages)
 
 
 def base_memory(device: torch.device) -> float:
@@ -146,65 +150,55 @@ def budget(memory: str, device: torch.device) -> float | None:
 
 
 def choose_plan(
-    settings: Settings, encoder: Encoder, content: Size, style: Size, available: float | None
+    settings: Settings, encoder: Encoder, content: Size, style: Size, limit: float | None
 ) -> Plan:
-    """Returns the first of `PLANS` that needs at most the `available` bytes (None: unknown, so the first).
-
-    Raises:
-        MemoryError: None fits; see `require`.
-    """
-    if available is None:
-        return WHOLE
+    """Returns the first of `PLANS` that needs at most `limit` bytes, see `choose`."""
     whole = [str(d) for d, _ in settings.discrepancy.components() if not d.additive]
     plans = [plan for plan in PLANS if plan.tile is None or (plan.tile < max(*content, *style) and not whole)]
-    for plan in plans:
-        if estimate(settings, encoder, content, style, plan) <= available:
-            return plan
-
-    def need(content: Size, style: Size) -> float:
-        return estimate(settings, encoder, content, style, plans[-1])
-
-    remedy = "" if encoder.name == "vgg19-slim" else "take the encoder vgg19-slim"
     who = encoder.name + (f" and {whole[0]}, which cannot run in tiles," if whole else "")
-    given = settings.memory != "auto"
-    require(need, encoder.device, content, style, who, remedy, available, given)
-    return plans[-1]
+    remedy = "" if encoder.name == "vgg19-slim" else "take the encoder vgg19-slim"
+    need, given = partial(estimate, settings, encoder), settings.memory != "auto"
+    return choose(plans, need, (content, style), who, remedy, limit, given)
 
 
-def require(
-    need: Need,
-    device: torch.device,
-    content: Size,
-    style: Size,
+def choose(
+    options: Sequence[Option],
+    need: Callable[..., float],
+    sizes: Sequence[Size],
     who: str,
     remedy: str,
-    limit: float | None = None,
-    given: bool = False,
-) -> None:
-    """Raises MemoryError, with the bytes needed and free and the size that would fit, where too few are free.
+    limit: float | None,
+    given: bool,
+) -> Option:
+    """Returns the first option for which `need(*sizes, option)` is at most `limit` bytes.
 
     Args:
-        need: The bytes for a content and a style of some sizes.
-        content, style: (height, width) of the images.
+        sizes: (height, width) of the images, the content first.
         who: Name of what needs the memory.
         remedy: What to do where no smaller size would fit.
-        limit: Bytes that may be used, by default `SPARE` of the free ones. given: Whether the user chose it.
+        limit: None: unknown, so the first option fits. given: Whether the user chose it.
+
+    Raises:
+        MemoryError: None fits. The message has the bytes needed and free, and the size that would fit.
     """
-    if limit is None and (available := free_memory(device)) is not None:
-        limit = SPARE * available
-    if limit is None or (needed := need(content, style)) < limit:
-        return
-    longest = max(*content, *style)
+    if limit is None:
+        return options[0]
+    for option in options:
+        if need(*sizes, option) <= limit:
+            return option
+    longest = max(map(max, sizes))
+
+    def least(side: int) -> float:
+        smaller = [[max(16, round(n * side / longest)) for n in size] for size in sizes]
+        return min(need(*smaller, option) for option in (options[0], options[-1]))
+
+    needed = least(longest)
+    side = next((side for side in range(longest // 32 * 32, 32, -32) if least(side) <= limit), 0)
     enough = f"raise memory to at least {_show(needed, 1)}" if given else ""
-    remedies = [enough or "close other programs", remedy]
-    for side in range(longest // 32 * 32, 32, -32):
-        shapes = [[max(16, round(n * side / longest)) for n in size] for size in (content, style)]
-        if need(*shapes) < limit:
-            remedies = [f"size {side} would fit", enough]
-            break
+    remedies = [f"size {side} would fit", enough] if side else [enough or "close other programs", remedy]
     there = f"the budget is {_show(limit)}" if given else f"{_show(limit / SPARE)} are free"
     raise (BudgetError if given else MemoryError)(
-        f"{content[1]} x {content[0]} px with {who} needs about {_show(needed)} of memory and {there}; "
+        f"{sizes[0][1]} x {sizes[0][0]} px with {who} needs about {_show(needed)} of memory and {there}; "
         + ", or ".join(filter(None, remedies))
     )
 
@@ -212,29 +206,3 @@ def require(
 def _show(size: float, more: int = 0) -> str:
     """Returns bytes in words that `parse_bytes` reads, plus `more` in their last digit."""
     return f"{round(size / 1e6) + more} MB" if size < 1e9 else f"{(round(size / 1e8) + more) / 10:.1f} GB"
-
-
-def choose_tile(
-    tiles: Sequence[int | None],
-    need: Callable[[int | None, Size, Size], float],
-    device: torch.device,
-    content: Size,
-    style: Size,
-    who: str,
-    remedy: str,
-    memory: str,
-) -> int | None:
-    """Returns the first of `tiles` for which `need(tile, content, style)` is below the budget `memory`.
-
-    Raises MemoryError where none is; see `require`.
-    """
-    limit = budget(memory, device)
-    for tile in tiles:
-        if limit is None or need(tile, content, style) < limit:
-            return tile
-
-    def least(content: Size, style: Size) -> float:
-        return min(need(tile, content, style) for tile in tiles)
-
-    require(least, device, content, style, who, remedy, limit, memory != "auto")
-    return tiles[-1]
