@@ -52,7 +52,7 @@ def order(network: Network, layers: Sequence[str], start: str) -> list[tuple[str
 class Tap(torch.autograd.Function):
     """Read features off a map that the network goes on with: x → x, F.
 
-    x is (B, N, H, W), channels last, and F (B, N, M), of `dtype`, is x at these rows and columns. Backward adds
+    x is (B, N, H, W), channels last. F (B, N, M), of `dtype`, is x at these rows and columns. Backward adds
     F's gradient to x's in place, where autograd would pass over the map three times (pad, copy, add).
     """
 
