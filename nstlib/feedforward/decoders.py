@@ -42,8 +42,6 @@ BLOCKS: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
 REFINED = (2, 3, 4)  # levels with a correction
 METHODS = ("linear", "bn", "poly", "wasserstein")  # methods with learned amounts of their own
 WEIGHTS = Path(__file__).parent / "weights" / "decoder.safetensors"
-# Rows of the 4 × 4 kernel that also enlarges by 2, as sums of rows of the 3 × 3 kernel.
-ENLARGE = ((0.0, 0, 1), (0, 1, 1), (1, 1, 0), (1, 0, 0))
 
 
 class Decoder(nn.Module):
@@ -188,9 +186,13 @@ def enlarge(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     A transposed 4 × 4 convolution with stride 2 does both, with 4 instead of 9 products per output and input
     channel.
     """
-    rows = torch.tensor(ENLARGE, dtype=torch.float32, device=weight.device)
-    kernels = (rows @ weight.transpose(0, 1).float() @ rows.T).to(weight.dtype)
+    kernels = _spread(_spread(weight.float(), 2), 3).transpose(0, 1).to(weight.dtype)
     return conv_transpose2d(pad(x, (1, 1, 1, 1), mode=EDGE), kernels, bias, stride=2, padding=3)
+
+
+def _spread(weight: Tensor, dim: int) -> Tensor:
+    a, b, c = weight.unbind(dim)  # where two equal neighbours meet two of these, their sum remains
+    return torch.stack((c, b + c, a + b, a), dim)
 
 
 class Refine(nn.Sequential):

@@ -13,7 +13,8 @@ from nstlib.synthesis.settings import Settings
 
 # Bytes, as benchmarks/memory.py measures them: per pixel of the content, per pixel of the largest style, and
 # per pixel of each further style of a mixture, since all of them are held at once; and per mask and pixel.
-BY_MOMENTS, BY_POSITIONS = (850, 260, 400), (1750, 1150, 1650)  # methods that map moments, or every position
+BY_MOMENTS, BY_POSITIONS = (270, 260, 400), (1750, 1150, 1650)  # methods that map moments, or every position
+MAPS = 130  # more per pixel of the content, for each byte of a number in the maps of the former
 MASK = 60
 STORED = 3  # shallowest level that a pass in tiles stores; relu1_1 and relu2_1 have 6 times its numbers
 TILES = (512, 256)  # px
@@ -40,6 +41,7 @@ def estimate_pass(
     """
     by_moments = all(isinstance(part, MOMENTS) for part, _ in settings.discrepancy.components())
     decoding, encoding, mixing = BY_MOMENTS if by_moments else BY_POSITIONS
+    decoding += MAPS * encoder.dtype.itemsize * by_moments
     of_content, of_style = math.prod(content), math.prod(style) * settings.style_scale**2
     if tile:
         stored = sum(encoder.channels[layer] / encoder.strides[layer] ** 2 for layer in LEVELS[STORED - 1 :])
