@@ -1,9 +1,10 @@
 """The web app: `python app.py`, or a Hugging Face Space.
 
-Its address is http://127.0.0.1:7860. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT change it; other environment
-variables set the limits for users (demo/runs/limits.py).
+Its address is http://127.0.0.1:7860. --host and --port change it, and so do GRADIO_SERVER_NAME and
+GRADIO_SERVER_PORT; other environment variables set the limits for users (demo/runs/limits.py).
 """
 
+import argparse
 import os
 import signal
 import sys
@@ -22,6 +23,13 @@ def end(number: int, _: object) -> None:
 if __name__ == "__main__":  # before the other imports, which take seconds
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
+    more = "Environment variables set everything else: see docs/reference/environment.md."
+    parser = argparse.ArgumentParser(description="Serve the web app.", epilog=more)
+    parser.add_argument("--host", help="default: $GRADIO_SERVER_NAME or 127.0.0.1")
+    parser.add_argument("--port", type=int, help="default: $GRADIO_SERVER_PORT or 7860")
+    for name, value in zip(("NAME", "PORT"), vars(parser.parse_args()).values(), strict=True):
+        if value is not None:
+            os.environ[f"GRADIO_SERVER_{name}"] = str(value)
 
 from demo.serve import demo, serve  # noqa: E402, F401 - Gradio's tools look for `demo`
 

@@ -1,10 +1,5 @@
 """The public API: `/stylize` and `/compare`, streamed, and `/onepass`, with typed parameters. No other
-endpoint is public.
-
-from gradio_client import Client, handle_file
-job = Client(url).submit(handle_file("photo.jpg"), handle_file("painting.jpg"), "linear", 2.0,
-                         api_name="/stylize")
-for image, info in job: ...
+endpoint is public. docs/howto/app.md shows how a program calls it.
 """
 
 import time
@@ -172,6 +167,5 @@ def build() -> None:
 def _endpoint(function: Endpoint, *options: gr.components.Component) -> None:
     name = function.__name__
     images = [gr.Image(type="filepath", image_mode=None, label=part) for part in ("content", "style")]
-    given = [*images, *options]
     outputs = [gr.Image(type="filepath", format="png", label="image"), gr.JSON(label="info")]
-    gr.Button(name).click(function, given, outputs, api_name=name, **HEAVY)
+    gr.Button(name).click(function, [*images, *options], outputs, api_name=name, **HEAVY)

@@ -54,7 +54,6 @@ def running(name: str = "home", folder: Path = ROOT, **environment: str) -> App:
     files = tempfile.mkdtemp(prefix=f"app-{name}-")
     everything = os.environ | {
         "GRADIO_SERVER_NAME": "127.0.0.1",
-        "GRADIO_SERVER_PORT": str(port),
         "GRADIO_TEMP_DIR": files,
         "NSTLIB_MAX_SIZE": "320",
         "NSTLIB_SIZE": "64",
@@ -63,9 +62,12 @@ def running(name: str = "home", folder: Path = ROOT, **environment: str) -> App:
         **environment,
     }
     with log.open("w") as file:
-        script = str(Path(__file__).with_name("app_with_slow_runs.py")) if name == "home" else "app.py"
+        arguments = ["app.py", "--port", str(port)]
+        if name == "home":
+            arguments = [str(Path(__file__).with_name("app_with_slow_runs.py"))]
+            everything["GRADIO_SERVER_PORT"] = str(port)
         process = subprocess.Popen(
-            [sys.executable, script], cwd=folder, env=everything, stdout=file, stderr=file
+            [sys.executable, *arguments], cwd=folder, env=everything, stdout=file, stderr=file
         )
     atexit.register(process.kill)
     deadline = time.monotonic() + START_SECONDS

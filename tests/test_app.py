@@ -258,6 +258,7 @@ def test_every_method_has_an_idea_and_a_control():
     for name in method_controls.ALL:
         words = idea.describe(name)
         assert method_controls.ALL[name] in words and "<svg" in method_controls.looks(name)
+        assert f"<b>{method_controls.ALL[name]}</b> looks at" in method_controls.looks(name)
 
 
 def test_every_setting_has_a_control_and_every_preset_on_offer_can_be_shown():
@@ -510,6 +511,28 @@ def test_own_images_are_named_in_one_sentence(tmp_path, tabs):
         job = engine.Job(SMALL, str(content), str(own[1]))
         shown = Result(np.zeros((64, 64, 3), np.uint8), job.recipe(4), {}, "", None)
         assert f"It cannot contain your own {said}." in saved.link(values | {tab.view.shown: shown})[1]
+
+
+@pytest.mark.parametrize(
+    ("photo", "second", "lacks"),
+    [(CONTENT, OTHER, ""), ("own", OTHER, "photo and style"), (CONTENT, "own", "style and second style")],
+)
+def test_a_link_says_which_images_its_sender_s_own_were(tmp_path, tabs, photo, second, lacks):
+    tab, saved = tabs
+    own = str(tmp_path / "own.png")
+    Image.new("RGB", (64, 64)).save(own)
+    settings = controls.DEFAULTS.replace(method="gaussian", style_weights=(0.5, 0.5))
+    paths = [own if path == "own" else str(path) for path in (photo, own if lacks else STYLE, second)]
+    query = link.write(engine.Job(settings, *paths[:2], second=paths[2]).recipe())
+    assert link.own_images(query) == lacks
+    assert link.own_images("style=glass&lesson=1") == ""  # written by hand
+    values = dict.fromkeys(tab.inputs.images) | {saved.known: {}}
+    values |= {tab.inputs.content: str(CONTENT), tab.inputs.style: str(STYLE)}
+    opened = saved.open(query, values)
+    assert (opened.get(tab.inputs.note, {"visible": False})["visible"]) == bool(lacks)
+    assert opened[tab.inputs.style] == str(STYLE)  # an own style leaves its place to the example
+    assert opened[tab.view.image]["value"] == str(CONTENT)  # and not an image of other settings
+    assert "linear" not in opened[tab.view.caption]
 
 
 def test_a_region_is_a_half_or_what_was_brushed():

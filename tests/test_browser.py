@@ -355,6 +355,12 @@ def test_before_and_after_are_shown_in_one_frame(page):
     expect(both).to_have_count(2)
     left, right = (pixels(page, both.nth(i).get_attribute("src")) for i in (0, 1))
     assert left != right
+    page.set_viewport_size({"width": 390, "height": 600})  # where the image must shrink to fit
+    look = """one => { const { x, y, width, height } = one.getBoundingClientRect();
+      return [x, y, width, height, getComputedStyle(one).backgroundColor]; }"""
+    places = [one.evaluate(look) for one in both.all()]
+    assert places[0] == places[1] and places[0][-1] == "rgba(0, 0, 0, 0)"
+    page.set_viewport_size(SCREEN)
     page.get_by_label("Gaussian").check()
     settled(page, "gaussian · γ 1 · 64 px · 24 steps")
     expect(both).to_have_count(2)
@@ -447,6 +453,10 @@ def test_runs_begin_by_themselves_only_while_nobody_else_works_and_all_wait_in_t
     expect(other.locator("#size input[type=number]")).to_have_value("64")
     settings(page, seed=SLOW, iterations=3000)  # minutes: longer than what follows, on any machine
     says(page, "of 3000 steps")
+    page.get_by_role("tab", name="Compare").click()  # it waits for the run of its own page
+    status(page, "number 1 of 1. Your own run in Stylize is still working.", "compare")
+    page.locator("#compare-leave").click()
+    status(page, "Nothing was started", "compare")
     choose(other, "styles", "glass")
     status(other, "Another page uses this app now")
     other.get_by_role("tab", name="Compare").click()
@@ -505,4 +515,22 @@ def test_a_lesson_shows_what_the_teacher_has_chosen(browser):
     for hidden in ("#styles-examples", "#method", "#styles-upload"):
         expect(page.locator(hidden)).to_be_hidden()
     expect(page.locator("#gamma")).to_be_visible()
+    expect(page.locator(".form:has(> #method)")).to_be_hidden()  # its border, too
+    expect(page.locator("#looks")).to_contain_text("The method Batch-norm statistics looks at the mean")
+    expect(page.locator("#note")).to_be_hidden()
+    leave(page)
+    page.goto(address() + "?method=bn:0.7%2Bpoly:0.3&lesson=1")
+    says(page, "bn:0.7+poly:0.3")
+    expect(page.locator("#mix")).to_be_hidden()
+    leave(page)
+
+
+def test_who_opens_a_link_of_own_images_reads_that_they_are_not_in_it(browser):
+    page = new_page(browser)
+    page.goto(address() + "?style=glass&method=gaussian&gamma=5&size=96")
+    expect(page.locator("#note")).to_have_text(
+        "A link cannot contain its sender's own images: choose your photo."
+    )
+    settled(page, "harbour × glass · gaussian · γ 5 · 96 px · 24 steps")
+    expect(page.locator("#note")).to_be_visible()
     leave(page)

@@ -125,6 +125,36 @@ def test_the_methods_are_chosen_by_arrow_keys_with_a_visible_place(browser):  # 
     leave(page)
 
 
+OVER_THE_RESULT = """() => {
+  const show = document.querySelector(".nst-show"), box = show.getBoundingClientRect(), found = new Set();
+  for (let y = Math.max(0, box.top) + 2; y < box.bottom - 2; y += 6)
+    for (let x = box.left + 2; x < box.right; x += 8) {
+      const at = document.elementFromPoint(x, y);
+      if (at && !show.contains(at) && !at.contains(show)) found.add(at.textContent.trim() || at.className);
+    }
+  return [...found];
+}"""
+
+
+def test_nothing_shows_through_the_result_that_stays_in_sight_and_fullscreen_covers_it(browser):  # noqa: F811
+    page = open_page(browser, 390, 844)
+    for width in (390, 900):
+        page.set_viewport_size({"width": width, "height": 844})
+        for y in range(0, 1000, 80):
+            page.evaluate("y => scrollTo(0, y)", y)
+            assert page.evaluate(OVER_THE_RESULT) == [], (width, y)
+    for one in ("#contents", "#result"):
+        page.evaluate("scrollTo(0, 0)")
+        page.locator(one).get_by_role("button", name="Fullscreen").click()
+        expect(page.locator(f"{one}.fullscreen")).to_be_visible()
+        for x, y in ((450, 60), (450, 300), (450, 700)):
+            shown = page.evaluate("at => document.elementFromPoint(...at).closest('.fullscreen')?.id", [x, y])
+            assert shown == one[1:]
+        page.keyboard.press("Escape")
+        expect(page.locator(".fullscreen")).to_have_count(0)
+    leave(page)
+
+
 def test_on_a_phone_the_result_stays_in_sight_while_its_images_are_chosen(browser):  # noqa: F811
     page = open_page(browser, 390, 844)
     for one in ("#result", "#stylize-start", "#contents", "#contents-upload"):

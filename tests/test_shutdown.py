@@ -38,6 +38,13 @@ def assert_ends(process: subprocess.Popen[bytes], log: Path, folder: Path, numbe
     assert not list(folder.glob("nstlib-app-*"))
 
 
+def test_an_argument_that_is_not_known_ends_the_start() -> None:
+    process = subprocess.run(
+        [sys.executable, "app.py", "--share"], cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert process.returncode == 2 and "--port" in process.stderr and "--share" in process.stderr
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads a process's signals from /proc")
 @pytest.mark.parametrize("state", ["first imports", "temporary folder made"])
 def test_a_stop_during_start_up(state: str, tmp_path: Path) -> None:

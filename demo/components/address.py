@@ -10,6 +10,7 @@ from demo.runs.recipes import Recipe, Source, examples, identify
 
 LONGEST = 4000  # characters
 STYLES = ("style", "second")
+SECOND = {"style_weights", "where"}  # only with a second style
 IGNORED = ("view", "lesson", "detail")  # read by page.js only, or by earlier versions
 
 
@@ -23,11 +24,8 @@ def write(recipe: Recipe) -> str:
     wanted |= {name: value for name, value in values.items() if value != usual[name] or name == "size"}
     wanted |= {"where": recipe.where} if recipe.where else {}
     wanted |= {"strength": recipe.blend} if recipe.blend != 1 else {}
-    return urlencode({key: _text(value) for key, value in wanted.items()})
-
-
-def _text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    listed = {key: ",".join(map(str, x)) for key, x in wanted.items() if isinstance(x, list | tuple)}
+    return urlencode(wanted | listed)
 
 
 def parts(query: str) -> list[tuple[str, str]]:
@@ -56,8 +54,16 @@ def read(query: str, size: int = DEFAULTS.size) -> tuple[Recipe, list[str]]:
                 recipe = replace(recipe, settings=recipe.settings.parse(**{key: value}))
         except (TypeError, ValueError, KeyError, OverflowError):
             unused.append(f"{key[:20]}={value[:40]}")
-    given = tuple(styles[key] for key in STYLES if key in styles)
-    return (replace(recipe, styles=given) if given else recipe), unused
+    places = STYLES[: 2 if "second" in styles else 1]
+    return replace(recipe, styles=tuple(styles.get(key, Source()) for key in places)), unused
+
+
+def own_images(query: str) -> str:
+    """The images, in words, that a link of this app lacks because they are its sender's own. An address
+    without a size was written by hand."""
+    given = {key for key, _ in parts(query)}
+    usual = {"content": "photo", "style": "style"} | ({"second": "second style"} if given & SECOND else {})
+    return " and ".join(word for key, word in usual.items() if key not in given and "size" in given)
 
 
 def _example(folder: str, stem: str) -> Source:

@@ -79,11 +79,9 @@ class Controls:
         preset = {*self.inputs, self.preset}, [*self.outputs, self.preset]
         asks.after(self.preset.select(self._apply_preset, *preset, **QUIET).then)
         self.by_name["iterations"].input(None, None, self.preset, js="() => null", **PRIVATE)
-        self.by_name["encoder"].select(
-            lambda name: [gr.update(choices=layer_names(name), value=[])] * 2,
-            self.by_name["encoder"],
-            [self.by_name["style_layers"], self.by_name["content_layers"]],
-            **QUIET,
+        encoder, *layers = (self.by_name[name] for name in ("encoder", "style_layers", "content_layers"))
+        encoder.select(
+            lambda name: [gr.update(choices=layer_names(name), value=[])] * 2, encoder, layers, **QUIET
         )
 
     def settings(self, values: dict[Any, Any]) -> nstlib.Settings:

@@ -101,11 +101,9 @@ class SecondStyle:
                 "", html_template=CANVAS, js_on_load=script, elem_id="brush", visible=False
             )
         self.inputs = {self.image, self.share, self.place, self.brushed}
+        parts = [self.brushed, self.share]
         self.place.change(
-            lambda place: [gr.update(visible=place == BRUSH), gr.update(visible=place == "")],
-            self.place,
-            [self.brushed, self.share],
-            **QUIET,
+            lambda place: [gr.update(visible=place == one) for one in (BRUSH, "")], self.place, parts, **QUIET
         )
 
     def read(self, values: dict[Any, Any]) -> tuple[str | None, tuple[float, ...], str]:
@@ -135,6 +133,7 @@ class Inputs:
     """All components that a result depends on. It lays them out in the current Blocks."""
 
     def __init__(self) -> None:
+        self.note = gr.HTML(visible=False, elem_id="note")  # about the link that opened the page
         with gr.Row(elem_classes="nst-images"):
             pair = [
                 InputImage("contents", "Photo", "contents", "harbour"),

@@ -71,9 +71,8 @@ def browser_link() -> str:
 
 def progress(words: str, share: float, seconds: float) -> str:
     """The status line of a run that has done `share` of its work in `seconds`."""
-    left = (
-        f"about {duration(seconds * (1 - share) / share)} left" if share and seconds > 0.5 else "just started"
-    )
+    is_known = share and seconds > 0.5
+    left = f"about {duration(seconds * (1 - share) / share)} left" if is_known else "just started"
     return note(f"{words} · {left}", "busy", share)
 
 

@@ -66,9 +66,10 @@ def is_used(name: str, first: str, second: str) -> list[bool]:
 def looks(method: str) -> str:
     """What a method looks at, in a line beside a small figure."""
     names = [part.name for part, _ in nstlib.method(method).components()]
-    words = "; and ".join(METHODS[name]["stores"] for name in names)
+    words = f"The method <b>{' + '.join(ALL[name] for name in names)}</b> looks at "
+    words += "; and ".join(METHODS[name]["stores"] for name in names)
     blind = f" It is blind to {METHODS[names[0]]['blind']}." if len(names) == 1 else ""
-    return f'<div class="nst-looks">{icon(method)}<p>It looks at {words}.{blind}</p></div>'
+    return f'<div class="nst-looks">{icon(method)}<p>{words}.{blind}</p></div>'
 
 
 class MethodControls:
@@ -112,13 +113,9 @@ class MethodControls:
         self.gamma.input(None, self.gamma, self.gamma_slider, js=TO_SLIDER, **PRIVATE)
         # in the order of the parameters of `to_method`
         self.options: list[Any] = [radio, different, offset, width, one, two, share]
-        gr.on(
-            [radio.change, different.change, one.change, two.change],
-            self._show_options,
-            self.options,
-            [different, offset, width, fusion, self.looks],
-            **QUIET,
-        )
+        changed = [part.change for part in (radio, different, one, two)]
+        shown = [different, offset, width, fusion, self.looks]
+        gr.on(changed, self._show_options, self.options, shown, **QUIET)
         self.inputs = [*self.options, self.gamma]
         self.outputs = [*self.inputs, self.gamma_slider]
 

@@ -94,7 +94,9 @@
     const place = shown.match(/queue: (\d+)\/(\d+) \|\s*([\d.]+)(?:\/([\d.]+))?/);
     const words = place && at(".nst-statusbox:has(.progress-text) .nst-status span");
     const left = place && Math.ceil((place[4] ?? 0) - place[3]);
-    const text = place && `Waiting for your turn: you are number ${place[1]} of ${place[2]}${left > 0 ? `, for about ${left} s` : ""}.`;
+    const own = at(`[data-tab-id="${at('.nst-go[id$="-stop"]')?.id.split("-")[0]}"]`)?.textContent;
+    const text = place && `Waiting for your turn: you are number ${place[1]} of ${place[2]}${left > 0 ? `, for about ${left} s` : ""}.`
+      + (own ? ` Your own run in ${own} is still working.` : "");
     if (words && words.textContent !== text) words.textContent = text;
   };
 

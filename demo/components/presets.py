@@ -29,12 +29,9 @@ HELP = {
 
 def choices() -> list[tuple[str, str]]:
     """(label, name) of every preset, in the order of `HELP`."""
-    labels = {name: f"{name}: {HELP[name]}" for name in sorted(nstlib.PRESETS, key=list(HELP).index)}
-    for name in labels:
-        wanted = nstlib.PRESETS[name].encoder
-        if adapted(name).encoder != wanted:
-            labels[name] += f" (with {EMBEDDED})"
-    return [(label, name) for name, label in labels.items()]
+    names = sorted(nstlib.PRESETS, key=list(HELP).index)
+    other = {name for name in names if adapted(name).encoder != nstlib.PRESETS[name].encoder}
+    return [(f"{name}: {HELP[name]}" + f" (with {EMBEDDED})" * (name in other), name) for name in names]
 
 
 def adapted(name: str) -> nstlib.Settings:

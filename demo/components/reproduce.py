@@ -22,9 +22,7 @@ def caption(recipe: Recipe) -> str:
     if len(s.style_weights) == len(stems) > 1:
         shares = (round(100 * weight / sum(s.style_weights)) for weight in s.style_weights)
         stems = [f"{share} % {stem}" for share, stem in zip(shares, stems, strict=True)]
-    steps = (
-        f"{recipe.step} steps" if recipe.step == s.iterations else f"{recipe.step} of {s.iterations} steps"
-    )
+    of = "" if recipe.step == s.iterations else f" of {s.iterations}"
     parts = [
         f"{recipe.content.stem} × {' + '.join(stems)}",
         str(s.method),
@@ -32,7 +30,7 @@ def caption(recipe: Recipe) -> str:
         f"{s.size} px",
         COLOURS[s.colours],
         "" if s.style_scale == 1 else f"strokes × {s.style_scale:g}",
-        steps if recipe.step else "one pass",
+        f"{recipe.step}{of} steps" if recipe.step else "one pass",
         "" if recipe.blend == 1 else f"strength {round(100 * recipe.blend)} %",
     ]
     return " · ".join(filter(None, parts))

@@ -65,20 +65,14 @@ class GridTab:
                 update |= bar.show(bar.start, messages.note(words), "Start")
             return update
 
-        opened = gr.on(
-            [tab.select, self.kind.change],
-            may_start,
-            [self.kind, count, self.made],
-            [self.words, self.bar.may, *self.bar.outputs],
-            **QUIET,
-        )
+        known, shown = [self.kind, count, self.made], [self.words, self.bar.may, *self.bar.outputs]
+        opened = gr.on([tab.select, self.kind.change], may_start, known, shown, **QUIET)
         self.bar.start_by_itself(opened, 0)
 
         def open_tile(values: dict[Any, Any], event: gr.EventData, request: gr.Request) -> Update:
             return history.restore(tile(values[self.grid], event), values, request)
 
-        outputs = history.outputs
-        opened = self.view.select(open_tile, {self.grid, *history.inputs}, outputs, **QUIET)
+        opened = self.view.select(open_tile, {self.grid, *history.inputs}, history.outputs, **QUIET)
         opened.success(None, js=TO_STYLIZE, **PRIVATE)
 
     def run(self, values: dict[Any, Any], flag: Flag) -> Iterator[Update]:

@@ -17,6 +17,7 @@ from demo.runs.engine import first_size
 from demo.runs.recipes import Recipe, Source, examples, identify
 from demo.runs.results import Result, open_result
 from demo.runs.stop_flags import STOP_FLAGS
+from demo.tabs.result_view import caption
 from demo.tabs.stylize import TAB, Stylize
 
 MOST_IMAGES = 36  # of a session
@@ -44,15 +45,14 @@ class History:
         images, drop = tab.inputs.images, view.drop
         self.inputs = {self.known, *images, *view.inputs}
         self.outputs = [*{*tab.inputs.all, *tab.inputs.controls.outputs, *tab.outputs, *tab.bar.outputs}]
-        self.outputs += [view.strength, tab.inputs.controls.preset, tab.inputs.asks.count]
+        self.outputs += [view.strength, tab.inputs.controls.preset, tab.inputs.asks.count, tab.inputs.note]
         view.gallery.select(self.select, self.inputs, self.outputs, **QUIET)
         self.pairs.select(self.open_ready, self.inputs, self.outputs, **QUIET)
         drop.upload(self.upload, {drop, *self.inputs}, self.outputs, **QUIET)
         for image in images:
             image.change(self.store_images, {self.known, *images}, self.known, **QUIET)
-        view.link.click(self.link, view.inputs, [query, tab.bar.status], **QUIET).then(
-            None, query, js=COPY, **PRIVATE
-        )
+        linked = view.link.click(self.link, view.inputs, [query, tab.bar.status], **QUIET)
+        linked.then(None, query, js=COPY, **PRIVATE)
         # An event with a set of inputs gets them in the order of their creation: `query` is the last.
         opened = {query, *self.inputs}
         page.load(lambda values: self.open(values[query], values), opened, self.outputs, js=SEARCH, **QUIET)
@@ -171,10 +171,15 @@ class History:
         except ValueError as error:
             return opened | {self.tab.bar.status: messages.alert(f"This link cannot be used: {error}")}
         update |= {view.strength: recipe.blend, inputs.asks.count: 1}
+        words, photo = "The photo", update[inputs.content]  # until its first image is made
+        update |= {view.image: gr.update(value=photo, alt_text=words), view.caption: caption(words)}
+        if own := address.own_images(query):
+            notes.insert(0, f"A link cannot contain its sender's own images: choose your {own}.")
         if unused:
             notes.insert(0, f"This link has parts that cannot be used: {', '.join(unused)}.")
         if notes:
-            update[self.tab.bar.status] = messages.note(escape(" ".join(notes)))
+            words = f'<p role="status">{escape(" ".join(notes))}</p>'
+            update[inputs.note] = gr.update(value=words, visible=True)
         return opened | update
 
     def link(self, values: dict[Any, Any]) -> tuple[str, str]:
@@ -183,9 +188,7 @@ class History:
         recipe = view.result(values).at(values[view.strength]).recipe
         images = (recipe.content, *recipe.styles)
         own = list(dict.fromkeys(image.name for image in images if image.sha256 not in examples()))
+        names, plural = ", ".join(map(escape, own)), "s" * (len(own) > 1)
         words = "The link is in the address bar and in the clipboard."
-        if own:
-            words += (
-                f" It cannot contain your own image{'s' * (len(own) > 1)} ({', '.join(map(escape, own))})."
-            )
+        words += f" It cannot contain your own image{plural} ({names})." if own else ""
         return address.write(recipe), messages.note(words, "done")

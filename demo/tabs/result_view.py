@@ -17,6 +17,7 @@ from demo.runs.masks import masks
 from demo.runs.results import Result
 from demo.runs.stop_flags import STOP_FLAGS
 
+SMALL: dict[str, Any] = {"size": "md", "min_width": 100}  # a button
 KEPT = 12  # results of a session
 GONE = "This page was open for too long: its image is not here any more. Change a setting to make it again."
 CLICK = "() => document.querySelector('#png')?.click()"
@@ -49,16 +50,14 @@ class ResultView:
 
     def add_tools(self) -> None:
         """Lays out what most users need."""
-        small: dict[str, Any] = {"size": "md", "min_width": 100}
         with gr.Row(elem_classes="nst-tools"):
-            self.download = gr.Button("Download PNG", elem_id="download", **small)
+            self.download = gr.Button("Download PNG", elem_id="download", **SMALL)
             self.png = gr.DownloadButton(visible="hidden", elem_id="png")
-            self.compare = gr.Button("Before / after", elem_id="before", **small)
-            self.link = gr.Button("Copy link", elem_id="link", **small)
+            self.compare = gr.Button("Before / after", elem_id="before", **SMALL)
+            self.link = gr.Button("Copy link", elem_id="link", **SMALL)
 
     def add_more(self) -> None:
         """Lays out what few users need."""
-        small: dict[str, Any] = {"size": "md", "min_width": 100}
         self.gallery = gr.Gallery(
             label="Your results: click one to go back to it",
             columns=6,
@@ -71,10 +70,9 @@ class ResultView:
             elem_id="history",
         )
         with gr.Row(elem_classes="nst-tools"):
-            words = "Open a saved PNG"
-            self.drop = gr.UploadButton(words, file_types=[".png"], elem_id="drop", **small)
-            self.again = gr.Button("Use as photo", elem_id="again", **small)
-            self.animation = gr.DownloadButton("Animation", interactive=False, elem_id="animation", **small)
+            self.drop = gr.UploadButton("Open a saved PNG", file_types=[".png"], elem_id="drop", **SMALL)
+            self.again = gr.Button("Use as photo", elem_id="again", **SMALL)
+            self.animation = gr.DownloadButton("Animation", interactive=False, elem_id="animation", **SMALL)
         with gr.Accordion("Weaken, or make this image again", open=False, elem_id="again-code") as self.code:
             self.strength = slider("Strength: photo ⟵ ⟶ result", 0, 1, 1, 0.02, "strength")
             recipe, fixed = self.first.recipe, {"interactive": False}
