@@ -70,6 +70,8 @@ def check_masks(masks: Iterable[object]) -> tuple[Tensor, ...]:
 
     Raises TypeError where one is no tensor, ValueError for other shapes and numbers, or where all are empty.
     """
+    if getattr(masks, "ndim", 3) != 3:  # (K, H, W) holds K masks
+        raise ValueError(f"masks must be a list, got shape {tuple(masks.shape)}: put it in a list, [mask]")  # type: ignore[attr-defined]
     checked = []
     for k, value in enumerate(masks, 1):
         mask = _tensor(value, f"mask {k}", "images.load_mask")
@@ -176,9 +178,14 @@ def _tensor(value: object, name: str, loader: str = "load_image") -> Tensor:
     if isinstance(value, Tensor):
         check_dense(value, name)
         return value
-    array = hasattr(value, "__array_interface__") and not hasattr(value, "getbands")  # Pillow's have both
-    remedy = "PIL.Image.fromarray(array)" if array else "a path or a Pillow image"
-    raise TypeError(f"{name} must be a tensor, got {type(value).__name__}: use nstlib.{loader}({remedy})")
+    remedy = f"nstlib.{loader}(a path or a Pillow image)"
+    if hasattr(value, "__array_interface__") and not hasattr(value, "getbands"):  # Pillow's images have both
+        kind, shape = value.__array_interface__["typestr"], value.__array_interface__["shape"]
+        channels_last = ".permute(2, 0, 1)[None]" if len(shape) == 3 and shape[2] == 3 else ""
+        remedy = f"torch.from_numpy(array){channels_last}"
+        if kind == "|u1" and (len(shape) == 2 or channels_last):
+            remedy = f"nstlib.{loader}(PIL.Image.fromarray(array))"
+    raise TypeError(f"{name} must be a tensor, got {type(value).__name__}: use {remedy}")
 
 
 def _reshaping(shape: tuple[int, ...]) -> str:

@@ -19,7 +19,7 @@ from nstlib.synthesis.optimize import Step
 from nstlib.synthesis.pyramid import resize_image, resize_mask
 from nstlib.synthesis.run import Job, run_job
 from nstlib.synthesis.settings import PRESETS, Settings
-from nstlib.version import refuse_device, rename_arguments, use_torch_defaults
+from nstlib.version import did_you_mean, refuse_device, rename_arguments, use_torch_defaults
 
 OURS = ("balanced", "draft", "fine")  # presets whose number of steps suits a start from the content
 FROM_NOISE = 3  # times as many steps for a start from noise
@@ -62,6 +62,7 @@ def transfer(
     """
     settings, network = _resolve(settings, encoder, changes)
     content, styles, masks = check_image(content, "content"), check_images(style, "style"), check_masks(masks)
+    _check_size(changes, content)
     check_styles(len(styles), len(masks), settings.style_weights)
     initial = None if initial is None else check_image(initial, "initial")
     return _start(settings, network, content, styles, check_cancel, masks, initial)
@@ -110,6 +111,7 @@ def reconstruct_style(
     """
     settings, network = _resolve(settings, encoder, _from_noise(settings) | changes)
     style = check_image(style, "style")
+    _check_size(changes, style)
     check_styles(1, 0, settings.style_weights)
     layers = settings.style_layers or network.style_layers
     layer = len(layers) if layer is None else layer
@@ -144,7 +146,9 @@ def reconstruct_content(
     settings, network = _resolve(settings, encoder, _from_noise(settings) | changes)
     layers = settings.content_layers if layer is None else (layer,)
     settings = settings.replace(content_layers=layers, start="random", alpha=settings.alpha or 1.0)
-    return _start(settings, network, check_image(content, "content"), (), check_cancel)
+    content = check_image(content, "content")
+    _check_size(changes, content)
+    return _start(settings, network, content, (), check_cancel)
 
 
 def final_step(steps: Iterator[Step]) -> Step:
@@ -169,7 +173,8 @@ def _resolve(
     """Returns the settings with all changes, and their encoder. Raises ValueError, TypeError."""
     if isinstance(settings, str):
         if settings not in PRESETS:
-            raise ValueError(f"unknown preset {settings!r}; presets are {', '.join(PRESETS)}")
+            meant = did_you_mean(settings, PRESETS)
+            raise ValueError(f"unknown preset {settings!r}{meant}; presets are {', '.join(PRESETS)}")
         settings = PRESETS[settings]
     settings = settings.replace(**changes)
     if not isinstance(encoder, Encoder):
@@ -183,6 +188,14 @@ def _resolve(
             f"{len(settings.layer_weights)} for {len(layers)}"
         )
     return settings, encoder
+
+
+def _check_size(changes: dict[str, Any], image: Tensor) -> None:
+    """Warns where the setting `size` is given and differs from that of the image, which is used as it is."""
+    if "size" in changes and changes["size"] != (side := max(image.shape[2:])):
+        words = f"size={changes['size']} has no effect on a tensor: the image keeps its {side} px"
+        remedy = f"load it at this size, nstlib.load_image(path, size={changes['size']})"
+        warnings.warn(f"{words}; {remedy}", UserWarning, stacklevel=6)
 
 
 def _start(

@@ -21,6 +21,7 @@ from typing import Any, ParamSpec, TypeVar
 
 __version__ = "0.1.0"
 STALE = 3600  # seconds without a write after which an unfinished file belongs to a process that was killed
+FILES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".onnx")  # no names of folders
 AUTOCAST = ("cpu", "cuda", "mps", "xpu")  # device types for which a caller may have autocast on
 
 Parameters = ParamSpec("Parameters")
@@ -181,8 +182,10 @@ def check_writable(path: str | os.PathLike[str], name: str = "") -> Path:
 def check_folder(path: str | os.PathLike[str], *names: str) -> None:
     """Raises NotADirectoryError for a file, and as `check_writable` for files of these names in a folder.
 
-    The folder may be missing.
+    The folder may be missing, and then its name must not end like a file's.
     """
+    if Path(path).suffix.lower() in FILES and not Path(path).exists():
+        raise NotADirectoryError(f"{path} is the name of a file, and results go into a folder: name a folder")
     there = next(part for part in (Path(path), *Path(path).parents) if part.exists())
     if not there.is_dir():
         raise NotADirectoryError(f"{there} is no folder, and results go into one: choose a different name")

@@ -179,6 +179,11 @@ def test_mistakes_take_one_line_and_exit_2(change: list[str], message: str, tmp_
         (["apply", "ink-liner", HARBOUR, "-o", "o.png"], "ink-liner (did you mean ink-linear?); give a file"),
         (["apply", "ink-linear", "http://a.org/b.jpg", "-o", "o.png"], "http://a.org/b.jpg is an address"),
         (["apply", "http://a.org/b.pth", HARBOUR, "-o", "o.png"], "http://a.org/b.pth is an address"),
+        (["apply", "ink-linear", "examples/contents", "-o", "four.png"], "four.png is the name of a file"),
+        (
+            ["export", "onepass", "-o", "nstlib.onnx"],
+            "nstlib.onnx is the name of a file, and results go into",
+        ),
         (["apply", "nobody", HARBOUR, "-o", "results/"], "cannot save results: its name has no suffix"),
         (["apply", "nobody", "examples/contents", "-o", f"{MOSAIC}/x"], f"{MOSAIC} is no folder"),
         (["train", MOSAIC, "--images", "s3://a/b", "-o", "n.safetensors"], "s3://a/b is an address"),
@@ -256,6 +261,17 @@ def test_ctrl_c_at_any_time_keeps_what_there_is(
         assert nstlib.load_image(out).shape == (1, 3, 144, 192)
 
 
+def test_a_terminal_shows_that_images_are_loaded(
+    tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for terminal in (True, False):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
+        monkeypatch.setattr("nstlib.cli.commands.load_image", lambda *_: print("loading", file=sys.stderr))
+        assert main(["transfer", HARBOUR, MOSAIC, "-o", str(tmp_path / "o.png")]) != 0
+        before, loading, _ = capsys.readouterr().err.partition("loading")
+        assert loading and ("preparing …" in before) == terminal
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals differ on Windows")
 def test_ctrl_c_saves_the_last_image(tmp_path: Path) -> None:
     out = tmp_path / "o.png"
@@ -274,7 +290,34 @@ def test_ctrl_c_saves_the_last_image(tmp_path: Path) -> None:
         seen += byte
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    stdout, _ = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130  # so a script sees that the run was cut short
     assert b"stopped" in stdout
+    assert b"\nstopping, and saving" in stderr
     assert nstlib.load_image(out).shape == (1, 3, 96, 128)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals differ on Windows")
+def test_ctrl_c_is_answered_while_torch_computes() -> None:
+    """Python handles it after the call, which takes many seconds here."""
+    code = """import torch
+from nstlib.cli.progress import interrupts
+with interrupts(lambda: True):
+    x = torch.rand(5000, 5000, dtype=torch.float64)
+    print("computing", flush=True)
+    torch.linalg.eigh(x)"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout.readline() == "computing\n"
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.readline() == "\n" and "stopping" in process.stderr.readline()
+    assert process.poll() is None  # the call is not finished
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 130

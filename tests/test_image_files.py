@@ -336,6 +336,12 @@ def test_a_mask_is_its_opacity_where_it_has_any(mode: str, kind: str) -> None:
     np.testing.assert_allclose(mask[0, 0].numpy(), expected, atol=1 / 255)
 
 
+@pytest.mark.parametrize("size", ["512", 15, float("nan"), float("inf"), True, (64, 64)])
+def test_a_size_that_is_no_length_is_refused(size: object) -> None:
+    with pytest.raises(ImageError, match="longest side in pixels and must be a number of at least 16"):
+        load_image(brushed("grey")[0], size)
+
+
 def test_masks_of_palettes_depth_and_profiles_keep_their_values(tmp_path: Path) -> None:
     picture, expected = brushed("grey")
     deep = Image.fromarray((65535 * expected).astype(np.uint16))
@@ -364,6 +370,11 @@ def test_a_mask_of_one_value_is_read_with_a_warning(
     with pytest.warns(UserWarning, match=r"blank\.png has the value .* everywhere; paint white"):
         mask = load_mask(path)
     assert abs(mask.mean().item() - value) < 0.01
+    with (
+        pytest.warns(UserWarning, match=r"^the mask has the value .* everywhere"),
+        Image.open(path) as opened,
+    ):
+        load_mask(opened)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load_mask(brushed("grey")[0])

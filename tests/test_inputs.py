@@ -50,7 +50,16 @@ def test_the_message_names_the_argument_the_likely_cause_and_a_remedy(image: Ten
 
 @pytest.mark.parametrize(
     "value",
-    ["a.jpg", Path("a.jpg"), Image.new("RGB", (9, 9)), np.zeros((3, 9, 9)), None, 1.0, {"a": 1}, b"x"],
+    [
+        "a.jpg",
+        Path("a.jpg"),
+        Image.new("RGB", (9, 9)),
+        np.zeros((9, 9, 3), np.uint8),
+        None,
+        1.0,
+        {"a": 1},
+        b"x",
+    ],
     ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_tensor_is_sent_to_load_image(value: object) -> None:
@@ -153,8 +162,14 @@ def test_every_function_refuses_another_range_and_kind(entry: str, tmp_path, mon
     for bad in (GOOD * 255, GOOD * 2 - 1, (GOOD * 255).byte(), GOOD * float("nan")):
         with pytest.raises(ValueError, match=r"must (lie|hold)"):
             ENTRIES[entry](bad)
-    for kind in (Image.new("RGB", (40, 32)), np.zeros((1, 3, 32, 40), np.float32)):
-        with pytest.raises(TypeError, match=r"use nstlib.load_image"):
+    for kind, remedy in (
+        (Image.new("RGB", (40, 32)), r"use nstlib.load_image\(a path or a Pillow image\)"),
+        (np.zeros((32, 40, 3), np.uint8), r"use nstlib.load_image\(PIL.Image.fromarray\(array\)\)"),
+        (np.zeros((3, 32, 40), np.uint8), r"use torch.from_numpy\(array\)$"),
+        (np.zeros((1, 3, 32, 40), np.float32), r"use torch.from_numpy\(array\)$"),
+        (np.zeros((32, 40, 3)), r"use torch.from_numpy\(array\).permute\(2, 0, 1\)\[None\]$"),
+    ):
+        with pytest.raises(TypeError, match=remedy):
             ENTRIES[entry](kind)
     assert not list(tmp_path.iterdir())
 
@@ -188,7 +203,15 @@ def test_masks_of_every_kind() -> None:
             with pytest.raises(ValueError, match=words):
                 call(GOOD, [GOOD] * len(masks), masks=masks)
     with pytest.raises(TypeError, match=r"mask 1 must be a tensor, got ndarray: use nstlib.images.load_mask"):
+        nstlib.transfer(GOOD, GOOD, masks=[np.ones((2, 2), np.uint8)])
+    with pytest.raises(
+        TypeError, match=r"mask 1 must be a tensor, got ndarray: use torch.from_numpy\(array\)"
+    ):
         nstlib.transfer(GOOD, GOOD, masks=[np.ones((2, 2))])
+    for single in (torch.ones(2, 2), torch.ones(1, 1, 2, 2), np.ones((2, 2))):
+        with pytest.raises(ValueError, match=r"masks must be a list, got shape \(.*2, 2\): put it in a list"):
+            nstlib.transfer(GOOD, GOOD, masks=single)
+    assert len(inputs.check_masks(torch.ones(3, 2, 2))) == 3
 
 
 @pytest.mark.parametrize(

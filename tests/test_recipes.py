@@ -234,18 +234,44 @@ def test_mistakes_are_named_before_any_work(content: Tensor, style: Tensor) -> N
         ({"style_layers": ("relu9_1",)}, "has no layer relu9_1"),
         ({"style_layers": ("relu1_1",), "layer_weights": (1.0, 2.0)}, "one weight for each"),
         ({"settings": "best"}, "unknown preset 'best'; presets are balanced"),
+        ({"settings": "daft"}, r"unknown preset 'daft' \(did you mean draft\?\)"),
         ({"encoder": "alexnet"}, "unknown encoder"),
     ]:
         with pytest.raises(ValueError, match=message):
             nstlib.transfer(content, style, **options)
-    with pytest.raises(TypeError, match="no such setting: gama; settings are method, gamma"):
+    with pytest.raises(TypeError, match=r"no such setting: gama \(did you mean gamma\?\)$"):
         nstlib.transfer(content, style, gama=2.0)
+    with pytest.raises(TypeError, match="no such setting: zoom; settings are method, gamma"):
+        nstlib.transfer(content, style, zoom=2.0)
+    with pytest.raises(TypeError, match="no such setting: preset; a preset is the third argument"):
+        nstlib.stylize(content, style, preset="draft")
     with pytest.raises(ValueError, match=r"style must be an image \(1, 3, H, W\)"):
         nstlib.transfer(content, style[0])
     with pytest.raises(ValueError, match="content must hold finite"):
         nstlib.transfer(content * float("nan"), style)
     with pytest.raises(ValueError, match="layer must lie in 1 … 5"):
         nstlib.reconstruct_style(style, layer=6)
+
+
+def test_a_size_that_has_no_effect_gives_a_warning(content: Tensor, style: Tensor) -> None:
+    """Images are tensors here, which have their size; presets and settings have one, too."""
+    for call in (
+        lambda **size: nstlib.transfer(content, style, **size),
+        lambda **size: nstlib.reconstruct_content(content, **size),
+        lambda **size: nstlib.reconstruct_style(content, **size),
+        lambda **size: nstlib.stylize(content, style, iterations=1, **size),
+    ):
+        with pytest.warns(
+            UserWarning, match=r"size=64 has no effect .* keeps its 96 px; load it at this size"
+        ):
+            call(size=64)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            call(size=96)
+            call()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nstlib.transfer(content, style, Settings(size=64))
 
 
 def test_presets_are_valid_and_named_after_their_sources() -> None:

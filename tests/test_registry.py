@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,75 @@ def test_names_are_checked(names: None) -> None:
         nstlib.register("no name", kernel=rational)
     with pytest.raises(ValueError, match="either a Discrepancy or a kernel"):
         nstlib.register("neither")
+
+
+@pytest.mark.parametrize(
+    ("definition", "words"),
+    [
+        ({"kernel": lambda x, y: 1.0}, r"kernel of 'bad' must give a tensor \(2, 8, 3\).*got float"),
+        ({"kernel": lambda x, y: (x * x).sum(-1)}, r"a value for each pair of positions, got \(2, 4\)"),
+        ({"kernel": lambda x, y: (x * y).sum(-1)}, r"kernel of 'bad' fails for samples x \(2, 4, 8\) and y"),
+        ({"kernel": 3}, "kernel of 'bad' fails .* not callable"),
+        ({"kernel": lambda x, y: (x.mT @ y).log()}, "must give finite values"),
+        ({"kernel": lambda x, y: x.mT @ y + x.sum(-2).unsqueeze(-1)}, "values are not symmetric"),
+        ({"kernel": lambda x, y: -kernels.squared_distance(x, y)}, "a positive definite matrix"),
+        ({"method": 3}, "'bad' must be a class derived from nstlib.Discrepancy, got 3"),
+        ({"method": nstlib.LinearMMD()}, "must be a class derived from nstlib.Discrepancy, got LinearMMD"),
+        ({"method": type("Empty", (nstlib.Discrepancy,), {})}, "Empty with a definition of embed, or of"),
+        (
+            {"method": type("Half", (nstlib.Discrepancy,), {"summary": lambda self, S, weights: {}})},
+            "Half with a definition of embed, or of summary and distance",
+        ),
+        (
+            {"method": dataclass(type("Thawed", (nstlib.Discrepancy,), {"embed": lambda *_: {}}))},
+            "Thawed as a frozen dataclass",
+        ),
+    ],
+)
+def test_a_definition_that_cannot_work_is_refused(names: None, definition, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        nstlib.register("bad", **definition)
+    assert "bad" not in METHODS
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [rational, kernels.linear, kernels.polynomial(1.0), kernels.gaussian(0.5), kernels.laplace(2.0)],
+)
+def test_kernels_are_accepted(names: None, kernel) -> None:
+    nstlib.register("fine", kernel=kernel)
+
+
+CELL = """
+@dataclass(frozen=True)
+class Mine(nstlib.LinearMMD):
+    pass
+
+nstlib.register("mine", Mine)
+nstlib.register("own", kernel=lambda x, y: x.mT @ y)
+"""
+
+
+def test_the_same_definition_may_be_registered_again(names: None) -> None:
+    scopes = [{"nstlib": nstlib, "dataclass": dataclass, "__name__": "notebook"} for _ in range(2)]
+    for scope in scopes:
+        exec(CELL, scope)
+    assert type(nstlib.method("mine")) is scopes[1]["Mine"]
+    with pytest.raises(ValueError, match="'mine' exists already"):
+        nstlib.register("mine", kernel=rational)
+    with pytest.raises(ValueError, match="'own' exists already"):
+        nstlib.register("own", kernel=rational)
+    for name, built_in in (("gram", nstlib.PolynomialMMD), ("bn", nstlib.BNStatistics)):
+        with pytest.raises(ValueError, match=f"'{name}' exists already"):
+            nstlib.register(name, built_in)
+
+
+def test_one_pass_without_a_transport_says_what_to_do(names: None, content: Tensor, style: Tensor) -> None:
+    exec(CELL.replace("LinearMMD", "Discrepancy").replace("pass", "embed = lambda *a: {}"), globals())
+    with pytest.raises(
+        TypeError, match="no transport is known for mine: use transfer or register one, as add-a-method.md"
+    ):
+        nstlib.onepass(content, style, "mine")
 
 
 PLUGIN = '''

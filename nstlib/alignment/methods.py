@@ -23,6 +23,9 @@ from functools import cache, partial
 from importlib.metadata import entry_points
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from nstlib.alignment.discrepancy import BNStatistics, Discrepancy, Fusion, LinearMMD, PolynomialMMD
 from nstlib.alignment.gaussian import GaussianMMD
 from nstlib.alignment.kernels import Kernel
@@ -30,7 +33,7 @@ from nstlib.alignment.options import OLD_OPTIONS, options
 from nstlib.alignment.sketches import CubicMMD, KernelMMD, LaplaceMMD
 from nstlib.alignment.sliced import EnergyDistance, SlicedWasserstein
 from nstlib.alignment.wasserstein import CentralMoments, Coral, Wasserstein
-from nstlib.version import did_you_mean, rename_arguments
+from nstlib.version import did_you_mean, rename_arguments, use_torch_defaults
 
 CLASSES: tuple[type[Discrepancy], ...] = (
     *(LinearMMD, PolynomialMMD, GaussianMMD, BNStatistics),  # the paper's
@@ -43,6 +46,7 @@ METHODS: dict[str, tuple[Callable[..., Discrepancy], dict[str, type]]] = {
     **{name: (d, options(d)) for name, d in BUILT_IN.items()},
     "gram": (PolynomialMMD, {}),  # Gatys' Gram matrices: c = 0
 }
+TAKEN = frozenset(METHODS)
 RETIRED = ("sampling",)  # options of the Gaussian and Laplace kernels that texts of earlier versions may name
 LONGEST = 1000  # characters
 MOST_PARTS = 16  # different ones: each costs a gradient per layer in the calibration, and a term per step
@@ -65,26 +69,73 @@ def register(name: str, method: type[Discrepancy] | None = None, *, kernel: Kern
         nstlib.register("median", MedianGap)
 
     Args:
-        name: letters, digits and underscores, not taken yet.
+        name: letters, digits and underscores. A second definition from the same module and of the same name,
+            such as a notebook cell that is run again, replaces the first.
         method: a frozen dataclass derived from `Discrepancy`. Its fields that are numbers or words,
             except `seed`, become options: name(field=value).
         kernel: k(x, y), positive definite; `KernelMMD` approximates its MMD.
 
     Raises:
-        ValueError: The name is taken or not valid, or not exactly one of method and kernel is given.
+        ValueError: The name is taken or not valid, not exactly one of method and kernel is given, the method
+            lacks a definition, or the kernel gives wrong values for two small samples.
     """
     if not re.fullmatch(r"[A-Za-z_]\w*", name):
         raise ValueError(f"a method's name is letters, digits and underscores, got {name!r}")
-    if name in METHODS:
+    if (kernel is None) == (method is None):
+        raise ValueError(f"register {name!r} with either a Discrepancy or a kernel")
+    old = METHODS.get(name, (None,))[0]
+    old = old.args[0] if isinstance(old, partial) else old
+    if old is not None and (name in TAKEN or _origin(old) != _origin(method or kernel)):
         raise ValueError(f"method {name!r} exists already: choose another name")
-    if kernel is not None and method is None:
+    if kernel is not None:
+        _check_kernel(name, kernel)
         METHODS[name] = partial(KernelMMD, kernel, name), options(KernelMMD)
-    elif method is not None and kernel is None:
+    elif method is not None:
+        _check_class(name, method)
         if "name" not in vars(method):
             method.name = name
         METHODS[name] = method, options(method)
-    else:
-        raise ValueError(f"register {name!r} with either a Discrepancy or a kernel")
+
+
+def _origin(definition: Any) -> tuple[object, ...]:
+    """Returns what tells whether a definition is the same one again: its module and its name there."""
+    return tuple(getattr(definition, key, definition) for key in ("__module__", "__qualname__"))
+
+
+def _check_class(name: str, method: object) -> None:
+    """Raises ValueError unless a method is a class that defines how it compares features."""
+    fault, base = "", Discrepancy
+    if not (isinstance(method, type) and issubclass(method, base)):
+        fault = f"a class derived from nstlib.Discrepancy, got {method!r}"
+    elif method.embed is base.embed and (method.summary is base.summary or method.distance is base.distance):
+        fault = f"{method.__name__} with a definition of embed, or of summary and distance"
+    elif method.__hash__ is None:
+        fault = f"{method.__name__} as a frozen dataclass: write @dataclass(frozen=True) above it"
+    if fault:
+        raise ValueError(f"method {name!r} must be {fault}")
+
+
+@use_torch_defaults(gradients=False)
+def _check_kernel(name: str, kernel: Kernel) -> None:
+    """Raises ValueError for a kernel whose values for two small samples are not those of a kernel."""
+    x = torch.randn(2, 4, 8, generator=torch.Generator().manual_seed(0))
+    y, samples = x[..., :3], "samples x (2, 4, 8) and y (2, 4, 3)"
+    try:
+        K, square = kernel(x, y), kernel(x, x)
+    except Exception as error:
+        raise ValueError(f"the kernel of {name!r} fails for {samples}: {error}") from error
+    shapes = [tuple(k.shape) if isinstance(k, Tensor) else type(k).__name__ for k in (K, square)]
+    fault = ""
+    if shapes != [(2, 8, 3), (2, 8, 8)]:
+        fault = f"a tensor (2, 8, 3), a value for each pair of positions, got {shapes[0]}"
+    elif not (K.isfinite().all() and square.isfinite().all()):
+        fault = "finite values, and some are NaN or infinite"
+    elif not torch.allclose(square, square.mT, rtol=1e-3, atol=1e-4 * float(square.abs().max())):
+        fault = "k(x, y) = k(y, x), and its values are not symmetric"
+    elif torch.linalg.eigvalsh(square.double()).min() < -1e-4 * square.abs().max():
+        fault = "a positive definite matrix for x = y, and an eigenvalue is negative"
+    if fault:
+        raise ValueError(f"the kernel of {name!r} must give {fault}, for {samples}")
 
 
 @cache

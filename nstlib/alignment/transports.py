@@ -97,7 +97,7 @@ def transport_summary(d: Discrepancy, S: Tensor, weights: Tensor | None = None) 
 @singledispatch
 def transport_map(d: Discrepancy, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
     """T(F) for the method d and features F (..., N, M), with the style statistics of `transport_summary`."""
-    raise TypeError(f"no transport is known for {d}: register one with @transport_map.register")
+    raise TypeError(f"no transport is known for {d}: use transfer or register one, as add-a-method.md shows")
 
 
 @transport_map.register

@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from nstlib.export import export_feedforward, export_onepass
 from nstlib.feedforward.distributed import join_group
 from nstlib.feedforward.settings import Training
 from nstlib.images import check_output, load_image, load_mask, save_image
+from nstlib.synthesis.optimize import Step
 from nstlib.synthesis.settings import Settings
 from nstlib.version import __version__
 
@@ -36,15 +37,18 @@ def transfer(options: argparse.Namespace) -> int:
     recipe = load_recipe(options)
     settings = resolve(options, recipe)[1]
     load = _loader(options, recipe, settings.size)
-    steps = recipes.transfer(
-        load(options.content, "content", 0),
-        [load(style, "styles", k) for k, style in enumerate(options.style)],
-        settings,
-        encoder=_encoder(options, settings),
-        masks=[load_mask(mask) for mask in options.mask],
-        initial=options.initial and load(options.initial, "initial", 0),
-    )
-    return finish(steps, options, recipe)
+
+    def begin() -> Iterator[Step]:
+        return recipes.transfer(
+            load(options.content, "content", 0),
+            [load(style, "styles", k) for k, style in enumerate(options.style)],
+            settings,
+            encoder=_encoder(options, settings),
+            masks=[load_mask(mask) for mask in options.mask],
+            initial=options.initial and load(options.initial, "initial", 0),
+        )
+
+    return finish(begin, options, recipe)
 
 
 def reconstruct(options: argparse.Namespace) -> int:
@@ -57,13 +61,16 @@ def reconstruct(options: argparse.Namespace) -> int:
         changes = {"levels": start.levels, "palette": start.palette} | changes
         of_content |= layer is None and recipe.get("kind") == "reconstruct_content"
     name = "content" if of_content else "styles"
-    image = _loader(options, recipe, settings.size)(options.image, name, 0)
-    changes |= {"encoder": _encoder(options, settings)}
-    if of_content:
-        steps = recipes.reconstruct_content(image, layer, start, **changes)
-    else:
-        steps = recipes.reconstruct_style(image, None if layer is None else int(layer), start, **changes)
-    return finish(steps, options, recipe)
+
+    def begin() -> Iterator[Step]:
+        image = _loader(options, recipe, settings.size)(options.image, name, 0)
+        encoder = _encoder(options, settings)
+        if of_content:
+            return recipes.reconstruct_content(image, layer, start, encoder=encoder, **changes)
+        first = None if layer is None else int(layer)
+        return recipes.reconstruct_style(image, first, start, encoder=encoder, **changes)
+
+    return finish(begin, options, recipe)
 
 
 def onepass(options: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from nstlib.cli.repeat import differences
 from nstlib.images import check_output, save_image
 from nstlib.synthesis.allocator import adjust_allocator
 from nstlib.synthesis.optimize import Step
+
+STOPPING = "\nstopping, and saving what there is; Ctrl-C again ends at once …"
 
 
 def check_distinct(options: argparse.Namespace) -> None:
@@ -37,8 +40,10 @@ def check_target(options: argparse.Namespace) -> None:
     check_output(options.output)
 
 
-def finish(steps: Iterator[Step], options: argparse.Namespace, recipe: dict[str, Any]) -> int:
+def finish(begin: Callable[[], Iterator[Step]], options: argparse.Namespace, recipe: dict[str, Any]) -> int:
     """Runs to the end, to the step of the recipe, or to Ctrl-C or SIGTERM; saves the image.
+
+    begin: Loads the images and returns the run.
 
     Returns the exit code.
 
@@ -47,14 +52,16 @@ def finish(steps: Iterator[Step], options: argparse.Namespace, recipe: dict[str,
     """
     note, code, end = "", 0, recipe.get("step") if options.iterations is None else None
     shown = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
-    bar = tqdm(total=1, disable=options.quiet, leave=False, bar_format=shown)
+    first = "preparing …" if sys.stderr.isatty() else " "  # an error in a log stays one line
+    bar = tqdm(total=1, disable=options.quiet, leave=False, bar_format=first)
     step: Step | None = None
     computing = True
     with interrupts(lambda: computing):
         try:
             with bar:
-                for step in steps:
+                for step in begin():
                     if step.index == 1:
+                        bar.bar_format = shown
                         adjust_allocator(step.tile)
                         if recipe:
                             say_differences(recipe, step.image)
@@ -70,7 +77,6 @@ def finish(steps: Iterator[Step], options: argparse.Namespace, recipe: dict[str,
         computing = False
         if step is None:
             raise KeyboardInterrupt
-        del steps, bar  # what writes the image may need their memory
         if step.failed and step.index == 1:
             words = f"no image was made: {step.stopped}; {options.output} is unchanged"
             print(f"nstlib: {words}", file=sys.stderr)
@@ -91,6 +97,9 @@ def say_differences(recipe: dict[str, Any], image: Tensor) -> None:
 def interrupts(raises: Callable[[], bool] = lambda: False) -> Iterator[threading.Event]:
     """Yields an event that the first Ctrl-C or SIGTERM sets; the second one has its usual effect.
 
+    Python handles a signal only after the call of torch that is running, which may take seconds. So a thread
+    answers the first one at once, and ends the process at a second one that comes before Python handles it.
+
     raises: Called at the first signal, which also raises KeyboardInterrupt if this returns True.
     """
     pressed = threading.Event()
@@ -105,6 +114,20 @@ def interrupts(raises: Callable[[], bool] = lambda: False) -> Iterator[threading
         if raises():
             raise KeyboardInterrupt
 
+    ours, theirs = socket.socketpair()
+
+    def answer() -> None:
+        presses = (number for number in iter(lambda: ours.recv(1), b"") if number[0] in before)
+        if next(presses, None):
+            tqdm.write(STOPPING, file=sys.stderr)
+            sys.stderr.flush()
+        for _ in presses:
+            if not pressed.is_set():
+                os._exit(INTERRUPTED)
+
+    theirs.setblocking(False)
+    thread, fd = threading.Thread(target=answer, daemon=True), signal.set_wakeup_fd(theirs.fileno())
+    thread.start()
     for number in before:
         signal.signal(number, press)
     try:
@@ -112,3 +135,7 @@ def interrupts(raises: Callable[[], bool] = lambda: False) -> Iterator[threading
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(fd)
+        theirs.close()
+        thread.join()
+        ours.close()

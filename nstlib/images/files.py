@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import warnings
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from nstlib.images.opening import (
     name_of,
 )
 from nstlib.images.pixels import MIN_SIDE, STRIP
-from nstlib.inputs import check_image
+from nstlib.inputs import check_image, is_number, show
 from nstlib.version import check_writable, write_whole
 
 MAX_SIDE = {"WEBP": 16383, "JPEG": 65500, "GIF": 65535, "TGA": 65535, "AVIF": 65536}  # px that formats hold
@@ -63,14 +64,16 @@ def load_mask(source: Source, size: int | None = None, *, max_pixels: int = MAX_
     """
     mask = _read(source, size, max_pixels, mask=True)
     if mask.min() == mask.max():
-        what = f"the mask {name_of(source)} has the value {mask.max():.3g} everywhere; paint white on black"
+        name = "mask" if isinstance(source, Image.Image) else f"mask {name_of(source)}"
+        what = f"the {name} has the value {mask.max():.3g} everywhere; paint white on black"
         warnings.warn(f"{what}, or on transparency, where the style goes", UserWarning, stacklevel=2)
     return mask
 
 
 def _read(source: Source, size: int | None, max_pixels: int, mask: bool) -> Tensor:
-    if size is not None and size < MIN_SIDE:
-        raise ImageError(f"size is the longest side in pixels and must be at least {MIN_SIDE}, got {size}")
+    if size is not None and not (is_number(size) and MIN_SIDE <= size < math.inf):
+        what = f"a number of at least {MIN_SIDE}, got {show(size)}"
+        raise ImageError(f"size is the longest side in pixels and must be {what}")
     pixels = ask("pixels", source, max_pixels=max_pixels, size=size, mask=mask)
     height, width, channels = pixels.shape
     image = torch.empty(1, channels, height, width, dtype=torch.float32, device="cpu")

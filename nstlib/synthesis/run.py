@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from nstlib.encoders.encoder import Encoder
 from nstlib.synthesis import pixels, tiles
 from nstlib.synthesis.allocator import give_back
-from nstlib.synthesis.colours import prepare_colours, with_chroma
+from nstlib.synthesis.colours import prepare_colours, strips, with_chroma
 from nstlib.synthesis.memory import choose_plan
 from nstlib.synthesis.objective import Objective, uniform_noise
 from nstlib.synthesis.optimize import Step, synthesize
@@ -70,8 +71,8 @@ def run_job(job: Job) -> Iterator[Step]:
     styles = tuple(style.to(device) for style in job.styles)
     if content is not None and styles:
         content, styles = prepare_colours(settings.colours, content, styles)
-    size, chroma = job.size, job.content if settings.colours == "luminance" else None
-    job = replace(job, content=chroma, styles=(), initial=None)  # so that the images can be freed
+    size, kept = job.size, job.content if job.masks or settings.colours == "luminance" else None
+    job = replace(job, content=kept, styles=(), initial=None)  # so that the images can be freed
     masks = [mask.to(device) for mask in job.masks]
     regions = make_regions(settings, [scale_image(style, settings.style_scale) for style in styles], masks)
     sides = [min(style.shape[2:]) * settings.style_scale for style in styles]
@@ -139,12 +140,19 @@ def finish_image(
     regions: Sequence[Region],
     recipe: dict[str, Any],
 ) -> Tensor:
-    """Returns the image that is shown for a step: of full size, in the style's palette, with the recipe."""
+    """Returns the image that is shown for a step: of full size, in the style's palette, with the recipe.
+
+    With masks, the content is blended in by their sum, because a step changes pixels outside them, too: their
+    receptive fields reach inside.
+    """
     image, strength = resize_image(picture(), *size), job.settings.palette * job.settings.gamma
     if strength and regions:
         image = pixels.limit_variance(image, [(r.covariances, r.mask) for r in regions], strength)
         image = pixels.remove_outlier_colours(image, [(r.palette, r.mask) for r in regions], strength)
     if job.settings.colours == "luminance" and job.content is not None:
         image = with_chroma(image, job.content.to(image))
+    if job.masks and job.content is not None:
+        for x, own, *areas in strips(image, job.content, *job.masks):
+            x.copy_(torch.lerp(own.to(x), x, torch.stack(areas).sum(0).clamp(max=1).to(x)))
     image.recipe = recipe  # type: ignore[attr-defined]
     return image

@@ -17,6 +17,7 @@ from nstlib.encoders.precision import DTYPES, DType
 from nstlib.inputs import is_number, show
 from nstlib.synthesis.colours import Colours
 from nstlib.synthesis.optimize import OptimizerName
+from nstlib.version import did_you_mean
 
 Start = Literal["content", "random", "onepass"]
 GIGABYTES = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(MB|GB)\s*", re.IGNORECASE)
@@ -189,7 +190,10 @@ class Settings:
         """Returns a copy with some fields changed. Raises TypeError for an unknown field."""
         names = [f.name for f in dataclasses.fields(self)]
         if unknown := [name for name in changes if name not in names]:
-            raise TypeError(f"no such setting: {', '.join(unknown)}; settings are {', '.join(names)}")
+            hint = did_you_mean(unknown[0], names) or f"; settings are {', '.join(names)}"
+            if "preset" in unknown:
+                hint = '; a preset is the third argument, as in stylize(content, style, "draft")'
+            raise TypeError(f"no such setting: {', '.join(unknown)}{hint}")
         return dataclasses.replace(self, **changes)
 
     def parse(self, **values: Any) -> "Settings":
@@ -208,8 +212,7 @@ class Settings:
 
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values for JSON; `from_dict` reads them back."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return values | {"method": str(self.method)}
+        return vars(self) | {"method": str(self.method)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Settings":
