@@ -1,7 +1,7 @@
 """nstlib: style transfer as distribution alignment.
 
-After Li, Wang, Liu and Hou, *Demystifying Neural Style Transfer* (IJCAI 2017). A style is a distribution
-of features over positions; transferring it is making two distributions alike.
+The package implements and extends Li, Wang, Liu and Hou, *Demystifying Neural Style Transfer* (IJCAI 2017). A
+style is a distribution of features over positions. A style transfer makes two such distributions alike.
 
     image ─► encoder ─► F (N_l × M_l) per layer ─► discrepancy(F, S) ─► content + γ·style ─► optimiser ┐
       └───────────────────────────────◄───────────────────────────────◄────────────────────────────────┘
@@ -19,7 +19,7 @@ The symbols are the paper's:
     N_l           channels of layer l                 Z_l^k              normaliser of layer l, kernel k
     M_l           positions (height × width)          α, β               content and style weights
     F, P, S       features of x*, content, style,     γ  (`gamma`)       balance factor
-                  each ∈ R^{N_l × M_l}                `sigma`            bandwidth; γ is never one
+                  each ∈ R^{N_l × M_l}                `sigma`            bandwidth of a kernel, never γ
     k             kernel                              `c`, `d`           polynomial offset and degree
 
 Reading order: alignment/kernels → alignment/discrepancy (the paper) → synthesis/objective →
@@ -31,7 +31,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-import nstlib.threads  # noqa: F401 - before torch
+import nstlib.threads  # noqa: F401 - must precede torch
 from nstlib.version import __version__
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ _MODULES = """
 
 
 def _homes(**names: str) -> dict[str, str]:
-    """Returns {name: its package}."""
+    """Returns {name: the package that defines it}."""
     return {name: package for package, listed in names.items() for name in listed.split()}
 
 
@@ -129,8 +129,8 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(home), name)
     if name in _PUBLIC:
         globals()[name] = value
-    elif sys._getframe(1).f_code.co_name != "_handle_fromlist":  # `from nstlib import …` asks twice
-        words = f"nstlib.{name} is deprecated and will go with the next release: use {home}.{name}"
+    elif sys._getframe(1).f_code.co_name != "_handle_fromlist":  # `from nstlib import …` calls this twice
+        words = f"nstlib.{name} is deprecated and will be removed in the next release: use {home}.{name}"
         warnings.warn(words, DeprecationWarning, stacklevel=2)
     return value
 

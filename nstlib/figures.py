@@ -1,7 +1,7 @@
 """Figures for notebooks and papers. Only this module imports matplotlib, and no module imports this one.
 
-Each helper draws and returns the figure or axes; the caller shows or saves it. `setup` makes the type large
-enough for a projector.
+Each function draws and returns a figure or axes, which the caller shows or saves. `setup` sets a font size
+that is large enough for a projector.
 """
 
 import sys
@@ -46,10 +46,10 @@ def image_grid(
     title: str = "",
     width: float = 2.4,
 ) -> Figure:
-    """Draws images in rows and columns, labelled at the left and on top.
+    """Draws images in rows and columns, with labels at the left and on top.
 
-    images: rows of (1, 3, H, W) tensors in [0, 1], or (H, W) maps drawn in grey, lightest at the largest
-    value; None leaves a gap. width: inches of one image.
+    images: rows of (1, 3, H, W) tensors in [0, 1], or (H, W) maps drawn in grey, with white at the largest
+    value. None leaves a gap. width: width of one image in inches.
     """
     across = max(len(row) for row in images)
     shapes = [image.shape[-2:] for row in images for image in row if image is not None]
@@ -72,7 +72,7 @@ def image_grid(
 def _grid(
     down: int, across: int, size: tuple[float, float], rows: Sequence[str], columns: Sequence[str]
 ) -> tuple[Figure, Any]:
-    """A figure of size (width, height) in inches, and its axes [row, column] without ticks, labelled."""
+    """Returns a figure of size (width, height) in inches, and its labelled axes [row, column]."""
     bare: dict[str, Any] = {"xticks": [], "yticks": []}
     figure, axes = plt.subplots(down, across, figsize=size, squeeze=False, subplot_kw=bare)
     for ax, text in zip(axes[:, 0], rows, strict=False):
@@ -93,9 +93,9 @@ def curves(
     marker: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws one curve per entry, named in the legend, into new axes if none are given.
+    """Draws one curve for each entry of `lines`, with a legend if there are several.
 
-    x: shared abscissae (default: 1, 2, …). log: "x", "y" or "xy" for logarithmic axes.
+    x: values for all curves (default: 1, 2, …). log: "x", "y" or "xy". ax: axes to draw into (default: new).
     """
     ax = ax or plt.subplots(figsize=(8 + 2 * (len(lines) > 3), 4.2))[1]
     for name, values in lines.items():
@@ -112,7 +112,7 @@ def curves(
 
 
 def matrix(M: Tensor, *, title: str = "", labels: str = "channel", ax: Axes | None = None) -> Axes:
-    """Draws a matrix in colours, white at 0, blue below, red above, and the numbers where they fit."""
+    """Draws a matrix in colours (white at 0, blue below, red above), up to 8 × 8 with its numbers."""
     ax = ax or plt.subplots(figsize=(4.2, 4))[1]
     values = M.detach().cpu().double()
     limit = float(values.abs().max()) or 1.0
@@ -138,10 +138,10 @@ def scatter(
 def particle_flow(
     flows: Mapping[str, Sequence[Tensor]], target: Tensor, *, columns: Sequence[str] = (), reach: float = 0.0
 ) -> Figure:
-    """Draws snapshots of moving points, a row per flow: the target grey, the points coloured.
+    """Draws snapshots of moving points, one row per flow. The target is grey, the points are coloured.
 
     flows: name → snapshots (2, M) in time order. target: (2, M'). columns: a title per snapshot.
-    reach: half the width of each window, centred at the target's mean (0: wide enough for nearly all points).
+    reach: half the width of the axes, centred at the target's mean (0: wide enough for nearly all points).
     """
     centre = target.mean(-1)
     everything = torch.cat([target, *(frame for frames in flows.values() for frame in frames)], -1)
@@ -166,10 +166,10 @@ def witness_maps(
     rows: Sequence[str] = (),
     width: float = 2.4,
 ) -> Figure:
-    """Draws where images differ from a style: a row for each, with the image and a map per layer.
+    """Draws where images differ from a style. Each row shows an image and one map per layer.
 
-    images: (1, 3, H, W). maps: for each, layer → witness (H_l, W_l), as `synthesis.witnesses` gives them. Red
-    is more than the style has, blue is less; each layer's scale is that of the first row.
+    images: (1, 3, H, W). maps: for each, layer → witness (H_l, W_l), as `synthesis.witnesses` returns it. In
+    red regions, the image has more of a feature than the style. The first row sets each layer's scale.
     """
     names, limits = list(maps[0]), {name: float(x.abs().max()) or 1.0 for name, x in maps[0].items()}
     shape = images[0].shape[2] / images[0].shape[3]
@@ -179,14 +179,14 @@ def witness_maps(
         places[0].imshow(to_pil(image))
         for ax, name in zip(places[1:], names, strict=True):
             shown = found[name].detach().cpu().double()
-            stretch = shape * shown.shape[1] / shown.shape[0]  # to the proportions of the image
+            stretch = shape * shown.shape[1] / shown.shape[0]  # so that it has the proportions of the image
             ax.imshow(shown.numpy(), cmap="RdBu_r", vmin=-limits[name], vmax=limits[name], aspect=stretch)
     return figure
 
 
 def projected(frames: Sequence[Tensor], S: Tensor, points: int = 400) -> tuple[list[Tensor], Tensor]:
-    """Projects features on the style's two widest directions: frames (N, M) and S (N, M') → (2, ·) each.
-    At most `points` positions of each are taken, evenly, the same in every frame."""
+    """Projects frames (N, M) and S (N, M') on the style's two directions of largest variance: (2, ·) each.
+    It keeps at most `points` evenly spaced positions, the same ones in every frame."""
 
     def some(X: Tensor) -> Tensor:
         count = min(points, X.shape[1])
@@ -196,15 +196,15 @@ def projected(frames: Sequence[Tensor], S: Tensor, points: int = 400) -> tuple[l
     whole = S.detach().cpu().double()
     centre = whole.mean(1, keepdim=True)
     _, vectors = torch.linalg.eigh((whole - centre) @ (whole - centre).mT)
-    axes = vectors[:, -2:].mT.flip(0)  # (2, N), the widest first
+    axes = vectors[:, -2:].mT.flip(0)  # (2, N), the largest variance first
     return [axes @ (some(F) - centre) for F in frames], axes @ (some(S) - centre)
 
 
 def animation(
     frames: Sequence[Tensor], target: Tensor, *, interval: int = 120, title: str = ""
 ) -> FuncAnimation:
-    """Draws points (2, M) moving to a target (2, M'), `interval` milliseconds a frame; `.save("flow.gif")`
-    writes a file."""
+    """Animates points (2, M) that move to a target (2, M'). A frame lasts `interval` milliseconds. Call
+    `.save("flow.gif")` on the result to write a file."""
     figure, ax = plt.subplots(figsize=(4.2, 4.2))
     everything = torch.cat([target, *frames], 1)
     low, high = everything.quantile(0.005, dim=1), everything.quantile(0.995, dim=1)
@@ -221,22 +221,22 @@ def animation(
 
 
 def slide(draw: Callable[..., object], **controls: Sequence[Any]) -> None:
-    """Shows what `draw` draws for the first value of every control; in a notebook, with sliders below.
+    """Shows the figure that `draw` makes, in a notebook with one slider for each control.
 
         figures.slide(lambda sigma: show(sigma), sigma=(0.5, 0.1, 0.2, 1.0, 2.0))
 
-    Without a user (nbconvert, nbval), without ipywidgets and outside notebooks it shows the figure alone.
+    Without a user (nbconvert, nbval), ipywidgets or a notebook, it shows the figure for the first values.
 
     Args:
-        draw: called with one value per control, by name; it draws and shows.
-        controls: at least one value each, the initial one first; the slider has them in ascending order.
+        draw: function that draws and shows the figure. It gets one value per control, by name.
+        controls: values of each control, the initial one first. The slider shows them in ascending order.
 
     Raises:
-        ValueError: A control without values.
+        ValueError: A control has no values.
     """
     if empty := [name for name, values in controls.items() if not values]:
         raise ValueError(f"a slider needs at least one value: none for {', '.join(empty)}")
-    # A front end with a user lets a cell ask for input; one that only runs a notebook does not.
+    # A front end with a user allows cells to ask for input. A program that only runs notebooks does not.
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if not getattr(getattr(shell, "kernel", None), "_allow_stdin", False) or not find_spec("ipywidgets"):
         draw(**{name: values[0] for name, values in controls.items()})

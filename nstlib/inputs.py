@@ -1,8 +1,8 @@
-"""Images and masks as arguments: what every function accepts, and how a recipe records them.
+"""Checks of images and masks as arguments, and the entries that a recipe stores for them.
 
 An image argument is a floating-point tensor (1, 3, H, W) with values in [0, 1]. `check_image` returns it as a
-float32 copy without gradient. Values up to `SLACK` beyond the bounds are clamped, because arithmetic in other
-programs leaves such overshoot. Values further out belong to a different range, and the message names it.
+float32 copy without gradient. Values that exceed the bounds by at most `SLACK` are clamped, because
+arithmetic in other programs causes such overshoot. For larger values, the message suggests their range.
 This module imports only torch.
 """
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 SLACK = 1e-3  # overshoot that is clamped; an 8-bit step is 3.9e-3
-MOST_STYLES = 64  # at once; so a recipe stays short
+MOST_STYLES = 64  # in one run, so that recipes stay short
 LONGEST_NAME = 80  # characters of a file's name in a recipe
 
 
@@ -26,11 +26,11 @@ def check_image(value: object, name: str, batch: bool = False, copy: bool = True
     Args:
         value: the argument. name: what to call it in a message.
         batch: whether (B, 3, H, W) is accepted, too.
-        copy: False returns the given numbers themselves where they need no change.
+        copy: False avoids the copy if neither the dtype nor any value needs a change.
 
     Raises:
-        TypeError: it is no tensor.
-        ValueError: its shape, its type of numbers or their range is not an image's.
+        TypeError: the argument is not a dense tensor.
+        ValueError: its shape, dtype or range of values is not that of an image.
     """
     image = _tensor(value, name)
     shape = tuple(image.shape)
@@ -53,8 +53,9 @@ def check_image(value: object, name: str, batch: bool = False, copy: bool = True
 
 
 def check_images(value: object, name: str, copy: bool = True) -> tuple[Tensor, ...]:
-    """Returns one image argument or several, each as `check_image` does. Raises as `check_image`, and for an
-    empty list."""
+    """Returns a tuple of the one or several images, checked by `check_image`.
+
+    Raises as `check_image`, and ValueError for an empty list."""
     single = isinstance(value, Tensor | str | bytes | os.PathLike) or hasattr(value, "__array_interface__")
     images = [value] if single or not isinstance(value, Iterable) else list(value)
     if not images:
@@ -66,9 +67,9 @@ def check_images(value: object, name: str, copy: bool = True) -> tuple[Tensor, .
 
 
 def check_masks(masks: Iterable[object]) -> tuple[Tensor, ...]:
-    """Returns masks, (H, W) or (1, 1, H, W) and >= 0, as float32 (1, 1, H, W) each.
+    """Returns masks, each (H, W) or (1, 1, H, W) with values >= 0, as float32 tensors (1, 1, H, W).
 
-    Raises TypeError where one is no tensor, ValueError for other shapes and numbers, or where all are empty.
+    Raises TypeError if a mask is not a tensor, ValueError for other shapes or values or if all are empty.
     """
     if getattr(masks, "ndim", 3) != 3:  # (K, H, W) holds K masks
         raise ValueError(f"masks must be a list, got shape {tuple(masks.shape)}: put it in a list, [mask]")  # type: ignore[attr-defined]
@@ -88,12 +89,12 @@ def check_masks(masks: Iterable[object]) -> tuple[Tensor, ...]:
         copy.source = getattr(value, "source", None)  # type: ignore[attr-defined]
         checked.append(copy)
     if checked and not any(bool(mask.any()) for mask in checked):
-        raise ValueError("all masks are empty: no style would go anywhere")
+        raise ValueError("all masks are empty, so no style would be applied")
     return tuple(checked)
 
 
 def check_styles(styles: int, masks: int, weights: Sequence[float]) -> None:
-    """Raises ValueError where the numbers of masks or of weights do not fit the number of styles."""
+    """Raises ValueError if the number of masks or of weights does not fit the number of styles."""
     if styles > MOST_STYLES:
         raise ValueError(f"at most {MOST_STYLES} styles can be used at once, got {styles}")
     if masks and masks != styles:
@@ -107,9 +108,9 @@ def check_styles(styles: int, masks: int, weights: Sequence[float]) -> None:
 def check_side(
     size: Sequence[int], name: str, strides: Mapping[str, int], layers: Iterable[str], scale: float = 1.0
 ) -> None:
-    """Raises ValueError where an image has no position at one of the layers.
+    """Raises ValueError if an image is too small to have a position at each of the layers.
 
-    size: (H, W) in pixels, before it is resized by `scale`. strides: of each layer, in pixels.
+    size: (H, W) in pixels, before the image is resized by `scale`. strides: stride of each layer, in pixels.
     """
     deepest, (height, width) = max(layers, key=lambda layer: strides[layer]), (round(n * scale) for n in size)
     if min(height, width) < strides[deepest]:
@@ -121,7 +122,7 @@ def check_side(
 
 
 def check_dense(value: Tensor, name: str) -> None:
-    """Raises TypeError for a tensor that does not store a value at every place: meta, sparse, nested."""
+    """Raises TypeError for a meta, sparse or nested tensor, which does not store a value at every place."""
     if value.is_meta:
         raise TypeError(f"{name} must hold values, and it is on the meta device: load or compute them first")
     if value.is_nested or value.layout is not torch.strided:
@@ -130,32 +131,32 @@ def check_dense(value: Tensor, name: str) -> None:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Returns whether a value is a real number: numpy's are, True is not."""
+    """Returns whether a value is a real number. NumPy's numbers are; True and False are not."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def format_number(value: float | str) -> str:
-    """Returns a number in the fewest digits that give it back: 2.0 → "2", 1.23456789 → "1.23456789"."""
+    """Returns a number as a short text that reads back as it: 2.0 → "2", 1.23456789 → "1.23456789"."""
     if not isinstance(value, float):
         return str(value)
     return short if float(short := f"{value:g}") == value else repr(float(value))
 
 
 def show(value: object) -> str:
-    """Returns a value for a message: a number in its fewest digits, like 1 for 1.0."""
+    """Returns a value as text for a message, such as 1 for 1.0."""
     return format_number(value).removesuffix(".0") if is_number(value) else repr(value)
 
 
 def check_share(value: float, name: str) -> None:
-    """Raises ValueError, naming the argument, where a number does not lie in 0 … 1."""
+    """Raises ValueError, which names the argument, if a value is not a number in 0 … 1."""
     if not is_number(value) or not 0 <= value <= 1:
         raise ValueError(f"{name} must lie in 0 … 1, got {show(value)}")
 
 
 def describe_inputs(**inputs: Tensor | Sequence[Tensor] | None) -> dict[str, Any]:
-    """Returns what a recipe records of images and masks (1, C, H, W), as plain JSON values; leaves out None.
+    """Returns the entries of a recipe for images and masks (1, C, H, W), as JSON values, without None.
 
-    name is that of the file, or "(in memory)"; size is [H, W]; sha256 is computed from the float32 values.
+    `name` is the file's name or "(in memory)", `size` is [H, W], and `sha256` is that of the float32 values.
     """
     return {
         name: _described(given) if isinstance(given, Tensor) else [_described(image) for image in given]
@@ -168,7 +169,7 @@ def _described(image: Tensor) -> dict[str, Any]:
     name = str(getattr(image, "source", None) or "(in memory)")[:LONGEST_NAME]
     numbers = image.detach().to("cpu", torch.float32).contiguous()
     return {
-        "name": name.encode("utf-8", "replace").decode(),  # a file's name may be no valid text
+        "name": name.encode("utf-8", "replace").decode(),  # a file's name may not be valid Unicode
         "size": list(image.shape[2:]),
         "sha256": hashlib.sha256(numbers.flatten().numpy().data).hexdigest(),
     }
@@ -189,7 +190,7 @@ def _tensor(value: object, name: str, loader: str = "load_image") -> Tensor:
 
 
 def _reshaping(shape: tuple[int, ...]) -> str:
-    """How to reshape a tensor that is no image into one, where that can be guessed."""
+    """Suggests how to reshape a tensor into an image, or returns "" if that cannot be guessed."""
     match shape:
         case (3, _, _):
             return ": add the batch dimension, image[None]"
@@ -207,16 +208,16 @@ def _reshaping(shape: tuple[int, ...]) -> str:
 
 
 def _converting(image: Tensor) -> str:
-    """How to convert an image of a different dtype to floating-point values."""
+    """Suggests how to convert an image of a different dtype to floating-point values."""
     if image.dtype is torch.bool:
         return "use image.float()"
     if image.is_complex():
         return "use its real part, image.real, or its magnitude, image.abs()"
-    return "divide by the largest value that its type stands for, like image.float() / 255"
+    return "divide by the value that stands for white, as in image.float() / 255"
 
 
 def _ranging(low: float, high: float) -> str:
-    """What the range of an image's values suggests, and how to bring them into [0, 1]."""
+    """Says what the range of an image's values suggests, and how to convert them to [0, 1]."""
     if low >= -0.25 and high <= 1.25:
         return "they overshoot, as after bicubic resizing; clamp them, image.clamp(0, 1)"
     if low >= -SLACK:

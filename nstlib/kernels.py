@@ -1,3 +1,3 @@
-"""The kernels of `nstlib.alignment.kernels` by their public name."""
+"""Public access to the kernels of `nstlib.alignment.kernels` as `nstlib.kernels`."""
 
 from nstlib.alignment.kernels import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""Transfers and reconstructions: from images and settings to a run (synthesis/run.py).
+"""Transfers and reconstructions: functions that turn images and settings into a run (synthesis/run.py).
 
 A reconstruction is a transfer with fewer terms.
 """
@@ -22,7 +22,7 @@ from nstlib.synthesis.settings import PRESETS, Settings
 from nstlib.version import did_you_mean, refuse_device, rename_arguments, use_torch_defaults
 
 OURS = ("balanced", "draft", "fine")  # presets whose number of steps suits a start from the content
-FROM_NOISE = 3  # times as many steps for a start from noise
+FROM_NOISE = 3  # factor on this number for a start from noise
 
 
 @rename_arguments(between="check_cancel")
@@ -39,26 +39,26 @@ def transfer(
     check_cancel: Callable[[], None] = lambda: None,
     **changes: Any,
 ) -> Iterator[Step]:
-    """Gives `content` the style of `style`, yielding a `Step` per iteration.
+    """Gives `content` the style of `style` and yields one `Step` per iteration.
 
     Args:
         content: (1, 3, H, W) RGB in [0, 1].
-        style: one image of this form, or several, which `style_weights` mixes. Sizes may differ.
+        style: one such image, or several, which `style_weights` mixes. Their sizes may differ.
         settings: a `Settings`, or the name of a preset.
-        encoder: a name or a loaded Encoder; None: that of the settings.
+        encoder: a name or a loaded Encoder; None: the encoder of the settings.
         masks: one for each style, (1, 1, H, W) or (H, W), >= 0, of any size. A style applies where its
             mask is positive. Where every mask is 0, the content stays unchanged.
         initial: image to start from, instead of the content.
-        check_cancel: called before each gradient of the calibration, during which no step is yielded; an
+        check_cancel: called before each gradient of the calibration, because no step is yielded there. An
             exception that it raises ends the run.
         **changes: fields of `Settings`, as in transfer(c, s, method="bn", gamma=2).
 
     Returns:
-        Steps. Every `step.image` has the content's size and carries its recipe.
+        An iterator over steps. Every `step.image` has the size of the content and the attribute `recipe`.
 
     Raises:
         ValueError: an image, a mask or a setting is out of range. TypeError: a setting is unknown.
-        MemoryError: the run would not fit (synthesis/memory.py). The call raises all these, before any step.
+        MemoryError: the run would not fit (synthesis/memory.py). All are raised by the call, before any step.
     """
     settings, network = _resolve(settings, encoder, changes)
     content, styles, masks = check_image(content, "content"), check_images(style, "style"), check_masks(masks)
@@ -76,10 +76,9 @@ def stylize(
     settings: Settings | str = "balanced",
     **options: Any,
 ) -> Tensor:
-    """Returns the last image of `transfer`, which has the same arguments. Warns if the loss diverges.
+    """Returns the last image of a transfer. Its arguments are those of `transfer`.
 
-    The loss diverges if it stays non-finite or too large. The image is then the last good one, and a
-    RuntimeWarning says why.
+    If the loss stays too large or is not finite, this is the last good image, and a RuntimeWarning says why.
     """
     return final_step(transfer(content, style, settings, **options)).image
 
@@ -98,16 +97,16 @@ def reconstruct_style(
 ) -> Iterator[Step]:
     """Turns noise into a texture with the statistics of the style layers 1 … `layer` (paper, Figure 1).
 
-    α is 0. Unless given, `palette` is 0 and `levels` is 1, because at a small size a shallow layer would see
-    larger structures than at full size. The presets "balanced", "draft" and "fine" have three times as many
-    steps here.
+    α is always 0. Defaults are `palette=0` and `levels=1`. With more levels, a shallow layer would see larger
+    structures at a small size than at full size. The presets "balanced", "draft" and "fine" take three times
+    as many steps as in a transfer.
 
     Args:
         style: (1, 3, H, W) RGB in [0, 1].
-        layer: how many of the style layers; None: all.
+        layer: number of style layers to use, from the first one on; None: all.
         settings, encoder, check_cancel, **changes: as in `transfer`.
 
-    Raises: ValueError for a layer out of range, else as `transfer`.
+    Raises: ValueError if `layer` is out of range; otherwise as `transfer`.
     """
     settings, network = _resolve(settings, encoder, _from_noise(settings) | changes)
     style = check_image(style, "style")
@@ -152,7 +151,7 @@ def reconstruct_content(
 
 
 def final_step(steps: Iterator[Step]) -> Step:
-    """Runs to the end and returns the last step. Warns (RuntimeWarning) if the run failed."""
+    """Runs all steps and returns the last one. Warns (RuntimeWarning) if the run failed."""
     step = deque(steps, maxlen=1).pop()
     if step.failed:
         warnings.warn(step.stopped, RuntimeWarning, stacklevel=3)
@@ -160,7 +159,7 @@ def final_step(steps: Iterator[Step]) -> Step:
 
 
 def _from_noise(settings: Settings | str) -> dict[str, Any]:
-    """Returns what a reconstruction changes in a preset."""
+    """Returns the settings that a reconstruction changes in a preset."""
     changes = {"levels": 1, "palette": 0.0}
     if not isinstance(settings, str) or settings not in OURS:
         return changes
@@ -170,7 +169,7 @@ def _from_noise(settings: Settings | str) -> dict[str, Any]:
 def _resolve(
     settings: Settings | str, encoder: Encoder | str | None, changes: dict[str, Any]
 ) -> tuple[Settings, Encoder]:
-    """Returns the settings with all changes, and their encoder. Raises ValueError, TypeError."""
+    """Returns the settings with all changes, and the encoder to use. Raises ValueError, TypeError."""
     if isinstance(settings, str):
         if settings not in PRESETS:
             meant = did_you_mean(settings, PRESETS)
@@ -207,7 +206,7 @@ def _start(
     masks: tuple[Tensor, ...] | None = None,
     initial: Tensor | None = None,
 ) -> Iterator[Step]:
-    """Returns a run on checked images. Raises ValueError for an image too small for the layers in use."""
+    """Starts a run on checked images. Raises ValueError for an image too small for the layers in use."""
     layers = (settings.style_layers or encoder.style_layers) if styles else ()
     shapes = [style.shape[2:] for style in styles]
     for shape in shapes:

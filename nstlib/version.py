@@ -1,8 +1,8 @@
 """Helpers for all modules: the version and the environment, torch's defaults, atomic writes, old names of
 arguments, and parts of messages.
 
-Every module may import this one, because it imports nothing of the package. Only functions
-import torch, so that `nstlib --help` does not wait for it.
+Every module may import this one, because it imports no other module of the package. It imports torch only
+inside functions, so that `nstlib --help` does not wait for torch.
 """
 
 import contextlib
@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 __version__ = "0.1.0"
-STALE = 3600  # seconds without a write after which an unfinished file belongs to a process that was killed
-FILES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".onnx")  # no names of folders
-AUTOCAST = ("cpu", "cuda", "mps", "xpu")  # device types for which a caller may have autocast on
+STALE = 3600  # seconds since the last write; an older unfinished file is from a killed process
+FILES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".onnx")  # endings that no new folder has
+AUTOCAST = ("cpu", "cuda", "mps", "xpu")  # device types for which a caller may have enabled autocast
 
 Parameters = ParamSpec("Parameters")
 Item = TypeVar("Item")
@@ -33,12 +33,12 @@ Target = TypeVar("Target", bound=Callable[..., Any])
 def use_torch_defaults(gradients: bool | None = None) -> Iterator[None]:
     """Runs a block, or a decorated function, as if the caller had changed none of torch's defaults.
 
-    Inside, new tensors lie on the CPU where no device is named, autocast is off, and no tensor becomes an
-    inference tensor, which a cache would keep for later calls. The default dtype belongs to the whole process
-    and cannot be changed for one thread: the package names the dtype where it makes floating-point tensors.
+    Inside, new tensors are on the CPU unless a device is given, and autocast and inference mode are off (a
+    cache would keep inference tensors for later calls). The default dtype belongs to the whole process and
+    cannot be changed for one thread, so the package names the dtype of every floating-point tensor.
 
     Args:
-        gradients: whether to record them; None leaves it as the caller has it.
+        gradients: whether autograd records operations; None keeps the caller's setting.
     """
     import torch
 
@@ -61,7 +61,7 @@ def step_with_torch_defaults(
 ) -> Callable[Parameters, Iterator[Item]]:
     """Decorates a generator function: every step runs in `use_torch_defaults(gradients=True)`.
 
-    Between two steps, where the caller works, the caller's settings hold."""
+    Between two steps, the caller's own settings apply."""
 
     @wraps(generate)
     def step(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Iterator[Item]:
@@ -78,7 +78,7 @@ def step_with_torch_defaults(
 
 
 def refuse_device(function: Target) -> Target:
-    """Decorates a function that works on its encoder's device: an argument `device` gives a clear error."""
+    """Decorates a function that works on its encoder's device. An argument `device` raises TypeError."""
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -92,10 +92,10 @@ def refuse_device(function: Target) -> Target:
 
 
 def rename_arguments(**new_names: str) -> Callable[[Target], Target]:
-    """Decorates a function or a class whose arguments were renamed, as in old="new".
+    """Decorates a function or a class whose arguments were renamed: rename_arguments(old="new").
 
-    Until the next release it accepts the old keywords, too, and a class has the old attributes. Both give a
-    DeprecationWarning.
+    Until the next release, the old keywords are accepted, too, and objects of a class also have the old
+    attributes. Both give a DeprecationWarning.
     """
 
     def decorate(target: Target) -> Target:
@@ -103,7 +103,7 @@ def rename_arguments(**new_names: str) -> Callable[[Target], Target]:
         what = target.__qualname__.removesuffix(".__init__")
 
         def warn(old: str) -> str:
-            words = f"{old!r} of nstlib's {what} is deprecated and will go with the next release"
+            words = f"{old!r} of nstlib's {what} is deprecated and will be removed in the next release"
             warnings.warn(f"{words}: use {new_names[old]!r}", DeprecationWarning, stacklevel=3)
             return new_names[old]
 
@@ -127,9 +127,9 @@ def rename_arguments(**new_names: str) -> Callable[[Target], Target]:
 
 
 def environment_info() -> dict[str, Any]:
-    """Returns what the pixels of an image depend on besides its settings, as plain JSON values.
+    """Returns the versions and the number of CPU threads, on which pixels depend, as plain JSON values.
 
-    threads: of the CPU. Their number decides the order of sums, and a run amplifies rounding errors.
+    The number of threads determines the order of sums, and a run amplifies rounding errors.
     """
     import torch
 
@@ -139,10 +139,10 @@ def environment_info() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def write_whole(path: Path) -> Iterator[Path]:
-    """Yields a path beside `path` to write to, and renames the file there to `path` at the end of the block.
+    """Yields a temporary path beside `path`, and renames this file to `path` at the end of the block.
 
-    Whenever the process dies, either the old or the new file is there and whole. Where the block raises or
-    writes nothing, `path` stays as it is. Files that killed processes left unfinished are removed.
+    If the process is killed, `path` holds either the complete old file or the complete new one. If the block
+    raises or writes nothing, `path` stays unchanged. Files that killed processes left unfinished are removed.
     """
     for old in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         with contextlib.suppress(OSError):
@@ -160,13 +160,13 @@ def write_whole(path: Path) -> Iterator[Path]:
 
 
 def check_writable(path: str | os.PathLike[str], name: str = "") -> Path:
-    """Returns the path if a file can be written there. Leaves a file untouched.
+    """Returns the path if a file can be written there. An existing file stays unchanged.
 
     Args:
-        name: of the argument, for messages.
+        name: name of the argument, for messages.
 
     Raises: FileNotFoundError for a missing folder, PermissionError for a folder, a pipe or a device, and
-        OSError where nothing may be written.
+        OSError if the file cannot be written.
     """
     path, what = Path(path), f"{name} {path}".strip()
     if not path.parent.is_dir():
@@ -180,9 +180,9 @@ def check_writable(path: str | os.PathLike[str], name: str = "") -> Path:
 
 
 def check_folder(path: str | os.PathLike[str], *names: str) -> None:
-    """Raises NotADirectoryError for a file, and as `check_writable` for files of these names in a folder.
+    """Raises NotADirectoryError for a file, and as `check_writable` if it cannot write `names` there.
 
-    The folder may be missing, and then its name must not end like a file's.
+    The folder need not exist, but then its name must not end like a file's.
     """
     if Path(path).suffix.lower() in FILES and not Path(path).exists():
         raise NotADirectoryError(f"{path} is the name of a file, and results go into a folder: name a folder")
@@ -194,19 +194,19 @@ def check_folder(path: str | os.PathLike[str], *names: str) -> None:
 
 
 def no_such(kind: str, path: object) -> str:
-    """Returns the message for a missing file or folder, or for a URL (a Path turns its // into /)."""
+    """Returns the message for a missing file or folder, or for a URL (in which a Path turns // into /)."""
     if found := re.search(r"\b(https?|ftp|file|s3|gs):/+(.*)", str(path), re.IGNORECASE):
         return f"{found[1]}://{found[2]} is an address: download it first, and give the path of the {kind}"
     return f"no such {kind}: {path}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Returns " (did you mean …?)" with the known word that is most similar, "" where none is."""
+    """Returns " (did you mean …?)" with the most similar known word, or "" if none is similar."""
     return "".join(f" (did you mean {near}?)" for near in difflib.get_close_matches(word, known, 1))
 
 
 def free_host_memory() -> float | None:
-    """Returns the bytes that this process may use in all, its own included; None where unknown."""
+    """Returns the total bytes that this process may use, with those it uses already; None if unknown."""
     try:
         lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         system = 1024.0 * int(lines["MemAvailable"].split()[0])
@@ -214,6 +214,6 @@ def free_host_memory() -> float | None:
     except (OSError, ValueError, KeyError):
         return None  # not Linux
     for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):  # absent, or "max"
+        with contextlib.suppress(OSError, ValueError):  # the file is absent or holds "max"
             return min(system + held, float(Path(file).read_text()))
     return system + held

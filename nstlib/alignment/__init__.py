@@ -1,21 +1,21 @@
-"""The paper: what it means for two distributions of features to be alike. It uses tensors and no network.
+"""The mathematics of the paper: discrepancies between distributions of features. It uses tensors, no network.
 
     kernels        k(x, y): linear, polynomial, Gaussian, Laplace; the bandwidth rule
-    discrepancy    MMD² by definition; what a method is; linear, polynomial, BN, fusions
+    discrepancy    MMD² by definition; the base class; linear, polynomial, BN, fusions
     gaussian       the Gaussian kernel by random Fourier features
     linear_time    the Gaussian kernel by the paper's random pairs
     wasserstein    moments: Gaussian Wasserstein-2, CORAL, central moments
     sliced         whole distributions, direction by direction: sliced Wasserstein, the energy distance
     sketches       other kernels: Laplace, cubic, and any kernel of your own
-    methods        methods by name, "bn:0.7+poly:0.3"; `register` for others
-    transports     the maps that send a discrepancy to zero; rearrangement: those without a closed form
-    fitted         the same maps from the moments of features that are not in memory at once
-    witness        where distributions differ; a test whether they do
-    palette        every pixel near a colour of the style
-    samples, options, pairs, moments      helpers: checks, fields of methods, sums over pairs, means
-    random_features                       helper: means of random Fourier features
+    methods        reads methods by name, "bn:0.7+poly:0.3"; `register` adds names
+    transports     maps that make a discrepancy zero, in closed form or by Newton steps
+    rearrangement  maps without a closed form: they match sorted projections
+    fitted         the maps of `transports` for features that do not fit into memory at once
+    witness        where two distributions differ; a permutation test
+    palette        distance of pixels to the nearest colour of the style
+    samples, options, pairs, moments, random_features      helpers
 
-For the paper, read kernels, discrepancy, gaussian, then synthesis/objective. Each of the others stands alone.
+For the paper, read kernels, discrepancy, gaussian, then synthesis/objective, and then any other module.
 """
 
 from nstlib.alignment import kernels, rearrangement

@@ -1,11 +1,11 @@
-"""Discrepancies between two samples of feature vectors: what it means for two images to share a style.
+"""Discrepancies between two samples of feature vectors: they measure how different two styles are.
 
-The Maximum Mean Discrepancy of positions F ∈ R^{N×M} and S ∈ R^{N×M'} under a kernel k is
+The Maximum Mean Discrepancy of features F ∈ R^{N×M} and S ∈ R^{N×M'} under a kernel k is
 
     MMD²[F, S] = mean k(f, f') + mean k(s, s') − 2 mean k(f, s)                    (paper, §3)
 
-with means over all pairs of positions; M and M' may differ. `mmd2` computes it by definition, in
-O(MM'N). Kernels with an explicit feature map φ, k(x, y) = φ(x)ᵀφ(y), allow a short cut:
+with means over all pairs of positions; M and M' may differ. `mmd2` computes this in O((M + M')² N). Kernels
+with an explicit feature map φ, k(x, y) = φ(x)ᵀφ(y), allow a faster form:
 
     MMD²[F, S] = ‖mean φ(f) − mean φ(s)‖²
 
@@ -14,10 +14,10 @@ O(MM'N). Kernels with an explicit feature map φ, k(x, y) = φ(x)ᵀφ(y), allow
     gaussian     φ(x) = cos(Wx+u)   stores D numbers (see gaussian.py)              O(NDM)
     BN           φ(x) = (x, x²)     stores means and standard deviations            O(NM)
 
-So a method consists of a mean embedding, `embed(F) = mean φ(f)`, and a comparison: `distance(F, summary)` is
-`compare(embed(F), summary)`, where `summary` holds the statistics of the style. The embedding of an image is
-the weighted mean of the embeddings of its tiles, so large images can be computed in tiles, whatever `compare`
-does. All methods take weights of positions: a mask for a region, or the shares of several styles.
+So a method consists of a mean embedding, `embed(F) = mean φ(f)`, and a comparison, `compare`. Its distance is
+`distance(F, summary) = compare(embed(F), summary)`, where `summary` holds the statistics of the style. The
+embedding of an image is the weighted mean of the embeddings of its tiles, so large images can be computed in
+tiles. All methods accept weights of positions, which express a mask or the shares of several styles.
 """
 
 import math
@@ -37,7 +37,7 @@ from nstlib.alignment.samples import centre_samples, check_pair, promote
 from nstlib.inputs import format_number
 from nstlib.version import use_torch_defaults
 
-Summary = dict[str, Tensor]  # a fusion's holds the summaries, or the embeddings, of its parts
+Summary = dict[str, Tensor]  # of a fusion: the summaries or embeddings of its parts
 
 
 @use_torch_defaults()
@@ -45,17 +45,17 @@ def mmd2(kernel: Kernel, F: Tensor, S: Tensor, *, unbiased: bool = False, chunk:
     """Computes MMD² from its definition, over all pairs of positions: slow, but exact.
 
     Args:
-        kernel: k(x, y); its bandwidth may be a number, or a tensor with one for each sample of a batch.
-            If it is marked as `kernels.shift_invariant`, samples are centred first.
+        kernel: k(x, y). Its bandwidth is a number, or a tensor with one number for each sample of a batch. If
+            `kernels.shift_invariant` marks the kernel, the samples are centred first.
         F: (..., N, M). The samples are compared in the wider of their dtypes, at least float32.
         S: (..., N, M'). The result has the shape (...) of the batch.
-        unbiased: leave the pairs of a position with itself out of the first two means (Gretton et al. 2012,
-            Lemma 6), which needs two positions in each sample.
-        chunk: positions compared at a time. Memory is O(chunk · M), because the backward pass computes the
-            kernel values again; it is O(M²) only where the kernel's own parameters require gradients.
+        unbiased: whether to leave out the pairs of a position with itself in the first two means (Gretton et
+            al. 2012, Lemma 6). This needs at least two positions in each sample.
+        chunk: positions compared at a time. Memory is O(chunk · M), because the backward pass recomputes the
+            kernel values. If parameters of the kernel require gradients, memory is O(M²).
 
     Raises:
-        ValueError: Shapes that do not fit, chunk < 1, or one position only for the unbiased estimator.
+        ValueError: The shapes do not fit, chunk < 1, or the unbiased estimator gets a single position.
         TypeError: F or S is no tensor, for example because the kernel is not the first argument.
     """
     check_pair(F, S, "mmd2(kernel, F, S)")
@@ -74,23 +74,23 @@ def mmd2(kernel: Kernel, F: Tensor, S: Tensor, *, unbiased: bool = False, chunk:
 
 
 class Discrepancy(WithOptions, ABC):
-    """A way to compare two distributions of features: d(F, S) = d.distance(F, d.summary(S)).
+    """Base class of discrepancies between samples of features: d(F, S) = d.distance(F, d.summary(S)).
 
-    Shapes: F (..., N, M), S (..., N, M') → (...), differentiable in F, ≥ 0 and 0 for F = S (the paired
-    Gaussian estimator only on average). Features of 16 bits are compared in float32; autocast has no effect.
+    F (..., N, M) and S (..., N, M') give d (...), differentiable in F, ≥ 0, and 0 for F = S (for the paired
+    Gaussian only on average). 16-bit features are compared in float32. Autocast has no effect.
 
-    A subclass is a frozen dataclass: `name` is its name in the grammar of `nstlib.method`, its fields are the
-    options there, and `str` returns the text of an object. It defines `embed`, and overrides `parameters`,
-    `statistics` and `compare` where needed. A class with only `summary` and `distance` cannot run in tiles.
+    A subclass is a frozen dataclass. `name` is its name in the grammar of `nstlib.method`, its fields are the
+    options there, and `str` returns the text of an object. It defines `embed` and, if needed, overrides
+    `parameters`, `statistics` and `compare`. With only `summary` and `distance`, it cannot run in tiles.
     """
 
     @property
     def additive(self) -> bool:
-        """Whether `embed` is a mean over positions, which tiles of an image can add up."""
+        """Whether `embed` is a mean over positions, so that embeddings of tiles can be added."""
         return type(self).distance is Discrepancy.distance
 
     def __call__(self, F: Tensor, S: Tensor) -> Tensor:
-        """d(F, S), in the wider of the two dtypes. Raises ValueError for shapes that do not fit."""
+        """Returns d(F, S) in the wider of the two dtypes. Raises ValueError for shapes that do not fit."""
         check_pair(F, S)
         F, S = promote(F, S)
         return self.distance(F, self.summary(S))
@@ -100,9 +100,9 @@ class Discrepancy(WithOptions, ABC):
         return {}
 
     def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
-        """mean φ(f) over the positions of F (..., N, M), with weights (..., M) ≥ 0 (None: equal).
+        """Returns mean φ(f) over the positions of F (..., N, M), with weights (..., M) ≥ 0 (None: equal).
 
-        summary: the summary of the style; its `parameters` are enough."""
+        summary: the style's `summary`, or only its `parameters`."""
         raise NotImplementedError(f"{type(self).__name__} must define embed, or summary and distance")
 
     def statistics(self, embedding: Summary, like: Tensor) -> Summary:
@@ -110,26 +110,26 @@ class Discrepancy(WithOptions, ABC):
         return embedding
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
-        """The style statistics of S (..., N, M'). weights: (..., M') ≥ 0, of positions (None: equal)."""
+        """Returns the style statistics of S (..., N, M') with weights (..., M') ≥ 0 (None: equal)."""
         parameters = self.parameters(S, weights)
         return parameters | self.statistics(self.embed(S, parameters, weights), S)
 
     def compare(self, embedding: Summary, summary: Summary) -> Tensor:
-        """d from the embedding of an image and the statistics of a style: ‖mean φ(f) − mean φ(s)‖²."""
+        """Returns d from the embedding of an image and the summary of a style: ‖mean φ(f) − mean φ(s)‖²."""
         return (embedding["embedding"] - summary["embedding"]).square().sum(-1)
 
     def distance(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-        """d from F (..., N, M), weights (..., M) ≥ 0 and the summary of a style, which has the dtype of F."""
+        """Returns d from F (..., N, M), weights (..., M) ≥ 0 and a style's summary in the dtype of F."""
         return self.compare(self.embed(F, summary, weights), summary)
 
     def components(self) -> tuple[tuple["Discrepancy", float], ...]:
-        """The methods that this one adds up, with their weights."""
+        """Returns the methods of which this one is a weighted sum, and their weights."""
         return ((self, 1.0),)
 
 
 @dataclass(frozen=True)
 class LinearMMD(Discrepancy):
-    """k(x, y) = xᵀy: MMD² = ‖μ_F − μ_S‖² for the linear kernel. It ignores correlations."""
+    """MMD² of the linear kernel k(x, y) = xᵀy: ‖μ_F − μ_S‖². It compares only means."""
 
     name = "linear"
 
@@ -142,11 +142,11 @@ class LinearMMD(Discrepancy):
 
 @dataclass(frozen=True)
 class PolynomialMMD(Discrepancy):
-    """k(x, y) = (xᵀy + c)²: MMD² = ‖FFᵀ/M − SSᵀ/M'‖² + 2c ‖μ_F − μ_S‖² (c² cancels).
+    """MMD² of the polynomial kernel k(x, y) = (xᵀy + c)²: ‖FFᵀ/M − SSᵀ/M'‖² + 2c ‖μ_F − μ_S‖².
 
-    With c = 0 this is the Gram loss of Gatys et al.: Eq. 6 of Li et al. equals MMD²/4N² when M = M'. Here the
-    Gram matrix is divided by the number of positions alone, which makes it a mean of φ(x) = x xᵀ and lets the
-    two images differ in size. c > 0 *is* a fusion of Gram and linear. Raises ValueError unless 0 ≤ c < ∞.
+    With c = 0, this is the Gram loss of Gatys et al. up to a factor: for M = M', Eq. 6 of Li et al. is
+    MMD²/4N². The Gram matrix is divided only by M, so it is a mean of φ(x) = x xᵀ, and the images may differ
+    in size. c > 0 *is* a fusion of Gram and linear. Raises ValueError unless 0 ≤ c < ∞.
     """
 
     name, limits = "poly", {"c": NOT_NEGATIVE}
@@ -164,9 +164,9 @@ class PolynomialMMD(Discrepancy):
 
 @dataclass(frozen=True)
 class BNStatistics(Discrepancy):
-    """1/N Σ_i (μ_F − μ_S)² + (σ_F − σ_S)² over channels: batch-norm statistics (paper, §3).
+    """Batch-norm statistics (paper, §3): the mean over channels of (μ_F − μ_S)² + (σ_F − σ_S)².
 
-    σ is √(biased variance + `epsilon`), whose gradient is finite also for a channel of variance 0.
+    σ is √(biased variance + `epsilon`). Its gradient is finite even for a channel of variance 0.
     """
 
     name = "bn"
@@ -188,11 +188,11 @@ class BNStatistics(Discrepancy):
 
 @dataclass(frozen=True)
 class Fusion(Discrepancy):
-    """Σ_i w_i d_i (paper, §4: fusion), e.g. Fusion({BNStatistics(): 0.7, PolynomialMMD(): 0.3}).
+    """Weighted sum Σ_i w_i d_i (paper, §4), e.g. Fusion({BNStatistics(): 0.7, PolynomialMMD(): 0.3}).
 
-    `d(F, S)` adds the distances as they are. A run first scales all parts to equal gradients, so that weights
-    do not depend on units (see synthesis/objective.py). Raises ValueError unless weights are finite, ≥ 0 and
-    not all zero.
+    `d(F, S)` adds the distances without scaling. A run first scales all parts to equally long gradients, so
+    that the weights do not depend on units (synthesis/objective.py). Raises ValueError unless the weights are
+    finite, ≥ 0 and not all zero.
     """
 
     weights: Mapping[Discrepancy, float] | tuple[tuple[Discrepancy, float], ...]

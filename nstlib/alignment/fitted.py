@@ -1,9 +1,9 @@
-"""Transports of features that are not in memory at once: the map comes from their moments, tile by tile.
+"""Transports of features that do not fit into memory at once. The maps are computed from moments.
 
 The maps of linear, BN, polynomial, Wasserstein and CORAL are affine, T(f) = A f + b, and depend on F only
-through its mean μ and covariance C. So 2N points with these moments give the same map, and its values at and
-beside μ determine A and b. The Gaussian's Newton steps, which follow its affine map, use a subset of the
-positions, as `transports.newton_flow` takes them.
+through its mean μ and covariance C. So 2N points with these moments give the same map. Its values at μ and at
+N points beside μ determine A and b. The map of the Gaussian kernel is an affine map followed by Newton steps,
+which are computed from a subset of the positions, as in `transports.newton_flow`.
 """
 
 from collections.abc import Callable
@@ -22,11 +22,11 @@ Map = Callable[[Tensor], Tensor]  # F (..., N, M) → T(F)
 def fit_map(
     d: Discrepancy, summary: Summary, C: Tensor, μ: Tensor, sample: Tensor, weights: Tensor | None = None
 ) -> Map:
-    """Returns `transport_map` for features of covariance C (..., N, N) and mean μ (..., N).
+    """Returns the map of `transport_map` for features of covariance C (..., N, N) and mean μ (..., N).
 
     Args:
         summary: the style statistics of `transport_summary`.
-        sample: positions (..., N, M) of these features, for a Gaussian. weights: theirs, (..., M).
+        sample: some of these features (..., N, M), for a Gaussian. weights: (..., M), of their positions.
     """
     if isinstance(d, Fusion):
         total = sum(weight for _, weight in d.components())
@@ -53,7 +53,7 @@ def affine_map(d: Discrepancy, summary: Summary, C: Tensor, μ: Tensor) -> Map:
     side = C.diagonal(0, -2, -1).mean(-1).sqrt().clamp(min=torch.finfo(C.dtype).eps)[..., None, None]
     beside = centre + side * torch.eye(N, dtype=C.dtype, device=C.device)
     points = torch.cat([centre + roots, centre - roots, centre, beside], -1)
-    seen = torch.arange(points.shape[-1], device=C.device) < 2 * N  # the other points have no weight
+    seen = torch.arange(points.shape[-1], device=C.device) < 2 * N  # only these points have a weight
     moved = transport_map(d, points, summary, seen.to(C))[..., 2 * N :]
     shift = moved[..., :1]
     A = (moved[..., 1:] - shift) / side

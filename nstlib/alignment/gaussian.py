@@ -1,7 +1,7 @@
-"""The Gaussian kernel's discrepancy, by two estimators that are linear in the number of positions.
+"""The Gaussian kernel's MMD², by two estimators whose cost is linear in the number of positions.
 
-k(x, y) = exp(−‖x − y‖² / 2σ²) has no finite feature map. At each step the paper compares a few random
-pairs (linear_time.py). The default compares means of D random Fourier features over *all* positions:
+k(x, y) = exp(−‖x − y‖² / 2σ²) has no finite feature map. The paper's estimator compares random pairs at each
+step (linear_time.py). The default compares means of D random Fourier features over *all* positions:
 
     z(x) = √(2/D) cos(Wx + u),   W ~ N(0, σ⁻²),  u ~ U(0, 2π),   k(x, y) ≈ z(x)ᵀz(y)
     MMD² ≈ ‖mean z(f) − mean z(s)‖²
@@ -24,22 +24,22 @@ from nstlib.alignment.random_features import MeanCosine
 
 @dataclass(frozen=True)
 class GaussianMMD(Discrepancy):
-    """k(x, y) = exp(−‖x − y‖² / 2σ²): sensitive to every moment, on the scale of the bandwidth σ.
+    """MMD² of the Gaussian kernel k(x, y) = exp(−‖x − y‖² / 2σ²), which is sensitive to every moment.
 
-    The kernel is characteristic: the exact MMD is zero for equal distributions only. The averages of D random
-    features can agree although distributions differ. An optimiser finds such images more easily for small D.
+    The kernel is characteristic: the exact MMD is zero only for equal distributions. The averages of D random
+    features can agree for different distributions. Small D makes it easier to find such images.
 
     Args:
-        sigma: bandwidth > 0, or None for the paper's rule: σ² is the mean squared distance, between style
-            features for "features", between the drawn ones for "paired". It is a constant in the gradient.
-        estimator: "features", deterministic for a seed (a departure from the paper), or the paper's "paired".
+        sigma: bandwidth > 0, or None for the paper's rule: σ² is the mean squared distance between style
+            features ("features") or between the drawn features ("paired"). It has no gradient.
+        estimator: "features" (a departure from the paper; deterministic for a seed) or the paper's "paired".
         bandwidth_factor: multiplies the bandwidth, > 0.
         n_features: D ≥ 1, or None for 2N clamped to 64 … 512.
-        seed: of the random features, or of the pairs.
-        scales: 1 … 9 bandwidths, an octave apart around σ, whose kernels are averaged (Long et al. 2015).
+        seed: seed of the random features, or of the pairs.
+        scales: number, 1 … 9, of bandwidths an octave apart, whose kernels are averaged (Long et al. 2015).
 
     Raises:
-        ValueError: An option out of range.
+        ValueError: An option is out of range.
     """
 
     name = "gaussian"
@@ -64,7 +64,7 @@ class GaussianMMD(Discrepancy):
         object.__setattr__(self, "_generator", torch.Generator().manual_seed(self.seed))
 
     def width(self, F: Tensor, S: Tensor, weights: Tensor | None = None) -> Tensor:
-        """σ as a constant tensor (...). `weights` are those of the positions of S, and then F must be S."""
+        """Returns σ as a constant tensor (...). weights: of the positions of S; F must then be S."""
         if self.sigma is not None:
             return torch.as_tensor(self.sigma * self.bandwidth_factor, dtype=F.dtype, device=F.device)
         if weights is None:
@@ -85,12 +85,12 @@ class GaussianMMD(Discrepancy):
         return {"frequencies": W / self.width(S, S, weights)[..., None, None], "phases": u}
 
     def spectrum(self, D: int, N: int, generator: torch.Generator) -> Tensor:
-        """W (D, N) for σ = 1; row i belongs to bandwidth i modulo `scales`."""
+        """Returns W (D, N) for σ = 1. Row i belongs to bandwidth number i modulo `scales`."""
         octaves = torch.arange(D, dtype=torch.float64) % self.scales - (self.scales - 1) / 2
         return torch.randn(D, N, generator=generator, dtype=torch.float64) * 2 ** octaves.unsqueeze(-1)
 
     def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
-        """mean √(2/D) cos(Wf + u), (..., D); for pairs the sample itself."""
+        """Returns mean √(2/D) cos(Wf + u), (..., D), or the sample itself for pairs."""
         if self.estimator == "paired":
             return {"sample": F} | ({} if weights is None else {"weights": weights})
         W, u = summary["frequencies"], summary["phases"]

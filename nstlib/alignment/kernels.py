@@ -1,4 +1,4 @@
-"""Kernels k(x, y) between feature vectors: what it means for two positions to look alike.
+"""Kernels k(x, y) between feature vectors, which measure how similar two positions are.
 
 A kernel is a function of two feature matrices. F ∈ R^{N×M} holds one N-dimensional vector per
 position, as columns; k(F, S) is the M × M' matrix of k(f_i, s_j). Leading dimensions are batches.
@@ -25,10 +25,10 @@ AnyKernel = TypeVar("AnyKernel", bound=Kernel)
 
 
 def shift_invariant(kernel: AnyKernel) -> AnyKernel:
-    """Marks a kernel whose MMD does not change if both samples are shifted by the same vector; returns it.
+    """Marks and returns a kernel whose MMD stays the same if both samples are shifted by the same vector.
 
-    `mmd2` and `permutation_test` centre the samples of such a kernel first, so that rounding does not grow
-    with the distance from the origin. Every k(x − y) is such a kernel, and so is the linear one.
+    `mmd2` and `permutation_test` centre the samples before they apply such a kernel, so that rounding errors
+    do not grow with the distance from the origin. Every k(x − y) qualifies, and so does the linear kernel.
     """
     kernel.shift_invariant = True  # type: ignore[attr-defined]
     return kernel
@@ -41,7 +41,7 @@ def linear(x: Tensor, y: Tensor) -> Tensor:
 
 
 def polynomial(c: float = 0.0, d: int = 2) -> Kernel:
-    """k(x, y) = (xᵀy + c)^d with offset c ≥ 0 and degree d ≥ 1, as a function of (x, y).
+    """Returns the kernel k(x, y) = (xᵀy + c)^d with offset c ≥ 0 and degree d ≥ 1.
 
     Raises ValueError where the kernel would not be positive definite (c < 0 or d < 1).
     """
@@ -54,15 +54,15 @@ def polynomial(c: float = 0.0, d: int = 2) -> Kernel:
 
 def squared_distance(x: Tensor, y: Tensor) -> Tensor:
     """‖x − y‖² ≥ 0. Shapes (..., N, M), (..., N, M') → (..., M, M')."""
-    # = ‖x‖² + ‖y‖² − 2xᵀy; rounding may leave it a little below zero
+    # this is ‖x‖² + ‖y‖² − 2xᵀy, which rounding may make slightly negative
     squared = x.square().sum(-2).unsqueeze(-1) + y.square().sum(-2).unsqueeze(-2) - 2 * (x.mT @ y)
     return squared.clamp(min=0)
 
 
 def gaussian(sigma: float | Tensor) -> Kernel:
-    """k(x, y) = exp(−‖x − y‖² / 2σ²) with bandwidth σ > 0, as a function of (x, y).
+    """Returns the kernel k(x, y) = exp(−‖x − y‖² / 2σ²) with bandwidth σ > 0.
 
-    sigma: a number, or a tensor (...) with one for each sample of a batch, as `bandwidth` returns it.
+    sigma: a number, or a tensor (...) with one number for each sample of a batch, as from `bandwidth`.
     Raises ValueError for a bandwidth that is not positive.
     """
     _check(sigma, "Gaussian")
@@ -70,9 +70,9 @@ def gaussian(sigma: float | Tensor) -> Kernel:
 
 
 def laplace(sigma: float | Tensor) -> Kernel:
-    """k(x, y) = exp(−‖x − y‖ / σ) with bandwidth σ > 0, as a function of (x, y).
+    """Returns the kernel k(x, y) = exp(−‖x − y‖ / σ) with bandwidth σ > 0.
 
-    sigma: as for `gaussian`. The gradient at x = y, where the kernel has a cusp, is 0.
+    sigma: as for `gaussian`. At x = y, the kernel has a cusp, and the gradient is set to 0.
     Raises ValueError for a bandwidth that is not positive.
     """
     _check(sigma, "Laplace")
@@ -87,7 +87,7 @@ def _check(sigma: float | Tensor, name: str) -> None:
 
 
 def _broadcast(sigma: float | Tensor, x: Tensor) -> float | Tensor:
-    """σ so that it broadcasts against kernel matrices (..., M, M'): (...) → (..., 1, 1)."""
+    """Returns σ in a shape that broadcasts to kernel matrices (..., M, M'): (...) → (..., 1, 1)."""
     if not isinstance(sigma, Tensor):
         return sigma
     if sigma.numel() == 1:
@@ -102,17 +102,16 @@ def _broadcast(sigma: float | Tensor, x: Tensor) -> float | Tensor:
 
 
 def bandwidth(F: Tensor, S: Tensor | None = None) -> Tensor:
-    """The paper's rule (§4): σ² is the mean squared distance between feature vectors of F and of S.
+    """Returns σ by the paper's rule (§4): σ² is the mean squared distance between features of F and of S.
 
-    Over *all* pairs, in O(NM): mean ‖f − s‖² = mean ‖f‖² + mean ‖s‖² − 2 μ_Fᵀμ_S. S defaults to F.
-    Shapes (..., N, M), (..., N, M') → (...). Positions that are identical up to rounding have no scale of
-    their own: the result is then a thousandth of their root mean square norm, so that dividing by it stays
-    finite.
+    The mean is over *all* pairs, in O(NM): mean ‖f − s‖² = mean ‖f‖² + mean ‖s‖² − 2 μ_Fᵀμ_S. S defaults to
+    F. Shapes (..., N, M), (..., N, M') → (...). If all positions are identical up to rounding, the result is
+    about a thousandth of their root mean square norm, so that division by σ gives finite values.
     """
     F, S = widen(F), widen(F if S is None else S)
     norms = F.square().sum(-2).mean(-1) + S.square().sum(-2).mean(-1)
     squared = norms - 2 * (F.mean(-1) * S.mean(-1)).sum(-1)
-    if bool((squared < 0.01 * norms).any()):  # far from the origin, where this difference is mostly rounding
+    if bool((squared < 0.01 * norms).any()):  # far from the origin, this difference is mostly rounding error
         centre = S.mean(-1, keepdim=True)
         F, S = F - centre, S - centre
         squared = F.square().sum(-2).mean(-1) + S.square().sum(-2).mean(-1)

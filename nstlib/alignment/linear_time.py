@@ -1,8 +1,8 @@
-"""The paper's estimator of the Gaussian's MMD² in linear time (after Gretton et al. 2012, Lemma 14).
+"""The paper's estimator of the Gaussian kernel's MMD² in linear time (after Gretton et al. 2012, Lemma 14).
 
     mean of k(f₁, f₂) + k(s₁, s₂) − k(f₁, s₂) − k(f₂, s₁)        over freshly drawn pairs
 
-It is unbiased, differs from call to call, and may be negative.
+The estimate is unbiased, differs from call to call, and may be negative.
 """
 
 from collections.abc import Callable
@@ -22,8 +22,8 @@ def paired_mmd2(
     of_F: Tensor | None = None,
     of_S: Tensor | None = None,
 ) -> Tensor:
-    """The estimate (...) for F (..., N, M), S (..., N, M'). width: computes σ from the drawn positions.
-    of_F, of_S: weights; positions are drawn in proportion to them."""
+    """Returns the estimate (...) for F (..., N, M), S (..., N, M'). width: returns σ of drawn positions.
+    of_F, of_S: weights of the positions, which are drawn in proportion to them."""
     half = min(F.shape[-1], S.shape[-1]) // 2
     if half < 1:
         raise ValueError("the paired estimator needs at least two positions in each sample")
@@ -38,7 +38,7 @@ def paired_mmd2(
 
 
 def _draw(X: Tensor, weights: Tensor | None, count: int, generator: torch.Generator) -> Tensor:
-    """Draws positions of X: without replacement; given weights (M) for the whole batch, with replacement."""
+    """Draws positions of X without replacement, or with replacement if weights (M) are given."""
     if weights is None:
         chosen = torch.randperm(X.shape[-1], generator=generator)[:count]
     else:

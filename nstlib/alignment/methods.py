@@ -1,6 +1,6 @@
-"""Methods by name: the grammar of `nstlib.method`, and `register` for methods from outside.
+"""Methods by name: the grammar that `nstlib.method` reads, and `register`, which adds methods.
 
-method  = part ("+" part)*          an omitted weight is 1; equal parts are merged, weights added
+method  = part ("+" part)*          an omitted weight is 1; weights of equal parts are added
 part    = name ["(" key "=" value ("," key "=" value)* ")"] [":" weight]
 name    = linear | poly | gram (= poly, c = 0) | gaussian | bn                    the paper's
         | wasserstein | sliced | energy | laplace | cubic | coral | cmd           others
@@ -8,12 +8,12 @@ name    = linear | poly | gram (= poly, c = 0) | gaussian | bn                  
 
 "gram"    "poly(c=100)"    "gaussian(bandwidth_factor=2)"    "bn:0.7+poly:0.3"
 
-A text may come from an untrusted client: it is read once from left to right, and `LONGEST`, `MOST_PARTS`,
-`MOST_FEATURES` and `MOST_SLICES` bound what it can cost to run.
+A text may come from an untrusted client. So it is read once from left to right, and `LONGEST`, `MOST_PARTS`,
+`MOST_FEATURES` and `MOST_SLICES` limit the cost of a run.
 
-A registered name works like any other, also in sums, and γ means the same for it. An installed package can
-add names: the entry points of the group `nstlib.methods` name functions that call `register`. They are called
-once, when an unknown name is read.
+A registered method can be used in sums, and γ means the same for it. An installed package can register
+methods, too: each entry point of the group `nstlib.methods` names a function that calls `register`. These
+functions are called once, when an unknown name is read.
 """
 
 import re
@@ -49,15 +49,15 @@ METHODS: dict[str, tuple[Callable[..., Discrepancy], dict[str, type]]] = {
 TAKEN = frozenset(METHODS)
 RETIRED = ("sampling",)  # options of the Gaussian and Laplace kernels that texts of earlier versions may name
 LONGEST = 1000  # characters
-MOST_PARTS = 16  # different ones: each costs a gradient per layer in the calibration, and a term per step
-MOST_FEATURES = 4096  # D of the Gaussian: eight times the default at the widest layer
-MOST_SLICES = 256  # directions and landmarks of all parts together: each keeps a number for every position
+MOST_PARTS = 16  # different parts; each needs one gradient per layer in the calibration
+MOST_FEATURES = 4096  # D of the Gaussian kernel: eight times the largest default
+MOST_SLICES = 256  # directions and landmarks of all parts; each needs one number per position
 _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
 _PART = re.compile(
     rf"\s*(?P<name>[^\W\d]\w*)\s*(?:\((?P<options>[^()]*)\)\s*)?(?::\s*(?P<weight>{_NUMBER})\s*)?(?P<more>\+|\Z)"
 )
 
-_NO_COLON = re.compile(  # a name and its weight in another form: bn 0.7, bn*0.7, 0.7 bn, 0.7*bn
+_NO_COLON = re.compile(  # a weight without a colon: bn 0.7, bn*0.7, 0.7 bn, 0.7*bn
     rf"(?P<name>[^\W\d]\w*)[\s*=]+(?P<weight>{_NUMBER})|(?P<before>{_NUMBER})[\s*]*(?P<after>[^\W\d]\w*)"
 )
 
@@ -69,10 +69,10 @@ def register(name: str, method: type[Discrepancy] | None = None, *, kernel: Kern
         nstlib.register("median", MedianGap)
 
     Args:
-        name: letters, digits and underscores. A second definition from the same module and of the same name,
-            such as a notebook cell that is run again, replaces the first.
-        method: a frozen dataclass derived from `Discrepancy`. Its fields that are numbers or words,
-            except `seed`, become options: name(field=value).
+        name: letters, digits and underscores. A second definition with the same name from the same module, such
+            as a notebook cell that is run again, replaces the first.
+        method: a frozen dataclass derived from `Discrepancy`. Its fields that hold numbers or words become
+            options, name(field=value), except `seed` and `epsilon`.
         kernel: k(x, y), positive definite; `KernelMMD` approximates its MMD.
 
     Raises:
@@ -140,13 +140,13 @@ def _check_kernel(name: str, kernel: Kernel) -> None:
 
 @cache
 def load_installed() -> None:
-    """Calls the entry points of installed packages, once: the search takes 70 ms."""
+    """Calls the entry points of installed packages. Cached, because the search takes 70 ms."""
     for point in entry_points(group="nstlib.methods"):
         point.load()()
 
 
 def method(text: str) -> Discrepancy:
-    """Returns the discrepancy that a text names, e.g. "bn:0.7+poly:0.3"; `str` turns it back into a text.
+    """Returns the discrepancy that a text describes, e.g. "bn:0.7+poly:0.3". `str` returns this text.
 
     Raises:
         ValueError: A name or an option is unknown (the message lists the known ones), a value is out of
@@ -174,7 +174,7 @@ def method(text: str) -> Discrepancy:
 
 
 def _part(name: str, text: str) -> Discrepancy:
-    """The method `name` with the options of `text`, "key=value,…"."""
+    """Returns the method `name` with the options of `text`, "key=value,…"."""
     if name not in METHODS:
         load_installed()
     if name not in METHODS:
@@ -204,7 +204,7 @@ def _part(name: str, text: str) -> Discrepancy:
 
 
 def _slices(part: Discrepancy) -> int:
-    """Directions or landmarks of a part; 64 is the largest default of n_projections."""
+    """Returns the number of directions or landmarks of a part (None: 64, the largest default)."""
     count = getattr(part, "n_projections", getattr(part, "landmarks", 0))
     return 64 if count is None else int(count)
 
@@ -225,7 +225,7 @@ def _fault(rest: str) -> str:
 
 
 def _shorten(text: str) -> str:
-    """A text for a message: only its start, where it is long."""
+    """Returns a text for a message, and only its start if it is long."""
     return repr(text if len(text) <= 60 else text[:60] + "…")
 
 

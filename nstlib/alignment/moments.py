@@ -1,17 +1,16 @@
-"""First and second moments of features F (..., N, M): what Gram, linear and BN statistics are made of.
+"""First and second moments of features F (..., N, M), for the linear, BN and Gram statistics.
 
     mean      μ = F 1 / M                        ∂/∂F = g 1ᵀ / M
     variance  σ² = mean (F − μ)²                 ∂/∂F = 2 g (F − μ) / M
     gram      G = F Fᵀ / M                       ∂/∂F = (g + gᵀ) F / M
 
-Each takes `weights` (..., M) ≥ 0 of the positions: the mean over positions is then the weighted one, with
-`normalize_weights` in place of 1/M. A mask gives the moments of a region. Positions of several styles give
-the moments of their mixture.
+Each function accepts `weights` (..., M) ≥ 0 of the positions, whose normalised values replace 1/M. A mask as
+weights gives the moments of a region. The weights of `mix_samples` give the moments of a mixture of styles.
 
-At the first layers F is by far the largest thing in a run. Autograd would write its gradient several times,
-one operation after the other; here it is written once, in F's own order in memory. Matrix products over
-positions are computed as 1×1 convolutions by oneDNN: for such long, thin matrices it takes less than half the
-time of `@` (MKL) on an AMD processor. `@` handles what is not a single float32 map on a CPU with oneDNN.
+At the first layers, F is by far the largest tensor of a run. Autograd would write its gradient once for each
+operation. Here it is written only once, in the memory format of F. Matrix products over positions are 1×1
+convolutions by oneDNN. For such long, thin matrices they take less than half the time of `@` (MKL) on an AMD
+processor. Where oneDNN cannot be used (see `_convolves`), `@` replaces them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +28,7 @@ ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-c
 
 
 def normalize_weights(F: Tensor, weights: Tensor) -> Tensor:
-    """p = weights / Σ weights, the share of each position of F (..., N, M). weights (..., M) → (..., M).
+    """Returns weights / Σ weights, the share of each position of F (..., N, M). weights: (..., M).
 
     Raises ValueError if the number of weights is wrong, or they are negative, not finite or all zero.
     """
@@ -43,8 +42,8 @@ def normalize_weights(F: Tensor, weights: Tensor) -> Tensor:
 
 
 def mix_samples(parts: Sequence[Tensor], weights: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """Several samples (..., N, M_k) as one, (..., N, Σ M_k), and the weights of its positions, (..., Σ M_k):
-    the positions of a sample share its weight."""
+    """Returns the joined samples, (..., N, M_k) → (..., N, Σ M_k), and weights (..., Σ M_k) of the positions.
+    The weight of each sample is divided equally among its positions."""
     counts = [
         F.new_full((*F.shape[:-2], F.shape[-1]), w / F.shape[-1]) for F, w in zip(parts, weights, strict=True)
     ]
@@ -52,14 +51,14 @@ def mix_samples(parts: Sequence[Tensor], weights: Sequence[float]) -> tuple[Tens
 
 
 def mean(F: Tensor, weights: Tensor | None = None) -> Tensor:
-    """μ: (..., N, M) → (..., N). Divided after the sum, so that its gradient is N numbers, not N × M."""
+    """Returns μ: (..., N, M) → (..., N). It divides the sum, so that autograd divides only N numbers."""
     if weights is not None:
         return (F @ normalize_weights(F, weights).unsqueeze(-1)).squeeze(-1)
     return F.sum(-1) / F.shape[-1]
 
 
 def variance_mean(F: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """σ² (biased: over M) and μ: (..., N, M) → (..., N), (..., N)."""
+    """Returns σ² (biased: divided by M) and μ: (..., N, M) → (..., N), (..., N)."""
     if weights is not None:
         centre = mean(F, weights)
         return mean((F - centre.unsqueeze(-1)).square(), weights), centre
@@ -68,7 +67,7 @@ def variance_mean(F: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Ten
 
 
 def gram(F: Tensor, weights: Tensor | None = None) -> Tensor:
-    """G = FFᵀ/M: (..., N, M) → (..., N, N)."""
+    """Returns G = FFᵀ/M: (..., N, M) → (..., N, N)."""
     if weights is not None:
         p = normalize_weights(F, weights)
         F = F * (p * F.shape[-1]).sqrt().unsqueeze(-2)  # Σ p f fᵀ = mean (√pM f)(√pM f)ᵀ
@@ -79,14 +78,14 @@ def gram(F: Tensor, weights: Tensor | None = None) -> Tensor:
 def covariance_mean(F: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """C = (F − μ)(F − μ)ᵀ/M and μ: (..., N, M) → (..., N, N), (..., N)."""
     centre = mean(F, weights)
-    # μ inside C is a constant to the gradient: what it would add, Σ (f − μ), is zero
+    # the gradient through μ in C is zero, because Σ (f − μ) = 0
     return gram(F - centre.detach().unsqueeze(-1), weights), centre
 
 
 def pool_moments(parts: Iterable[tuple[float, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """Returns covariance and mean of a mixture: Σ p_k (C_k + (μ_k − μ)(μ_k − μ)ᵀ) and μ = Σ p_k μ_k.
 
-    parts: For each sample k its weight > 0, covariance (…, N, N) and mean (…, N). They are read one by one.
+    parts: Weight > 0, covariance (…, N, N) and mean (…, N) of each sample k, read one by one.
     """
     total, covariance, mean = 0.0, torch.zeros(()), torch.zeros(())
     for weight, C, μ in parts:
@@ -99,46 +98,46 @@ def pool_moments(parts: Iterable[tuple[float, Tensor, Tensor]]) -> tuple[Tensor,
 
 
 def wide(x: Tensor) -> Tensor:
-    """x in float64, on its CUDA device or on the CPU: in float32, second moments about zero lose digits."""
+    """Returns x in float64, on its CUDA device or the CPU. In float32, moments about zero lose digits."""
     return (x if x.is_cuda else x.cpu()).double()
 
 
 def narrow(x: Tensor, like: Tensor) -> Tensor:
-    """x in the dtype of `like`, then on its device. In the backward pass the order is reversed: the gradient
-    leaves that device, which may lack float64, before it becomes float64."""
+    """Returns x in the dtype and on the device of `like`. The dtype changes first. So in the backward pass,
+    the gradient leaves the device, which may lack float64, before it becomes float64."""
     return x.to(like.dtype).to(like.device)
 
 
 def embed_covariance(F: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
-    """The means of f and of f fᵀ, in float64; `split_covariance` takes them apart again."""
+    """Returns the means of f and of f fᵀ in float64, from which `split_covariance` computes C and μ."""
     C, centre = map(wide, covariance_mean(F, weights))
     return {"mean": centre, "second": C + centre.unsqueeze(-1) * centre.unsqueeze(-2)}
 
 
 def split_covariance(embedding: dict[str, Tensor], like: Tensor) -> tuple[Tensor, Tensor]:
-    """C and μ of what `embed_covariance` gives, as `like`."""
+    """Returns C and μ from the result of `embed_covariance`, in the dtype and on the device of `like`."""
     centre = embedding["mean"]
     C = embedding["second"] - centre.unsqueeze(-1) * centre.unsqueeze(-2)
     return narrow(C, like), narrow(centre, like)
 
 
 def weighted_bandwidth(S: Tensor, weights: Tensor | None = None) -> Tensor:
-    """σ, the root mean squared distance between weighted positions: (..., N, M) → (...).
+    """Returns σ, the root mean squared distance between weighted positions: (..., N, M) → (...).
 
-    mean ‖s − s'‖² = 2 Σ σ_i², with a floor as in `kernels.bandwidth`."""
+    mean ‖s − s'‖² = 2 Σ σ_i² over channels i. Like `kernels.bandwidth`, the result is never 0."""
     variance, centre = variance_mean(S, weights)
     return floor_root(2 * variance.sum(-1), 2 * (variance + centre.square()).sum(-1))
 
 
 def product(A: Tensor, F: Tensor) -> Tensor:
-    """A F: (..., D, N), (..., N, M) → (..., D, M), in F's order in memory."""
+    """Returns A F: (..., D, N), (..., N, M) → (..., D, M), in the memory format of F."""
     if not _convolves(F) or A.shape[:-2].numel() != 1:
         return A @ F
     return conv2d(_map(F), A.reshape(*A.shape[-2:], 1, 1)).flatten(2)
 
 
 def outer(F: Tensor) -> Tensor:
-    """F Fᵀ, the gradient of a 1×1 convolution for its weights: (..., N, M) → (..., N, N)."""
+    """Returns F Fᵀ, by the weight gradient of a 1×1 convolution: (..., N, M) → (..., N, N)."""
     if not _convolves(F):
         return F @ F.mT
     N, x = F.shape[-2], _map(F)
@@ -147,13 +146,13 @@ def outer(F: Tensor) -> Tensor:
 
 
 def _convolves(F: Tensor) -> bool:
-    """Whether oneDNN can compute with F: one float32 map on a CPU, position after position in memory."""
+    """Whether oneDNN can be used: F is one float32 map on a CPU, with each position contiguous in memory."""
     one = F.dim() == 3 and len(F) == 1 and F[0].mT.is_contiguous()
     return one and ONEDNN and F.device.type == "cpu" and F.dtype == torch.float32
 
 
 def _map(F: Tensor) -> Tensor:
-    """(1, N, M) → (1, N, 1, M), channels last."""
+    """Returns F (1, N, M) as a map (1, N, 1, M), channels last."""
     return F[0].mT.view(1, 1, F.shape[2], F.shape[1]).permute(0, 3, 1, 2)
 
 

@@ -9,13 +9,13 @@ from nstlib.inputs import format_number
 
 POSITIVE, NOT_NEGATIVE = (math.ulp(0.0), math.inf), (0.0, math.inf)  # limits of an option
 ON_FEATURES = {"parameters", "embed", "statistics", "summary", "compare", "distance"}
-OLD_OPTIONS = {  # old spellings, which texts in recipes and links may have for ever
+OLD_OPTIONS = {  # old names, which stay valid because recipes and links contain them
     "directions": "n_projections",
     "levels": "n_quantiles",
     "features": "n_features",
     "factor": "bandwidth_factor",
 }
-# the run chooses the seed, epsilon is a numerical constant, and the text begins with the name
+# no options: the run sets the seed, epsilon is a numerical constant, and the name begins the text
 NO_OPTIONS = ("seed", "epsilon", "name")
 
 
@@ -25,7 +25,7 @@ def options(method: type) -> dict[str, type]:
     hints = typing.get_type_hints(method)
     for field in dataclasses.fields(method) if dataclasses.is_dataclass(method) else ():
         inner = typing.get_args(hints[field.name])
-        kinds = [hints[field.name], *inner, *map(type, inner)]  # int | None: int; a Literal: str
+        kinds = [hints[field.name], *inner, *map(type, inner)]  # int for `int | None`, str for a Literal
         kind = next((kind for kind in (float, int, str) if kind in kinds), None)
         if kind and field.init and field.name not in NO_OPTIONS:
             found[field.name] = kind
@@ -33,9 +33,9 @@ def options(method: type) -> dict[str, type]:
 
 
 class WithOptions:
-    """A frozen dataclass that `str` writes as name(option=value,…). 16-bit features reach it as float32.
+    """Base of methods: `str` returns name(option=value,…), and 16-bit features are converted to float32.
 
-    limits: least and greatest values of options.
+    limits: smallest and largest values of options.
     """
 
     name: str = ""
@@ -58,7 +58,7 @@ class WithOptions:
             raise ValueError(f"{self.name}: {key} must be a {kind} number {bounds}, got {got}")
 
     def __str__(self) -> str:
-        """The text, with the options that are not at their defaults."""
+        """Returns the text, with only the options that differ from their defaults."""
         known, fields = options(type(self)), getattr(self, "__dataclass_fields__", {})
         values = {key: getattr(self, key) for key in known}
         texts = [f"{k}={format_number(value)}" for k, value in values.items() if value != fields[k].default]
@@ -66,5 +66,5 @@ class WithOptions:
         return f"{name}({','.join(texts)})" if texts else name
 
     def with_seed(self, seed: int) -> typing.Self:
-        """The same with its random draws (if it makes any) started from `seed`."""
+        """Returns a copy with this seed, or the object itself if it draws no random numbers."""
         return dataclasses.replace(self, seed=seed) if hasattr(self, "seed") else self  # type: ignore[type-var]

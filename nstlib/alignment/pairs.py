@@ -1,4 +1,4 @@
-"""Sums over all pairs of positions in bounded memory: what `mmd2` is made of."""
+"""Sums over all pairs of positions in bounded memory, for `mmd2`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,9 +11,9 @@ from nstlib.version import use_torch_defaults
 
 
 def sum_pairs(kernel: Kernel, X: Tensor, Y: Tensor, chunk: int, distinct: bool = False) -> Tensor:
-    """Σ_ij k(x_i, y_j), by `chunk` positions of X at a time: (..., N, M), (..., N, M') → (...).
+    """Returns Σ_ij k(x_i, y_j): (..., N, M), (..., N, M') → (...), for `chunk` positions of X at a time.
 
-    distinct: without the pairs i = j."""
+    distinct: whether to leave out the pairs i = j."""
 
     def block(X: Tensor, Y: Tensor, start: int) -> Tensor:
         K = kernel(X[..., start : start + chunk], Y)  # (..., chunk, M')
@@ -21,7 +21,7 @@ def sum_pairs(kernel: Kernel, X: Tensor, Y: Tensor, chunk: int, distinct: bool =
 
     starts = range(0, X.shape[-1], chunk)
     of_samples = torch.is_grad_enabled() and (X.requires_grad or Y.requires_grad)
-    # where the kernel's own parameters require gradients, autograd needs the whole graph
+    # if parameters of the kernel require gradients, autograd needs the whole graph
     if not of_samples or kernel(X[..., :1].detach(), Y[..., :1].detach()).requires_grad:
         return _sum_blocks(block, starts, X, Y)
     total: Tensor = _BlockSum.apply(block, starts, X, Y)  # type: ignore[no-untyped-call]
@@ -29,8 +29,8 @@ def sum_pairs(kernel: Kernel, X: Tensor, Y: Tensor, chunk: int, distinct: bool =
 
 
 def _sum_blocks(block: Callable[..., Tensor], starts: Sequence[int], X: Tensor, Y: Tensor) -> Tensor:
-    """Σ block(X, Y, start). No small tensor outlives its block, because it would fragment the memory for the
-    next block. With torch.utils.checkpoint instead, the peak would grow by a matrix per block."""
+    """Returns Σ block(X, Y, start). No small tensor is kept after its block, because it would fragment the
+    memory for the next block. With torch.utils.checkpoint, the peak would grow by a matrix per block."""
     total = block(X, Y, starts[0])
     for start in starts[1:]:
         total = total + block(X, Y, start)
@@ -38,7 +38,7 @@ def _sum_blocks(block: Callable[..., Tensor], starts: Sequence[int], X: Tensor, 
 
 
 class _BlockSum(torch.autograd.Function):
-    """Σ block(X, Y, start), each block computed again for the gradient: one at a time is in memory."""
+    """Σ block(X, Y, start). The backward pass recomputes the blocks, so only one is in memory at a time."""
 
     @staticmethod
     def forward(
@@ -55,7 +55,7 @@ class _BlockSum(torch.autograd.Function):
         again = torch.is_grad_enabled()  # for second derivatives
         with use_torch_defaults(gradients=True):
             for start in ctx.starts:
-                pair = [X.view_as(X) for X in ctx.saved_tensors]  # two variables, even where X is Y
+                pair = [X.view_as(X) for X in ctx.saved_tensors]  # two variables, even if X is Y
                 value = ctx.block(*pair, start)
                 if not value.requires_grad:  # a piecewise constant kernel
                     continue

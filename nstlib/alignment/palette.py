@@ -1,14 +1,14 @@
-"""The palette: pulls every pixel towards the nearest colour of the style, whatever the method.
+"""The palette discrepancy, which pulls every pixel towards the nearest colour of the style.
 
-Means and covariances of colour allow colours between the style's own: pink is a mean of red and white and
-lies within their spread. So here every pixel is pulled to the *nearest* colour of the style,
+Means and covariances do not exclude colours between those of the style: for a style of red and white, pink
+lies within their spread. So this discrepancy compares every pixel with the *nearest* colour of the style,
 
-    mean_i (‖f_i − n(f_i)‖ − tolerance)₊²,        n(f) the nearest of the style's colours,
+    mean_i (‖f_i − n(f_i)‖ − tolerance)₊²,        n(f) the nearest colour, (x)₊ = max(x, 0),
 
-one side of a Chamfer distance. It says which colours may be used, not how often: that is left to a
-discrepancy. It is not one of the paper's methods. n is looked up in a table over the RGB cube, made once per
-style; the distance there is √(2 Δr² + 4 Δg² + 3 Δb²), the usual weights of visible differences, because then
-a separable pass along each axis of the cube finds n (as in a distance transform).
+which is one side of a Chamfer distance. It limits which colours occur, but not how often they occur. The
+paper has no such term. n comes from a table over the RGB cube, made once per style. The table uses the
+distance √(2 Δr² + 4 Δg² + 3 Δb²), whose usual weights approximate visible differences. For this distance, one
+pass along each axis of the cube finds n, as in a distance transform.
 """
 
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ from nstlib.alignment.moments import normalize_weights
 from nstlib.alignment.options import NOT_NEGATIVE
 from nstlib.version import rename_arguments
 
-CELLS = 32  # of the table, along each side of the cube
+CELLS = 32  # cells of the table along each side of the cube
 CHUNK = 1 << 16  # pixels that are added up in float32 at a time
 SEEN = (2, 4, 3)  # weights of squared differences of red, green and blue
-FAR = 1 << 30  # for `_nearest`; with all that is added it stays below 2³¹
+FAR = 1 << 30  # marks cells without a colour in `_nearest`; sums with it stay below 2³¹
 
 
 class MeanExcess(torch.autograd.Function):
-    """Σ p (‖f − n‖ − t)₊² over pixels F (1, 3, M) with targets n, shares p (1, M) or 1/M; gradient for F.
+    """Σ p (‖f − n‖ − t)₊² over pixels F (1, 3, M) with targets n and shares p (1, M), or 1/M if p is None.
 
-    The gradient, 2 p (1 − t/‖f − n‖)₊ (f − n), is computed in the same pass."""
+    The forward pass also computes the gradient for F, 2 p (1 − t/‖f − n‖)₊ (f − n)."""
 
     @staticmethod
     def forward(ctx: Any, F: Tensor, target: Tensor, tolerance: float, p: Tensor | None) -> Tensor:
@@ -53,19 +53,19 @@ class MeanExcess(torch.autograd.Function):
 @rename_arguments(free="tolerance")
 @dataclass(frozen=True)
 class Palette(Discrepancy):
-    """mean (‖f − n(f)‖ − tolerance)₊²: 0 for an image in the style's colours. One-sided: not symmetric.
+    """mean (‖f − n(f)‖ − tolerance)₊², which is 0 for an image in the style's colours. It is not symmetric.
 
-    Features are the pixels of one image, (1, 3, M) or (3, M), RGB in [0, 1]; ValueError for others.
+    Features are the pixels of one image, (1, 3, M) or (3, M), RGB in [0, 1]. Other shapes raise ValueError.
 
     Args:
-        tolerance: a pixel costs nothing up to this RGB distance ≥ 0 from n(f); ValueError for other values.
+        tolerance: RGB distance from n(f) up to which a pixel costs nothing. ValueError if negative.
     """
 
     name, limits = "palette", {"tolerance": NOT_NEGATIVE}
     tolerance: float = 0.02
 
     def summary(self, S: Tensor, weights: Tensor | None = None) -> Summary:
-        """{"nearest": (3, CELLS³)}: for every cell of the cube the style's nearest colour.
+        """Returns {"nearest": (3, CELLS³)}, the style's nearest colour for every cell of the cube.
 
         The colours are the means of the style's pixels in each cell. Pixels of weight 0 are left out.
         """
@@ -91,13 +91,13 @@ class Palette(Discrepancy):
 
 
 def nearest(F: Tensor, summary: Summary) -> Tensor:
-    """n(f) for every pixel: (..., 3, M) → the same shape, a constant to the gradient."""
+    """Returns n(f) for every pixel, in the shape (..., 3, M) of F and without gradient."""
     return summary["nearest"].index_select(1, _cell(_pixels(F.detach()))).view(F.shape)
 
 
 def project_to_palette(F: Tensor, summary: Summary, knee: float, reach: float) -> Tensor:
-    """Moves pixels (1, 3, M) towards n(f) until all are within `reach` of it (RGB). Those within `knee` stay,
-    as in gamut mapping for a printer."""
+    """Moves pixels (1, 3, M) towards n(f) until their RGB distance from n(f) is at most `reach`. Pixels
+    within `knee` of n(f) stay unchanged, as in gamut mapping for printers."""
     target = nearest(F, summary)
     offset, bend = F - target, reach - knee
     far = offset.square().sum(-2, keepdim=True).sqrt_()
@@ -106,10 +106,10 @@ def project_to_palette(F: Tensor, summary: Summary, knee: float, reach: float) -
 
 
 def _nearest(cells: Tensor) -> Tensor:
-    """For every cell of the cube the index in `cells` (those that hold colours) of the nearest one.
+    """Returns the index of the nearest entry of `cells`, which hold colours, for every cell of the cube.
 
-    Each number of the cube is CELLS³ times a squared distance plus the rank of the colour at that distance.
-    So a minimum finds both. Of equally near colours the first one by blue, green and red is taken.
+    Each entry of `cube` is CELLS³ times a squared distance plus the rank of the colour at that distance, so
+    one minimum finds both. Among equally near colours, the first by blue, green and red is taken.
     """
     count = CELLS**3
     order = (cells % CELLS * CELLS**2 + cells // CELLS % CELLS * CELLS + cells // CELLS**2).argsort()
@@ -130,7 +130,7 @@ def _pixels(F: Tensor) -> Tensor:
 
 
 def _cell(pixels: Tensor) -> Tensor:
-    """The index of each pixel's cell: (3, M) → (M). In place, in whole numbers that floats hold exactly."""
+    """Returns the index of each pixel's cell: (3, M) → (M). Floats hold these whole numbers exactly."""
     r, g, b = (pixels * (CELLS - 1)).round_().clamp_(0, CELLS - 1)
     cells: Tensor = r.mul_(CELLS).add_(g).mul_(CELLS).add_(b).int()
     return cells

@@ -1,11 +1,11 @@
-"""Random Fourier features: a translation-invariant kernel is a mean of cos over its spectrum.
+"""Random Fourier features: a shift-invariant kernel is a mean of cos over its spectrum.
 
     k(x, y) = κ(‖x − y‖/σ) = E cos(wᵀ(x − y)/σ)        (Bochner 1932; Rahimi and Recht 2007)
 
     gaussian   κ(r) = exp(−r²/2)    w ~ N(0, I)
     laplace    κ(r) = exp(−r)       w ~ multivariate Cauchy: a normal vector divided by |g|, g ~ N(0, 1)
 
-This module computes their means over positions, and draws the random directions of other methods.
+This module computes means of these features over positions, and random directions for other methods.
 """
 
 import math
@@ -20,14 +20,14 @@ from nstlib.alignment.moments import product
 
 
 class MeanCosine(torch.autograd.Function):
-    """Σ p cos(Wx + u) over positions x, with shares p (..., M) or None for 1/M:
-    X (..., N, M), W (..., D, N), u (D, 1) → (..., D); gradients for X and p.
+    """Σ p cos(Wx + u) over positions x, with gradients for X and p: X (..., N, M), W (..., D, N), u (D, 1)
+    and shares p (..., M), or None for 1/M, give (..., D).
 
-    At relu1_1 these D × M values are far more than the features. They are computed and summed block by block,
-    in the processor's cache, and the backward pass computes their derivatives −sin(Wx + u) from X.
+    At relu1_1, these D × M values are far more than the features. So they are computed and summed block by
+    block, in the processor's cache. The backward pass computes their derivatives −sin(Wx + u) from X.
     """
 
-    BLOCK = 1 << 19  # numbers: 2 MB
+    BLOCK = 1 << 19  # numbers per block: 2 MB
 
     @staticmethod
     def angles(X: Tensor, W: Tensor, u: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -62,7 +62,7 @@ class MeanCosine(torch.autograd.Function):
 
 
 def directions(count: int, N: int, generator: torch.Generator) -> Tensor:
-    """(count, N) unit vectors in float64, in orthogonal groups of N, which cover the sphere more evenly."""
+    """Returns (count, N) unit vectors in float64, in orthogonal groups of N for a more even coverage."""
     blocks = []
     for _ in range(math.ceil(count / N)):
         Q, R = torch.linalg.qr(torch.randn(N, N, generator=generator, dtype=torch.float64))

@@ -1,11 +1,11 @@
-"""A transport for discrepancies without a map of their own: matches sorted projections, rotation by rotation.
+"""A transport for discrepancies without a closed-form map. It matches sorted projections.
 
-In one dimension the optimal map is f ↦ Q_S(P_F(f)), the number of the same rank. Applied along the axes of
-one rotation after another, it carries F to S in distribution (Pitié, Kokaram and Dahyot 2007). *Every*
-discrepancy becomes small, but none exactly zero: the residual falls with the rounds and with M and M'.
+In one dimension, the optimal map f ↦ Q_S(P_F(f)) keeps ranks. Applied along the axes of one rotation after
+another, it brings the distribution of F to that of S (Pitié, Kokaram and Dahyot 2007). *Every* discrepancy
+becomes small, but none becomes exactly zero. More rounds and larger M and M' reduce the residual.
 
     sliced, energy, cubic, a kernel of your own    `ROUNDS` rotations, after the optimal affine map
-    cmd                                            one round along the channels, which it compares one by one
+    cmd                                            one round along the channels, because cmd compares each one
 """
 
 import torch
@@ -23,9 +23,9 @@ ROUNDS, LEVELS = 6, 128
 
 
 def match_quantiles(X: Tensor, Q: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Q_S(P_F(x)) along every line: X (..., D, M), the style's quantiles Q (..., D, K) → (..., D, M).
+    """Returns Q_S(P_F(x)) along every line, (..., D, M), for X (..., D, M) and quantiles Q (..., D, K) of S.
 
-    Q is linear between the midpoints of the K shares, and extrapolated beyond the outer ones.
+    Q is interpolated linearly between the midpoints of the K shares and extrapolated beyond them.
     """
     index, K = order(X.detach()), Q.shape[-1]
     if weights is None:
@@ -43,7 +43,7 @@ def match_quantiles(X: Tensor, Q: Tensor, weights: Tensor | None = None) -> Tens
 
 
 def projected_quantiles(d: Discrepancy, S: Tensor, weights: Tensor | None = None) -> Summary:
-    """What the map needs of a style: mean, covariance, and quantiles along the axes of each rotation."""
+    """Returns the style's mean, covariance and quantiles along the axes of each rotation, for the map."""
     C, μ = covariance_mean(S, weights)
     N, generator = S.shape[-2], torch.Generator().manual_seed(getattr(d, "seed", 0))
     R = torch.stack([directions(N, N, generator) for _ in range(ROUNDS)]).to(S)
@@ -56,7 +56,7 @@ def projected_quantiles(d: Discrepancy, S: Tensor, weights: Tensor | None = None
 def iterative_distribution_transfer(
     d: Discrepancy, F: Tensor, summary: Summary, weights: Tensor | None = None
 ) -> Tensor:
-    """F after the optimal affine map and every rotation's rearrangement, whatever d is."""
+    """Returns F after the optimal affine map and the matching of quantiles for every rotation."""
     F = match_moments(F, summary["mean"], summary["covariance"], weights)
     for turn, Q in zip(summary["turns"], summary["lines"], strict=True):
         turn = turn.expand(*F.shape[:-2], *turn.shape)
@@ -64,7 +64,7 @@ def iterative_distribution_transfer(
     return F
 
 
-for _whole in (SlicedWasserstein, CubicMMD, KernelMMD):  # the energy distance is a sliced one
+for _whole in (SlicedWasserstein, CubicMMD, KernelMMD):  # EnergyDistance derives from the first
     transport_summary.register(_whole)(projected_quantiles)
     transport_map.register(_whole)(iterative_distribution_transfer)
 

@@ -1,4 +1,4 @@
-"""Two samples of feature vectors before they are compared: shapes, dtypes, and a common origin."""
+"""Prepares two samples of feature vectors for a comparison: shapes, dtypes, and a common origin."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -35,13 +35,13 @@ def promote(F: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def widen(x: Any) -> Any:
-    """Returns a tensor of 16 bits as float32, in which sums over positions neither overflow nor stall, and
-    anything else as it is."""
+    """Returns a 16-bit tensor as float32, so that sums over positions neither overflow nor lose small
+    summands. Returns anything else unchanged."""
     return x.float() if isinstance(x, Tensor) and x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def widen_inputs(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorates a function of tensors: it gets them from `widen` and sees torch's default settings."""
+    """Decorates a function of tensors. `widen` converts its arguments, and torch's default settings apply."""
 
     @wraps(method)
     def compute(*args: Any, **kwargs: Any) -> Any:
@@ -52,7 +52,7 @@ def widen_inputs(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def centre_samples(kernel: Callable[..., Tensor], F: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
-    """Moves F and S together to the origin if the kernel is marked as `kernels.shift_invariant`."""
+    """Moves F and S together to the origin if `kernels.shift_invariant` marks the kernel."""
     if not getattr(kernel, "shift_invariant", False):
         return F, S
     centre = (F.detach().mean(-1, keepdim=True) + S.detach().mean(-1, keepdim=True)) / 2
@@ -60,6 +60,6 @@ def centre_samples(kernel: Callable[..., Tensor], F: Tensor, S: Tensor) -> tuple
 
 
 def floor_root(squared: Tensor, norms: Tensor) -> Tensor:
-    """σ from σ² and norms = mean ‖f‖² + mean ‖s‖². A σ² < (4 eps)² norms is rounding: a floor replaces it."""
+    """Returns σ from σ² and norms = mean ‖f‖² + mean ‖s‖². A floor replaces σ² that is only rounding."""
     rounding = (4 * torch.finfo(norms.dtype).eps) ** 2 * norms
     return torch.where(squared > rounding, squared, 1e-6 * norms + 1e-12).sqrt()

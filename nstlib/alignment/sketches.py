@@ -4,19 +4,18 @@
     cubic     (xᵀy + c)³         products of three random projections
     any       k(x, y)            landmarks
 
-The Laplace kernel falls off slowly, so that features far from all of the style's still have a gradient, and
-its cusp at x = y gives near ones a gradient, too. It is characteristic; its D means are not, as with the
-Gaussian.
+The Laplace kernel decreases slowly, so features far from those of the style still get a gradient. Its cusp at
+x = y gives a gradient to near features, too. The kernel is characteristic, but means of D features are not.
 
-The cubic kernel's φ(x) = x̃ ⊗ x̃ ⊗ x̃ with x̃ = (x, √c) has (N + 1)³ entries, two million at N = 128. Three
-independent vectors u, v, w with E uuᵀ = I give E (uᵀx̃)(vᵀx̃)(wᵀx̃) (uᵀỹ)(vᵀỹ)(wᵀỹ) = (x̃ᵀỹ)³ (Kar and
-Karnick 2012), so that D products of three projections are an unbiased sketch of φ. It sees skew, and how
-three channels vary together; it is not characteristic.
+The cubic kernel's φ(x) = x̃ ⊗ x̃ ⊗ x̃ with x̃ = (x, √c) has (N + 1)³ entries, two million at N = 128. For
+independent random vectors u, v, w, each with E uuᵀ = I, E (uᵀx̃)(vᵀx̃)(wᵀx̃) (uᵀỹ)(vᵀỹ)(wᵀỹ) = (x̃ᵀỹ)³ (Kar
+and Karnick 2012). So D products of three projections are an unbiased sketch of φ. The kernel is sensitive to
+skew and to joint variation of three channels, but it is not characteristic.
 
-Any other kernel still has the functions k(l, ·) of L landmarks l (Nyström). On their span MMD² ≈ aᵀ K⁻¹ a
-with a_l = mean k(l, f) − mean k(l, s) and K_ll' = k(l, l') (Chatalic et al. 2022), a lower bound that is
-exact once the landmarks tell all positions apart. Landmarks are positions of the style, so
-features far from it count less.
+Any other kernel is approximated on the span of the functions k(l, ·) of L landmarks l (Nyström). There MMD² ≈
+aᵀ K⁻¹ a with a_l = mean k(l, f) − mean k(l, s) and K_ll' = k(l, l') (Chatalic et al. 2022). This is a lower
+bound, which is exact if the span contains k(x, ·) for all positions x. Landmarks are positions of the style,
+so features far from the style count less.
 """
 
 import math
@@ -33,17 +32,17 @@ from nstlib.alignment.moments import mean, normalize_weights, product, weighted_
 from nstlib.alignment.options import NOT_NEGATIVE
 from nstlib.alignment.random_features import directions
 
-NARROWEST = 0.5  # of σ: the Laplace kernel's narrowest part
-RIDGE = 1e-5  # of the kernel's mean diagonal: landmarks may nearly coincide
+NARROWEST = 0.5  # smallest bandwidth in the Laplace kernel's mixture, relative to σ
+RIDGE = 1e-5  # added to the diagonal of K, relative to its mean: landmarks may nearly coincide
 
 
 @dataclass(frozen=True)
 class LaplaceMMD(GaussianMMD):
-    """k(x, y) = exp(−‖x − y‖/σ) by random Fourier features, O(NDM) (Rahimi and Recht 2007).
+    """MMD² of the Laplace kernel exp(−‖x − y‖/σ), by random Fourier features (Rahimi and Recht 2007).
 
-    Its options are those of `GaussianMMD`; the paired estimator and several scales raise ValueError. The
-    kernel is a mixture of Gaussian kernels of all widths. Those narrower than σ/2 are widened to σ/2, because
-    otherwise the optimiser sees only noise. `kernels.laplace` is the exact kernel.
+    Its options are those of `GaussianMMD`, but the paired estimator and several scales raise ValueError. The
+    kernel is a mixture of Gaussian kernels of all widths. Widths below σ/2 are raised to σ/2, because the
+    optimiser would see only noise in them. `kernels.laplace` is the exact kernel.
     """
 
     name = "laplace"
@@ -54,8 +53,8 @@ class LaplaceMMD(GaussianMMD):
         super().__post_init__()
 
     def spectrum(self, D: int, N: int, generator: torch.Generator) -> Tensor:
-        """W (D, N), multivariate Cauchy: normal vectors divided by |g|, with g normal. The |g| are not drawn:
-        they are the midpoints of D quantiles, shuffled."""
+        """Returns W (D, N), multivariate Cauchy: normal vectors divided by |g|, with g normal. The |g| are
+        quantiles in random order, not random draws."""
         u = (torch.arange(D, dtype=torch.float64) + 0.5) / D
         widths: Tensor = torch.special.ndtri(0.5 + u / 2)[torch.randperm(D, generator=generator)]
         normal = torch.randn(D, N, generator=generator, dtype=torch.float64)
@@ -64,16 +63,13 @@ class LaplaceMMD(GaussianMMD):
 
 @dataclass(frozen=True)
 class CubicMMD(Discrepancy):
-    """k(x, y) = (xᵀy + c)³, approximated without bias by D random features z: MMD² ≈ ‖mean z(f) − mean z(s)‖²
-    (Kar and Karnick 2012).
+    """MMD² of the cubic kernel (xᵀy + c)³, estimated without bias from D random features z: ‖mean z(f) − mean
+    z(s)‖² (Kar and Karnick 2012).
 
     Args:
-        c: offset ≥ 0, in units of the features' squares.
+        c: offset ≥ 0, in the unit of xᵀy.
         n_features: D, 1 … 4096, or None for N clamped to 64 … 128.
-        seed: of the random projections.
-
-    Raises:
-        ValueError: An option out of range.
+        seed: seed of the random projections.
     """
 
     name, limits = "cubic", {"c": NOT_NEGATIVE, "n_features": (1, 4096)}
@@ -96,19 +92,19 @@ class CubicMMD(Discrepancy):
 
 @dataclass(frozen=True)
 class KernelMMD(Discrepancy):
-    """MMD² of a kernel of your own, approximated from L landmarks, in O(LNM) (Nyström; Chatalic et al. 2022).
+    """MMD² of any kernel, approximated from L landmarks, in O(LNM) (Nyström; Chatalic et al. 2022).
 
-    The kernel receives features divided by σ, the root mean squared distance of the style's positions (paper,
-    §4). The approximation is not characteristic, whatever the kernel.
+    The kernel receives features divided by σ, the root mean squared distance between the style's positions
+    (paper, §4). The approximation is not characteristic, even if the kernel is.
 
     Args:
         kernel: k(x, y), positive definite: (..., N, M), (..., N, M') → (..., M, M').
         name: the name under which `nstlib.register` registered it, for `str`.
-        landmarks: maximum of L, 1 … 4096.
-        seed: of the choice of landmarks.
+        landmarks: maximum number L of landmarks, 1 … 4096.
+        seed: seed of the choice of landmarks.
 
     Raises:
-        ValueError: A number of landmarks out of range.
+        ValueError: The number of landmarks is out of range.
     """
 
     limits: ClassVar = {"landmarks": (1, 4096)}
@@ -131,7 +127,7 @@ class KernelMMD(Discrepancy):
         return {"landmarks": L, "sigma": sigma, "root": root.to(S)}
 
     def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
-        """R⁻¹ mean k(l, f), K = R Rᵀ: (..., L)."""
+        """Returns R⁻¹ mean k(l, f) with K = R Rᵀ: (..., L)."""
         seen = mean(self.kernel(summary["landmarks"], F / summary["sigma"]), weights)
         solved: Tensor = torch.linalg.solve_triangular(summary["root"], seen.unsqueeze(-1), upper=False)
         return {"embedding": solved.squeeze(-1)}

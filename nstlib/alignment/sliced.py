@@ -1,18 +1,17 @@
-"""Discrepancies by slices: features projected on D directions, along each of which they are sorted.
+"""Discrepancies by slices: features are projected on D directions and sorted along each direction.
 
-On a line the optimal map between two distributions keeps the order, and the quantile function Q(u) determines
-the distribution. Two distributions are equal if their slices in all directions are (Cramér and Wold 1936).
+On a line, the optimal map between two distributions keeps the order, and the quantile function Q(u) defines a
+distribution. Two distributions are equal if all their projections are (Cramér and Wold 1936).
 
     sliced   mean over directions θ of ∫₀¹ (Q_F(u) − Q_S(u))² du      (Rabin et al. 2011; Heitz et al. 2021)
     energy   2 E‖f − s‖ − E‖f − f'‖ − E‖s − s'‖                       (Székely and Rizzo 2013)
 
-The energy distance is a mean over slices, too: ‖x‖ is, up to a factor c_N, the mean of |θᵀx| over the
-sphere, and on a line the distance is 2 ∫ (P_F(t) − P_S(t))² dt with the distribution functions P. It is
-MMD² with the kernel −‖x − y‖ (Sejdinovic et al. 2013). Both discrepancies are characteristic over all
-directions, not over D of them.
+The energy distance is a mean over slices, too, because the mean of |θᵀx| over the sphere is c_N ‖x‖. On a
+line, it is 2 ∫ (P_F(t) − P_S(t))² dt with the distribution functions P. It is the MMD² of the kernel −‖x − y‖
+(Sejdinovic et al. 2013). Both are characteristic for all directions together, but not for D of them.
 
-Q is stored as the means of K equal shares of the sorted positions: K numbers whatever M is, exact for M = K,
-and every position has a gradient. Sorting costs O(D (N M + M log M)).
+Q is stored as K numbers, the means of K equal shares of the sorted positions. This is exact for M = K, and
+every position gets a gradient. Projecting and sorting cost O(D (N M + M log M)).
 """
 
 import math
@@ -27,30 +26,30 @@ from nstlib.alignment.random_features import directions
 
 
 def order(X: Tensor) -> Tensor:
-    """argsort of the last dimension. On a CPU by numpy, five times as fast."""
+    """Returns the argsort of the last dimension. On a CPU, numpy computes it five times as fast."""
     if X.device.type == "cpu" and X.dtype in (torch.float32, torch.float64):
         return torch.from_numpy(X.numpy().argsort(-1))
     return X.argsort(-1)
 
 
 def quantiles(X: Tensor, p: Tensor | None, K: int) -> Tensor:
-    """The means of K equal shares of sorted numbers: X (..., D, M), shares p (..., 1, M) → (..., D, K).
+    """Returns the means of K equal shares of sorted numbers: X (..., D, M), p (..., 1, M) → (..., D, K).
 
-    Mean k is K ∫ Q(u) du from k/K to (k + 1)/K. Running sums give ∫ Q up to each border; a number at a border
-    is divided between both sides. p None: equal shares. Differentiable in X and p. Sums are float64: on X's
-    device if it is CUDA, otherwise on the CPU, because other devices may lack float64.
+    Mean k is K ∫ Q(u) du from k/K to (k + 1)/K. Running sums give ∫ Q up to each border. A number at a border
+    is divided between both sides. p: shares (None: equal). Differentiable in X and p. Sums are float64, on
+    X's device if that is CUDA, otherwise on the CPU, because other devices may lack float64.
     """
     index, device = order(X.detach()), X.device if X.is_cuda else torch.device("cpu")
     x, M = X.gather(-1, index).to(device), X.shape[-1]
     borders = torch.linspace(0, 1, K + 1, dtype=torch.float64, device=device)
-    if p is None:  # the fraction of the whole, and ∫ Q, up to each number
+    if p is None:  # the share of all numbers, and ∫ Q, up to each number
         ends = torch.arange(1, M + 1, dtype=torch.float64, device=device) / M
         sums = x.cumsum(-1, dtype=torch.float64) / M
     else:
         mass = p.expand(X.shape).gather(-1, index).to(device).double()
         ends, sums = mass.cumsum(-1), (mass * x).cumsum(-1)
         borders = borders.expand(*X.shape[:-1], K + 1).contiguous()
-    at = torch.searchsorted(ends.detach(), borders).clamp(max=M - 1)  # where a border falls
+    at = torch.searchsorted(ends.detach(), borders).clamp(max=M - 1)  # index of the number at a border
     beyond = ends.gather(-1, at) - borders  # how much of that number lies beyond the border
     at = at.expand(*X.shape[:-1], K + 1)
     integral = sums.gather(-1, at) - beyond * x.gather(-1, at)
@@ -59,16 +58,16 @@ def quantiles(X: Tensor, p: Tensor | None, K: int) -> Tensor:
 
 @dataclass(frozen=True)
 class SlicedWasserstein(Discrepancy):
-    """Mean over D directions of the squared Wasserstein-2 distance of the projections: compares whole
+    """Mean of the squared Wasserstein-2 distance between projections on D directions, which compares whole
     distributions (Rabin et al. 2011; Heitz et al. 2021).
 
     Args:
         n_projections: D, 1 … 4096, or None for N clamped to 16 … 64.
         n_quantiles: K, 1 … 4096. The distribution along a direction is stored as K quantiles.
-        seed: of the directions.
+        seed: seed of the directions.
 
     Raises:
-        ValueError: An option out of range.
+        ValueError: An option is out of range.
     """
 
     name, limits = "sliced", {"n_projections": (1, 4096), "n_quantiles": (1, 4096)}
@@ -76,7 +75,7 @@ class SlicedWasserstein(Discrepancy):
     n_quantiles: int = 128
     seed: int = 0
 
-    additive = False  # a quantile is no mean over positions
+    additive = False  # a quantile is not a mean over positions
 
     def parameters(self, S: Tensor, weights: Tensor | None = None) -> Summary:
         N = S.shape[-2]
@@ -95,11 +94,11 @@ class SlicedWasserstein(Discrepancy):
 
 @dataclass(frozen=True)
 class EnergyDistance(SlicedWasserstein):
-    """2 E‖f − s‖ − E‖f − f'‖ − E‖s − s'‖ (Székely and Rizzo 2013): MMD² with k(x, y) = −‖x − y‖.
+    """2 E‖f − s‖ − E‖f − f'‖ − E‖s − s'‖ (Székely and Rizzo 2013), the MMD² of the kernel −‖x − y‖.
 
-    It is computed as a mean over directions, like `SlicedWasserstein`, whose options it has; it has no
-    bandwidth. Along a direction it is
-    2 ∫ (P_F − P_S)² dt with the distribution functions P: a sum over the gaps between the 2K sorted numbers.
+    It is computed as a mean over directions. Its options are those of `SlicedWasserstein`, and it has no
+    bandwidth. Along a direction, it is 2 ∫ (P_F − P_S)² dt with the distribution functions P. This is a sum
+    over the gaps between the 2K sorted quantiles.
     """
 
     name = "energy"
@@ -115,5 +114,5 @@ class EnergyDistance(SlicedWasserstein):
 
 
 def projection(N: int) -> float:
-    """c_N = E|θᵀx| / ‖x‖ for θ uniform on the sphere in R^N: Γ(N/2) / (√π Γ((N + 1)/2))."""
+    """Returns c_N = E|θᵀx| / ‖x‖ for θ uniform on the sphere in R^N: Γ(N/2) / (√π Γ((N + 1)/2))."""
     return math.exp(math.lgamma(N / 2) - math.lgamma((N + 1) / 2)) / math.sqrt(math.pi)

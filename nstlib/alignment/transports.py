@@ -1,23 +1,21 @@
-"""Transports: the map that moves features F until a method cannot tell them from a style's, d(T(F), S) = 0.
+"""Transports: maps T of features that make a discrepancy zero, d(T(F), S) = 0.
 
-Every method has one, and for all of these but the Gaussian kernel it is in closed form:
+Every method has such a map. These are in closed form, except for the Gaussian kernel:
 
-    linear        T(f) = f − μ_F + μ_S                       the mean moves
+    linear        T(f) = f − μ_F + μ_S                       moves the mean
     BN            T(f) = (f − μ_F) σ_S/σ_F + μ_S             AdaIN (Huang and Belongie 2017)
     poly, c = 0   T(f) = A f,              A G_F Aᵀ = G_S    uncentred second moments G = FFᵀ/M
     poly, c > 0   T(f) = A (f − μ_F) + μ_S, A C_F Aᵀ = C_S   covariances C = G − μμᵀ, and the mean
-    wasserstein   the same, which is the very map whose cost it measures; coral: the same, F's mean kept
-    gaussian      no closed form: the same first, then Newton steps of least change (`newton_flow`)
-    a fusion      Σ_k w_k T_k(f) / Σ_k w_k: the mixture of its parts' maps
+    wasserstein   as poly, c > 0, because W₂² is the cost of this map; for coral, F keeps its mean
+    gaussian      the map of wasserstein, then Newton steps of least change (`newton_flow`)
+    a fusion      Σ_k w_k T_k(f) / Σ_k w_k, the weighted mean of the maps of its parts
 
-Of the many A that fit, the optimal one moves the features least (Monge's map between Gaussians, used for
-styles by Lu et al. 2019 and Mroueh 2020); it is the only symmetric positive one:
+The A used moves the features least (Monge's map between Gaussians; Lu et al. 2019, Mroueh 2020):
 
     A = C_F^{-1/2} (C_F^{1/2} C_S C_F^{1/2})^{1/2} C_F^{-1/2}
 
-In a fusion, the statistics on which all parts agree are matched (the mean, in linear + BN). Where the parts
-disagree, their maps are averaged, and each discrepancy keeps a residual. `@transport_map.register` adds a map
-for a method of your own. The maps of the other methods are in rearrangement.py.
+A fusion matches the statistics on which the maps of its parts agree. It averages the others, which leaves a
+residual. `@transport_map.register` adds a map of your own. rearrangement.py has the maps not listed.
 """
 
 import math
@@ -44,10 +42,10 @@ from nstlib.alignment.samples import check_pair, promote
 from nstlib.alignment.wasserstein import Coral, Wasserstein
 from nstlib.version import use_torch_defaults
 
-NEWTON_STEPS = 4  # for the Gaussian, at most
-NEAR = 1e-4  # of the residual after matching moments: small enough to stop
-MANY = 16_384  # positions, above which the steps are computed from every k-th of them
-DAMPING = 1e-3  # of the equations, relative to their mean diagonal
+NEWTON_STEPS = 4  # maximum number for the Gaussian kernel
+NEAR = 1e-4  # the steps stop below this fraction of the initial squared residual
+MANY = 16_384  # with more positions, the steps are computed from every k-th of them
+DAMPING = 1e-3  # added to the diagonal of K, relative to its mean
 
 
 @use_torch_defaults()
@@ -59,22 +57,20 @@ def transport(
     weights: Tensor | None = None,
     style_weights: Tensor | None = None,
 ) -> Tensor:
-    """Maps F to F'. At strength 1, d(F', S) is 0 or nearly 0; for a fusion it may stay larger.
+    """Maps features F to F'. At strength 1, d(F', S) is 0 or nearly 0, but for a fusion it may be larger.
 
     Args:
-        F: (..., N, M).
-        S: (..., N, M'). Both are promoted to the wider of their dtypes.
-        method: its text, or a discrepancy.
-        strength: t in 0 … 1, on a straight line from F to T(F).
-        weights: (..., M) ≥ 0, of the positions of F. All of them are moved, by one map.
+        F, S: (..., N, M) and (..., N, M'), promoted to the wider of their dtypes.
+        method: the text of a method, or a discrepancy.
+        strength: t in 0 … 1; F' = F + t (T(F) − F).
+        weights: (..., M) ≥ 0, of the positions of F. They determine the map, which moves all positions.
         style_weights: (..., M') ≥ 0, of the positions of S.
 
     Returns:
         F' (..., N, M), of F's dtype. Directions in which F is constant (a dead channel, N > M) stay constant.
 
     Raises:
-        ValueError: Shapes or weights that do not fit, a strength outside 0 … 1, an unknown method.
-        TypeError: A discrepancy for which no map is registered.
+        ValueError: An argument is not valid. TypeError: No map is registered for the discrepancy.
     """
     check_pair(F, S, "transport(F, S, method)")
     if not 0 <= strength <= 1:
@@ -90,13 +86,13 @@ def transport(
 
 @singledispatch
 def transport_summary(d: Discrepancy, S: Tensor, weights: Tensor | None = None) -> Summary:
-    """The style statistics that the map needs of S (..., N, M'): the summary, or what is registered."""
+    """Returns the style statistics of S (..., N, M') that the map needs: by default the summary."""
     return d.summary(S, weights)
 
 
 @singledispatch
 def transport_map(d: Discrepancy, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-    """T(F) for the method d and features F (..., N, M), with the style statistics of `transport_summary`."""
+    """Returns T(F) for the method d and F (..., N, M). summary: the statistics of `transport_summary`."""
     raise TypeError(f"no transport is known for {d}: use transfer or register one, as add-a-method.md shows")
 
 
@@ -124,7 +120,7 @@ def _(d: PolynomialMMD, F: Tensor, summary: Summary, weights: Tensor | None = No
 
 @transport_summary.register
 def _(d: Wasserstein, S: Tensor, weights: Tensor | None = None) -> Summary:
-    C, μ = covariance_mean(S, weights)  # the root of C, which d.summary has, takes long
+    C, μ = covariance_mean(S, weights)  # d.summary would also compute the root of C, which takes long
     return {"covariance": C, "mean": μ}
 
 
@@ -146,11 +142,11 @@ def match_moments(F: Tensor, μ_S: Tensor, C_S: Tensor, weights: Tensor | None =
 
 
 def bures_wasserstein_map(C_F: Tensor, C_S: Tensor) -> Tensor:
-    """The symmetric A ≥ 0 with A C_F Aᵀ = C_S, both (..., N, N) symmetric ≥ 0.
+    """Returns the symmetric A ≥ 0 with A C_F Aᵀ = C_S, for symmetric C_F, C_S ≥ 0 (..., N, N).
 
-    With C_F = L Lᵀ it is L^{-T} (Lᵀ C_S L)^{1/2} L^{-1}, one eigendecomposition and not two, computed in
-    float64 on the CPU, because not every device has it. A ridge of the inputs' own rounding, on both sides,
-    keeps rounding from being amplified; A = 1 where C_F = C_S.
+    With C_F = L Lᵀ, A = L^{-T} (Lᵀ C_S L)^{1/2} L^{-1} needs one eigendecomposition instead of two. It is
+    computed in float64 on the CPU, because not every device has float64. A ridge of the size of the inputs'
+    rounding errors on both sides prevents their amplification. A = 1 for C_F = C_S.
     """
     ε = ridge(*(C.diagonal(0, -2, -1).mean(-1) for C in (C_F, C_S)))[..., None, None].cpu().double()
     one = torch.eye(C_F.shape[-1], dtype=torch.float64)
@@ -163,7 +159,7 @@ def bures_wasserstein_map(C_F: Tensor, C_S: Tensor) -> Tensor:
 
 
 def ridge(*variances: Tensor) -> Tensor:
-    """A variance that is negligible beside these (...): √eps of their mean, and never 0."""
+    """Returns a variance > 0 that is negligible beside these (...): √eps times their mean."""
     info = torch.finfo(variances[0].dtype)
     ε: Tensor = torch.stack(variances).mean(0) * info.eps**0.5
     return ε.clamp(min=info.tiny)
@@ -183,15 +179,14 @@ def _(d: GaussianMMD, F: Tensor, summary: Summary, weights: Tensor | None = None
 
 
 def newton_flow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> Tensor:
-    """Newton's method on r(F) = mean z(f) − mean z(s) = 0: the smallest steps that solve it when linearised.
+    """Solves r(F) = mean z(f) − mean z(s) = 0 by Newton's method, with the smallest steps.
 
-    z(f) = √(2/D) cos(Wf + u). With J(f) = −√(2/D) diag(sin(Wf + u)) W the step that solves
+    z(f) = √(2/D) cos(Wf + u). With J(f) = −√(2/D) diag(sin(Wf + u)) W, the step that solves
     r + mean J δ = 0 with the least mean ‖δ‖² is
 
         δ(f) = −J(f)ᵀ K⁻¹ r,    K = mean J Jᵀ = (2/D) (mean sin sinᵀ) ∘ (W Wᵀ)
 
-    one D × D system, slightly damped. With more than `MANY` positions, every k-th determines the steps, and
-    all positions take them.
+    This D × D system is slightly damped. Above `MANY` positions, every k-th one determines the steps of all.
     """
     k = math.ceil(F.shape[-1] / MANY)
     part = None if weights is None else weights[..., ::k]
@@ -201,7 +196,7 @@ def newton_flow(F: Tensor, summary: Summary, weights: Tensor | None = None) -> T
 
 
 def take_steps(F: Tensor, steps: list[Tensor], summary: Summary) -> Tensor:
-    """Returns F (..., N, M), moved by the steps whose matrices `newton_steps` returned."""
+    """Returns F (..., N, M), moved by the steps whose matrices `newton_steps` returns."""
     for step in steps:
         after = F.clone()
         for block, angle in MeanCosine.angles(F, summary["frequencies"], summary["phases"]):
@@ -211,8 +206,8 @@ def take_steps(F: Tensor, steps: list[Tensor], summary: Summary) -> Tensor:
 
 
 def newton_steps(F: Tensor, summary: Summary, weights: Tensor | None) -> tuple[Tensor, list[Tensor]]:
-    """Takes steps as long as r comes nearer to 0, `NEWTON_STEPS` at most. Returns the positions after them,
-    and a matrix (..., N, D) for each: the step at f is the matrix times sin(Wf + u)."""
+    """Takes at most `NEWTON_STEPS` steps, as long as ‖r‖ decreases. Returns the moved features and a matrix
+    (..., N, D) for each step. The step at f is this matrix times sin(Wf + u)."""
     W, u, goal = summary["frequencies"], summary["phases"], summary["embedding"]
     p = F.new_full((F.shape[-1],), 1 / F.shape[-1]) if weights is None else normalize_weights(F, weights)
     factor, squares = (2 / W.shape[-2]) ** 0.5, W @ W.mT

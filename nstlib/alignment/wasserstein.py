@@ -1,16 +1,16 @@
-"""Moments beyond the paper's: Gaussian Wasserstein-2, CORAL and central moments.
+"""Further discrepancies of moments: Gaussian Wasserstein-2, CORAL and central moments.
 
     wasserstein   ‖μ_F − μ_S‖² + tr(C_F + C_S − 2 (C_S^{1/2} C_F C_S^{1/2})^{1/2})              O(N²M + N³)
     coral         ‖C_F − C_S‖² / 4N²                                                            O(N²M)
     cmd           ‖μ_F − μ_S‖² / Nr² + Σ_{k=2..K} ‖c_k(F) − c_k(S)‖² / N r^{2k}                 O(KNM)
 
-with C the covariance, c_k = mean (f − μ_F)^k channel by channel, and r the range of the features, which
-makes moments of different orders comparable. None is characteristic.
+C is the covariance, c_k = mean (f − μ_F)^k channel by channel, and r the range of the style's features, which
+makes moments of different orders comparable. None of the three is characteristic.
 
-W₂² (Dowson and Landau 1982; Bures' metric on covariances) is the cost of moving one Gaussian onto the other.
-Like a polynomial kernel with c > 0 it sees means and covariances, but it measures how far features must
-*move*, so that strong and weak directions count alike. The Gram loss is of fourth order in the features:
-there the strongest directions hide the others. The gradient of W₂² is the displacement,
+W₂² (Dowson and Landau 1982; Bures' metric on covariances) is the cost of moving one Gaussian to the other.
+Like a polynomial kernel with c > 0, it compares means and covariances. But it measures how far features must
+*move*, so strong and weak directions count alike. The Gram loss is of fourth order in the features, so the
+strongest directions hide the others. The gradient of W₂² is the displacement,
 ∂/∂f = 2/M (f − μ_S − T (f − μ_F)), with the optimal map
 T = C_S^{1/2} (C_S^{1/2} C_F C_S^{1/2})^{-1/2} C_S^{1/2}.
 """
@@ -37,15 +37,15 @@ from nstlib.alignment.options import POSITIVE
 class Wasserstein(Discrepancy):
     """W₂² between two Gaussians with the means and covariances of F and S: 0 if and only if both agree.
 
-    A ridge on both covariances keeps the gradient finite where an image has fewer positions than channels,
-    or a dead channel. With it, W₂ is still a distance. Covariances are compared on the CPU, in
-    float64, which not every device has. Source: Dowson and Landau 1982.
+    A ridge on both covariances keeps the gradient finite if there are fewer positions than channels, or a
+    dead channel. W₂ remains a distance. Covariances are compared in float64 on the CPU, because not every
+    device has float64. Source: Dowson and Landau 1982.
 
     Args:
         ridge: > 0. Both covariances get this multiple of the style's mean variance on the diagonal.
 
     Raises:
-        ValueError: A ridge out of range.
+        ValueError: The ridge is out of range.
     """
 
     name, limits = "wasserstein", {"ridge": POSITIVE}
@@ -80,9 +80,9 @@ class Wasserstein(Discrepancy):
 
 @dataclass(frozen=True)
 class Coral(Discrepancy):
-    """‖C_F − C_S‖²_F / 4N²: correlation alignment compares only covariances (Sun and Saenko 2016).
+    """Correlation alignment: ‖C_F − C_S‖² / 4N², which compares only covariances (Sun and Saenko 2016).
 
-    Zero where covariances are equal, whatever the means: it sees neither mean colour nor brightness.
+    It is 0 if the covariances are equal, whatever the means are. So it ignores mean colour and brightness.
     """
 
     name = "coral"
@@ -102,28 +102,28 @@ class Coral(Discrepancy):
 class CentralMoments(Discrepancy):
     """Central moment discrepancy (Zellinger et al. 2017) of orders 1 … K, channel by channel.
 
-    It sees each channel's mean, width, skew, …, and no correlation between channels. Departures: norms are
-    squared, so that the gradient is smooth at zero; moments are divided by powers of r, the range of the
-    style's features over all channels, because features after a ReLU have no bound.
+    It compares mean, variance, skew, … of each channel, and no correlations between channels. There are two
+    departures from the source. Norms are squared, so that the gradient is smooth at zero. Moments are divided
+    by powers of r, the range of the style's features over all channels, because ReLU features have no bound.
 
     Args:
         moments: K, 1 … 8.
 
     Raises:
-        ValueError: A number of moments out of range.
+        ValueError: The number of moments is out of range.
     """
 
     name, limits = "cmd", {"moments": (1, 8)}
     moments: int = 5
 
     def parameters(self, S: Tensor, weights: Tensor | None = None) -> Summary:
-        X = S  # without the positions that do not count
+        X = S  # S without positions of weight 0
         if weights is not None:
             X = S.where((normalize_weights(S, weights) > 0).unsqueeze(-2), mean(S, weights)[..., None])
         return {"range": (X.amax((-2, -1)) - X.amin((-2, -1))).unsqueeze(-1) + 1e-3}  # > 0 for constant S
 
     def embed(self, F: Tensor, summary: Summary, weights: Tensor | None = None) -> Summary:
-        """mean (f/r)^k for k = 1 … K, (..., K, N), from central moments, so that float32 loses nothing."""
+        """Returns mean (f/r)^k for k = 1 … K, (..., K, N), from central moments, which lose no digits."""
         centre, r = mean(F, weights), summary["range"]
         away = (F - centre.unsqueeze(-1)) / r.unsqueeze(-1)
         powers, power = [torch.zeros_like(centre)], away
@@ -133,7 +133,7 @@ class CentralMoments(Discrepancy):
         return {"powers": shift_moments(wide(torch.stack(powers, -2)), wide(centre / r))}
 
     def statistics(self, embedding: Summary, like: Tensor) -> Summary:
-        """μ/r, c_2/r², … c_K/r^K: (..., K, N)."""
+        """Returns μ/r, c_2/r², … c_K/r^K: (..., K, N)."""
         first, higher = embedding["powers"][..., :1, :], embedding["powers"]
         central = shift_moments(higher, -first.squeeze(-2))[..., 1:, :]
         return {"moments": narrow(torch.cat([first, central], -2), like)}
@@ -144,7 +144,7 @@ class CentralMoments(Discrepancy):
 
 
 def shift_moments(m: Tensor, δ: Tensor) -> Tensor:
-    """Means of (x + δ)^k from m_k = mean x^k, k = 1 … K: (..., K, N), (..., N) → (..., K, N)."""
+    """Returns the means of (x + δ)^k from m_k = mean x^k, k = 1 … K: (..., K, N), (..., N) → (..., K, N)."""
     known = [torch.ones_like(δ), *m.unbind(-2)]
     terms = ([math.comb(k, j) * known[j] * δ ** (k - j) for j in range(k + 1)] for k in range(1, len(known)))
     return torch.stack([torch.stack(term).sum(0) for term in terms], -2)

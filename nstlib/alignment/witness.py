@@ -1,17 +1,18 @@
 """Where two distributions differ: the witness function, and a two-sample test.
 
-MMD is the largest gap of means that a function of unit norm can show, and the function that shows it is
+MMD is the largest difference of means between two samples that a function of unit norm can have. The function
+with this difference is, up to its norm, the witness function
 
     w(x) = mean k(x, f) − mean k(x, s)                                     (Gretton et al. 2012, §2.3)
 
-up to its norm: positive where F has too much, negative where too little. It is also half the derivative of
-MMD² with respect to the weight of a position at x. Every discrepancy has such a derivative, and
+It is positive where F has too many features like x, and negative where F has too few. It is also half the
+derivative of MMD² with respect to the weight of a position at x. Every discrepancy has such a derivative, and
 `witness` computes it.
 
-The permutation test asks how often a random division of the pooled positions gives at least the MMD² of F
-and S. It is exact for exchangeable positions only. Neighbouring positions of an image share most of their
-receptive fields, so they are *not* exchangeable: thin them out first (`subsample`), by the distance
-at which they are roughly uncorrelated (`correlation_length`).
+The permutation test counts how often a random division of the pooled positions has at least the MMD² of F and
+S. It is exact only for exchangeable positions. Neighbouring positions of an image share most of their
+receptive fields, so they are *not* exchangeable. First thin them out (`subsample`) to the distance at which
+they are roughly uncorrelated (`correlation_length`).
 """
 
 import torch
@@ -27,19 +28,19 @@ from nstlib.version import use_torch_defaults
 def witness(d: Discrepancy, F: Tensor, S: Tensor, weights: Tensor | None = None) -> Tensor:
     """Returns how much each position of F contributes to d(F, S): > 0 where its feature is too frequent in F.
 
-    This is ½ ∂d/∂p_i at equal weights p of the positions, and for an MMD the centred witness function.
+    This is ½ ∂d/∂p_i at equal weights p of the positions. For an MMD, it is the centred witness function.
 
     Args:
         d: any discrepancy but the paired Gaussian, which only samples positions.
         F: (..., N, M).
         S: (..., N, M'). Both are promoted to the wider of their dtypes.
-        weights: (..., M') ≥ 0, of the positions of S (the style's, unlike those of `transport`).
+        weights: (..., M') ≥ 0, of the positions of S, like `style_weights` of `transport`.
 
     Returns:
         The witness (..., M), of mean zero.
 
     Raises:
-        ValueError: Shapes or weights that do not fit, or the paired Gaussian.
+        ValueError: Shapes or weights do not fit, or d is the paired Gaussian.
     """
     check_pair(F, S, "witness(d, F, S)")
     if getattr(d, "estimator", "features") == "paired":
@@ -52,8 +53,8 @@ def witness(d: Discrepancy, F: Tensor, S: Tensor, weights: Tensor | None = None)
 
 
 def correlation_length(maps: Tensor) -> int:
-    """The distance, in positions, at which features of a map (N, H, W) correlate by less than 1/e, both
-    directions and all channels together: at least 1, at most half the shorter side."""
+    """Returns the distance, in positions, at which features of maps (N, H, W) correlate by less than 1/e,
+    averaged over directions and channels. It is at least 1 and at most half the shorter side."""
     centred = maps - maps.mean((-2, -1), keepdim=True)
     power = centred.square().mean()
     for step in range(1, min(maps.shape[-2:]) // 2 + 1):
@@ -65,7 +66,7 @@ def correlation_length(maps: Tensor) -> int:
 
 
 def subsample(maps: Tensor, spacing: int) -> Tensor:
-    """Every `spacing`-th position of maps (..., N, H, W) down and across, on a centred grid: (..., N, M)."""
+    """Returns every `spacing`-th position down and across, centred: (..., N, H, W) → (..., N, M)."""
     down, across = ((side - 1) % spacing // 2 for side in maps.shape[-2:])
     return maps[..., down::spacing, across::spacing].flatten(-2)
 
@@ -74,20 +75,20 @@ def subsample(maps: Tensor, spacing: int) -> Tensor:
 def permutation_test(
     F: Tensor, S: Tensor, kernel: Kernel | None = None, *, permutations: int = 500, seed: int = 0
 ) -> float:
-    """Tests by MMD² whether F and S come from one distribution; returns the p-value, in (0, 1].
+    """Tests by MMD² whether F and S come from one distribution. Returns the p-value, in (0, 1].
 
-    The p-value is the share of divisions of all positions, the given one included, whose MMD² is at least
-    that of F and S (Gretton et al. 2012, §5). On the CPU in float64: O((M + M')² (N + permutations)).
+    The p-value is the share of divisions, the given one included, whose MMD² is at least that of F and S
+    (Gretton et al. 2012, §5). It is computed on the CPU in float64, in O((M + M')² (N + permutations)).
 
     Args:
         F: (N, M), or (1, N, M) as an encoder returns it. Positions must be exchangeable.
         S: (N, M') or (1, N, M').
-        kernel: by default the Gaussian with the bandwidth of the pooled positions.
-        permutations: random divisions, at least 19: with fewer every p-value is above 0.05.
-        seed: of the divisions.
+        kernel: k(x, y); by default the Gaussian kernel with the bandwidth of the pooled positions.
+        permutations: number of random divisions, at least 19. With fewer, every p-value is above 0.05.
+        seed: seed of the divisions.
 
     Raises:
-        ValueError: Shapes that do not fit, a batch of more than one sample, values that are not finite, or
+        ValueError: Shapes do not fit, a batch has more than one sample, values are not finite, or there are
             too few permutations.
     """
     check_pair(F, S, "permutation_test(F, S, kernel)")

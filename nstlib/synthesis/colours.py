@@ -2,8 +2,8 @@
 
 luminance   Both images become grey, and the style's luminance gets the content's mean and standard
             deviation. The result then gets the content's chroma (Gatys et al. 2017, §5.2).
-content     The style gets the content's mean and covariance of colour by the optimal linear map; the run
-            is then like any other (Gatys et al. 2017, §5.1).
+content     The optimal affine map gives the style the content's mean and covariance of colour. The run
+            then works as usual (Gatys et al. 2017, §5.1).
 """
 
 from collections.abc import Iterator
@@ -16,18 +16,18 @@ from nstlib.alignment.moments import covariance_mean, pool_moments
 from nstlib.alignment.transports import bures_wasserstein_map
 
 Colours = Literal["style", "luminance", "content"]
-STRIP = 1 << 18  # pixels of a large image that are worked on at a time
+STRIP = 1 << 18  # number of pixels of a large image that are processed at a time
 LUMA = (0.299, 0.587, 0.114)  # weights of R, G, B in luminance (Rec. 601, for gamma-encoded RGB)
 
 
 def strips(*images: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Returns views of a few rows, about STRIP pixels, of images (…, H, W) of one size."""
+    """Yields strips of images (…, H, W) of one size: views of a few rows, about STRIP pixels."""
     rows = max(1, STRIP // images[0].shape[-1])
     return zip(*(torch.split(image, rows, -2) for image in images), strict=True)
 
 
 def luminance(image: Tensor) -> Tensor:
-    """(1, 3, H, W) → (1, 1, H, W)."""
+    """Returns the luminance of an image: (1, 3, H, W) → (1, 1, H, W)."""
     weights = torch.tensor(LUMA, dtype=image.dtype).to(image.device)
     return torch.einsum("c,bchw->bhw", weights, image).unsqueeze(1)
 
@@ -64,7 +64,7 @@ def match_colours(style: Tensor, content: Tensor) -> Tensor:
         pool_moments((part.numel(), *covariance_mean(values(part))) for (part,) in strips(image))
         for image in (style, content)
     )
-    noise = 1e-6 * torch.eye(3, dtype=torch.float64)  # the faint chroma of a grey style is not amplified
+    noise = 1e-6 * torch.eye(3, dtype=torch.float64)  # so that a grey style's faint chroma is not amplified
     A = bures_wasserstein_map(C_S + noise, C_C + noise)
     result = style.new_empty(style.shape)
     for part, out in strips(style, result):

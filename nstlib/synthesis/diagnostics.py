@@ -1,4 +1,4 @@
-"""Diagnostics of an image: where it differs from a style, and whether a test can tell the two apart."""
+"""Diagnostics of an image: where it differs from a style, and a test of whether it differs."""
 
 from torch import Tensor
 
@@ -15,7 +15,7 @@ def witnesses(
     method: str | Discrepancy = "gaussian",
     layers: tuple[str, ...] = (),
 ) -> dict[str, Tensor]:
-    """Returns {layer: witness (H_l, W_l)}: where the image has too much (> 0) or too little of a feature.
+    """Returns {layer: witness (H_l, W_l)}, which is > 0 where the image has too much of a feature.
 
     Args:
         image, style: (1, 3, H, W) in [0, 1].
@@ -33,15 +33,15 @@ def witnesses(
 def p_values(
     image: Tensor, style: Tensor, encoder: Encoder, layers: tuple[str, ...] = (), seed: int = 0
 ) -> dict[str, float]:
-    """Returns {layer: p-value} of the permutation test of whether image and style differ.
+    """Returns {layer: p-value} of a permutation test of whether the image differs from the style.
 
-    The positions of a layer are subsampled until they are roughly uncorrelated in both images. Where few are
-    left (deep layers, small images) the test has little power: a large p-value then means "cannot tell".
+    The positions of a layer are subsampled until they are roughly uncorrelated in both images. With few
+    positions (deep layers, small images), the test has little power: a large p-value proves nothing.
 
     Args:
         image, style: (1, 3, H, W) in [0, 1].
         layers: By default the encoder's style layers.
-        seed: Of the permutations.
+        seed: Seed of the permutations.
 
     Raises:
         ValueError: A layer is unknown.

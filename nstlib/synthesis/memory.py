@@ -1,9 +1,9 @@
-"""The memory that a run needs, estimated before it starts, and how it is kept within what there is.
+"""Estimates the memory of a run before it starts, and chooses a plan that fits into the free memory.
 
-A run works in tiles (tiles.py), or on the whole image, which is one tile. Each segment of the network stores
-the graph of one tile, which a pass over a small image counts, and the map of the next segment. To that come
-the features and their gradients, the largest maps' gradients in flight, the optimiser's vectors and the
-images. Beside large images L-BFGS stores fewer pairs in bfloat16: the first of `PLANS` that fits is taken.
+A run works in tiles (tiles.py), or on the whole image as one tile. Each segment of the network stores the map
+of the next segment and the graph of one tile, which `measure_graphs` counts on a small image. The features
+and their gradients, the largest maps' gradients, the optimiser's vectors and the images come on top. For
+large images, L-BFGS stores fewer pairs in bfloat16. A run uses the first of `PLANS` that fits.
 """
 
 import math
@@ -24,9 +24,9 @@ from nstlib.version import free_host_memory, use_torch_defaults
 
 BASE = 280e6  # bytes: Python and torch before any work
 SMALL = 64  # px of the image whose graph is counted
-IMAGES = 5.75  # images and gradients alive at once, float32, at full size
-PALETTE = 11  # more of them, of a tile's size, for the palette: its features, their gradients, a colour map
-GAPS = 1.5  # with tiles from 512 px on: freed memory stays between the maps of tiles (allocator.py)
+IMAGES = 5.75  # number of float32 images and gradients in memory at once, at full size
+PALETTE = 11  # further ones, of a tile's size, for the palette term: features, gradients, a colour map
+GAPS = 1.5  # factor for tiles from 512 px on: freed memory stays between their maps (allocator.py)
 SPARE = 0.75  # fraction of the free memory that a run may use: estimates may be a quarter too low
 
 Size = Sequence[int]  # (height, width) of an image
@@ -34,12 +34,12 @@ Option = TypeVar("Option")
 
 
 class BudgetError(MemoryError):
-    """The memory that the user allows is too little."""
+    """The run needs more memory than the user allows."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a run at one size uses memory: px of a tile (None: the whole image), and L-BFGS's history."""
+    """How a run at one size uses memory: px of a tile (None: the whole image), and pairs of L-BFGS."""
 
     tile: int | None = None
     history: tuple[int, torch.dtype | None] = HISTORY
@@ -55,12 +55,12 @@ PLANS = (
 
 
 def estimate(settings: Settings, encoder: Encoder, content: Size, style: Size, plan: Plan = WHOLE) -> float:
-    """Returns the bytes of the process at a run's peak (on a GPU: the bytes there).
+    """Returns the estimated peak memory in bytes: of the process, or on a GPU of that device.
 
-    Measured peaks lie within 25 % of it (benchmarks/memory.py).
+    Measured peaks differ by at most 25 % from the estimate (benchmarks/memory.py).
 
     Args:
-        settings: style_scale resizes the style.
+        settings: The settings of the run. Their `style_scale` is applied to `style`.
         content, style: (height, width) of the images.
 
     Raises:
@@ -84,7 +84,7 @@ def estimate(settings: Settings, encoder: Encoder, content: Size, style: Size, p
     peak = gaps * max(step + backward + stored * pixels, encoding + stored * math.prod(scaled))
     pairs, dtype = plan.history
     vectors = 6 if settings.optimizer == "adam" else (2 * pairs + 1) * (0.5 if dtype else 1) + 2
-    images = (IMAGES + vectors) * pixels + max(0, math.prod(style) - pixels)  # a smaller style is in IMAGES
+    images = (IMAGES + vectors) * pixels + max(0, math.prod(style) - pixels)  # IMAGES covers smaller styles
     images += PALETTE * bool(settings.palette) * count_pixels(encoder, parts[0])
     weights = sum(p.nbytes for stage in encoder.network.stages.values() for p in stage.parameters())
     return base_memory(encoder.device) + weights + peak + 4 * 3 * images
@@ -93,9 +93,9 @@ def estimate(settings: Settings, encoder: Encoder, content: Size, style: Size, p
 @lru_cache(maxsize=16)
 @use_torch_defaults(gradients=True)
 def measure_graphs(encoder: Encoder, layers: tuple[str, ...]) -> list[tuple[float, float, float]]:
-    """Returns the bytes for each pixel of what autograd stores, of its largest map, and of the features.
+    """Returns bytes per pixel for each segment: of what autograd stores, its largest map, and the features.
 
-    There is one such tuple for each segment. The bytes are counted in a pass over a small image.
+    They are counted in a pass over a small image.
     """
     network, maps, found = encoder.network, dict[int, int](), []
     weights = {p.data_ptr() for stage in network.stages.values() for p in stage.state_dict().values()}
@@ -118,31 +118,31 @@ def measure_graphs(encoder: Encoder, layers: tuple[str, ...]) -> list[tuple[floa
 
 
 def count_pixels(encoder: Encoder, windows: Iterable[Window]) -> float:
-    """Returns how many pixels the largest of some windows is computed from."""
+    """Returns the number of pixels from which the largest of some windows is computed."""
     strides = {IMAGE: 1} | encoder.network.strides
     areas = [strides[w.start] ** 2 * math.prod(side.stop - side.start for side in w.crop) for w in windows]
     return float(max(areas))
 
 
 def count_numbers(encoder: Encoder, stages: Iterable[str]) -> float:
-    """Returns how many numbers the maps of some stages hold for each pixel."""
+    """Returns the number of values per pixel in the maps of some stages."""
     return sum(encoder.network.channels[name] / encoder.network.strides[name] ** 2 for name in stages)
 
 
 def base_memory(device: torch.device) -> float:
-    """Returns the bytes of the process before any work; none of them are on a GPU."""
+    """Returns the bytes that are in use before any work: on a GPU none."""
     return BASE if device.type == "cpu" else 0.0
 
 
 def free_memory(device: torch.device) -> float | None:
-    """Returns the bytes that this process may use in all, its own included; None where unknown."""
+    """Returns the total bytes that this process may use, with those it uses already; None if unknown."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device))
     return free_host_memory()
 
 
 def budget(memory: str, device: torch.device) -> float | None:
-    """Returns the bytes of `Settings.memory`; for "auto" a share of those that are free, if known."""
+    """Returns the bytes that `Settings.memory` allows: for "auto" a fraction of the free memory, if known."""
     if memory != "auto":
         return parse_bytes(memory)
     available = free_memory(device)
@@ -152,7 +152,7 @@ def budget(memory: str, device: torch.device) -> float | None:
 def choose_plan(
     settings: Settings, encoder: Encoder, content: Size, style: Size, limit: float | None
 ) -> Plan:
-    """Returns the first of `PLANS` that needs at most `limit` bytes, see `choose`."""
+    """Returns the first of `PLANS` that needs at most `limit` bytes (see `choose`)."""
     whole = [str(d) for d, _ in settings.discrepancy.components() if not d.additive]
     plans = [plan for plan in PLANS if plan.tile is None or (plan.tile < max(*content, *style) and not whole)]
     who = encoder.name + (f" and {whole[0]}, which cannot run in tiles," if whole else "")
@@ -174,12 +174,12 @@ def choose(
 
     Args:
         sizes: (height, width) of the images, the content first.
-        who: Name of what needs the memory.
-        remedy: What to do where no smaller size would fit.
-        limit: None: unknown, so the first option fits. given: Whether the user chose it.
+        who: What needs the memory (for the message).
+        remedy: What to do if no smaller size would fit (for the message).
+        limit: None if unknown; the result is then the first option. given: Whether the user set the limit.
 
     Raises:
-        MemoryError: None fits. The message has the bytes needed and free, and the size that would fit.
+        MemoryError: No option fits. The message has the bytes needed and free, and a size that would fit.
     """
     if limit is None:
         return options[0]
@@ -204,5 +204,5 @@ def choose(
 
 
 def _show(size: float, more: int = 0) -> str:
-    """Returns bytes in words that `parse_bytes` reads, plus `more` in their last digit."""
+    """Returns bytes as a text that `parse_bytes` reads. `more` is added to the last digit."""
     return f"{round(size / 1e6) + more} MB" if size < 1e9 else f"{(round(size / 1e8) + more) / 10:.1f} GB"

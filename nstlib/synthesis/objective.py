@@ -6,10 +6,10 @@
     tv        mean of squared differences between neighbouring pixels
 
 Every term compares an embedding (a mean or a sum over positions) with its target. So the terms of an image
-follow from the sum of its tiles' embeddings (tiles.py). They depend on features and not on the network.
+can be computed from the sums of its tiles' embeddings (tiles.py). This module uses features and no network.
 
-Departures from the paper: its content term ½ Σ (F − P)² is divided by Σ P², so that it has no unit (0 is the
-content, 1 is all of it lost). Its Z_l^k and β, chosen by hand for each method, are measured by `calibrate`.
+This module departs from the paper twice. The content term ½ Σ (F − P)² is divided by ½ Σ P², so it has no
+unit (1 is its value for F = 0). `calibrate` measures Z_l^k and β, which the paper chooses by hand.
 """
 
 import math
@@ -34,13 +34,13 @@ from nstlib.synthesis.terms import (
 )
 from nstlib.version import rename_arguments, use_torch_defaults
 
-PULL = 20.0  # style gradient over content gradient at the reference image, for γ = 1
+PULL = 20.0  # length of the style gradient relative to the content's, at the reference image for γ = 1
 CALIBRATION_NOISE = 0.2  # standard deviation of the noise on the reference image
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The targets of a run and their weights; calling it gives the weighted terms, whose sum is the loss."""
+    """The targets of a run and their weights. A call returns the weighted terms, whose sum is the loss."""
 
     content: Features
     style: tuple[StyleTerm, ...]
@@ -89,7 +89,7 @@ class Objective:
     def batch_means(self, image: Tensor, features: Features) -> dict[str, Tensor]:
         """Returns the mean over a batch (B, 3, H, W) of each weighted term, in few operations.
 
-        `content` holds the targets (B, N, M) of the batch. Style terms have no masks (`StyleTerm.positions`).
+        `content` holds the targets (B, N, M) of the batch. Style terms must not have masks.
         """
         terms: dict[str, Tensor] = {}
         for name, weight, term in self.weighted:
@@ -125,19 +125,18 @@ def calibrate(
     *,
     check_cancel: Callable[[], None] = lambda: None,
 ) -> Objective:
-    """Returns the objective with weights from measured gradients: γ then means the same for every method.
+    """Returns the objective with weights measured from gradients, so that γ means the same for every method.
 
-    The paper (§4) chooses by hand Z_l^k per layer and kernel, and β so that the style's gradient on the image
-    is as long as the content's. Here both are measured once: Z_l^k makes the gradient of each layer and part
-    of the method (and of the palette) one unit long, β makes their sum `PULL` times as long as the content's.
-    Near the end of a run style gradients have shrunk by about this factor, so γ = 1 is an even balance there.
+    The paper (§4) chooses Z_l^k and β by hand; β makes the gradients of style and content equally long. Here
+    both are measured once. Z_l^k scales the gradient of each layer and part of the method (and of the
+    palette) to length 1. β makes their sum `PULL` times as long as the content gradient. During a run, style
+    gradients shrink by about this factor, so γ = 1 is an even balance near the end.
 
     Args:
-        objective: Its scales and β are replaced; without content β is 1.
+        objective: The objective, whose scales and β are replaced. Without content, β is 1.
         encode: Image → features at `objective.layers`, or the embeddings of the terms (see tiles.py).
-        reference: Image (1, 3, H, W) at which gradients are measured, with some noise (see `add_noise`).
-        check_cancel: Called before each gradient, of which there is one for each part and layer. What it
-            raises ends the calibration.
+        reference: Image (1, 3, H, W), with noise (see `add_noise`), at which gradients are measured.
+        check_cancel: Called before each gradient (one per part and layer). An exception ends the calibration.
     """
     x = reference.detach().clone().requires_grad_(True)
     found = encode(x)

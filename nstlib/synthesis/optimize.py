@@ -2,7 +2,7 @@
 
 `synthesize` is a generator: every iteration yields a `Step` that can be shown, saved or ignored, and leaving
 the loop (`break`, `close()`) ends the run. One L-BFGS iteration is one step. Pixels stay in [0, 1]: a pixel
-at a bound does not move beyond it (projected quasi-Newton). Clamping an unconstrained minimum afterwards
+at a bound does not move beyond it (projected quasi-Newton). Without bounds in the loop, clamping the result
 gives a much worse image.
 """
 
@@ -19,8 +19,8 @@ from torch import Tensor
 from nstlib.synthesis.optimizers import LBFGS, Adam, Optimizer
 from nstlib.version import step_with_torch_defaults, use_torch_defaults
 
-RUNAWAY = 2.0  # a loss this many times the lowest seen is a failed step
-MAX_REJECTIONS = 8  # failed steps in a run before it is given up
+RUNAWAY = 2.0  # a step fails if its loss is at least this many times the lowest one
+MAX_REJECTIONS = 8  # maximum number of failed steps in a run
 HISTORY: tuple[int, torch.dtype | None] = (8, None)
 QUIET_STEPS = 5  # consecutive steps without progress that count as converged
 
@@ -29,17 +29,17 @@ OptimizerName = Literal["lbfgs", "adam"]
 
 @dataclass(frozen=True)
 class Step:
-    """The result of one iteration; step 1 is the start image."""
+    """The result of one iteration. Step 1 is the start image."""
 
     index: int  #: 1 … total
     total: int
-    picture: Callable[[], Tensor] = field(repr=False)  #: makes `image`
+    picture: Callable[[], Tensor] = field(repr=False)  #: computes `image`
     terms: dict[str, float]  #: the weighted terms at the image, whose sum is the loss
     seconds: float  #: since the start of the run
     stopped: str = ""  #: why the run ends before `total`
-    failed: bool = False  #: whether it ends because there is no usable next image
+    failed: bool = False  #: whether the run ends because it found no usable next image
     tile: int | None = None  #: px of the tiles at full size (None: the whole image at once)
-    remaining: float = 0.0  #: seconds, estimated from the pixels of the steps to come
+    remaining: float = 0.0  #: estimated seconds until the end of the run
 
     @cached_property
     def image(self) -> Tensor:
@@ -48,7 +48,7 @@ class Step:
             return self.picture()
 
     def __getstate__(self) -> dict[str, Any]:
-        """A pickled or copied step holds the image itself, and nothing of the run."""
+        """Returns the state of a pickled or copied step: the image itself, and nothing else of the run."""
         return vars(self) | {"image": self.image, "picture": self.image.clone}
 
     @property
@@ -77,7 +77,7 @@ def synthesize(
         x0: Start image (1, 3, H, W), which is left unchanged.
         terms_of: Image → named terms, scalars differentiable in the image.
         iterations: Maximum number of steps.
-        lr: For Adam the step in pixel values (default 0.02), for L-BFGS a factor (default 1).
+        lr: Step size: in pixel values for Adam (default 0.02), a factor for L-BFGS (default 1).
         tolerance: Stop when the loss changes by less than this fraction in five consecutive steps (0: never).
         preconditioner: Preconditioner of L-BFGS (see optimizers.py).
         history: Number of pairs that L-BFGS stores, and their dtype (None: that of the image).
@@ -140,7 +140,7 @@ def synthesize(
 
 
 def _project(gradient: Tensor, x: Tensor) -> Tensor:
-    """Sets the gradient to 0, in place, where x is at its bound and would leave [0, 1]."""
+    """Sets the gradient to 0, in place, where x is at a bound of [0, 1] and a step would cross it."""
     for slope, values in zip(gradient[0], x[0], strict=True):  # channel by channel: needs less memory
         slope.mul_(slope.sign().neg_().add_(values).clamp_(0, 1) != values)
     return gradient

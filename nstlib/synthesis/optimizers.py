@@ -1,10 +1,10 @@
 """Optimisers for one tensor with one gradient per iteration, as `synthesize` uses them.
 
-Each is a callable: x and the gradient there → the change to x. The caller may apply only a part of it,
-because the loop keeps images in [0, 1]. L-BFGS follows Nocedal and Wright, *Numerical Optimization*,
-Algorithm 7.4, without a line search: the loss of an image is smooth enough that the full quasi-Newton step
-nearly always decreases it, and a search would double the cost of every iteration. Instead the length of steps
-is limited, and the loop undoes a step that increases the loss much.
+Each optimiser is called with x and the gradient at x, and returns the change of x. The caller may apply only
+a part of the change, because the loop keeps images in [0, 1]. L-BFGS follows Nocedal and Wright, *Numerical
+Optimization*, Algorithm 7.4, but without a line search. The loss of an image is so smooth that the full
+quasi-Newton step nearly always decreases it, and a search would double the cost of every iteration. Instead,
+the length of steps is limited, and the loop undoes a step that increases the loss much.
 """
 
 from collections import deque
@@ -17,7 +17,7 @@ from torch import Tensor
 
 class Optimizer(Protocol):
     def __call__(self, x: Tensor, gradient: Tensor) -> Tensor:
-        """Returns the change to add to x, given the gradient there."""
+        """Returns the change to add to x, given the gradient at x."""
         ...
 
     def rejected(self) -> None:
@@ -28,17 +28,17 @@ class Optimizer(Protocol):
 class LBFGS:
     """Limited-memory BFGS.
 
-    A direction is a linear combination of the pairs (s, y) and the gradient g, so the recursion needs only
-    its coefficients and the inner products of the vectors (Chen, Wang and Zhou 2014). It reads the vectors
-    twice per iteration, however many pairs there are.
+    A direction is a linear combination of the pairs (s, y) and the gradient g. So the recursion needs only
+    coefficients and the inner products of these vectors (Chen, Wang and Zhou 2014). It reads the vectors
+    twice per iteration, whatever the number of pairs is.
 
     Args:
         memory: Number of curvature pairs.
-        cap: Largest step, root mean square over x; the first is at most 0.01.
+        cap: Largest root mean square of a step. The first step is at most 0.01.
         lr: Factor on a full quasi-Newton step.
-        preconditioner: A symmetric P > 0 (tensor like x → the same), from which the recursion starts instead
-            of the identity.
-        dtype: Of the stored vectors. bfloat16 halves their memory; sums are float32, block by block.
+        preconditioner: Function that multiplies a tensor like x by a symmetric P > 0. The recursion starts
+            from P instead of the identity.
+        dtype: dtype of the stored vectors. bfloat16 halves their memory. Sums stay in float32.
     """
 
     BLOCK = 1 << 20
@@ -75,7 +75,7 @@ class LBFGS:
                 torch.sub(x.flatten()[block], self.x.flatten()[block], out=V[slot])
                 torch.sub(g[block], self.g[block], out=V[m + slot])
         self.vectors[-1] = g
-        self.x, self.g = x, g  # frees the last ones before P g needs memory
+        self.x, self.g = x, g  # frees the previous ones before P g needs memory
         Pg = self.precondition(gradient).flatten()
         rows = torch.zeros(len(new), 2 * m + 1, dtype=torch.float64)
         for block, stored in self._blocks():
@@ -88,7 +88,7 @@ class LBFGS:
         self.products[new], self.products[:, new] = rows, rows.mT
         if len(new) > 1:
             curvature, size = self.products[[slot, m + slot], m + slot]
-            if curvature > 1e-10 * size:  # else the Hessian's estimate would not stay positive definite
+            if curvature > 1e-10 * size:  # otherwise the Hessian estimate would not stay positive definite
                 self.slots.append(slot)
         c = self._direction().to(g)
         direction = torch.empty_like(g)

@@ -1,11 +1,11 @@
 """The palette term: treats an image's pixels and its grain like two more layers of the encoder.
 
-    colours   mean and covariance of the pixels, by Gaussian Wasserstein-2: how much of which colour
+    colours   mean and covariance of the pixels, by Gaussian Wasserstein-2
     nearest   distance of every pixel to the style's nearest colour (see alignment/palette.py)
     grain     mean and covariance of a 3 × 3 high pass: how rough the image is, in luminance and in chroma
 
-In the images that a run shows, `limit_variance` limits the variance of colours and grain, and
-`remove_outlier_colours` projects out-of-palette colours.
+After each step, the image to be shown is corrected: `limit_variance` limits the variance of colours and
+grain, and `remove_outlier_colours` moves out-of-palette colours towards the palette.
 
 An encoder sees colours only through its filters, and it hardly sees the finest grain. So with every method,
 images can match the style's statistics and still have chromatic noise and colours that the style lacks.
@@ -31,21 +31,21 @@ from nstlib.synthesis.colours import strips
 from nstlib.synthesis.terms import Features, StyleTerm
 
 PIXELS, GRAIN = "pixels", "grain"
-COARSE = 0.8  # by how much the preconditioner reduces the finest grain
+COARSE = 0.8  # fraction by which the preconditioner reduces the finest grain
 BORDER = 16  # px added on each side before the FFT, which treats the image as periodic
 # by how much standard deviations may exceed the style's: 10 % in any colour below the top octave, and in the
 # top octave 8 % in luminance
 _ONE = torch.eye(3, dtype=torch.float32, device="cpu")
 ALLOWANCE = (0.1 * _ONE, 0.08 / 3 * torch.ones_like(_ONE))
-REACH = 0.08  # largest RGB distance to the nearest colour after the projection, which starts at half of it
+REACH = 0.08  # largest RGB distance to the nearest colour after the projection; up to half of it is unchanged
 
 PALETTE = Palette()
-PARTS: tuple[tuple[str, str, Discrepancy, float], ...] = (  # a weight of 1 is that of one of five layers
+PARTS: tuple[tuple[str, str, Discrepancy, float], ...] = (  # weight 1 equals one of five style layers
     ("colours", PIXELS, Wasserstein(), 0.4),
     ("nearest", PIXELS, PALETTE, 0.4),
     ("grain", GRAIN, Wasserstein(), 0.8),
 )
-# statistics of styles, and the mask (1, 1, …), of any size, where they apply (None: everywhere)
+# statistics of styles, and the mask (1, 1, H, W), of any size, of their region (None: everywhere)
 Regions = Sequence[tuple[Any, Tensor | None]]
 
 
@@ -65,13 +65,13 @@ class _Blurred(torch.autograd.Function):
 
 
 def blur(image: Tensor) -> Tensor:
-    """Blur (1, 3, H, W) with the weights 1, 2, 1 across and down and a repeated border."""
+    """Blurs (1, 3, H, W) with the weights 1, 2, 1 across and down, repeating the border."""
     result: Tensor = _Blurred.apply(image)  # type: ignore[no-untyped-call]
     return result
 
 
 def features(image: Tensor, window: Window | None = None) -> Features:
-    """Returns {"pixels", "grain"}, (1, 3, M) each, of an image (1, 3, H, W). Grain is image minus blur."""
+    """Returns the "pixels" and the "grain" (image minus blur) of an image (1, 3, H, W), each (1, 3, M)."""
     inside = (..., *window.inside[PIXELS]) if window else ...
     return {PIXELS: image[inside].flatten(2), GRAIN: (image - blur(image))[inside].flatten(2)}
 
@@ -79,7 +79,7 @@ def features(image: Tensor, window: Window | None = None) -> Features:
 def encode(encoder: Encoder, image: Tensor, layers: Iterable[str], window: Window | None = None) -> Features:
     """Returns the features of an image at `layers`, which may include the pixels and the grain.
 
-    window: One of `make_windows`; the image is then its crop. Layers without a position in it are omitted.
+    window: One of `make_windows`; the image is its crop. Layers without a position in the crop are omitted.
     """
     layers = [layer for layer in layers if window is None or layer in window.positions]
     own = features(image, window) if {PIXELS, GRAIN}.intersection(layers) else {}
@@ -100,9 +100,9 @@ def make_windows(
 
 
 def blur_preconditioner(gradient: Tensor) -> Tensor:
-    """Precondition a gradient: L-BFGS then begins with coarse structure, and less of the result is grain."""
+    """Preconditions a gradient. L-BFGS then begins with coarse structure, and the result has less grain."""
     result = torch.empty_like(gradient)
-    for channel in range(gradient.shape[1]):  # one by one: needs less memory
+    for channel in range(gradient.shape[1]):  # one by one, which needs less memory
         fine = gradient[:, channel : channel + 1]
         torch.lerp(fine, blur(fine), COARSE, out=result[:, channel : channel + 1])
     return result
@@ -133,7 +133,7 @@ def summarize_palette(styles: Sequence[Tensor], weights: Sequence[float]) -> Sum
 def top_octave(image: Tensor) -> Tensor:
     """Returns the part of an image (1, 3, H, W) above a quarter of a cycle per pixel.
 
-    It holds the spectrum of only one channel at a time, and needs little other memory.
+    Only the spectrum of one channel is in memory at a time.
     """
     height, width = (side + 2 * BORDER for side in image.shape[2:])
     down = torch.fft.fftfreq(height, dtype=torch.float32, device="cpu")
@@ -177,12 +177,12 @@ def band_covariances(styles: Sequence[Tensor], weights: Sequence[float]) -> list
 
 
 def limit_variance(image: Tensor, regions: Regions, strength: float) -> Tensor:
-    """Limit the variance of the colours and grain of an image (1, 3, H, W) to the style's.
+    """Limits the variance of the colours and grain of an image (1, 3, H, W) to the style's.
 
-    The optimal map of covariances (alignment/transports.py) changes each band, below and in the top octave.
-    It increases the variance of no direction.
+    The optimal map of covariances (alignment/transports.py) changes both bands, below and in the top octave.
+    The variance increases in no direction.
 
-    regions: The styles' `band_covariances`. strength: Fraction of the correction; from 1 on all of it.
+    regions: The styles' `band_covariances`. strength: Fraction of the correction, at most 1.
     """
     fine, masks, changes = top_octave(image), _fit_masks(image, regions), []
     for (covariances, _), mask in zip(regions, masks, strict=True):
@@ -203,10 +203,10 @@ def _reduce_bands(excess: Tensor, means: Tensor, x: Tensor, fine: Tensor) -> Ten
 
 
 def remove_outlier_colours(image: Tensor, regions: Regions, strength: float, reach: float = REACH) -> Tensor:
-    """Project out-of-palette colours of the image towards the style's nearest colours, in place.
+    """Moves out-of-palette colours of an image towards the style's nearest colours, in place.
 
-    image: (1, 3, H, W). regions: The styles' `summarize_palette`. strength: At 1 no pixel stays further
-    than `reach` from the palette, at 0.1 no pixel further than ten times `reach`.
+    image: (1, 3, H, W). regions: The styles' `summarize_palette`. strength: At 1, all pixels end within
+    `reach` of the palette, at 0.1 within ten times `reach`.
     """
     wide = reach / min(1.0, max(strength, 1e-6))
 
@@ -232,9 +232,9 @@ def _write_changes(
     masks: Sequence[Tensor | None],
     result: Tensor,
 ) -> Tensor:
-    """Change each region strip by strip, take the mean where masks overlap, and write it into `result`.
+    """Changes each region strip by strip, averages where masks overlap, and writes the image into `result`.
 
-    A change is a function of a strip of the image and of what `result` held there.
+    A change is a function of a strip of the image and the same strip of `result`.
     """
     for x, out, *areas in strips(image, result, *(mask for mask in masks if mask is not None)):
         changed = [change(x, out) for change in changes]

@@ -1,8 +1,8 @@
-"""The sizes of a run, from coarse to fine, and what moves from one to the next.
+"""The sizes of a run, from coarse to fine, and the start image of each size.
 
-The paper runs at full size only (levels=1). Here strokes wider than the encoder's receptive field form at the
-small sizes, and the large one starts from a good image. Only the *change* made to the content is enlarged, so
-that no detail of the content has to be found again.
+The paper runs at full size only (levels=1). With more sizes, strokes wider than the encoder's receptive field
+form at the small sizes, and the full size starts from a good image. Only the *change* of the content is
+enlarged, so no detail of the content is lost.
 """
 
 import math
@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from nstlib.synthesis.settings import Settings
 
 FULL = 0.7  # share of the steps that are taken at full size
-FEWEST = 4  # fewest steps at each smaller size, unless the run is too short; with fewer, faces suffer
+FEWEST = 4  # fewest steps at each smaller size, unless the run is too short; fewer would spoil faces
 LARGE = 1024  # px of the shorter side, beyond which every doubling adds a size
 COARSEST = 64  # px: minimum of the shorter side at the coarsest size, so that relu5_1 keeps several positions
 
@@ -39,7 +39,7 @@ def scale_image(image: Tensor, scale: float) -> Tensor:
 
 
 def schedule(settings: Settings, side: int) -> list[tuple[float, int]]:
-    """Returns the sizes as fractions of the full one, and the steps at each: [(1/4, 12), (1/2, 12), (1, 56)].
+    """Returns the sizes as fractions of the full size, and their steps: [(1/4, 12), (1/2, 12), (1, 56)].
 
     Args:
         side: The shortest side of the content and the resized styles, in pixels.

@@ -1,9 +1,8 @@
-"""The objective of a run: which styles apply where, by mixtures and masks, and the terms for them.
+"""The objective of a run with one or several styles, which mixtures or masks combine.
 
 A style is a distribution of features, so several styles form a mixture: their features are concatenated, and
-the weight of each style is divided among its positions. A mask weighs the positions of the image instead: its
-term compares the distribution inside the mask with a style. Every discrepancy takes both as weights of
-positions.
+the weight of each style is divided among its positions. A mask gives weights to the positions of the image
+instead: its terms compare the distribution inside the mask with a style.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,28 +25,28 @@ from nstlib.version import rename_arguments
 @rename_arguments(which="style_indices")
 @dataclass(frozen=True)
 class Region:
-    """Styles, and where they apply."""
+    """Styles, and the part of the image where they apply."""
 
     style_indices: tuple[int, ...]  # indices of the styles
     weights: tuple[float, ...]
     mask: Tensor | None  # (1, 1, H, W); None: everywhere
-    palette: Summary  # of the styles' pixels, like the covariances (see pixels.py)
+    palette: Summary  # this and the next: statistics of the styles' pixels (see pixels.py)
     covariances: list[Tensor]
 
     def summarize(self, encoded: Sequence[Features], layer: str, d: Discrepancy) -> Summary:
-        """Returns the statistics of the region's styles, out of the features of all."""
+        """Returns the statistics of the region's styles, given the features of all styles."""
         F = [encoded[k][layer] for k in self.style_indices]
         return d.summary(F[0]) if len(F) == 1 else d.summary(*mix_samples(F, self.weights))
 
     def apply_mask(self, terms: Iterable[StyleTerm], sizes: Mapping[str, Sequence[int]]) -> list[StyleTerm]:
-        """Returns the terms for the region's positions; sizes: (H_l, W_l) of each layer.
+        """Returns the terms for the region's positions. sizes: (H_l, W_l) of each layer.
 
-        Calibrated gradients have unit length. If all pixels have gradients of equal length, the gradient of a
-        region that covers the share a of the image is √a times as long as the whole one, so its weight is √a.
+        Calibration scales gradients to length 1. If all pixels have equally long gradients, the gradient of a
+        region with the fraction a of the pixels is √a times as long as the whole one, so its weight is √a.
         """
         if self.mask is None:
             return list(terms)
-        mask, area = self.mask.cpu(), float(self.mask.clamp(max=1).mean())  # MPS pools by whole factors only
+        mask, area = self.mask.cpu(), float(self.mask.clamp(max=1).mean())  # MPS pools only by whole factors
         return [
             replace(
                 term,

@@ -25,7 +25,7 @@ from nstlib.version import environment_info, step_with_torch_defaults
 
 @dataclass(frozen=True)
 class Job:
-    """What a run works from: settings, an encoder, and at least one image (1, 3, H, W) in [0, 1]."""
+    """The inputs of a run: settings, an encoder, and at least one image (1, 3, H, W) in [0, 1]."""
 
     settings: Settings
     encoder: Encoder
@@ -45,7 +45,7 @@ class Job:
         return image.shape[2], image.shape[3]
 
     def recipe(self) -> dict[str, Any]:
-        """Returns what it takes to make this image again, as plain JSON values; `run_job` adds the step."""
+        """Returns what is needed to make the image again, as plain JSON values. `run_job` adds the step."""
         kind = "transfer" if self.styles else "reconstruct_content"
         bounds = Settings.__dataclass_fields__["size"].metadata
         # the longest side of the actual images, which need not be `settings.size`
@@ -65,7 +65,7 @@ class Job:
 
 @step_with_torch_defaults
 def run_job(job: Job) -> Iterator[Step]:
-    """Yields the steps of a run through all its sizes; every image has the full size and the recipe."""
+    """Yields the steps of a run at all its sizes. Every image has the full size and carries the recipe."""
     settings, device, recipe, start = job.settings, job.encoder.device, job.recipe(), time.perf_counter()
     content, initial = (None if image is None else image.to(device) for image in (job.content, job.initial))
     styles = tuple(style.to(device) for style in job.styles)
@@ -107,7 +107,7 @@ def run_job(job: Job) -> Iterator[Step]:
             preconditioner=pixels.blur_preconditioner if settings.palette and styles else None,
             history=plan.history,
         )
-        x = None  # the steps have it now
+        x = None  # `steps` holds it now
         if scale == 1:  # the objective holds what it needs of the images
             del content, styles, initial, C, S, origin, before
         for step in steps:
@@ -140,10 +140,10 @@ def finish_image(
     regions: Sequence[Region],
     recipe: dict[str, Any],
 ) -> Tensor:
-    """Returns the image that is shown for a step: of full size, in the style's palette, with the recipe.
+    """Returns the image to show for a step: at full size, in the style's palette, with the recipe.
 
-    With masks, the content is blended in by their sum, because a step changes pixels outside them, too: their
-    receptive fields reach inside.
+    A step also changes pixels outside the masks, because receptive fields reach across their edges. So with
+    masks, the content is blended in by their sum.
     """
     image, strength = resize_image(picture(), *size), job.settings.palette * job.settings.gamma
     if strength and regions:

@@ -1,6 +1,6 @@
 """`Settings`: all options of a run with their units, ranges and defaults, and the named presets.
 
-The command line and the app build their controls from these fields, so every default is defined here only.
+The command line and the app build their controls from these fields, so defaults are defined only here.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ GIGABYTES = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(MB|GB)\s*", re.IGNORECASE)
 
 
 def parse_bytes(text: str) -> float:
-    """Returns the bytes of a text such as "2GB" or "800 MB". Raises ValueError."""
+    """Returns the number of bytes in a text such as "2GB" or "800 MB". Raises ValueError."""
     match = GIGABYTES.fullmatch(str(text))
     if match is None or not float(match[1]):
         raise ValueError(f"memory must be 'auto' or a number of bytes, such as 2GB or 800MB, got {text!r}")
@@ -34,12 +34,12 @@ def parse_bytes(text: str) -> float:
 def knob(
     default: Any, help: str, low: float | None = None, high: float | None = None, choices: Any = None
 ) -> Any:
-    """A dataclass field with what a control needs: help text, bounds or choices."""
+    """Returns a dataclass field with the help text, bounds and choices of its control."""
     return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": choices})
 
 
 def check_fields(options: Any) -> None:
-    """Check the fields of a dataclass against their `knob`, and make the values plain numbers and tuples.
+    """Checks the fields of a dataclass against their `knob`, and converts values to plain numbers and tuples.
 
     Raises ValueError, naming the field, for a value that does not fit.
     """
@@ -83,7 +83,7 @@ def _plain(value: float) -> float:
 
 
 def _parse(f: dataclasses.Field[Any], value: Any) -> Any:
-    """Returns what a text, or a list of texts, stands for in a field."""
+    """Returns the value that a text, or a list of texts, stands for in a field."""
     if isinstance(f.default, tuple):
         items = re.split(r"[\s,;]+", value) if isinstance(value, str) else () if value is None else value
         if not isinstance(items, list | tuple):
@@ -161,7 +161,7 @@ class Settings:
     def __post_init__(self) -> None:
         parse_method(str(self.method))
         check_fields(self)
-        if self.memory in ("fast", "small"):  # of earlier versions
+        if self.memory in ("fast", "small"):  # values of earlier versions
             object.__setattr__(self, "memory", "auto")
         if self.memory != "auto":
             parse_bytes(self.memory)
@@ -178,7 +178,7 @@ class Settings:
 
     @property
     def unrecorded(self) -> list[str]:
-        """Says which parts of the method `as_dict` cannot store, because they are code of the user's own."""
+        """Messages that name the parts of the method that `as_dict` cannot store: the user's own code."""
         return [
             f"the method {part} is code of your own: to repeat the image, pass or register it again"
             for part, _ in self.discrepancy.components()
@@ -223,15 +223,15 @@ class Settings:
         return cls().replace(**({"palette": 0.0} | values))
 
 
-BASELINE = Settings(palette=0.0, encoder="vgg19", levels=1, iterations=1000)  # for papers' presets
+BASELINE = Settings(palette=0.0, encoder="vgg19", levels=1, iterations=1000)  # basis of the papers' presets
 PRESETS: dict[str, Settings] = {
-    # Ours: from the content, coarse to fine, so that strokes form at every scale in few steps.
+    # Our default starts from the content, from coarse to fine, so that few steps form strokes of every scale.
     "balanced": Settings(),
-    # Nearly what "balanced" gives, in a third of the time.
+    # Nearly the result of "balanced", in a third of the time.
     "draft": Settings(iterations=24, size=256),
-    # The loss has nearly converged, in four times the time.
+    # Takes four times as long as "balanced". The loss then has nearly converged.
     "fine": Settings(iterations=320),
-    # One pass for strokes and colours, and a few steps for the rest.
+    # Starts from the result of one pass, and takes only a few steps.
     "polish": Settings(start="onepass", iterations=12, levels=1),
     # Li et al. 2017, §4: VGG-19, relu4_2 and reluL_1 with w_l = 1, random start, at most 1000 iterations,
     # until the relative change is under 0.5 %. Their four methods need only a different `method`.

@@ -1,7 +1,6 @@
-"""The terms of an objective: each compares an embedding of features with its target.
+"""The terms of an objective. Each compares an embedding of features with its target.
 
-An embedding is a mean or a sum over positions. The contributions of the windows
-add up to the embedding of the whole image.
+An embedding is a mean or a sum over positions. An image's windows each contribute a part of it.
 """
 
 import math
@@ -24,7 +23,7 @@ class Term(Protocol):
     def layer(self) -> str: ...
 
     def embed(self, F: Tensor, window: Window | None = None) -> Summary:
-        """Returns the embedding of an image's features, or what a window's features contribute to it."""
+        """Returns the embedding of an image's features, or the contribution of one window to it."""
         ...
 
     def compare(self, embedding: Summary) -> Tensor:
@@ -80,7 +79,7 @@ def style_terms(
     """Returns one term for each layer and part of a method, with the statistics of the style.
 
     Args:
-        features: Of the style, {layer: (1, N_l, M_l)}.
+        features: Features of the style, {layer: (1, N_l, M_l)}.
         weights: {layer: w_l >= 0}, which are scaled to a sum of 1.
 
     Raises:
@@ -95,7 +94,7 @@ def style_terms(
 def make_terms(
     discrepancy: Discrepancy, weights: dict[str, float], summaries: Mapping[tuple[str, Discrepancy], Summary]
 ) -> tuple[StyleTerm, ...]:
-    """Returns the terms of `style_terms` from the statistics of the style at each layer, for each part."""
+    """Returns the terms of `style_terms`, given the style statistics of each layer and part."""
     total = sum(weights.values())
     if not 0 < total < math.inf or min(weights.values()) < 0:
         raise ValueError(f"layer weights must be >= 0, not all zero and of a finite sum, got {weights}")
@@ -118,7 +117,7 @@ def make_terms(
 
 @dataclass(frozen=True)
 class ContentTerm:
-    """Σ (F − P)² / Σ P², Eq. 4 without its unit, for the target P (1, N_l, M_l)."""
+    """Σ (F − P)² / Σ P² for the target P (1, N_l, M_l): Eq. 4 of the paper, relative to P."""
 
     layer: str
     target: Tensor
@@ -152,5 +151,5 @@ class VariationTerm:
 
 
 def relative_errors(F: Tensor, P: Tensor) -> Tensor:
-    """Returns Σ (F − P)² / Σ P², the content error of each image of a batch: (B, N, M) twice → (B)."""
+    """Returns Σ (F − P)² / Σ P², the content error of each image: two tensors (B, N, M) → (B)."""
     return (F - P).square().sum((-2, -1)) / P.square().sum((-2, -1)).clamp(min=TINY)

@@ -1,15 +1,15 @@
-"""Exact terms and gradients of an image in tiles: the memory is that of tiles, whatever the image's size.
+"""Exact terms and gradients of an image, computed tile by tile to save memory.
 
-All terms compare sums over positions, E = Σ_tiles E_t (objective.py). A first sweep over the tiles adds them
-up, without a graph for autograd. The comparison is differentiated with respect to E once. A second sweep
-computes every E_t again, with its graph, and back-propagates the fixed ∂/∂E through it:
+All terms compare embeddings, which are sums over tiles, E = Σ_tiles E_t (objective.py). A first sweep over
+the tiles computes E without an autograd graph. The loss is then differentiated with respect to E once. A
+second sweep computes every E_t again, with its graph, and back-propagates the fixed ∂/∂E through the graph:
 
     ∂/∂x = Σ_tiles (∂E_t/∂x)ᵀ ∂/∂E
 
 The network runs in segments (encoders/windows.py), so x is the image or the stored map at which a segment
-begins. A segment gives its sums and the map of the next one, and autograd chains the segments. Each tile's
-features are those of the whole image, so all is exact up to rounding. The statistics of a large style are
-sums over its tiles, too.
+begins. A segment returns its sums and the map of the next segment, and autograd chains the segments. The
+features of a tile equal those of the whole image, so the results are exact up to rounding. The statistics of
+a large style are sums over tiles, too.
 """
 
 import math
@@ -27,7 +27,7 @@ from nstlib.synthesis import pixels
 from nstlib.synthesis.objective import Objective
 from nstlib.synthesis.terms import Features
 
-SAMPLE = 1 << 24  # how many numbers of a style's features determine bandwidths and the like
+SAMPLE = 1 << 24  # numbers of a style's features from which parameters, such as bandwidths, follow
 Wanted = dict[int, dict[str, Any]]  # {index of the term: {entry of its embedding: …}}
 NEXT = -1  # instead of an index: the map of the next segment
 
@@ -52,7 +52,7 @@ def embed(objective: Objective, encoder: Encoder, image: Tensor, tile: int | Non
 def _embed_window(
     objective: Objective, encoder: Encoder, crop: Tensor, window: Window, wanted: Wanted | None = None
 ) -> Iterator[tuple[int, str, Tensor]]:
-    """Yields what a window adds to the embeddings, (term, entry, value), and its part of the next map.
+    """Yields the contributions of a window to the embeddings and to the next map, as (term, entry, value).
 
     wanted: The terms to compute; None: all.
     """
@@ -71,7 +71,7 @@ def _embed_window(
 
 
 class _Sums(torch.autograd.Function):
-    """Computes the next segment's map (or None) and entries of embeddings from the image or a segment's map.
+    """Computes entries of embeddings and the next segment's map (or None) from an image or a segment's map.
 
     The (term, name) of each entry is appended to `keys`.
     """
@@ -103,7 +103,7 @@ class _Sums(torch.autograd.Function):
                 else:
                     like[k, name] = value.detach()
                     sums[k, name] = sums.get((k, name), 0.0) + wide(like[k, name])
-            ctx.kept = (crop, found) if last else None  # the backward pass begins with it
+            ctx.kept = (crop, found) if last else None  # the backward pass begins with this window
         keys.extend(sums)
         return following, *(narrow(sums[key], like[key]) for key in keys)
 
@@ -142,7 +142,7 @@ def _empty_map(encoder: Encoder, window: Window, layer: str) -> Tensor:
 def sweep(
     encoder: Encoder, image: Tensor, layers: Sequence[str], tile: int
 ) -> Iterator[tuple[Window, str, Tensor]]:
-    """Yields the features (1, N_l, M) of every window of an image (1, 3, H, W) at each of its layers."""
+    """Yields (window, layer, features (1, N_l, M)) for every window and layer of an image (1, 3, H, W)."""
     x = image
     for windows in pixels.make_windows(encoder, image.shape[2:], layers, tile):
         end = windows[0].end
@@ -175,7 +175,7 @@ def summarize(
 ) -> dict[tuple[str, Discrepancy], Summary]:
     """Returns the style statistics of mixed styles (1, 3, H, W) for every (layer, method) of `parts`.
 
-    The parameters of a method come from a subset of the positions, its embedding from all.
+    The parameters of a method are computed from a subset of the positions, its embedding from all.
     """
     layers = list(dict.fromkeys(layer for layer, _ in parts))
 
