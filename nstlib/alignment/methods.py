@@ -69,8 +69,8 @@ def register(name: str, method: type[Discrepancy] | None = None, *, kernel: Kern
         nstlib.register("median", MedianGap)
 
     Args:
-        name: letters, digits and underscores. A second definition with the same name from the same module, such
-            as a notebook cell that is run again, replaces the first.
+        name: letters, digits and underscores. A second definition of this name from the same module, such as
+            a notebook cell that is run again, replaces the first.
         method: a frozen dataclass derived from `Discrepancy`. Its fields that hold numbers or words become
             options, name(field=value), except `seed` and `epsilon`.
         kernel: k(x, y), positive definite; `KernelMMD` approximates its MMD.
