@@ -1,10 +1,10 @@
 """The commands of the command line, `nstlib.__main__`.
 
 options    the options of each command
-commands   what each command does; `apply` has a module of its own, apply
-repeat     the recipe of an image that is repeated, and the differences from it
-progress   a run with a progress bar, stopped by Ctrl-C, its last image saved
+commands   the commands; the command `apply` is in the module apply
+repeat     reads the recipe of an image, and lists how a repeated image differs
+progress   shows a run's progress, stops it at Ctrl-C, and saves its last image
 errors     error messages and exit codes
 
-Read options, commands, progress, repeat.
+Read options, commands, progress and repeat, in this order.
 """

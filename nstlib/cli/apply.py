@@ -1,4 +1,4 @@
-"""The command `apply`: a network for one style on an image, or on a folder of images."""
+"""The command `apply` applies a network for one style to an image or to a folder of images."""
 
 import argparse
 import sys
@@ -16,8 +16,8 @@ from nstlib.inputs import check_share, describe_inputs
 from nstlib.synthesis.allocator import keep_memory
 from nstlib.version import check_folder, environment_info, no_such
 
-KEPT = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}  # formats that results keep
-NAMED = 10  # files that are named in one line
+KEPT = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}  # other results are PNG
+NAMED = 10  # largest number of files that a message names
 
 
 def apply(options: argparse.Namespace) -> int:
@@ -81,9 +81,9 @@ def _apply_to(
 
 
 def _result_name(path: Path) -> str:
-    """Returns the image's own name, with .png appended for a format that results do not keep.
+    """Returns the file name of an image's result: its own, with .png appended if its suffix is not in `KEPT`.
 
-    Raises ValueError where a different image has that name.
+    Raises ValueError if a different image has this name.
     """
     if path.suffix.lower() in KEPT:
         return path.name

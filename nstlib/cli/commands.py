@@ -1,4 +1,4 @@
-"""The commands. Each takes its options and returns an exit code; see `nstlib.__main__`."""
+"""The commands of `nstlib.__main__`. Each takes its options and returns an exit code."""
 
 import argparse
 import dataclasses
@@ -29,7 +29,7 @@ from nstlib.synthesis.optimize import Step
 from nstlib.synthesis.settings import Settings
 from nstlib.version import __version__
 
-SIZE = 512  # px: the longest side of the images for one pass
+SIZE = 512  # px: default longest side of the images for one pass
 
 
 def transfer(options: argparse.Namespace) -> int:
@@ -57,7 +57,7 @@ def reconstruct(options: argparse.Namespace) -> int:
     start, settings = resolve(options, recipe)
     changes, layer = overrides(options), options.layer
     of_content = layer is not None and not layer.lstrip("+-").isdigit()
-    if isinstance(start, Settings):  # of a recipe, which stores its kind and all values
+    if isinstance(start, Settings):  # from a recipe, which stores its kind and all values
         changes = {"levels": start.levels, "palette": start.palette} | changes
         of_content |= layer is None and recipe.get("kind") == "reconstruct_content"
     name = "content" if of_content else "styles"
@@ -89,7 +89,7 @@ def onepass(options: argparse.Namespace) -> int:
         masks=[load_mask(mask) for mask in options.mask],
         encoder=load_encoder("vgg19-slim", device=options.device, dtype=recipe.get("dtype", "auto")),
         **{name: value for name, value in choices.items() if value is not None},
-    )  # it stores no style image, so large ones take no memory from here on
+    )  # `ready` stores no style image, so large ones take no memory from here on
     image = ready(**{name: value for name, value in late.items() if value is not None})
     if recipe:
         say_differences(recipe, image)
@@ -144,7 +144,7 @@ def export(options: argparse.Namespace) -> int:
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """Prints what a bug report needs: versions, device, dtype, and the weights with their places."""
+    """Prints the facts for a bug report: versions, device, dtype, and the weight files."""
     print(f"nstlib {__version__}, Python {platform.python_version()}, torch {torch.__version__}")
     try:
         print(f"torchvision {version('torchvision')}")
@@ -176,7 +176,7 @@ def _loader(
 ) -> Callable[[Path, str, int], Tensor]:
     """Returns a function that loads the k-th image called `name` at its size in the recipe, or at `size`.
 
-    It refuses an output format that cannot hold an image of the content's size.
+    The function raises ImageError if the output format cannot store an image of the content's size.
     """
     sizes = {} if options.size else recipe
 

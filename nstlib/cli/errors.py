@@ -1,4 +1,4 @@
-"""Error messages: one line and an exit code, whatever was raised.
+"""Turns every exception into an error message of one line and an exit code.
 
 With NSTLIB_DEBUG set, an unexpected error shows its traceback.
 """
@@ -15,24 +15,24 @@ NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory", "bad
 
 
 def run_command(command: Callable[[], int]) -> int:
-    """Runs a command and returns its exit code: 2 a mistake in what was asked, 1 a failure, 130 a Ctrl-C."""
-    for stream in (sys.stdout, sys.stderr):  # an old terminal has no γ: show something rather than fail
+    """Runs a command. Returns its exit code: 2 for a user's mistake, 1 for a failure, 130 for Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show γ gets an escape, not an error
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning  # type: ignore[assignment]
             return command()
-    except KeyboardInterrupt:  # a run that has an image catches the first Ctrl-C and saves the image
+    except KeyboardInterrupt:  # a run that has an image catches the first Ctrl-C and saves it
         message, code = "stopped", INTERRUPTED
-    except BrokenPipeError:  # the reader of the output has gone
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it at its end
+    except BrokenPipeError:  # the program that reads the output has ended
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it at exit
         return FAILED
     except Exception as error:
         named = type(error).__name__
         message, code = str(error) or named, FAILED
         if _lacks_memory(error):
-            if " of memory and " not in message:  # these words are from nstlib's own message
+            if " of memory and " not in message:  # these words are in nstlib's own messages
                 message = "out of memory; try a smaller --size or --encoder vgg19-slim"
             code = MISTAKE if named == "BudgetError" else FAILED
         elif isinstance(error, ValueError | TypeError | OSError) or named in (
@@ -64,5 +64,5 @@ def _lacks_memory(error: Exception) -> bool:
 
 
 def one_line(text: str) -> str:
-    """Returns the text in one line without control characters, which the name of a file may hold."""
+    """Returns the text in one line without control characters, which names of files may contain."""
     return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""The options of each command, and the settings that they choose with a preset or a recipe."""
+"""Defines the options of each command, and applies them to the settings of a preset or a recipe."""
 
 import argparse
 import dataclasses
@@ -12,7 +12,7 @@ from nstlib.feedforward.settings import Training
 from nstlib.synthesis.settings import PRESETS, Settings
 
 FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
-ONEPASS = ("method", "palette", "colours", "style_scale", "style_weights", "seed", "memory")  # of a pass
+ONEPASS = ("method", "palette", "colours", "style_scale", "style_weights", "seed", "memory")  # of one pass
 
 
 def add_options(command: argparse.ArgumentParser, name: str) -> None:
@@ -21,14 +21,14 @@ def add_options(command: argparse.ArgumentParser, name: str) -> None:
     if name == "doctor":
         return
     if name == "export":
-        add("model", help=f"onepass; or a network file of `train`, or one of {', '.join(bundled_networks())}")
-        add("--methods", nargs="+", default=[*METHODS], help=f"of onepass (default {' '.join(METHODS)})")
+        add("model", help=f"onepass, a network file of `train`, or one of {', '.join(bundled_networks())}")
+        add("--methods", nargs="+", default=[*METHODS], help=f"for onepass (default {' '.join(METHODS)})")
         add("-o", "--output", type=Path, required=True, help="folder for onepass; .onnx file for a network")
         return
     if name in ("transfer", "onepass"):
         add("content", type=Path, help="content image file")
         add("style", type=Path, nargs="+", help="style image file, or several")
-        mask = "mask files, one for each style: its style is applied where the mask is white, or opaque"
+        mask = "mask files, one for each style; a style is applied where its mask is white, or opaque"
         add("--mask", type=Path, nargs="+", default=[], help=mask)
     if name == "transfer":
         add("--initial", type=Path, help="image file to start from (default: the content)")
@@ -36,13 +36,13 @@ def add_options(command: argparse.ArgumentParser, name: str) -> None:
         add("image", type=Path, help="image file")
         add(
             "--layer",
-            help="a number k: a texture from the first k style layers (default: all); the name of a layer, "
-            "such as relu4_2: the content that this layer encodes",
+            help="a number k gives a texture from the first k style layers (default: all); the name of a "
+            "layer, such as relu4_2, gives the content that this layer encodes",
         )
     elif name == "onepass":
         add("--strength", type=float, help="0 (the content) … 1 (default)")
         add("--detail", type=float, help="fraction of the content's fine detail to keep, 0 … 1 (default)")
-        add("--rounds", type=int, help="passes at full size; 2 comes nearer to the style (default 1)")
+        add("--rounds", type=int, help="passes at full size; 2 passes come closer to the style (default 1)")
     elif name == "train":
         add("style", type=Path, help="style image file")
         add("--images", type=Path, required=True, help="folder of images to learn from")
@@ -51,8 +51,8 @@ def add_options(command: argparse.ArgumentParser, name: str) -> None:
             type=Path,
             help="file to save to and resume from (default: the output with the suffix .part.pt)",
         )
-        add("--init-from", help="network to start from: a bundled one or a file, also of a different style")
-        add("--begin", dest="init_from", help=argparse.SUPPRESS)  # its old name, until the next release
+        add("--init-from", help="network to start from, a bundled one or a file; its style may differ")
+        add("--begin", dest="init_from", help=argparse.SUPPRESS)  # the old name, until the next release
         add("--every", type=int, default=200, help="steps between checkpoints (default 200)")
         add("--style-size", type=int, default=384, help="longest side of the style, px (default 384)")
         for field in dataclasses.fields(Training):
@@ -63,12 +63,12 @@ def add_options(command: argparse.ArgumentParser, name: str) -> None:
         add("model", help=f"network file of `train`, or one of {', '.join(bundled_networks())}")
         add("images", type=Path, help="image file, or folder of images")
         add("--strength", type=float, default=1.0, help="0 (the content) … 1 (default)")
-        add("--size", type=int, help="longest side, px (default: as they are)")
+        add("--size", type=int, help="longest side of the images, px (default: unchanged)")
         add("--memory", default="auto", help=FIELDS["memory"].metadata["help"])
     if name in ("train", "apply"):
         add("--distributed", action="store_true", help="divide the work among the processes of torchrun")
     else:
-        add("--recipe", type=Path, help="PNG of the same command: take its settings, sizes and threads")
+        add("--recipe", type=Path, help="PNG of the same command; its settings, sizes and threads are used")
     output = {"train": "network file to write, .safetensors", "apply": "image file or folder to write"}
     image = "image file to write; a .png stores the recipe"
     add("-o", "--output", type=Path, required=True, help=output.get(name, image))
@@ -77,14 +77,14 @@ def add_options(command: argparse.ArgumentParser, name: str) -> None:
     if name != "onepass":
         add("--quiet", action="store_true", help="show no progress bar")
     if name in ("transfer", "reconstruct"):
-        add("--weights", type=Path, help="weight file of the encoder (default: its usual one)")
+        add("--weights", type=Path, help="weight file of the encoder (default: bundled or downloaded)")
         add("--preset", choices=PRESETS, default="balanced", help="default values of all settings")
     if name in ("transfer", "reconstruct", "onepass"):
         _add_settings(command, ("size", *ONEPASS) if name == "onepass" else tuple(FIELDS))
 
 
 def _add_settings(command: argparse.ArgumentParser, names: Sequence[str]) -> None:
-    """Adds an option for each of these fields of Settings, without a default, which depends on the preset."""
+    """Adds an option for each of these fields of Settings. Defaults depend on the preset, so none is set."""
     values = Settings(method="linear" if "levels" in names else "poly").as_dict()
     defaults = [
         f"{name.replace('_', '-')} {values[name]}" for name in names if values[name] not in ((), None)

@@ -1,4 +1,4 @@
-"""A run on the terminal: shows its progress, stops it at Ctrl-C or SIGTERM, and saves its image."""
+"""Shows the progress of a run on the terminal, stops the run at Ctrl-C or SIGTERM, and saves its image."""
 
 import argparse
 import contextlib
@@ -24,31 +24,31 @@ STOPPING = "\nstopping, and saving what there is; Ctrl-C again ends at once …"
 
 
 def check_distinct(options: argparse.Namespace) -> None:
-    """Raises ValueError where the output would overwrite an input."""
+    """Raises ValueError if the output would overwrite an input."""
     target = options.output
     for name in ("content", "style", "mask", "initial", "image", "images", "recipe", "init_from"):
         given = getattr(options, name, None) or []
         for source in map(Path, given if isinstance(given, list) else [given]):
-            same = os.path.realpath(target) == os.path.realpath(source)  # also for absent files
+            same = os.path.realpath(target) == os.path.realpath(source)  # also if they do not exist
             if same or (target.exists() and source.exists() and os.path.samefile(target, source)):
                 raise ValueError(f"{target} would overwrite the input {source}: give a different --output")
 
 
 def check_target(options: argparse.Namespace) -> None:
-    """Raises as `check_distinct`, and as `check_output` for the image to write."""
+    """Raises the errors of `check_distinct`, and those of `check_output` for the image to write."""
     check_distinct(options)
     check_output(options.output)
 
 
 def finish(begin: Callable[[], Iterator[Step]], options: argparse.Namespace, recipe: dict[str, Any]) -> int:
-    """Runs to the end, to the step of the recipe, or to Ctrl-C or SIGTERM; saves the image.
+    """Runs to the end, to the step of the recipe, or until a signal, and saves the image.
 
     begin: Loads the images and returns the run.
 
     Returns the exit code.
 
-    Ctrl-C ends the computation at once, a calibration too, and the last image is saved. If there is no image
-    yet, it raises KeyboardInterrupt. A second Ctrl-C also aborts the writing of the image.
+    Ctrl-C or SIGTERM ends the computation at once, even a calibration. Then the last image is saved; if there
+    is none yet, KeyboardInterrupt is raised. A second signal also aborts the writing of the image.
     """
     note, code, end = "", 0, recipe.get("step") if options.iterations is None else None
     shown = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
@@ -88,7 +88,7 @@ def finish(begin: Callable[[], Iterator[Step]], options: argparse.Namespace, rec
 
 
 def say_differences(recipe: dict[str, Any], image: Tensor) -> None:
-    """Prints the differences between a recipe and the image that repeats it, a line each."""
+    """Prints how a repeated image differs from its recipe, with one line for each difference."""
     for note in differences(recipe, image.recipe):  # type: ignore[attr-defined]
         tqdm.write(f"note: {note}", file=sys.stderr)
 
@@ -100,7 +100,7 @@ def interrupts(raises: Callable[[], bool] = lambda: False) -> Iterator[threading
     Python handles a signal only after the call of torch that is running, which may take seconds. So a thread
     answers the first one at once, and ends the process at a second one that comes before Python handles it.
 
-    raises: Called at the first signal, which also raises KeyboardInterrupt if this returns True.
+    raises: Function that is called at the first signal. If it returns True, KeyboardInterrupt is raised.
     """
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():

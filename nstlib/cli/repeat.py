@@ -1,4 +1,4 @@
-"""Repeating an image from a recipe: reads the recipe and the sizes of the inputs, and lists what differs."""
+"""Repeats an image from a recipe: reads the recipe and the sizes of its inputs, and lists differences."""
 
 import argparse
 import os
@@ -9,8 +9,8 @@ import torch
 from nstlib.cli.errors import one_line
 from nstlib.images import image_size, read_recipe
 
-MOST_THREADS = 2  # most threads per core that a recipe may set; more would wait for each other
-LONGEST = 16384  # px of an image that a recipe may ask for
+MOST_THREADS = 2  # largest number of threads per core that a recipe may set
+LONGEST = 16384  # px: longest side of an image that a recipe may ask for
 OPTIONS = {"masks": "; give them with --mask", "initial": "; give it with --initial"}
 
 
@@ -19,7 +19,7 @@ def load_recipe(options: argparse.Namespace) -> dict[str, Any]:
 
     Replaces the size "full" by the longest side of the content.
 
-    Raises ValueError where a different command made the image, and says which.
+    Raises ValueError if a different command made the image. The message names this command.
     """
     if options.size == "full":
         options.size = str(max(image_size(getattr(options, "content", None) or options.image)))
@@ -41,7 +41,7 @@ def load_recipe(options: argparse.Namespace) -> dict[str, Any]:
     name, wanted = ("method", str) if command == "onepass" else ("settings", dict)
     if not isinstance(recipe.get(name), wanted) or not recipe[name]:
         raise ValueError(f"the recipe in {options.recipe} has no {name}: it was not made by {command}")
-    if _size(recipe) is None:  # of an old version: the image has the content's size
+    if _size(recipe) is None:  # an old version wrote it; the content had the image's size
         recipe["size"] = list(reversed(image_size(options.recipe)))
     threads = recipe.get("threads")
     if isinstance(threads, int) and 1 <= threads <= MOST_THREADS * (os.cpu_count() or 1):
@@ -52,8 +52,8 @@ def load_recipe(options: argparse.Namespace) -> dict[str, Any]:
 def longest_side(recipe: dict[str, Any], name: str, k: int, default: int) -> int:
     """Returns the longest side in pixels of the k-th image called `name`; `default` without a recipe.
 
-    A recipe of an old version has only the content's size, which then holds for all. Raises ValueError where
-    the recorded size is beyond `LONGEST`.
+    A recipe of an old version has only the content's size, which is then used for all images. Raises
+    ValueError if the recorded size is beyond `LONGEST`.
     """
     images = _images(recipe, name)
     size = _size(images[k] if k < len(images) else {}) or _size(recipe)
@@ -65,7 +65,7 @@ def longest_side(recipe: dict[str, Any], name: str, k: int, default: int) -> int
 
 
 def differences(recipe: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Returns, as sentences, how the recipe `now` of a repeated image differs from the original `recipe`."""
+    """Lists, in sentences, how the recipe `now` of a repeated image differs from the original `recipe`."""
     notes = []
     if recipe.get("kind", now["kind"]) != now["kind"]:
         notes.append(f"the recipe is of the kind {recipe['kind']}, this image of {now['kind']}")
@@ -99,14 +99,14 @@ def differences(recipe: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def _images(recipe: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """Returns what a recipe, which anybody may have written, says of the images called `name`."""
+    """Returns what a recipe, which may have any content, records of the images called `name`."""
     inputs = recipe.get("inputs")
     found = inputs.get(name, []) if isinstance(inputs, dict) else []
     return [image for image in (found if isinstance(found, list) else [found]) if isinstance(image, dict)]
 
 
 def _size(image: dict[str, Any]) -> tuple[int, int] | None:
-    """Returns the (height, width) that is recorded, or None."""
+    """Returns the recorded (height, width), or None."""
     size = image.get("size")
     if isinstance(size, list) and len(size) == 2 and all(isinstance(n, int) and n >= 1 for n in size):
         return size[0], size[1]

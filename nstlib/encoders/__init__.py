@@ -1,15 +1,15 @@
-"""Image → features: networks cut into named layers, and their weights. This package knows no discrepancy.
+"""Encoders: networks that turn an image into the features of named layers, and the weights of these networks.
 
     encoder           `Encoder` and `load_encoder`
-    networks          the networks behind them, as named stages
-    windows           pieces of an image whose features are those of the whole image
+    networks          the networks of the encoders, as named stages
+    windows           crops of an image whose features equal those of the whole image
     boxes             rows and columns of maps
-    features          one pass through a network, which reads the features off its maps
+    features          one pass through a network, which collects the features of some layers
     weight_files      how weight files are found, downloaded, checked and read
-    precision         float32 or bfloat16, by the device's capabilities
+    precision         the choice between float32 and bfloat16
     weights/          the embedded encoder, with its model card
 
-Read encoder, networks, features; the rest as needed.
+Read encoder, networks and features first. This package does not depend on any discrepancy.
 """
 
 from nstlib.encoders.encoder import ENCODERS, Encoder, load_encoder

@@ -1,9 +1,9 @@
-"""Encoders: image → features, the F ∈ R^{N_l × M_l} of each layer l.
+"""Encoders turn an image into features: a matrix F ∈ R^{N_l × M_l} for each layer l.
 
-An encoder is a convolutional network cut into named layers. It takes images (B, 3, H, W), RGB in [0, 1], and
-normalises them itself. Layers are named after VGG: `relu4_2` is the second convolution of the fourth block
-after its ReLU, `conv4_2` the same before it. ResNet-50's are `relu1` and `block2_1` … `block5_3`. Only the
-layers up to the deepest requested one are run.
+An encoder is a convolutional network with named layers. It takes images (B, 3, H, W), RGB in [0, 1], and
+normalises them itself. In VGG, `conv4_2` is the output of the second convolution of the fourth block, and
+`relu4_2` is this output after the ReLU. ResNet-50 has the layers `relu1` and `block2_1` … `block5_3`. Layers
+after the deepest requested one are not run.
 """
 
 import os
@@ -26,12 +26,12 @@ ENCODERS = ("vgg19-slim", "vgg19", "vgg16", "resnet50", "vgg19-random")
 
 
 class Encoder:
-    """Callable: `encoder(image, layers)` → {layer: (B, N_l, M_l)}, float32, differentiable in the image.
+    """Callable: `encoder(image, layers)` returns {layer: F (B, N_l, M_l)}, float32, differentiable.
 
     Attributes:
         layers: All layer names, shallow to deep.
-        channels, strides: N_l, and the pixels between neighbouring positions, by layer.
-        style_layers, content_layer: The defaults of a run.
+        channels, strides: {layer: N_l}, and {layer: pixels between neighbouring positions}.
+        style_layers, content_layer: The default layers of a run.
         weights_hash: SHA-256 of the weight file ("" for random weights).
     """
 
@@ -70,7 +70,7 @@ class Encoder:
         return "avg" if average else "max"
 
     def check_layers(self, layers: Iterable[str]) -> None:
-        """Raises ValueError, which lists the layers, where one is unknown."""
+        """Raises ValueError if a layer is unknown. The message lists the known layers."""
         if unknown := [layer for layer in layers if layer not in self.channels]:
             raise ValueError(
                 f"{self.name} has no layer {', '.join(unknown)}; it has {', '.join(self.layers)}"
@@ -81,11 +81,11 @@ class Encoder:
     ) -> dict[str, Tensor]:
         """Returns {layer: F (B, N_l, M_l)} for an image (B, 3, H, W), with M_l = H_l · W_l positions.
 
-        In memory the N_l numbers of a position lie together (`reshape`, not `view`, flattens F).
+        The N_l numbers of a position are contiguous in memory, so flatten F with `reshape`, not with `view`.
 
         Args:
-            window: One of `windows`. Then pass the window's crop of the image, or of the map that it starts
-                from, as `image`. The features equal those of the whole image at the window's positions.
+            window: A window, if `image` is its crop of the image or of the map that it starts from, see
+                `Window.cut`. The features equal those of the whole image at the window's positions.
 
         Raises:
             ValueError: A layer is unknown, or the image is too small for the deepest one.
@@ -93,12 +93,12 @@ class Encoder:
         return {layer: F for layer, (F, _) in self._collect(image, layers, window).items()}
 
     def windows(self, size: Sequence[int], layers: Iterable[str], tile: int) -> list[list[Window]]:
-        """Returns the windows of each segment for tiles of `tile` px of an image (H, W), see windows.py."""
+        """Divides an image of `size` (H, W) into tiles of `tile` px. Returns the windows of each segment."""
         self.check_layers(layers := tuple(layers))
         return make_windows(self.network, size, layers, tile)
 
     def window(self, size: Sequence[int], positions: Mapping[str, Box]) -> Window:
-        """Returns the window for these rows and columns of each layer, for an image of `size` (H, W)."""
+        """Returns a window for the `positions` {layer: rows and columns} of an image of `size` (H, W)."""
         return make_window(self.network, size, positions)
 
     def maps(
@@ -109,9 +109,9 @@ class Encoder:
         window: Window | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> dict[str, Tensor]:
-        """Returns {layer: (B, N_l, H_l, W_l) of `dtype`}: features with the positions in rows and columns."""
+        """Returns the features as maps, {layer: (B, N_l, H_l, W_l)}, of the given `dtype`."""
         found = self._collect(image, layers, window, dtype)
-        # with F.view the batch would have a stride with which torch no longer sees that x is channels last
+        # with the strides that F.view gives, torch would not recognise the maps as channels last
         return {
             layer: F.mT.reshape(len(F), *size, -1).permute(0, 3, 1, 2) for layer, (F, size) in found.items()
         }
@@ -138,8 +138,8 @@ class Encoder:
         padding, mode = (margin,) * 4, "reflect" if side > margin else "replicate"
         if window is not None:
             padding, mode = window.padding, window.mode
-        x = (image.float().to(self.device) - self._mean) / self._std  # not every device has float64
-        if any(padding):  # the network pads with zeros; mirrored pixels keep them away from the image
+        x = (image.float().to(self.device) - self._mean) / self._std  # some devices have no float64
+        if any(padding):  # the zero padding of the network then touches mirrored pixels, not the image
             x = nn.functional.pad(x, padding, mode=mode)
         x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
         return features.collect(self.network, x, wanted, window, dtype)
@@ -158,11 +158,11 @@ def load_encoder(
     Args:
         name: "vgg19-slim" (embedded, quarter width), "vgg19", "vgg16", "resnet50" (torchvision's official
             weights, downloaded once) or "vgg19-random" (seeded random weights, a control).
-        weights: File to use instead: .safetensors or a torch state dict.
-        pooling: "max", or "avg": average pooling, scaled up to the typical size of a maximum.
+        weights: File to use instead of these weights: .safetensors or a torch state dict.
+        pooling: "max", or "avg": average pooling, multiplied by the typical ratio of maximum to mean.
         device: A torch device, or "auto": $NSTLIB_DEVICE, else the first of CUDA, MPS and CPU that works.
-        dtype: Of the network's arithmetic; "auto" is bfloat16 where the device multiplies it in hardware (see
-            precision.py). Features are always float32.
+        dtype: Dtype of the network's arithmetic. "auto" is bfloat16 if the device multiplies it in hardware
+            (precision.py). Features are always float32.
 
     Raises:
         ValueError: The name, pooling or dtype is unknown, or the device does not work.
@@ -188,7 +188,7 @@ def _load(name: str, weights: str | None, pooling: Pooling, device: str, dtype: 
     state = weight_files.read(path)
     try:
         network = networks.build(name, state, pooling)
-    except Exception as error:  # an unknown file may have any names, shapes, dimensions and types
+    except Exception as error:  # a user's file may hold any names, shapes and types
         raise weight_files.WeightsError(f"{path} does not fit {name}: {error}") from error
     weight_files.check_finite(network.stages.values(), path)
     return Encoder(name, network, weight_files.sha256(path), torch.device(device), dtype)
@@ -198,7 +198,7 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
     """Returns the device to run on.
 
     Args:
-        device: As torch reads it, or "auto": $NSTLIB_DEVICE, else the first of `working_devices`.
+        device: A torch device, or "auto": $NSTLIB_DEVICE, else the first of `working_devices`.
 
     Raises:
         ValueError: The device does not work; the message lists those that do.
@@ -214,17 +214,17 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
 
 
 def working_devices() -> list[str]:
-    """Returns the types of device that work, the fastest first: of cuda and mps those that do, then cpu."""
+    """Returns the types of device that work, the fastest first: "cuda", "mps", "cpu"."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    # a virtual machine may have a GPU that torch calls available and that cannot hold one number
+    # on a virtual machine, torch may call a GPU available that cannot store a single number
     return [kind for kind, found in there.items() if found and not _failure(kind)] + ["cpu"]
 
 
 def _failure(device: str | torch.device) -> str:
-    """Returns the start of torch's message on why a device does not work, or "" where it does."""
+    """Returns why a device does not work, as the start of torch's message, or "" if it works."""
     try:
         torch.device(device)
-    except (RuntimeError, TypeError):  # whose message lists 20 backends
+    except (RuntimeError, TypeError):  # torch's message lists 20 backends
         return "torch has no such device"
     try:
         torch.zeros(1, device=device).item()

@@ -1,6 +1,6 @@
-"""One pass through a network, which reads the features off its maps with little memory and memory traffic.
+"""Runs a network once and collects the features of some layers, with little memory and memory traffic.
 
-x ─► stage ─► stage ─┬─► stage ─► …          a tap: F, the positions inside the padding, as (B, N, M)
+x ─► stage ─► stage ─┬─► stage ─► …          a tap: F (B, N, M) is the map without its padding
                      └─► F
 """
 
@@ -22,11 +22,11 @@ def collect(
 ) -> Taps:
     """Returns {layer: (F (B, N_l, M_l), (H_l, W_l))} for a normalised, padded image x (B, 3, H, W).
 
-    x must be channels last. Stages after the deepest of `layers` are not run. window: What x is the crop of,
-    if it is not a whole image; the crop may be one of the map of `window.start`. dtype: That of F.
+    x must be channels last. Stages after the deepest of `layers` are not run. window: The window, if x is its
+    crop of the image or of the map of `window.start`. dtype: The dtype of F.
     """
     found: Taps = {}
-    shared = True  # whether x is needed elsewhere, and must not change
+    shared = True  # whether x is used elsewhere, so that it must not change
     for name, stage in order(network, layers, window.start if window else IMAGE):
         x = x.relu_() if isinstance(stage, nn.ReLU) and not shared else stage(x)
         shared = name in layers
@@ -39,21 +39,21 @@ def collect(
 
 
 def order(network: Network, layers: Sequence[str], start: str) -> list[tuple[str, nn.Module]]:
-    """Returns what to run from `start` to the deepest of `layers`, with the names of the maps after it."""
+    """Returns the stages after `start` up to the deepest of `layers`, each with the name of its output."""
     names = [IMAGE, *network.stages]
     names = names[1 + names.index(start) : 1 + max(map(names.index, layers), default=0)]
     stages = [network.stages[name] for name in names]
     for i, (stage, after) in enumerate(pairwise(stages)):
         if isinstance(stage, nn.ReLU) and isinstance(after, nn.MaxPool2d) and names[i] not in layers:
-            stages[i : i + 2] = after, stage  # they commute; after pooling, the ReLU has a quarter to do
+            stages[i : i + 2] = after, stage  # they commute, and the ReLU of a pooled map is cheaper
     return list(zip(names, stages, strict=True))
 
 
 class Tap(torch.autograd.Function):
-    """Read features off a map that the network goes on with: x → x, F.
+    """Copies features F from a map x. Returns x, with which the network continues, and F.
 
     x is (B, N, H, W), channels last. F (B, N, M), of `dtype`, is x at these rows and columns. Backward adds
-    F's gradient to x's in place, where autograd would pass over the map three times (pad, copy, add).
+    the gradient of F to that of x in place. Autograd would pass over the map three times (pad, copy, add).
     """
 
     @staticmethod
@@ -70,7 +70,7 @@ class Tap(torch.autograd.Function):
         gx = gx.contiguous(memory_format=torch.channels_last)
         inner = gx[ctx.box].permute(0, 2, 3, 1)  # (B, H, W, N)
         width, rows = inner.shape[2], inner.view(*inner.shape[:2], -1)
-        if gF.stride(2) == 0:  # the gradient of a mean is the same at all positions: one row is enough
+        if gF.stride(2) == 0:  # the gradient of a mean is equal at all positions: one row is enough
             gF = gF[..., :width]
         rows += gF.to(rows.dtype).mT.reshape(len(rows), -1, rows.shape[2])
         return gx, None, None, None

@@ -1,7 +1,7 @@
-"""The networks behind the encoders, as ordered, named stages with their weights.
+"""The networks of the encoders, as named stages with weights, in the order in which they run.
 
-Convolution i of VGG's block b gives the stages `conv{b}_{i}` and `relu{b}_{i}`, and each block but the first
-starts with `pool{b-1}`. This is the only module that imports torchvision, on first use.
+In VGG, convolution i of block b is the stage `conv{b}_{i}`, and its ReLU is the stage `relu{b}_{i}`. Every
+block except the first starts with `pool{b-1}`. Only this module imports torchvision, and only for ResNet-50.
 """
 
 import importlib
@@ -17,9 +17,9 @@ from nstlib.version import rename_arguments
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 VGG_DEPTHS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3), "vgg19-slim": (2, 2, 4, 4, 1)}
 VGG_WIDTHS = (64, 128, 256, 512, 512)
-_fragments: list[torch.library.Library] = []  # kept alive: schemas are removed with their Library
-# The mean of 2 × 2 ReLU activations is smaller than their maximum. Average pooling is scaled up by the ratio
-# of the two (1.26 to 1.55 from the first pool to the last, on 15 photos and paintings).
+_fragments: list[torch.library.Library] = []  # kept, because a Library that is deleted removes its schemas
+# The maximum of 2 × 2 ReLU activations is larger than their mean. Average pooling is multiplied by a typical
+# ratio of the two. On 15 photos and paintings the ratio was 1.26 at the first pool and 1.55 at the last.
 AVERAGE_POOLING_GAIN = 1.4
 
 
@@ -28,8 +28,8 @@ AVERAGE_POOLING_GAIN = 1.4
 class Network:
     """Stages by name, in the order in which they run, with the channels and the stride of each.
 
-    mean, std: Input normalisation (3,). padding: Mirrored pixels that are added around the image and cut off
-    every map; a multiple of the deepest stride, or 0.
+    mean, std: Input normalisation (3,). padding: Width in pixels of a mirrored border that is added to the
+    image and cut off every map. It is a multiple of the deepest stride, or 0.
     """
 
     style_layers: tuple[str, ...]
@@ -51,7 +51,7 @@ class ScaledAvgPool(nn.AvgPool2d):
 
 
 class MaxPool(nn.MaxPool2d):
-    """Pools 2 × 2 positions without gradients in half of torch's time: it stores no places of maxima."""
+    """Max pooling. For 2 × 2 positions without gradients it stores no indices, which halves the time."""
 
     def forward(self, x: Tensor) -> Tensor:
         if self.kernel_size != 2 or (x.requires_grad and torch.is_grad_enabled()):
@@ -69,7 +69,7 @@ def pool(kind: str, size: int = 2, stride: int = 2, padding: int = 0) -> nn.Modu
 def vgg(
     depths: tuple[int, ...], kernels: list[tuple[Tensor, Tensor]], pooling: str, **options: Any
 ) -> Network:
-    """Returns VGG with `depths` convolutions per block and the given (weight, bias) of each, in order."""
+    """Returns VGG with `depths` convolutions per block. `kernels` has their (weight, bias), in order."""
     network = Network(
         style_layers=tuple(f"relu{block}_1" for block in range(1, 6)), content_layer="relu4_2", **options
     )
@@ -88,7 +88,7 @@ def vgg(
 
 
 def build(name: str, state: dict[str, Tensor], pooling: str) -> Network:
-    """Returns a network with the weights `state`. Raises KeyError or RuntimeError where they do not fit."""
+    """Returns a network with the weights `state`. Raises KeyError or RuntimeError if they do not fit."""
     if name == "resnet50":
         return resnet50(state, pooling)
     depths = VGG_DEPTHS[name]
@@ -96,7 +96,7 @@ def build(name: str, state: dict[str, Tensor], pooling: str) -> Network:
         names = [f"conv{b}_{i}" for b, depth in enumerate(depths, 1) for i in range(1, depth + 1)]
         kernels = [(state[f"{n}.weight"], state[f"{n}.bias"]) for n in names]
         return vgg(depths, kernels, pooling, mean=state["mean"].float(), std=state["std"].float(), padding=16)
-    indices, index = [], 0  # torchvision numbers conv, ReLU and pool in one sequence, `features.N`
+    indices, index = [], 0  # torchvision numbers convolutions, ReLUs and pools together, `features.N`
     for depth in depths:
         indices += [index + 2 * i for i in range(depth)]
         index += 2 * depth + 1
@@ -105,9 +105,9 @@ def build(name: str, state: dict[str, Tensor], pooling: str) -> Network:
 
 
 def resnet50(state: dict[str, Tensor], pooling: str) -> Network:
-    """Returns ResNet-50 without its classifier: `relu1`, then `block{b}_{i}` (b = 2 … 5) after their ReLU.
+    """Returns ResNet-50 without its classifier. Its layers are `relu1` and `block{b}_{i}` (b = 2 … 5).
 
-    The scale of its residual sums drifts and few channels are selective, so styles are weaker than with VGG.
+    Styles are weaker than with VGG: the scale of the residual sums drifts, and few channels are selective.
     """
     with torch.device("meta"):
         model = torchvision_models().resnet50()
@@ -129,11 +129,11 @@ def resnet50(state: dict[str, Tensor], pooling: str) -> Network:
 
 
 def torchvision_models() -> ModuleType:
-    """Returns `torchvision.models`. Raises ImportError where torchvision is missing.
+    """Returns `torchvision.models`. Raises ImportError if torchvision is missing.
 
     torchvision registers fake kernels for its compiled operators at import. With a CPU build of torch these
-    operators may fail to load, and the import fails with "operator torchvision::nms does not exist". It is
-    enough to declare the schemas of the two operators first: nothing here calls them.
+    operators may fail to load, and the import fails with "operator torchvision::nms does not exist". This
+    function then declares the schemas of the two operators, which nothing here calls, and imports again.
     """
     try:
         return importlib.import_module("torchvision.models")
@@ -151,10 +151,10 @@ def torchvision_models() -> ModuleType:
 
 
 def random_vgg19(pooling: str) -> Network:
-    """Returns VGG-19 with seeded random weights: a control for what training adds.
+    """Returns VGG-19 with seeded random weights, a control that shows what training adds.
 
-    Each convolution is scaled so that its activations on a fixed random image have a standard deviation of 1.
-    They neither vanish nor explode with depth, and all layers count equally.
+    Each convolution is scaled so that its outputs on a fixed random image have a standard deviation of 1. The
+    activations then neither vanish nor explode with depth.
     """
     generator, kind = torch.Generator().manual_seed(0), torch.float32
     coarse = torch.rand(1, 3, 6, 6, generator=generator, dtype=kind)

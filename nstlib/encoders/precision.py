@@ -3,7 +3,7 @@
 The choice depends only on the processor's capabilities, so the same run gives the same image on a busy
 machine. With AVX-512 BF16 (AMD Zen 5), bfloat16 computes a gradient at 192 px 1.6 times (embedded encoder) to
 1.9 times (VGG-19) as fast as float32, and with AMX the ratio is larger. Without such instructions bfloat16 is
-emulated and slower. Only the network uses it: features are float32.
+emulated and slower. Only the network computes in bfloat16; its features are float32.
 """
 
 import os
@@ -17,9 +17,9 @@ DTYPES = ("auto", "float32", "bfloat16")
 
 
 def choose(device: torch.device) -> str:
-    """Returns "bfloat16" where `device` multiplies bfloat16 numbers in hardware, else "float32".
+    """Returns "bfloat16" if `device` multiplies bfloat16 numbers in hardware, else "float32".
 
-    The environment variable NSTLIB_DTYPE overrides the rule. Raises ValueError where it is not a known dtype.
+    The environment variable NSTLIB_DTYPE overrides this. Raises ValueError if its value is not in `DTYPES`.
     """
     forced = os.environ.get("NSTLIB_DTYPE") or "auto"
     if forced not in DTYPES:
@@ -30,13 +30,13 @@ def choose(device: torch.device) -> str:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 products run in hardware: AVX-512 BF16 or AMX on a CPU, tensor cores (Ampere) on CUDA.
+    """Returns True if the hardware multiplies bfloat16: by AVX-512 BF16 or AMX on a CPU, from Ampere on CUDA.
 
-    False on other devices (MPS, ARM processors), for which there are no measurements.
+    Returns False on other devices (MPS, ARM processors), for which there are no measurements.
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type != "cpu":
         return False
-    known: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch has none
+    known: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch lacks it
     return bool(known.get("avx512_bf16") or known.get("amx_bf16"))

@@ -1,8 +1,8 @@
 """Weight files: how they are found, downloaded, checked and read.
 
-The embedded encoder is bundled with the package. The others are torchvision's official checkpoints, which are
-looked for in this order: the `weights=` argument; $NSTLIB_WEIGHTS (a file, or a folder of files); torch's hub
-cache, where downloads are stored, too. A known file is checked against its full SHA-256 before use.
+The embedded encoder is bundled with the package. The others use torchvision's official checkpoints, unless
+`weights=` names a different file. A checkpoint is looked for in $NSTLIB_WEIGHTS (a file or a folder), then in
+torch's hub cache, where downloads are stored. A file of the official name must have the official SHA-256.
 """
 
 import hashlib
@@ -53,7 +53,7 @@ SOURCES = {
 
 
 def places(name: str, weights: str | os.PathLike[str] | None = None) -> Iterator[tuple[str, Path]]:
-    """Yields the places where the weights of an encoder are looked for, in order, as (reason, path)."""
+    """Yields (reason, path) for each place where the weights of an encoder are looked for, in order."""
     filename = EMBEDDED.name if name == "vgg19-slim" else SOURCES[name].file
     if weights is not None:
         yield "weights=", Path(weights)
@@ -68,7 +68,7 @@ def places(name: str, weights: str | os.PathLike[str] | None = None) -> Iterator
 
 
 def find(name: str, weights: str | os.PathLike[str] | None = None) -> Path:
-    """Returns the weight file of an encoder, downloaded if it is nowhere. Raises WeightsError."""
+    """Returns the weight file of an encoder. Downloads it if it is missing. Raises WeightsError."""
     candidates = [path for _, path in places(name, weights)]
     path = next(filter(Path.is_file, candidates), candidates[-1])
     official = SOURCES.get(name) if weights is None else None
@@ -76,7 +76,7 @@ def find(name: str, weights: str | os.PathLike[str] | None = None) -> Path:
         if official is None:
             raise WeightsError(no_such("weight file", path))
         download(official.url, path, official.sha256)
-    # A file that the user names may be a different training of the same network; a cached one may not.
+    # Only a file with the official name is checked. A file with a different name may hold other weights.
     elif official and path.name == official.file and (found := sha256(path)) != official.sha256:
         raise WeightsError(
             f"{path} is damaged or not the official file: its SHA-256 is {found}, not {official.sha256}. "
@@ -98,9 +98,9 @@ def sha256(path: Path) -> str:
 
 
 def download(url: str, path: Path, expected: str, timeout: float = TIMEOUT) -> None:
-    """Fetches `url` to `path`, which appears only when whole and of the expected SHA-256.
+    """Downloads `url` to `path`. The file appears only if it is complete and has the expected SHA-256.
 
-    Raises WeightsError that names URL, file and the offline remedy; leaves no partial file.
+    Raises WeightsError. The message names the URL, the file and what to do without a connection.
     """
     remedy = (
         "Without a connection: choose the bundled encoder vgg19-slim (--encoder vgg19-slim); or fetch it "
@@ -127,7 +127,7 @@ def download(url: str, path: Path, expected: str, timeout: float = TIMEOUT) -> N
 
 
 def check_finite(modules: Iterable[torch.nn.Module], path: Path) -> None:
-    """Raises WeightsError where a weight in use is NaN or infinite."""
+    """Raises WeightsError if a weight of the modules is NaN or infinite."""
     tensors = (values for module in modules for values in module.state_dict().values())
     if not all(bool(torch.isfinite(values).all()) for values in tensors):
         raise WeightsError(f"{path} holds weights that are NaN or infinite; take a different file")
@@ -136,13 +136,13 @@ def check_finite(modules: Iterable[torch.nn.Module], path: Path) -> None:
 def read(path: Path) -> dict[str, Tensor]:
     """Returns the tensors of a .safetensors file or of a torch checkpoint. Raises WeightsError.
 
-    A torch checkpoint is read with weights_only=True and mapped into memory: unused parts are not read.
+    A torch checkpoint is read with weights_only=True. It is mapped into memory, so unused parts are not read.
     """
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # pickle, zip and safetensors each raise their own kinds
+    except Exception as error:  # pickle, zipfile and safetensors raise different exceptions
         raise WeightsError(
             f"cannot read {path} as weights: it is damaged, or a different kind of file ({error})"
         ) from error

@@ -1,13 +1,13 @@
-"""Windows: pieces of an image whose features are exactly those of the whole image.
+"""Windows: crops of an image whose features equal those of the whole image.
 
-A position k of a layer of stride s sees the pixels k s − before … k s + after, its receptive field. A window
-holds the positions of one tile of the image, and is computed from a crop that contains all their receptive
+The receptive field of position k of a layer with stride s is the pixels k s − before … k s + after. A window
+has the positions of one tile of the image. They are computed from a crop that contains all their receptive
 fields. The crop starts at a multiple of the deepest stride, so that its pooling cells are those of the
 image. It is padded like the image, but only where it touches the image's border.
 
-Receptive fields of deep layers are large, so a network runs in segments. Each ends with the first map of a
-stride of 4, 8, … This map is small, and it is stored for the whole image, with the padding. The windows of
-the next segment are cut from it, and their crops contain only what the segment's own few layers see.
+Receptive fields of deep layers are large, so a network runs in segments. Each segment ends with the first map
+of a stride of 4, 8, … This map is small, and it is stored for the whole image, with the padding. The next
+segment cuts its crops from this map. They are small, because a segment has few layers.
 """
 
 import math
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from nstlib.encoders.boxes import Box, divide, shift
 from nstlib.encoders.networks import Network
 
-IMAGE = "image"  # a layer of stride 1: the pixels themselves, with one more on each side for differences
+IMAGE = "image"  # a layer of stride 1: the pixels; differences also need one more pixel on each side
 CUT = 4  # the stride of the first map that is stored
 
 
@@ -28,11 +28,11 @@ CUT = 4  # the stride of the first map that is stored
 class Window:
     """One tile of a segment.
 
-    crop: The rows and columns of the map of `start` that it is computed from. padding, mode: As for torch's
-    `pad`. positions: {layer: its rows and columns in the whole image's map}, with `IMAGE` if the
-    crop is cut from the image. inside: The same in the crop's map. sizes: (H_l, W_l) of the whole image's
-    maps. start, end: The stages whose maps the segment begins and ends with, or `IMAGE` and "". The map of
-    `end` has the padding.
+    crop: The rows and columns of the map of `start` from which the tile is computed. padding, mode: Arguments
+    of torch's `pad` for the crop. positions: {layer: rows and columns of the tile in the whole image's map}.
+    `IMAGE` may be one of the layers. inside: The same rows and columns in the crop's map. sizes: {layer:
+    (H_l, W_l) of the whole image's map}. start: The stage from whose map the segment starts, or `IMAGE`.
+    end: The stage whose map the next segment starts from, with its padding, or "".
     """
 
     crop: Box
@@ -49,7 +49,7 @@ class Window:
         return image[(..., *self.crop)]
 
     def select(self, values: Tensor, layer: str) -> Tensor:
-        """Returns the window's part of values at the positions of a layer: (..., M_l) → (..., M)."""
+        """Selects from the values (..., M_l) of a layer those at the window's positions, (..., M)."""
         maps = values.view(*values.shape[:-1], *self.sizes[layer])
         return maps[(..., *self.positions[layer])].flatten(-2)
 
@@ -59,17 +59,17 @@ class Window:
         part.copy_(F.view(part.shape))
 
     def share(self, layer: str) -> float:
-        """Returns the window's share of the layer's positions."""
+        """Returns the fraction of the layer's positions that the window has."""
         (rows, columns), (height, width) = self.positions[layer], self.sizes[layer]
         return float((rows.stop - rows.start) * (columns.stop - columns.start) / (height * width))
 
 
 @dataclass(frozen=True)
 class Segment:
-    """The stages after `start` (or `IMAGE`) up to `end` (or "": the deepest of its layers).
+    """The stages after `start` (a stage or `IMAGE`) up to `end` (a stage, or "" for the deepest layer).
 
-    strides: In pixels, of all its maps. fields: (before, after) in positions of `start`, see `reach`.
-    padding: Of the image, in pixels.
+    strides: Strides of its maps in pixels. fields: (before, after) of each map, see `reach`, in positions of
+    `start`. padding: Padding of the image in pixels.
     """
 
     start: str
@@ -79,16 +79,16 @@ class Segment:
     padding: int
 
     def maps(self) -> list[str]:
-        """Returns the layers, and `end`, that the segment computes."""
+        """Returns the names of the maps that the segment computes."""
         return [name for name in self.strides if name != self.start]
 
     def ring(self, name: str) -> int:
-        """Returns how many positions of padding a map is stored with."""
+        """Returns the width of the padding with which a map is stored, in positions."""
         return self.padding // self.strides[name] if name == self.end else 0
 
 
 def segments(network: Network, layers: Iterable[str]) -> list[Segment]:
-    """Returns the segments in which a network computes some layers."""
+    """Divides a network into segments that compute the given layers."""
     names, layers = list(network.stages), tuple(layers)
     places = {IMAGE: -1, "": len(names)} | {name: k for k, name in enumerate(names)}
     before = names[: max((places[layer] for layer in layers), default=0)]
@@ -113,10 +113,10 @@ def _segment(network: Network, start: str, end: str, layers: Iterable[str]) -> S
 def receptive_fields(
     network: Network, layers: Iterable[str], start: str = IMAGE
 ) -> dict[str, list[tuple[int, int, int]]]:
-    """Returns {layer: [(kernel, stride, padding), …]}: what lies between `start` and each layer."""
+    """Returns {layer: [(kernel, stride, padding), …]} of the convolutions and pools after `start`."""
     wanted, found, path = set(layers), {}, []
     for name, stage in network.stages.items():
-        for part, module in stage.named_modules():  # a shortcut sees less than what it bypasses
+        for part, module in stage.named_modules():  # shortcuts have smaller fields
             if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) and "downsample" not in part:
                 sides = (module.kernel_size, module.stride, module.padding)
                 path.append(tuple(side[0] if isinstance(side, tuple) else int(side) for side in sides))
@@ -128,7 +128,7 @@ def receptive_fields(
 
 
 def reach(path: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
-    """Returns (before, after): how many pixels a position sees on each side of its own."""
+    """Returns (before, after): the pixels of the receptive field on each side of a position."""
     before = after = 0
     scale = 1
     for kernel, stride, padding in path:
@@ -143,10 +143,10 @@ def reach(path: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
 def make_windows(
     network: Network, size: Sequence[int], layers: Iterable[str], tile: int
 ) -> list[list[Window]]:
-    """Returns the windows of each segment, which divide an image of `size` (H, W) into tiles.
+    """Divides an image of `size` (H, W) into tiles. Returns a list of windows for each segment.
 
-    tile: Approximate side of a tile of the first segment, in pixels. Those of the others are twice as wide,
-    because their maps are smaller.
+    tile: Approximate side of the tiles of the first segment, in pixels. The tiles of the other segments are
+    twice as wide, because their maps are smaller.
     """
     parts = segments(network, layers)
     counts = [_counts(network, side, {name for part in parts for name in part.strides}) for side in size]
@@ -163,7 +163,7 @@ def make_windows(
 
 
 def make_window(network: Network, size: Sequence[int], positions: Mapping[str, Box]) -> Window:
-    """Returns the window for {layer: rows and columns} of the maps of an image of `size` (H, W)."""
+    """Returns a window for the `positions` {layer: rows and columns} of an image of `size` (H, W)."""
     counts = [_counts(network, side, positions) for side in size]
     return _window(_segment(network, IMAGE, "", positions), counts, positions)
 
@@ -180,7 +180,7 @@ def _counts(network: Network, side: int, layers: Iterable[str]) -> dict[str, int
 
 
 def _divide(part: Segment, counts: Mapping[str, int], tile: int) -> Iterator[dict[str, slice]]:
-    """Yields the positions of each tile along an axis; those of `end` include the padding."""
+    """Yields {map: positions} of each tile along one axis. The positions of `end` include the padding."""
     side, grid = counts[IMAGE], max(part.strides.values())
     for piece in divide(side, grid * math.ceil(side / max(1, round(side / tile)) / grid)):
         first, last, found = piece.start == 0, piece.stop == side, {}
@@ -218,20 +218,20 @@ def _window(part: Segment, counts: Sequence[Mapping[str, int]], positions: Mappi
 def _crop(
     part: Segment, counts: Mapping[str, int], positions: Mapping[str, slice]
 ) -> tuple[slice, tuple[int, int], dict[str, slice]]:
-    """Returns the crop of an axis for some positions, its padding, and the positions in its own maps."""
+    """Returns the crop along one axis, its padding, and the given positions within the crop's maps."""
     scale, side = part.strides[part.start], counts[part.start]
     margin, strides = part.padding // scale, {name: part.strides[name] // scale for name in positions}
     grid = max(strides.values())
-    # in the padded map: it begins before the unpadded map, by a multiple of every stride
+    # counted from the start of the padding, and rounded outwards to multiples of the deepest stride
     low = min(own.start * strides[name] - part.fields[name][0] for name, own in positions.items())
     high = max((own.stop - 1) * strides[name] + part.fields[name][1] + 1 for name, own in positions.items())
     low, high = (low + margin) // grid * grid, -(-(high + margin) // grid) * grid
-    if part.start != IMAGE:  # the map has the padding
+    if part.start != IMAGE:  # the map is stored with the padding
         low, high, padding = max(0, low), min(high, side + 2 * margin), (0, 0)
         crop = slice(low, high)
     else:
         if low < margin:
-            low, high = 0, max(high, 2 * margin + grid)  # what is mirrored there must be in the crop
+            low, high = 0, max(high, 2 * margin + grid)  # the crop must contain what is mirrored
         if high > side + margin:
             low, high = min(low, (side - 1) // grid * grid), side + 2 * margin
         low = 0 if low < margin else low

@@ -1,18 +1,18 @@
-"""One pass, and networks for one style, as ONNX files for programs without PyTorch, such as a web browser.
+"""Exports one pass and networks for one style as ONNX files, for programs without PyTorch, such as browsers.
 
-    style.onnx      style → its statistics, once for each style
-    content.onnx    content → its maps and residuals, once for each content image
-    image.onnx      all of these, the strength and the weights of the methods → image
-    weights.bin     the weights of all three, in the float16 that the package stores them in
+    style.onnx      style → style statistics; runs once for each style
+    content.onnx    content → maps and residuals; runs once for each content image
+    image.onnx      content, maps, residuals, style statistics, strength, weights of the methods → image
+    weights.bin     the weights of all three graphs, in float16 as in the package
 
-    models          what is exported: `export_onepass`, `export_feedforward`
-    tracing         a function as a graph, without eigendecompositions
+    models          `export_onepass` and `export_feedforward`
+    tracing         turns functions into graphs, without eigendecompositions
     convolutions    the decoder's convolutions, with fewer multiplications
-    files           graphs as files, compared with PyTorch
+    files           compares graphs with PyTorch and writes them to files
 
-The graphs are traced from `feedforward.OnePass` itself, so new weights of the package need no change
-here. A departure: an iteration of matrix products replaces the eigendecompositions, which ONNX does
-not have. The images differ by less than 0.1/255. Read models, tracing, convolutions, files.
+The graphs are traced from `feedforward.OnePass` itself, so new weights of the package need no change here. A
+departure: an iteration of matrix products replaces eigendecompositions, which ONNX does not have. The images
+differ from PyTorch's by less than 0.1/255. Read models, tracing, convolutions and files, in this order.
 """
 
 from nstlib.export.files import BOUND, NEEDS, MissingPackageError, require_onnx, save

@@ -1,7 +1,7 @@
-"""The decoder's convolutions with fewer multiplications, for runtimes that have no fast ones (WebAssembly).
+"""The decoder's convolutions with fewer multiplications, for runtimes without fast ones, such as WebAssembly.
 
-Those of many channels use F(4 × 4, 3 × 3) of Winograd (Lavin and Gray 2016), which takes 36 products for 16
-numbers instead of 144.
+Convolutions with many channels use Winograd's algorithm F(4 × 4, 3 × 3) (Lavin and Gray 2016). It computes 16
+outputs with 36 instead of 144 products.
 """
 
 import torch
@@ -10,7 +10,7 @@ from torch.nn.functional import conv2d, pad, pixel_shuffle
 
 from nstlib.encoders.boxes import missing
 
-MANY = 64  # number of channels from which on Winograd's algorithm saves more than its transforms cost
+MANY = 64  # least number of channels for which Winograd's algorithm saves more than its transforms cost
 TILE = 4  # side of the square that Winograd's algorithm computes at once
 # Winograd's algorithm computes A [(G g Gᵀ) ∘ (B d Bᵀ)] Aᵀ for a kernel g and a tile d of 6 × 6. The G below
 # is 24 times the G of this formula.

@@ -1,4 +1,4 @@
-"""Writes graphs to files, if onnxruntime computes the same with them as PyTorch."""
+"""Compares the results of graphs in onnxruntime with those of PyTorch, and writes the graphs to files."""
 
 import contextlib
 import importlib
@@ -11,10 +11,10 @@ from torch import Tensor
 
 from nstlib.version import write_whole
 
-BOUND = 2 / 255  # of the difference from PyTorch
+BOUND = 2 / 255  # largest allowed difference from PyTorch
 WEIGHTS, LARGE = "weights.bin", 64  # tensors of more than LARGE numbers go into WEIGHTS
 NEEDS = ("onnx", "onnxscript", "onnxruntime")
-Sessions = Mapping[str, Callable[..., dict[str, Tensor]]]  # by name: named tensors → named tensors
+Sessions = Mapping[str, Callable[..., dict[str, Tensor]]]  # name → (named tensors → named tensors)
 
 
 class MissingPackageError(ImportError):
@@ -22,7 +22,7 @@ class MissingPackageError(ImportError):
 
 
 def require_onnx() -> None:
-    """Raises MissingPackageError, which says what to install, where a package for the export is missing."""
+    """Raises MissingPackageError if a package for the export is missing. The message says what to install."""
     for name in NEEDS:
         try:
             importlib.import_module(name)
@@ -37,7 +37,7 @@ def save(
     bound: float,
     shared: bool = True,
 ) -> float:
-    """Writes the models to `folder`, if onnxruntime computes the same with them as PyTorch."""
+    """Writes the models to `folder` if `compare` returns at most `bound`. Returns what `compare` returned."""
     import onnx
     import onnxruntime
 
@@ -79,7 +79,7 @@ def save(
 
 
 def strip(graph: Any) -> None:
-    """Removes notes on how the graph was traced, which are most of its file."""
+    """Removes the metadata of tracing, which make up most of a graph's file."""
     del graph.metadata_props[:], graph.value_info[:]
     for node in graph.node:
         del node.metadata_props[:]
@@ -88,9 +88,9 @@ def strip(graph: Any) -> None:
 
 
 def halve(models: dict[str, Any], shared: bool) -> bytes:
-    """Stores large tensors in float16 where that changes no number.
+    """Converts large tensors to float16 if this changes no number.
 
-    shared: move them to the returned bytes, one block for all models, which stores equal tensors once.
+    shared: move the large tensors of all models to the returned block of bytes, which stores equal ones once.
     """
     import onnx
 

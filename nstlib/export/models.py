@@ -1,4 +1,4 @@
-"""The models: one pass as three graphs, and a network for one style as one."""
+"""Exports one pass as three graphs, and a network for one style as one graph."""
 
 import copy
 import dataclasses
@@ -21,7 +21,7 @@ from nstlib.feedforward.pipeline import Encoded, OnePass, Style
 from nstlib.synthesis.pyramid import resize_image
 from nstlib.version import check_folder, check_writable, use_torch_defaults
 
-METHODS = ("linear", "bn", "poly", "wasserstein")  # whose transport maps are made of matrix products
+METHODS = ("linear", "bn", "poly", "wasserstein")  # methods whose transport maps need only matrix products
 
 
 @use_torch_defaults(gradients=False)
@@ -31,18 +31,18 @@ def export_onepass(
     """Writes one pass, at one size and without the palette projection, as ONNX files.
 
     Args:
-        folder: where to write style.onnx, content.onnx, image.onnx and weights.bin. It is made if missing.
-        methods: image.onnx can compute any fusion of these. Its input `weights` has one number >= 0 for
-            each, and only those above 0 take time.
-        bound: the difference from PyTorch, of pixels in 0 … 1, above which nothing is written.
+        folder: folder for style.onnx, content.onnx, image.onnx and weights.bin. It is created if missing.
+        methods: the methods of image.onnx, which can compute any fusion of them. Its input `weights` has a
+            number >= 0 for each method. A method of weight 0 takes no time.
+        bound: largest difference from PyTorch, for pixels in 0 … 1. Above it, nothing is written.
 
     Returns:
-        The largest difference, over the methods and three strengths.
+        The largest difference from PyTorch, over all methods at three strengths.
 
     Raises:
         MissingPackageError: onnx, onnxscript or onnxruntime is missing.
         ValueError: a method is unknown, or not one of `METHODS`.
-        OSError: the files cannot be written; checked before any work.
+        OSError: the files cannot be written. This is checked before any work.
         FloatingPointError: the difference is above `bound`.
     """
     require_onnx()
@@ -86,7 +86,7 @@ def export_onepass(
         }
 
     def compare(sessions: Sessions) -> float:
-        content, style = example(2, 90, 75), example(3, 77, 98)  # of a different size
+        content, style = example(2, 90, 75), example(3, 77, 98)  # sizes that differ from the traced ones
         known = {"content": content, **sessions["content"](content=content), **sessions["style"](style=style)}
         differences = []
         for k, part in enumerate(parts):
@@ -102,14 +102,14 @@ def export_onepass(
 
 @use_torch_defaults(gradients=False)
 def export_feedforward(network: FeedForward, path: str | os.PathLike[str], *, bound: float = BOUND) -> float:
-    """Writes a network for one style as one ONNX file: image, strength → image.
+    """Writes a network for one style as one ONNX file with the inputs `content` and `strength`.
 
     Args:
-        network: as `load_feedforward` gives it.
-        path: the file, .onnx.
+        network: a network that `load_feedforward` returned.
+        path: the .onnx file to write.
         bound: as in `export_onepass`.
 
-    Returns, Raises: as `export_onepass`, and ValueError where `path` does not end in .onnx.
+    Returns, Raises: as `export_onepass`, and ValueError if `path` does not end in .onnx.
     """
     require_onnx()
     path = check_writable(path)
@@ -121,7 +121,7 @@ def export_feedforward(network: FeedForward, path: str | os.PathLike[str], *, bo
         norm.weight, norm.bias = layer.norm.weight, nn.Parameter(torch.zeros_like(layer.norm.weight))
         if layer.norm.bias is not None:
             norm.bias = layer.norm.bias
-        layer.norm = norm.requires_grad_(False)  # type: ignore[assignment] # the same for one image
+        layer.norm = norm.requires_grad_(False)  # type: ignore[assignment] # equal for one image
 
     def make_image(content: Tensor, strength: Tensor) -> Tensor:
         t: Any = strength.item()
@@ -148,7 +148,7 @@ def exportable(text: str) -> Discrepancy:
 
 
 def example(seed: int, height: int, width: int) -> Tensor:
-    """An image of smooth shapes and a little noise, (1, 3, height, width)."""
+    """Returns an image (1, 3, height, width) of smooth shapes with a little noise."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(1, 3, 9, 11, generator=generator, dtype=torch.float32)
     noise = torch.rand(1, 3, height, width, generator=generator, dtype=torch.float32)
@@ -156,13 +156,13 @@ def example(seed: int, height: int, width: int) -> Tensor:
 
 
 def _tensors(encoded: Encoded) -> dict[str, Tensor]:
-    """The tensors of `encoded`, by the name of their field and their index in it."""
+    """Returns the tensors of `encoded`, named by their field and their index in it."""
     held = {f.name: getattr(encoded, f.name) for f in dataclasses.fields(encoded) if f.name != "size"}
     return {f"{name}{k}": tensor for name, tensors in held.items() for k, tensor in enumerate(tensors)}
 
 
 def _filled(like: Encoded, tensors: Sequence[Tensor], content: Tensor) -> Encoded:
-    """The inverse of `_tensors`."""
+    """Returns an `Encoded` with these tensors. The inverse of `_tensors`."""
     left, fields = iter(tensors), [f.name for f in dataclasses.fields(like) if f.name != "size"]
     held: dict[str, Any] = {name: tuple(next(left) for _ in getattr(like, name)) for name in fields}
     return dataclasses.replace(like, size=content.shape[2:], **held)

@@ -1,9 +1,11 @@
-"""Tracing: a function of tensors as an ONNX graph, and what replaces the parts that ONNX does not have.
+"""Traces a function of tensors as an ONNX graph, and replaces what ONNX does not have.
 
-The map A with A C_F A = C_S is the limit of a coupled Newton-Schulz iteration, which has matrix products
-only: Y → A and Z → A⁻¹ by Y ← Y T, Z ← T Z, T = ρ/2 (3 − ρ² Z Y), from Y = C_S and Z = C_F (Higham 2008,
-§6.7), with the scaling ρ of Chen and Chow (2014). It starts from the two factors, not from C_F C_S and 1: the
-rounding of float32 then grows with the condition of one covariance, not with that of the product.
+A coupled Newton-Schulz iteration of matrix products (Higham 2008, §6.7) gives the map A with A C_F A = C_S:
+
+    Y ← Y T,   Z ← T Z,   T = ρ/2 (3 − ρ² Z Y)        ρ: the scaling of Chen and Chow (2014)
+
+From Y = C_S and Z = C_F, Y converges to A and Z to A⁻¹. The rounding errors of float32 then grow with the
+condition number of one covariance. From C_F C_S and 1, they would grow with that of the product.
 """
 
 import contextlib
@@ -45,7 +47,7 @@ def _iterate(Y: Tensor, Z: Tensor, one: Tensor) -> Tensor:
     return Y
 
 
-# One operator, because PyTorch's tracing takes time for each; `trace` turns it into ONNX operators.
+# PyTorch's tracing is faster with one operator for all steps. `trace` turns it into ONNX operators.
 iterate = torch.library.custom_op("nstlib::iterate", _iterate, mutates_args=())
 iterate.register_fake(lambda Y, Z, one: torch.empty_like(Y))
 
@@ -53,7 +55,7 @@ iterate.register_fake(lambda Y, Z, one: torch.empty_like(Y))
 def newton_schulz_map(C_F: Tensor, C_S: Tensor, ε: Tensor | None = None) -> Tensor:
     """Returns A with A C_F A = C_S for covariances C_F and C_S, by matrix products only.
 
-    ε is the ridge added to both, of shape (...). By default it is chosen from their diagonals.
+    ε (...) is a ridge that is added to both. By default it is computed from their diagonals.
     """
     ε = ridge(*(C.diagonal(0, -2, -1).mean(-1) for C in (C_F, C_S))) if ε is None else ε
     one, ε = torch.eye(C_F.shape[-1], dtype=C_F.dtype, device=C_F.device), ε[..., None, None]
@@ -65,7 +67,7 @@ def newton_schulz_map(C_F: Tensor, C_S: Tensor, ε: Tensor | None = None) -> Ten
 
 @singledispatch
 def affine_map(d: Discrepancy, summary: Summary, C: Tensor, μ: Tensor) -> tuple[Tensor, Tensor]:
-    """A (1, N, N) and b (1, N) of the transport T(f) = A f + b, for features of covariance C and mean μ."""
+    """Returns A and b of the transport T(f) = A f + b, for features with covariance C and mean μ."""
     raise TypeError(f"no affine map is known for {d}")
 
 
@@ -94,10 +96,10 @@ def _(d: Wasserstein, summary: Summary, C: Tensor, μ: Tensor) -> tuple[Tensor, 
 
 
 class Mixture(Fusion):
-    """A fusion whose weights are tensors: parts of weight 0 are left out when the graph runs."""
+    """A fusion whose weights are tensors. When the graph runs, it skips parts of weight 0."""
 
     def __post_init__(self) -> None:
-        """Checks nothing: no number is known yet."""
+        """Checks nothing, because the weights are not known yet."""
 
 
 @transport_map.register
@@ -115,9 +117,9 @@ def _(d: Mixture, F: Tensor, summary: Summary, weights: Tensor | None = None) ->
             return (share * torch.cat([A, b.unsqueeze(-1)], -1),)
 
         def nothing(share: Tensor, C: Tensor, μ: Tensor, *own: Tensor) -> tuple[Tensor]:
-            return (0 * torch.cat([C, μ.unsqueeze(-1)], -1),)  # zeros would be stored in the file
+            return (0 * torch.cat([C, μ.unsqueeze(-1)], -1),)  # new zeros would be stored in the file
 
-        # The operator behind `torch.cond`; the function itself would first compile both branches.
+        # `torch.cond` would first compile both branches. This is the operator that it calls.
         operands = (weight / total, C, μ, *own.values())
         result = result + torch.ops.higher_order.cond(weight > 0, share, nothing, operands)[0]
     return product(result[..., :-1], F) + result[..., -1:]
@@ -125,7 +127,7 @@ def _(d: Mixture, F: Tensor, summary: Summary, weights: Tensor | None = None) ->
 
 @contextlib.contextmanager
 def traceable() -> Iterator[None]:
-    """Replaces what cannot be traced: eigendecompositions, and checks of numbers that are not known yet."""
+    """Replaces code that cannot be traced, such as checks of numbers, and the decoder's convolutions."""
     with contextlib.ExitStack() as stack:
         for place, name, instead in (
             (moments, "ONEDNN", False),
@@ -135,13 +137,13 @@ def traceable() -> Iterator[None]:
             (networks, "check_share", lambda share, _: share),
             (decoders, "convolve", convolutions.convolve),
             (FeedForward, "check_memory", lambda network, size, memory: None),
-            (torch.SymFloat, "__bool__", lambda number: True),  # formulas for a strength above 0 hold at 0
+            (torch.SymFloat, "__bool__", lambda number: True),  # formulas for a strength > 0 also hold at 0
             (pipeline, "float", lambda number: number),  # a tensor stays a tensor
             (decoders, "math", SimpleNamespace(log=lambda x: torch.log(torch.scalar_tensor(x)))),
         ):
             stack.enter_context(mock.patch.object(place, name, instead, create=True))
         stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")  # torch's own, about its own code
+        warnings.simplefilter("ignore")  # torch's warnings about its own code
         yield
 
 

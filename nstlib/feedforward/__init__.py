@@ -1,21 +1,21 @@
-"""One forward pass instead of an optimisation: any style by a method's transport, or a network for one style.
+"""Style transfer in one forward pass, by transport maps or by a network for one style.
 
     decoders      features of the embedded encoder → image, block by block
     pipeline      one pass at one size: encode, transport level by level, decode
-    tiles         the same in tiles, for images of any size
-    memory        how much memory a pass needs, and which tiles fit
-    prepared      the whole call: several sizes, regions and colours; and what all strengths share
+    tiles         the same pass in tiles, for images that do not fit in memory as a whole
+    memory        an estimate of the memory of a pass, and the choice of its tiles
+    prepared      `onepass` and `prepare`: several sizes, regions, colours and the palette projection
     layers        the layers of a network for one style
     networks      networks for one style: architecture, weight files, the bundled ones
-    norms         a network for one style in tiles
-    settings      every choice of a training
+    norms         a network for one style, applied in tiles
+    settings      the options of a training
     crops         the crops of the training images
     checkpoint    the file from which a training resumes
-    distributed   several processes for one task
-    training      training a network with the objective of a run
+    distributed   several processes that share one task
+    training      `train_feedforward`: trains a network with the objective of a run
 
-Read alignment/transports, decoders, pipeline, tiles, prepared; for the networks: layers, networks, settings,
-training. The weights and their model cards are in `weights/`.
+For one pass, read alignment/transports, decoders, pipeline, tiles and prepared. For the networks, read
+layers, networks, settings and training. The weights and their model cards are in `weights/`.
 """
 
 from nstlib.feedforward.networks import FeedForward, load_feedforward

@@ -1,4 +1,4 @@
-"""The file that a training resumes from: complete or absent, and only for the same training."""
+"""Saves a training to a checkpoint file, and resumes the same training from this file."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -17,13 +17,13 @@ DELETE = "delete it to begin anew, or name another checkpoint"
 
 
 def save_checkpoint(path: Path, network: nn.Module, adam: torch.optim.Adam, progress: dict[str, Any]) -> None:
-    """Writes a checkpoint.
+    """Writes a checkpoint. If this fails, an existing file stays unchanged.
 
     Args:
-        progress: the steps "done", their "seconds", and the "training" that a later run must match.
+        progress: "done", the steps; "seconds", their time; "training", which a resumed training must match.
 
     Raises:
-        FloatingPointError: the weights are not finite; an earlier file stays as it is.
+        FloatingPointError: a weight is NaN or infinite.
     """
     if not is_finite(network.state_dict().values()):
         raise FloatingPointError(f"the weights stopped being finite at step {progress['done']}; {REMEDY}")
@@ -37,11 +37,11 @@ def load_checkpoint(
     """Loads a checkpoint into the network and the optimiser.
 
     Returns:
-        The steps done, the seconds they took, and the number of iterations that was planned.
+        The number of steps done, the seconds that they took, and the planned number of iterations.
 
     Raises:
-        WeightsError: the file is no checkpoint, or damaged.
-        ValueError: it belongs to a different `training`. The number of iterations may differ.
+        WeightsError: the file is damaged, or it is not a checkpoint.
+        ValueError: `training` differs in more than the iterations, the version and the name of the style.
     """
     try:
         state = torch.load(path, map_location=next(network.parameters()).device, weights_only=True)
@@ -55,8 +55,8 @@ def load_checkpoint(
                 raise ValueError("it holds weights that are NaN or infinite")
             if any(moments["exp_avg"].shape != weight.shape for weight, moments in adam.state.items()):
                 raise ValueError("its optimiser is that of a different network")
-    except Exception as error:  # pickle, zip and torch each raise their own kinds
-        # not torch's own message, which suggests unsafe loading
+    except Exception as error:  # pickle, zipfile and torch raise different exceptions
+        # torch's message is left out, because it suggests unsafe loading
         words = error if type(error) is ValueError else type(error).__name__
         raise WeightsError(
             f"cannot resume from {path}: it is no checkpoint of a training, or damaged ({words}); {DELETE}"
@@ -70,12 +70,12 @@ def load_checkpoint(
 
 
 def _difference(name: str, there: Any, here: Any) -> str:
-    """Says how a setting differs in the checkpoint (there) and this training (here); empty if it does not."""
+    """Describes how a setting of the checkpoint (there) differs from this training's (here); "" if equal."""
     if name == "style" and there["sha256"] != here["sha256"]:
         there, here = (f"{s['name']}, {s['size'][1]} x {s['size'][0]} px" for s in (there, here))
         return f"style {there} there, {here} here"
     same = name in ("iterations", "nstlib", "style") or there == here
     if name == "method":
-        with suppress(ValueError, TypeError):  # an unknown method is a different one
+        with suppress(ValueError, TypeError):  # an unknown method counts as different
             same = method(there) == method(here)
     return "" if same else f"{name} {there!r} there, {here!r} here"

@@ -1,4 +1,4 @@
-"""Training crops from a folder, read when needed; a seed gives the same crops in one process or in many."""
+"""Random crops of training images. A seed gives the same crops, however many processes share them."""
 
 import warnings
 from collections.abc import Iterable, Sequence
@@ -12,17 +12,17 @@ from nstlib.inputs import check_image
 from nstlib.synthesis.pyramid import resize_image
 from nstlib.version import no_such
 
-# a crop has a single colour if no channel's standard deviation is above this: a quarter of an 8-bit level
+# A crop counts as a single colour if no channel's standard deviation is above this (a quarter of 1/255).
 FLAT = 1e-3
-TRIES = 32  # most crops that are tried to find one with more than a single colour
+TRIES = 32  # number of crops to try before giving up, if all of them show a single colour
 
 
 def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Returns the image files of a folder and everything else that is not hidden, both sorted by name.
+    """Returns the image files of a folder, and all other entries that are not hidden, sorted by name.
 
     Raises:
-        FileNotFoundError: there is no such folder.
-        ImageError: it holds no image.
+        FileNotFoundError: the folder does not exist.
+        ImageError: the folder holds no image file.
     """
     if not folder.is_dir():
         raise FileNotFoundError(no_such("folder", folder))
@@ -38,7 +38,7 @@ def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 class Crops:
-    """Random square crops of `size` px from a folder, image files, or images (1, 3, H, W)."""
+    """Random square crops of `size` px. The source is a folder, or image files and images (1, 3, H, W)."""
 
     def __init__(self, source: str | Path | Iterable[str | Path | Tensor], size: int) -> None:
         self.items: Sequence[str | Path | Tensor] = (
@@ -53,17 +53,17 @@ class Crops:
         self._unreadable: set[int] = set()
 
     def batch(self, generator: torch.Generator, count: int, mine: slice) -> Tensor:
-        """Returns the crops `mine` of a batch of `count`, (B, 3, size, size). It does not read the others."""
+        """Returns the crops `mine` of a batch of `count` crops, (B, 3, size, size). Reads only these."""
         draws = torch.rand(count, 5, generator=generator, dtype=torch.float32).tolist()
         return torch.cat([self.crop(draw) for draw in draws[mine]])
 
     def crop(self, draw: Sequence[float]) -> Tensor:
-        """Returns the crop that five numbers in [0, 1) choose, or another one if it has a single colour.
+        """Returns the crop that five numbers in [0, 1) choose, or a different one if it has a single colour.
 
-        Without variance, each instance norm of a network multiplies the gradient by 1/√ε, and it overflows.
+        On a crop without variance the gradient overflows: each instance norm multiplies it by 1/√ε.
 
         Raises:
-            ImageError: the others show a single colour, too.
+            ImageError: all crops that were tried show a single colour.
         """
         for k in range(TRIES):
             crop = self._cut([(x + 0.618 * k) % 1 for x in draw])
@@ -72,18 +72,18 @@ class Crops:
         raise ImageError(f"{TRIES} crops of the training images show a single colour: give photos")
 
     def _cut(self, draw: Sequence[float]) -> Tensor:
-        """Returns the crop that five numbers in [0, 1) choose: image, scale, top, left, mirrored or not."""
+        """Returns a crop. Five numbers in [0, 1) choose the image, the scale, top, left, and mirroring."""
         which, scale, down, across, flip = draw
         image, size = self.image(int(which * len(self.items))), self.size
         short = min(image.shape[2:])
-        side = max(size, round(short * (1 - scale / 2)))  # of the shorter side after resizing
+        side = max(size, round(short * (1 - scale / 2)))  # length of the shorter side after resizing
         image = resize_image(image, *(max(size, round(n * side / short)) for n in image.shape[2:]))
         top, left = int(down * (image.shape[2] - size + 1)), int(across * (image.shape[3] - size + 1))
         crop = image[..., top : top + size, left : left + size]
         return crop.flip(-1) if flip < 0.5 else crop
 
     def image(self, index: int) -> Tensor:
-        """Returns the image at `index`, or the next readable one; warns once about each unreadable one."""
+        """Returns the image at `index`, or the next readable one. Warns once about each unreadable file."""
         for offset in range(len(self.items)):
             place = (index + offset) % len(self.items)
             item = self.items[place]

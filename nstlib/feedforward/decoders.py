@@ -1,16 +1,16 @@
-"""The decoder: features back to an image, one block for each level, from relu5_1 to the pixels.
+"""The decoder turns features back into an image, with one block for each level from relu5_1 to the pixels.
 
     relu5_1 ─► block 5 ─► relu4_1 ─► block 4 ─► … ─► relu1_1 ─► block 1 ─► image
 
-Each block inverts what the embedded encoder computes between two of its style layers, so its output is
-comparable to the encoder's features: it can be transported towards a style and passed on. At every level
-a pass (pipeline.py) adds the residual, the detail of the content that the block loses, to the block's output,
-and moves the sum x' towards the style by the transport T of the method:
+Each block inverts the part of the embedded encoder between two style layers. The output of a block therefore
+approximates features of the encoder, and a transport T can move them towards a style. A pass (pipeline.py)
+computes the features x of a level from the features y of the next deeper level:
 
-    x = t T(x') + (1 − t) x',   x' = scale · block(x below) + shift + (1 + k D) residual
+    x = t T(x') + (1 − t) x',   x' = scale · block(y) + shift + (1 + k D) residual
 
-The share k of the style is 0 for the content and grows with the balance factor γ of a run. The strength t,
-the scale, the shift and the matrix D are learned for each method; at k = 0 they leave the content unchanged.
+The residual is the detail of the content that the block loses. The share k of the style is 0 at strength 0,
+where the result is the content. The strength t, the scale, the shift and the matrix D are learned and depend
+on the method. At relu2_1 … relu4_1 a small network adds a correction to x'.
 
 `training/decode.py` trained the blocks, and then `training/objective.py` trained the whole decoder.
 """
@@ -30,8 +30,8 @@ from nstlib.version import use_torch_defaults
 
 WIDTHS = (3, 16, 32, 64, 128, 128)  # channels of the image and of relu1_1 … relu5_1
 LEVELS = tuple(f"relu{level}_1" for level in range(1, 6))
-STAGES = ("pixels", *LEVELS)  # what is moved, by level
-# Channels of each block's convolutions: those at the size of its input, then those at twice that size.
+STAGES = ("pixels", *LEVELS)  # names of the levels 0 … 5
+# Output channels of each block's convolutions: of those before the upsampling, then of those after it.
 BLOCKS: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
     1: ((16, 3), ()),
     2: ((32, 32), (16, 16)),
@@ -39,13 +39,13 @@ BLOCKS: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
     4: ((128, 128, 128), (64, 64)),
     5: ((128, 128), (128,)),
 }
-REFINED = (2, 3, 4)  # levels with a correction
-METHODS = ("linear", "bn", "poly", "wasserstein")  # methods with learned amounts of their own
+REFINED = (2, 3, 4)  # levels at which `Decoder.refine` adds a correction
+METHODS = ("linear", "bn", "poly", "wasserstein")  # methods for which training learned separate amounts
 WEIGHTS = Path(__file__).parent / "weights" / "decoder.safetensors"
 
 
 class Decoder(nn.Module):
-    """The five blocks. Maps are (B, N_l, H_l, W_l); images are (B, 3, H, W), not clamped to [0, 1]."""
+    """The five blocks and the learned amounts. Maps are (B, N_l, H_l, W_l). Images are not clamped."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,10 +59,10 @@ class Decoder(nn.Module):
         )
 
     def strength(self, level: int, methods: Tensor, share: float | Tensor) -> Tensor:
-        """Returns how far to move the features of level 0 (the pixels) … 5 (relu5_1), in 0 … k.
+        """Returns the strength t in 0 … k of the transport at a level, 0 (the pixels) … 5 (relu5_1).
 
         Args:
-            methods: the weights of `METHODS` in the method of the pass, (..., 4), of sum 1.
+            methods: weights (..., 4) of `METHODS` in the method of the pass. Their sum is 1.
             share: k in 0 … 1, a number or a tensor (...).
         """
         offset, slope = (methods.to(self.strengths) @ self.strengths[:, level]).unbind(-1)
@@ -70,25 +70,25 @@ class Decoder(nn.Module):
         return amount
 
     def amounts(self, level: int, methods: Tensor, share: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns scale (..., N), shift (..., N) and matrix (..., N, N) of the mixture at a level 0 … 4.
+        """Returns the scale (..., N), the shift (..., N) and 1 + k D (..., N, N) of a level 0 … 4.
 
-        `methods` and `share` are as in `strength`, the latter of shape (..., 1, 1).
+        `methods` and `share` are as in `strength`, but a tensor `share` has the shape (..., 1, 1).
         """
         learned = torch.einsum("...m,mkn->...kn", methods.to(self.gains[level]), self.gains[level])
         scale, shift, gain = (share * learned).unbind(-2)
         return 1 + scale, shift, share * self.mixing[level] + torch.diag_embed(1 + gain)
 
     def mix(self, up: Tensor, residual: Tensor, level: int, methods: Tensor, share: float) -> Tensor:
-        """Mixes a block's output `up` with the content's residual at a level 0 … 4. Returns (1, N, H, W).
+        """Returns scale · up + shift + (1 + k D) residual, (1, N, H, W), at a level 0 … 4.
 
-        It changes `up` in place, because every new map costs time.
+        `up` is the output of a block. It is overwritten, because allocating a new map takes time.
         """
         scale, shift, matrix = self.amounts(level, methods, share)
         rest = conv2d(residual, matrix[..., None, None].to(residual.dtype), shift.to(residual.dtype))
         return rest.add_(up.mul_(scale.view(-1, 1, 1).to(up.dtype)))
 
     def respond(self, own: Tensor, level: int) -> Tensor:
-        """Returns what the correction at relu{level}_1 needs of the content's own features there."""
+        """Returns the part of the correction that depends only on the content's features `own`."""
         if level not in REFINED:
             return own
         first = self.correction(level)[0]
@@ -97,9 +97,9 @@ class Decoder(nn.Module):
     def refine(
         self, x: Tensor, response: Tensor, level: int, methods: Tensor, share: float | Tensor
     ) -> Tensor:
-        """Returns x of relu{level}_1 plus a correction, which also depends on the content through `response`.
+        """Returns x plus the correction, which depends on x of relu{level}_1 and on the result of `respond`.
 
-        `methods` and `share` are as in `strength`, the latter of shape (..., 1, 1, 1).
+        `methods` and `share` are as in `strength`, but a tensor `share` has the shape (..., 1, 1, 1).
         """
         if level not in REFINED:
             return x
@@ -122,18 +122,18 @@ class Decoder(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """That of the convolutions; the amounts stay float32."""
+        """The dtype of the convolutions. The learned amounts stay float32."""
         return next(self.blocks.parameters()).dtype
 
     def up(self, x: Tensor, level: int) -> Tensor:
-        """Decodes features of relu{level}_1 to those one level up (level 1: to the image, in float32)."""
+        """Decodes features of relu{level}_1 to the next shallower level; from relu1_1 to the image."""
         above: Tensor = self.blocks[f"block{level}"](x.to(self.dtype))
         return above if level == 1 else above.to(x.dtype)
 
     def reach(self, level: int) -> int:
-        """Returns an upper bound of the receptive field's radius one level up, in positions of relu{level}_1.
+        """Bounds the radius of the receptive field of `up` and the correction after it, in positions of x.
 
-        All convolutions, those of the correction too, count as if they worked at the size of the input.
+        Convolutions after the upsampling count as if they came before it, where their radius is larger.
         """
         parts = [*self.blocks[f"block{level}"].modules()]
         parts += self.refining[f"refine{level - 1}"].modules() if level - 1 in REFINED else []
@@ -148,7 +148,7 @@ class Decoder(nn.Module):
 
 
 class Block(nn.Module):
-    """3 × 3 convolutions with ReLU, residual where the width stays, and nearest-neighbour upsampling."""
+    """3 × 3 convolutions, ReLU, upsampling. All but the last have a skip connection if the width stays."""
 
     def __init__(self, level: int) -> None:
         super().__init__()
@@ -170,33 +170,32 @@ class Block(nn.Module):
         return x
 
     def layer(self, x: Tensor, index: int) -> Tensor:
-        """Applies one of the convolutions to x, after the upsampling if that comes before it."""
+        """Applies the convolution `index` to x. If the upsampling comes before it, applies both."""
         conv: Any = self.convs[index]
         return (enlarge if index == self.upsample_before else convolve)(x, conv.weight, conv.bias)
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """A 3 × 3 convolution of x (B, n, H, W) with weights (m, n, 3, 3), by replicated edges."""
+    """Convolves x (B, n, H, W) with kernels (m, n, 3, 3). The edges of x are replicated."""
     return conv2d(pad(x, (1, 1, 1, 1), mode=EDGE), weight, bias)
 
 
 def enlarge(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Applies `convolve` to x after nearest-neighbour upsampling by 2.
 
-    A transposed 4 × 4 convolution with stride 2 does both, with 4 instead of 9 products per output and input
-    channel.
+    A transposed 4 × 4 convolution with stride 2 does both, and takes 4 products where the two steps take 9.
     """
     kernels = _spread(_spread(weight.float(), 2), 3).transpose(0, 1).to(weight.dtype)
     return conv_transpose2d(pad(x, (1, 1, 1, 1), mode=EDGE), kernels, bias, stride=2, padding=3)
 
 
 def _spread(weight: Tensor, dim: int) -> Tensor:
-    a, b, c = weight.unbind(dim)  # where two equal neighbours meet two of these, their sum remains
+    a, b, c = weight.unbind(dim)  # entries of a kernel that meet copies of the same pixel are added
     return torch.stack((c, b + c, a + b, a), dim)
 
 
 class Refine(nn.Sequential):
-    """Two convolutions with a ReLU between; the second one begins as zero."""
+    """Two convolutions with a ReLU between them. The second one is initialised with zeros."""
 
     def __init__(self, width: int) -> None:
         first, second = (nn.Conv2d(n, width, 3, padding=1, padding_mode=EDGE) for n in (2 * width, width))
@@ -208,7 +207,7 @@ class Refine(nn.Sequential):
 @lru_cache(maxsize=4)
 @use_torch_defaults(gradients=False)
 def load_decoder(path: str | None = None, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Decoder:
-    """Loads the bundled decoder, or one from a file that `training/decode.py` wrote."""
+    """Loads the bundled decoder, or one from a file that a script in `training/` wrote."""
     state = {name: value.float() for name, value in load_file(path or WEIGHTS).items()}
     with torch.device("meta"):
         decoder = Decoder()

@@ -1,4 +1,4 @@
-"""Several processes for one task, as `torchrun` starts them.
+"""Divides one task among several processes, which `torchrun` starts.
 
 torchrun --nproc-per-node 2 -m nstlib train STYLE --images FOLDER -o MODEL.safetensors --distributed
 """
@@ -16,17 +16,17 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Group:
-    """The processes of a task; this one is number `rank` of `world`."""
+    """The `world` processes of a task. This process has the number `rank`, counted from 0."""
 
     rank: int = 0
     world: int = 1
 
     def share(self, items: Sequence[Item]) -> Sequence[Item]:
-        """Returns this process's items, every `world`-th."""
+        """Returns the items of this process: every `world`-th one, from `rank` on."""
         return items[self.rank :: self.world]
 
     def slice(self, count: int) -> slice:
-        """Returns this process's part of a batch. Raises ValueError where the parts would not be equal."""
+        """Returns the part of a batch for this process. Raises ValueError if the parts would not be equal."""
         if count % self.world:
             raise ValueError(f"a batch of {count} cannot be shared equally by {self.world} processes")
         each = count // self.world
@@ -35,7 +35,7 @@ class Group:
 
 @contextlib.contextmanager
 def join_group(distributed: bool = True) -> Iterator[Group]:
-    """Joins the group in which torchrun started this process. Without `distributed` it is a group of one.
+    """Joins the group of processes that torchrun started. If not `distributed`, the group is this process.
 
     Raises:
         ValueError: torchrun did not start this process.

@@ -1,13 +1,13 @@
 """The layers of a network for one style, and the two architectures of its body.
 
     plain_body   z ─► conv ─► conv, stride 2 ─► conv, stride 2 ─► residual blocks ─► ×2, conv ─► ×2, conv
-    SkipBody     the same, but each enlargement is bilinear, and the convolution after it also sees the
-                 features of this size from before the strided convolutions, which hold details (Ronneberger,
-                 Fischer, Brox 2015); one more convolution follows
+    SkipBody     the same with bilinear upsampling, skip connections (Ronneberger, Fischer, Brox 2015) and one
+                 more convolution at the end. A skip connection adds the features from before a strided
+                 convolution, which hold details, to the input of the convolution after an upsampling.
 
-Instance norm follows every convolution (Ulyanov, Vedaldi, Lempitsky 2016). Upsampling and a convolution avoid
-checkerboard artefacts (Odena, Dumoulin, Olah 2016). Nearest-neighbour upsampling still shows pairs of equal
-pixels, which bilinear upsampling does not.
+Instance norm follows every convolution (Ulyanov, Vedaldi, Lempitsky 2016). Upsampling before a convolution
+avoids checkerboard artefacts (Odena, Dumoulin, Olah 2016). After nearest-neighbour upsampling, images still
+show pairs of equal pixels; after bilinear upsampling they do not.
 """
 
 from typing import Any, Literal
@@ -15,13 +15,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-EDGE: Literal["replicate"] = "replicate"  # padding: zeros would show where the border is, as a frame
-DTYPE = torch.float32  # of the weights, whatever torch's default is
+EDGE: Literal["replicate"] = "replicate"  # padding; with zeros, the border of an image would show as a frame
+DTYPE = torch.float32  # of the weights; torch's default dtype may be a different one
 
 
 class OneSidedClamp(torch.autograd.Function):
-    """Clamps x to [0, 1]. A value at a bound keeps the gradient that leads back and loses the one that leads
-    outwards, as in a run (synthesis/optimize.py). Without any gradient there, dark areas would stay dark."""
+    """Clamps x to [0, 1]. At and beyond a bound, the gradient becomes 0 only if it would move x outwards, as
+    in a run (synthesis/optimize.py). If it became 0 in both directions, dark areas would stay dark."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -31,18 +31,18 @@ class OneSidedClamp(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        outwards = ((x <= 0) & (g > 0)) | ((x >= 1) & (g < 0))  # a step goes against the gradient
+        outwards = ((x <= 0) & (g > 0)) | ((x >= 1) & (g < 0))  # a step moves x by −g
         return g.masked_fill(outwards, 0)
 
 
 class Layer(nn.Module):
-    """[×2 →] convolution → instance norm → ReLU."""
+    """Convolution → instance norm → ReLU. With `upsample`, an upsampling by 2 comes first."""
 
     def __init__(self, n: int, m: int, size: int = 3, stride: int = 1, upsample: bool = False) -> None:
         super().__init__()
         self.conv = nn.Conv2d(n, m, size, stride, size // 2, bias=False, padding_mode=EDGE, dtype=DTYPE)
-        # Batch norm of one image is instance norm. InstanceNorm2d's gradients were wrong for channels-last
-        # batches, and GroupNorm's take most of a step in bfloat16 (torch 2.13).
+        # Batch norm of a single image equals instance norm. In torch 2.13, InstanceNorm2d has wrong gradients
+        # for channels-last batches, and the backward pass of GroupNorm takes most of a step in bfloat16.
         self.norm = nn.BatchNorm2d(m, track_running_stats=False, dtype=DTYPE)
         self.upsample = upsample
 
@@ -55,17 +55,17 @@ class Layer(nn.Module):
     def normalize(self, x: Tensor) -> Tensor:
         if not x.is_cuda or len(x) == 1:
             return torch.cat([self.norm(image) for image in torch.split(x, 1)])
-        # on a GPU a loop over images would be most of a step
+        # on a GPU, a loop over the images would take most of the time of a step
         return nn.functional.group_norm(x, x.shape[1], self.norm.weight, self.norm.bias, self.norm.eps)
 
 
 class Residual(nn.Module):
-    """x + conv(conv(x)), the second without ReLU."""
+    """x + layer(layer(x)). The second layer has no ReLU."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.first, self.second = Layer(width, width), Layer(width, width)
-        self.second.norm.register_parameter("bias", None)  # the norms after it would remove it
+        self.second.norm.register_parameter("bias", None)  # later norms would remove a bias
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = x + self.second(self.first(x), rectify=False)
@@ -73,7 +73,7 @@ class Residual(nn.Module):
 
 
 def plain_body(n: int, blocks: int, ends: int) -> nn.Sequential:
-    """z (B, 3, H, W) → features (B, n, H, W), for sides that are multiples of 4."""
+    """Returns the body z (B, 3, H, W) → features (B, n, H, W). H and W must be multiples of 4."""
     return nn.Sequential(
         Layer(3, n, ends),
         Layer(n, 2 * n, stride=2),
@@ -85,7 +85,7 @@ def plain_body(n: int, blocks: int, ends: int) -> nn.Sequential:
 
 
 class SkipBody(nn.Module):
-    """The same with skip connections."""
+    """The body of `plain_body`, with bilinear upsampling, skip connections and one more convolution."""
 
     def __init__(self, n: int, blocks: int, ends: int) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class SkipBody(nn.Module):
 
 
 class Join(nn.Module):
-    """1 × 1 convolution → ×2 → with the skipped features: convolution → instance norm → ReLU."""
+    """1 × 1 convolution → bilinear upsampling by 2 → concatenation with the skipped features → `Layer`."""
 
     def __init__(self, n: int, m: int) -> None:
         super().__init__()

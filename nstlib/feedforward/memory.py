@@ -1,4 +1,4 @@
-"""The memory that one pass needs, estimated before it starts, and the tiles that keep it within a budget."""
+"""Estimates the memory of one pass before the pass starts, and chooses tiles that fit a budget."""
 
 import math
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from nstlib.feedforward.decoders import LEVELS
 from nstlib.synthesis import memory
 from nstlib.synthesis.settings import Settings
 
-# Bytes, as benchmarks/memory.py measures them: per pixel of the content, per pixel of the largest style, and
-# per pixel of each further style of a mixture, since all of them are held at once; and per mask and pixel.
-BY_MOMENTS, BY_POSITIONS = (270, 260, 400), (1750, 1150, 1650)  # methods that map moments, or every position
-MAPS = 130  # more per pixel of the content, for each byte of a number in the maps of the former
-MASK = 60
-STORED = 3  # shallowest level that a pass in tiles stores; relu1_1 and relu2_1 have 6 times its numbers
-TILES = (512, 256)  # px
-# In tiles: bytes per pixel of the content for images, and per pixel of a tile with its halo; px of both halos
+# Bytes, measured by benchmarks/memory.py: per pixel of the content; per pixel of the largest style; per pixel
+# of the largest style for each further style of a mixture, because all styles are held at once.
+BY_MOMENTS, BY_POSITIONS = (270, 260, 400), (1750, 1150, 1650)  # methods in `MOMENTS`, and all others
+MAPS = 130  # for methods in `MOMENTS`: more bytes per pixel of the content, for each byte of the dtype
+MASK = 60  # bytes per pixel of the content, for each mask
+STORED = 3  # shallowest level that a pass in tiles stores; the maps of shallower levels are larger
+TILES = (512, 256)  # px: sides of a tile
+# In tiles: bytes per pixel of the content, bytes per pixel of a tile with its halo, px of both halos
 IN_TILES, TILE, HALO = 40, 1000, 240
 MOMENTS = (LinearMMD, BNStatistics, PolynomialMMD, Wasserstein, Coral, GaussianMMD)
 
@@ -32,12 +32,12 @@ def estimate_pass(
     masks: int = 0,
     tile: int | None = None,
 ) -> float:
-    """Returns the bytes of the process at the peak of one pass by the settings' method.
+    """Returns the peak memory of the process during one pass, in bytes.
 
     Args:
-        content: its (height, width). style: that of the largest style, before `settings.style_scale`.
-        styles, masks: their numbers.
-        tile: side of the tiles in pixels; None: the whole image at once.
+        content, style: (height, width) of the content and of the largest style, before `style_scale`.
+        styles, masks: number of styles and of masks.
+        tile: side of the tiles in pixels. None: the whole image at once.
     """
     by_moments = all(isinstance(part, MOMENTS) for part, _ in settings.discrepancy.components())
     decoding, encoding, mixing = BY_MOMENTS if by_moments else BY_POSITIONS
@@ -46,7 +46,7 @@ def estimate_pass(
     if tile:
         stored = sum(encoder.channels[layer] / encoder.strides[layer] ** 2 for layer in LEVELS[STORED - 1 :])
         images = (IN_TILES + stored * encoder.dtype.itemsize + masks * IN_TILES / 3) * of_content
-        of_styles = 1.3 * (styles * of_style + of_content) * 12  # at all sizes, while the styles are encoded
+        of_styles = 1.3 * (styles * of_style + of_content) * 12  # images of all sizes, while encoding
         return memory.base_memory(encoder.device) + max(images, of_styles) + TILE * (tile + HALO) ** 2
     most = max(
         (decoding + masks * MASK) * of_content, (encoding + (0 if masks else styles - 1) * mixing) * of_style
@@ -62,10 +62,10 @@ def choose_tile(
     styles: int,
     masks: int,
 ) -> int | None:
-    """Returns the tile with which a pass fits the memory of the settings; None: the whole image does.
+    """Returns the largest side of tiles with which a pass fits `settings.memory`; None: the whole image fits.
 
     Raises:
-        MemoryError: no tile fits.
+        MemoryError: the pass does not fit, even in tiles.
     """
     by_moments = all(isinstance(part, MOMENTS) for part, _ in settings.discrepancy.components())
     who = "one pass" if by_moments else f"one pass by {settings.discrepancy}, which cannot run in tiles,"

@@ -1,11 +1,11 @@
 """Networks for one style: content → image in a single pass (Johnson, Alahi, Fei-Fei 2016).
 
-    z = the content x, each colour normalised to mean 0 and variance 1
-    image = colours(z) + output of the last convolution of the body (layers.py)
+    z = the content x, with each colour channel normalised to mean 0 and variance 1
+    image = colours(z) + last(body(z))
 
-A departure from Johnson: the network adds a residual to the normalised image, recoloured by one 3 × 3 matrix,
-so that training starts from the content. Its input is z because instance norms discard the mean and the
-variance of x.
+`colours` maps the colour of each pixel affinely, `last` is a convolution, and layers.py has the body. A
+departure from Johnson: body and `last` compute only a residual, so that training starts from the content. The
+input is z because instance norms discard the mean and the variance of x.
 """
 
 import contextlib
@@ -32,25 +32,25 @@ from nstlib.version import did_you_mean, no_such, rename_arguments, use_torch_de
 
 FOLDER = Path(__file__).parent / "weights"
 METADATA = "nstlib"  # key of a network's metadata in its weight file
-OLD_KEYS = {"begin": "init_from"}  # in the metadata of older networks and checkpoints, which stay readable
-START = 0.5, 0.25  # mean and standard deviation of a colour, before training
-TILES, HALO = (1024, 512, 256), 120  # px of a tile, and around it
-IN_TILES = 60  # bytes for each pixel of an image in tiles
+OLD_KEYS = {"begin": "init_from"}  # old → new name, in the metadata of older networks and checkpoints
+START = 0.5, 0.25  # mean and standard deviation of each output channel before training
+TILES, HALO = (1024, 512, 256), 120  # px: sides of a tile, and what the halo adds to a side
+IN_TILES = 60  # bytes per pixel of the image, if the network works in tiles
 
 
 class Architecture(NamedTuple):
     """The architecture of a network."""
 
-    width: int  # channels of the first convolution; doubled at each halving of the size
+    width: int  # channels of the first convolution; each strided convolution doubles them
     blocks: int  # number of residual blocks
     ends: int  # kernel size of the first and the last convolution
     body: Callable[[int, int, int], nn.Module] = plain_body
-    memory: int = 32  # bytes for each pixel and channel of the first convolution (benchmarks/memory.py)
+    memory: int = 32  # bytes per pixel and per channel of the first convolution (benchmarks/memory.py)
 
 
 PLANS = {
-    "full": Architecture(width=32, blocks=5, ends=9),  # Johnson's: 1.7 million parameters
-    "light": Architecture(width=16, blocks=4, ends=5),  # for two cores: 0.34 million
+    "full": Architecture(width=32, blocks=5, ends=9),  # as Johnson's, 1.7 million parameters
+    "light": Architecture(width=16, blocks=4, ends=5),  # 0.34 million parameters, for a CPU with two cores
     "sharp": Architecture(width=16, blocks=5, ends=5, body=SkipBody, memory=42),  # upsamples bilinearly
 }
 
@@ -60,8 +60,8 @@ class FeedForward(nn.Module):
     """A network for one style: `network(image, strength=1.0)`.
 
     Args:
-        plan: its architecture, a name in `PLANS`.
-        metadata: what it was made from, as plain JSON values.
+        plan: architecture, a name in `PLANS`.
+        metadata: style, options and versions of the training, as JSON values.
 
     Raises:
         ValueError: the plan is unknown.
@@ -81,18 +81,17 @@ class FeedForward(nn.Module):
         nn.init.constant_(self.colours.bias, START[0])  # type: ignore[arg-type]
 
     def forward(self, image: Tensor, strength: float = 1.0, memory: str = "auto") -> Tensor:
-        """Returns images in the network's style, (B, 3, H, W) in [0, 1].
+        """Returns images in the style, (B, 3, H, W) in [0, 1]. They require gradients in training mode only.
 
         Args:
             image: (B, 3, H, W) in [0, 1], of any size.
-            strength: 0 (the image as it is) … 1.
-            memory: as in `Settings`. Where the whole image would need more, the network works in tiles.
+            strength: 0 (the image unchanged) … 1.
+            memory: as in `Settings`. If the whole image needs more, the network works in tiles.
 
         Raises:
-            TypeError: `image` is no tensor.
-            ValueError: its shape or range, or `strength`, is wrong.
-            MemoryError: the image would not fit. Training mode, the only mode in which
-                results require gradients, does not check this.
+            TypeError: `image` is not a tensor.
+            ValueError: `image` or `strength` has a wrong shape or range.
+            MemoryError: the image does not fit in memory, even in tiles. Training mode does not check this.
         """
         image = check_image(image, "image", batch=True, copy=False).to(self.last.weight)
         check_share(strength, "strength")
@@ -100,7 +99,7 @@ class FeedForward(nn.Module):
         tile = None if self.training else self.check_memory((B * height, width), memory)
         # in training mode the caller decides on gradients and autocast
         with contextlib.nullcontext() if self.training else use_torch_defaults(gradients=False):
-            # pad copies the image even where it adds nothing
+            # a padding of 0 would still copy the image
             pads = (0, missing(width, STRIDE), 0, missing(height, STRIDE))
             x = image if tile and not any(pads) else nn.functional.pad(image, pads, mode=EDGE)
             if tile:
@@ -112,20 +111,20 @@ class FeedForward(nn.Module):
         return result
 
     def make(self, z: Tensor) -> Tensor:
-        """Returns the image (B, 3, H, W), not clamped, for a content z with normalised colours."""
+        """Returns the image (B, 3, H, W) before clamping, for a content z with normalised colours."""
         image: Tensor = self.colours(z) + self.last(self.body(z))
         return image
 
     def estimate_memory(self, size: Sequence[int], tile: int | None = None) -> float:
-        """Returns the bytes of the process at the peak for an image of `size` (H, W)."""
+        """Returns the peak memory of the process in bytes, for an image of `size` (H, W)."""
         crop, images = ((tile + HALO) ** 2, IN_TILES * math.prod(size)) if tile else (math.prod(size), 0)
         plan = PLANS[self.plan]
         return base_memory(self.last.weight.device) + plan.memory * plan.width * crop + images
 
     def check_memory(self, size: Sequence[int], memory: str = "auto") -> int | None:
-        """Returns the side of the tiles for an image of `size` (H, W); None: the whole image fits.
+        """Returns the side of the tiles for an image of `size` (H, W), or None if the whole image fits.
 
-        Raises MemoryError where no tile does.
+        Raises MemoryError if not even the smallest tiles fit.
         """
         limit, given = budget(memory, self.last.weight.device), memory != "auto"
         who, remedy = "the network", "cut the image into parts"
@@ -133,20 +132,20 @@ class FeedForward(nn.Module):
 
 
 def is_finite(tensors: Iterable[Tensor]) -> bool:
-    """Returns whether no number is NaN or infinite."""
+    """Returns True if no tensor has a value that is NaN or infinite."""
     return all(bool(value.isfinite().all()) for value in tensors)
 
 
 def rename_keys(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Returns metadata that any version wrote, with the keys of this one."""
+    """Replaces the old names of keys in metadata by the new names."""
     return {OLD_KEYS.get(key, key): value for key, value in metadata.items()}
 
 
 def save_feedforward(network: FeedForward, path: str | os.PathLike[str]) -> None:
-    """Writes a network's weights, in float16, and its metadata. A failure leaves an earlier file as it is.
+    """Writes a network's weights (float16) and metadata. If this fails, an existing file stays unchanged.
 
     Raises:
-        FloatingPointError: a weight is not a finite float16 number.
+        FloatingPointError: a weight is NaN, infinite or too large for float16.
     """
     path = Path(path)
     tensors = {name: value.detach().half().cpu().contiguous() for name, value in network.state_dict().items()}
@@ -168,8 +167,8 @@ def load_feedforward(name: str | os.PathLike[str], *, device: str | torch.device
     """Loads a trained network.
 
     Args:
-        name: a bundled network, or a file that training wrote.
-        device: where to run it, as in `load_encoder`.
+        name: name of a bundled network, or a file that a training wrote.
+        device: the device to run on, as in `load_encoder`.
 
     Raises:
         WeightsError: there is no such network, or the file is damaged.
@@ -184,10 +183,10 @@ def load_feedforward(name: str | os.PathLike[str], *, device: str | torch.device
     try:
         with safe_open(path, framework="pt") as file:
             metadata = rename_keys(json.loads((file.metadata() or {})[METADATA]))
-        with torch.device("meta"):  # allocates and initialises no weights: the file has them
+        with torch.device("meta"):  # no weights are initialised, because the file has them
             network = FeedForward(metadata["plan"], metadata)
         network.load_state_dict({key: value.float() for key, value in load_file(path).items()}, assign=True)
-    except Exception as error:  # safetensors, json and torch each raise their own kinds
+    except Exception as error:  # safetensors, json and torch raise different exceptions
         raise WeightsError(f"{path} is no network that nstlib trained, or damaged ({error})") from error
     check_finite([network], path)
     network.to(where).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

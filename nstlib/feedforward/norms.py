@@ -1,7 +1,7 @@
-"""A network for one style in tiles: its instance norms need the mean and the variance of whole maps.
+"""Applies a network for one style in tiles. Its instance norms use the mean and the variance of whole maps.
 
-For each norm in turn, a sweep over the tiles adds up its statistics, with those of earlier norms fixed. A
-last sweep makes the image. A tile is computed from a crop that contains its receptive field.
+For each norm in turn, a sweep over the tiles computes its mean and variance; those of earlier norms are known
+by then. A last sweep makes the image. A tile is computed from a crop that contains its receptive field.
 """
 
 import copy
@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from nstlib.encoders.boxes import Box, shrink, tiles, widen, within
 from nstlib.synthesis.colours import strips
 
-STRIDE = 4  # of the residual blocks; images are padded to a multiple of it
-EPSILON = 1e-5  # of torch's group norm
+STRIDE = 4  # of the residual blocks; the sides of an image are padded to a multiple of it
+EPSILON = 1e-5  # default ε of torch's group norm
 Make = Callable[[Any, Tensor], Tensor]  # network, image with normalised colours → image
 
 
 class _Reached(Exception):
-    """Ends a forward pass at a norm whose statistics are not known yet; holds the map there."""
+    """Ends a forward pass at the first norm without statistics. `x` is the input of this norm."""
 
     def __init__(self, x: Tensor) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class _Reached(Exception):
 
 
 class _Norm(nn.Module):
-    """A norm with the statistics of whole maps."""
+    """A norm that uses the mean and the variance of whole maps instead of those of its input."""
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class _Norm(nn.Module):
 
 
 def apply_in_tiles(network: nn.Module, make: Make, x: Tensor, tile: int) -> Tensor:
-    """Returns make(network, group_norm(x)) for images x (B, 3, H, W) whose sides are multiples of `STRIDE`.
+    """Returns make(network, group_norm(x, 3)) for images x (B, 3, H, W). H and W are multiples of `STRIDE`.
 
     tile: side of the tiles in pixels, a multiple of `STRIDE`.
     """
@@ -84,17 +84,17 @@ def _apply(network: nn.Module, make: Make, x: Tensor, tile: int, result: Tensor)
 
 
 def _moments(parts: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
-    """Returns the mean (N,) and the variance of all positions of maps (1, N, h, w)."""
+    """Returns the mean (N,) and the variance (N,) over the positions of all `parts` (1, N, h, w)."""
     count, sums = 0, torch.zeros(2, 1, dtype=torch.float64)
     for x in parts:
-        F = x.flatten(2)[0].cpu().double()  # not every device has float64
+        F = x.flatten(2)[0].cpu().double()  # some devices have no float64
         count, sums = count + F.shape[1], sums + torch.stack([F.sum(1), F.square().sum(1)])
     mean, square = sums / count
     return mean.to(x), (square - mean * mean).clamp(min=0).to(x)
 
 
 def _reach(network: nn.Module, make: Make, norms: list[_Norm]) -> int:
-    """Returns the radius of a pixel's receptive field, rounded up to a multiple of `STRIDE`."""
+    """Returns a multiple of `STRIDE` that is larger than the radius of a pixel's receptive field."""
     side, reach = 64, 0.0
 
     def add(conv: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -111,4 +111,4 @@ def _reach(network: nn.Module, make: Make, norms: list[_Norm]) -> int:
         hook.remove()
     for norm in norms:
         norm.mean = norm.variance = None
-    return STRIDE * (int(reach) // STRIDE + 4)  # bilinear upsampling reads one neighbour more
+    return STRIDE * (int(reach) // STRIDE + 4)  # a margin for bilinear upsampling

@@ -1,14 +1,14 @@
 """One forward pass for any style and any method: encode, transport the features, decode.
 
-    P_5 ─► T_5 ─► block 5 ─► T_4 ─► block 4 ─► … ─► block 2 ─► T_1 ─► block 1 ─► image
+    P_5 ─► T_5 ─► block 5 ─► T_4 ─► block 4 ─► … ─► block 2 ─► T_1 ─► block 1 ─► T_0 ─► image
 
-T_l is the method's transport (alignment/transports.py) to the style statistics at relu{l}_1. The decoder
-loses fine detail of the content; the residual of each block puts it back. How far the features move, and how
-much detail returns, is learned for each method and follows the strength (decoders.py): at 0 nothing moves and
-all detail returns, so the result is the content.
+P_5 are the content's features at relu5_1. T_l is the method's transport (alignment/transports.py) to the
+style statistics at relu{l}_1, and T_0 to those of the pixels. Each block loses fine detail of the content,
+and its residual restores this detail. For each method, the decoder has learned how far to move the features
+and how much detail to restore at a strength (decoders.py). At strength 0 the result is the content.
 
-After *universal style transfer* (Li, Fang, Yang, Wang, Lu and Yang 2017), whose map whitens and colours; here
-the method provides the map. This module works at one size; prepared.py adds sizes, regions and colours.
+The scheme is that of *universal style transfer* (Li, Fang, Yang, Wang, Lu and Yang 2017), whose map whitens
+and colours. This module works at one size; prepared.py adds several sizes and the palette projection.
 """
 
 from collections.abc import Sequence
@@ -33,17 +33,17 @@ from nstlib.version import use_torch_defaults
 
 DETAIL = 1.0
 BALANCE = 1 / 3  # γ at which the share k = γ / (γ + BALANCE) of the style is one half
-FULL = 0.8  # share at strength 1: that of γ = 4/3, up to which the discrepancy falls monotonically
+FULL = 0.8  # share at strength 1. It belongs to γ = 4/3, up to which the discrepancy decreases.
 STRIDE = 16  # px between positions of relu5_1
-# The Gaussian matches only moments at these layers: with their many positions its Newton flow takes long, and
-# decoding loses what it gains (residual discrepancy: 0.210 with it, 0.208 without).
+# At these layers, a Gaussian kernel's map matches moments only. Newton steps take long at so many positions,
+# and decoding loses what they gain (residual discrepancy: 0.210 with the steps, 0.208 without).
 SHALLOW = ("pixels", "relu1_1", "relu2_1")
 TINY = 1e-12
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A content image as the decoder needs it."""
+    """What the decoder needs of a content image."""
 
     size: Sequence[int]  # (height, width) of the image
     # the padded image, then `Decoder.respond` of the content's features P_1 … P_5, each (1, N_l, H_l, W_l)
@@ -57,22 +57,22 @@ class Style:
 
     method: Discrepancy
     summaries: dict[str, Summary]  # by layer
-    mask: Tensor | None = None  # (1, 1, H, W) of the content's size: where it applies
+    mask: Tensor | None = None  # where the style applies, (1, 1, H, W) of the content's size
 
 
 class OnePass:
-    """The embedded encoder and its decoder: encode content and style once, decode with any strength.
+    """The embedded encoder and its decoder. Encode content and style once, and decode with any strength.
 
         model = OnePass()
         encoded, statistics = model.encode_content(content), model.encode_style(style, "poly")
         image = model(encoded, [statistics], strength=0.7)
 
     Args:
-        encoder: the embedded one, by name or loaded.
-        decoder: a decoder for it; None: the bundled one.
+        encoder: the embedded encoder, as a name or loaded.
+        decoder: a decoder for this encoder. None: the bundled one.
 
     Raises:
-        ValueError: the encoder is a different one, which the decoder does not fit.
+        ValueError: `encoder` is not the embedded encoder.
     """
 
     def __init__(self, encoder: Encoder | str = "vgg19-slim", decoder: Decoder | None = None) -> None:
@@ -83,7 +83,7 @@ class OnePass:
 
     @use_torch_defaults(gradients=False)
     def encode_content(self, content: Tensor) -> Encoded:
-        """Encodes a content image (1, 3, H, W) in [0, 1]. Raises TypeError, ValueError for anything else."""
+        """Encodes a content image (1, 3, H, W) in [0, 1]. Raises TypeError or ValueError if it is not one."""
         x = check_image(content, "content").to(self.encoder.device)
         x = pad_to_multiple(x.contiguous(memory_format=torch.channels_last))
         features = self.encoder.maps(x, LEVELS, dtype=self.decoder.dtype)
@@ -105,8 +105,8 @@ class OnePass:
         Args:
             styles: one image (1, 3, H, W) in [0, 1], or several.
             method: a method, or its name.
-            weights: of the styles in the mixture, >= 0; empty: equal weights.
-            mask: where the style applies, (1, 1, H, W) >= 0 of the content's size; None: everywhere.
+            weights: weight >= 0 of each style in the mixture. Empty: equal weights.
+            mask: where the style applies, (1, 1, H, W) >= 0 of the content's size. None: everywhere.
 
         Raises:
             TypeError, ValueError: a style is no image, the method is unknown, or the weights do not fit.
@@ -134,11 +134,12 @@ class OnePass:
     def __call__(
         self, encoded: Encoded, styles: Sequence[Style], strength: float = 1.0, detail: float = DETAIL
     ) -> Tensor:
-        """Decodes the content in a style, or in several, each in its mask. Outside all masks it is unchanged.
+        """Decodes the content in one style, or in several, each within its mask.
 
         Args:
+            styles: one style, or several with masks. Outside all masks the content stays unchanged.
             strength: 0 (the content) … 1.
-            detail: share of the content's fine detail to put back, 0 … 1.
+            detail: fraction of the content's fine detail to restore, 0 … 1.
 
         Returns:
             The image (1, 3, H, W) in [0, 1], of the content's size.
@@ -170,7 +171,7 @@ class OnePass:
         methods: Tensor,
         share: float,
     ) -> Tensor:
-        """Moves the features x of a level towards the style, as far as `Decoder.strength` says."""
+        """Moves the features x of a level towards the styles, by the strength that the decoder learned."""
         F = x.float()
         moved, amount = mix_regions(F, maps, regions), self.decoder.strength(level, methods, share)
         return moved.lerp_(F, 1 - amount).to(x.dtype)
@@ -185,16 +186,16 @@ class OnePass:
         share: float,
         detail: float,
     ) -> Tensor:
-        """Returns the features of a level from the decoded ones `up` and what `Encoded` holds of the content.
+        """Returns the features of a level: decoded features `up`, plus the residual, plus the correction.
 
-        `Decoder.reach` includes the receptive field of this step.
+        `response` and `residual` are those of `Encoded`. `Decoder.reach` covers the correction.
         """
         x = self.decoder.mix(up, residual if detail == 1 else detail * residual, level, methods, share)
         return self.decoder.refine(x, response, level, methods, share)
 
 
 def mix_regions(x: Tensor, maps: Sequence[Map], regions: Sequence[Tensor]) -> Tensor:
-    """Returns features x (1, N, H, W) after the first map, or after the map of each region (1, 1, H, W)."""
+    """Applies the first map to features x (1, N, H, W), or each map in its region (1, 1, H, W)."""
     F = x.flatten(2)
     if not regions:
         return maps[0](F).view_as(x)
@@ -207,12 +208,12 @@ def mix_regions(x: Tensor, maps: Sequence[Map], regions: Sequence[Tensor]) -> Te
 
 
 def pool_mask(mask: Tensor, size: Sequence[int]) -> Tensor:
-    """Returns a mask (1, 1, H, W) at the size of a level."""
+    """Averages a mask (1, 1, H, W) to the `size` (height, width) of a level."""
     return interpolate(mask.cpu(), tuple(size), mode="area")
 
 
 def method_shares(d: Discrepancy) -> Tensor:
-    """Returns a method as shares (4,) of `decoders.METHODS`; a part outside them counts as "wasserstein"."""
+    """Returns the shares (4,) of `decoders.METHODS` in a method. Any other part counts as "wasserstein"."""
     shares = torch.zeros(len(METHODS))
     for part, weight in d.components():
         name = getattr(part, "name", "")
@@ -222,7 +223,7 @@ def method_shares(d: Discrepancy) -> Tensor:
 
 
 def pad_to_multiple(image: Tensor, mode: str = "reflect") -> Tensor:
-    """Pads an image (1, C, H, W) below and on the right to sides that are multiples of `STRIDE`."""
+    """Pads an image (1, C, H, W) at the bottom and the right, so that H and W are multiples of `STRIDE`."""
     below, right = (missing(side, STRIDE) for side in image.shape[2:])
     small = below >= image.shape[2] or right >= image.shape[3]  # too small to be reflected
     return pad(image, (0, right, 0, below), mode="replicate" if small else mode)

@@ -1,8 +1,8 @@
-"""One forward pass for images of any size: several sizes, regions, colours and the palette projection.
+"""One forward pass with several sizes, regions, colours and the palette projection.
 
-onepass(content, style, method, strength)        everything at once
-ready = prepare(content, style, method)          what depends on the images and the method only …
-ready(strength)                                  … and what depends on the strength
+onepass(content, style, method, strength)        does everything at once
+ready = prepare(content, style, method)          computes what the strength does not change
+ready(strength)                                  computes the image for one strength
 """
 
 import math
@@ -27,23 +27,23 @@ from nstlib.version import environment_info, refuse_device, use_torch_defaults
 
 N_SIZES = 1
 REACH = 0.026  # RGB distance that the palette projection allows at strength 1
-EVEN = 1 / 2  # γ at which the style's share is 1/2; with this value a pass keeps as much content as a run
-PALETTE_SIDE = 96  # px: a style's colours are read at about this size
-MOST_COUNT = 16  # of levels and rounds
+EVEN = 1 / 2  # γ at which the style's share is 1/2; with this value, a pass keeps as much content as a run
+PALETTE_SIDE = 96  # px: a style is subsampled before its colours are read, but not below this longest side
+MOST_COUNT = 16  # largest number of levels, and of rounds
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `prepare` returns: call it with a strength to get the image of one pass."""
+    """The result of `prepare`. Call it with a strength to get the image of one pass."""
 
     model: OnePass
     content: Tensor  # (1, 3, H, W), as given
     sizes: tuple[
         tuple[Tensor, tuple[Style, ...]], ...
-    ]  # content and style statistics, the smallest size first
-    encoded: Encoded | None  # the smallest content; None in tiles
-    tile: int | None  # px of the tiles (None: the whole image at once)
-    palette: tuple[tuple[Summary, Tensor | None], ...]  # colours and the mask (1, 1, H, W) where they apply
+    ]  # content and style statistics at each size, the smallest first
+    encoded: Encoded | None  # the content at the smallest size; None in tiles
+    tile: int | None  # side of the tiles in px; None: the whole image at once
+    palette: tuple[tuple[Summary, Tensor | None], ...]  # colours, and the mask (1, 1, H, W) where they apply
     recipe: dict[str, Any]
 
     @use_torch_defaults(gradients=False)
@@ -101,30 +101,30 @@ def onepass(
 
     Args:
         content: (1, 3, H, W) RGB in [0, 1], any size.
-        style: one image of this form, or several, which `style_weights` mixes or `masks` places.
+        style: one image of the same form, or several, which are mixed, or placed by `masks`.
         method: a method, or its name.
         strength: 0 (the content) … 1.
         style_weights: weight >= 0 of each style in the mixture; empty: equal weights.
         masks: one for each style, (1, 1, H, W) or (H, W), >= 0, of any size. Where every mask is 0, the
             content stays unchanged.
-        detail: share of the content's fine detail to put back, 0 … 1; less is more painterly.
-        levels: number of sizes, each twice the one before, 1 … 16. More sizes give more style and wider
-            strokes; a second one takes a quarter more time.
-        palette: strength of the projection to the style's colours, 0 (none, and faster) … 100.
+        detail: fraction of the content's fine detail to restore, 0 … 1. Less detail looks more painterly.
+        levels: number of sizes, 1 … 16, each twice the size before it. More sizes give more style and wider
+            strokes. Two sizes take a quarter more time than one.
+        palette: strength of the palette projection, 0 (no projection, which is faster) … 100.
         colours, style_scale: as in `Settings`.
-        rounds: passes at full size, 1 … 16. A second one comes closer to the style and
-            loses more of the content.
-        seed: of the method's random numbers; None: the seeds among the method's options.
-        memory: as in `Settings`. Where the whole image would need more, the pass works in tiles.
-        encoder: the embedded encoder, by name or loaded.
+        rounds: number of passes at full size, 1 … 16. Two passes come closer to the style than one, and
+            lose more of the content.
+        seed: seed of the method's random numbers. None: the seeds in the method's options.
+        memory: as in `Settings`. If the whole image needs more, the pass works in tiles.
+        encoder: the embedded encoder, as a name or loaded.
 
     Returns:
-        The image (1, 3, H, W) in [0, 1], of the content's size. Its attribute `recipe` holds the choices.
+        The image (1, 3, H, W) in [0, 1], of the content's size. Its attribute `recipe` records the arguments.
 
     Raises:
-        TypeError: an image or a mask is no tensor.
+        TypeError: an image or a mask is not a tensor.
         ValueError: a shape or a value is out of range, or the method is unknown.
-        MemoryError: the pass would not fit.
+        MemoryError: the pass does not fit in memory.
     """
     choices: dict[str, Any] = {"style_weights": style_weights, "masks": masks, "levels": levels}
     choices |= {
@@ -140,8 +140,8 @@ def onepass(
 def gamma_to_strength(gamma: float) -> float:
     """Returns the strength of one pass that corresponds to a run's balance factor γ >= 0; 1 from γ = 2 on.
 
-    FULL · strength is the style's share γ / (γ + EVEN). The decoder was trained on the objective of a run
-    with 1/3 (`BALANCE`) in place of EVEN, but then a pass loses more of the content than a run does.
+    FULL · strength is the style's share γ / (γ + EVEN). The decoder was trained with `BALANCE`, 1/3, in place
+    of EVEN. Here, 1/3 would make a pass lose more of the content than the run that corresponds to it.
     """
     return float(min(1.0, gamma / (gamma + EVEN) / FULL))
 
@@ -162,9 +162,9 @@ def prepare(
     memory: str = "auto",
     encoder: Encoder | str = "vgg19-slim",
 ) -> Prepared:
-    """Computes what `onepass` needs for any strength. Arguments and errors are those of `onepass`.
+    """Computes the part of `onepass` that every strength shares. Arguments and errors are those of `onepass`.
 
-    The result refers to the content tensor, so do not change that tensor in place.
+    The result holds a reference to `content`, so do not change this tensor in place.
     """
     content = inputs.check_image(content, "content", copy=False)  # a copy would double the memory
     images = inputs.check_images(style, "style", copy=False)
@@ -194,7 +194,7 @@ def prepare(
     images = tuple(scale_image(image, style_scale) for image in images)
     side = min(min(image.shape[2:]) for image in (content, *images))
     coarse = min(levels - 1, max(0, math.floor(math.log2(side / COARSEST))))
-    # which styles apply where: all of them everywhere, or each in its mask
+    # pairs (indices of styles, mask): all styles everywhere, or each style in its mask
     groups: list[tuple[list[int], Tensor | None]] = [([k], mask) for k, mask in enumerate(regions)]
     groups = groups or [([*range(len(images))], None)]
     sizes = []
@@ -211,7 +211,7 @@ def prepare(
     palette = []
     steps = [max(1, max(image.shape[2:]) // PALETTE_SIDE) for image in images]
     for which, mask in groups:
-        own = [images[k][..., :: steps[k], :: steps[k]] for k in which]  # enough to read colours
+        own = [images[k][..., :: steps[k], :: steps[k]] for k in which]  # enough to read the colours
         region = None if mask is None else resize_mask(mask, content).clamp(max=1)
         palette.append((summarize_palette(own, weights or [1.0] * len(own)), region))
 

@@ -1,4 +1,4 @@
-"""`Training`: every option of a training with its default, as `Settings` has those of a run."""
+"""`Training`: the options of a training, with their defaults. The options of a run are in `Settings`."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +7,7 @@ from nstlib.alignment.discrepancy import Discrepancy
 from nstlib.feedforward.networks import PLANS
 from nstlib.synthesis.settings import Settings, check_fields, knob
 
-SHARED = ("method", "gamma", "tv", "palette", "seed", "dtype")  # options that `Settings` has, too
+SHARED = ("method", "gamma", "tv", "palette", "seed", "dtype")  # options that `Settings` has as well
 
 
 def _shared(name: str, default: Any) -> Any:
@@ -16,7 +16,7 @@ def _shared(name: str, default: Any) -> Any:
 
 @dataclass(frozen=True)
 class Training:
-    """The options of a training. Raises ValueError, naming the field, for a value out of range."""
+    """The options of a training. For a value out of range, a ValueError names the field."""
 
     method: str | Discrepancy = _shared("method", "gram")
     gamma: float = _shared("gamma", 1.0)
@@ -32,7 +32,7 @@ class Training:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        _ = self.objective  # an unknown method is an error here
+        _ = self.objective  # raises ValueError for an unknown method
         if self.size % 4:
             raise ValueError(f"size must be a multiple of 4, got {self.size}")
 

@@ -1,11 +1,11 @@
-"""One pass over an image in tiles: the memory is that of one tile, of the images, and of the deep features.
+"""One pass over an image in tiles. It holds one tile, the images and the deep features in memory.
 
-The transport of a level depends on the mean and the covariance of all its features, so every level takes a
-sweep over the tiles that adds them up (alignment/fitted.py). Everything else is local. For a tile of a level,
-the decoder needs the features of the next deeper level in an area that `Decoder.reach` enlarges. In this area
-it also needs the content's own features, which a window of the encoder gives. The features of the levels
-5 … `STORED` are stored. Those of shallower levels, whose maps are larger, are computed from them wherever
-they are needed. The result is that of the whole image.
+The transport of a level depends on the mean and the covariance of all its features. A sweep over the tiles of
+the level adds these up (alignment/fitted.py). All other steps are local. To decode a tile, the decoder needs
+the features of the next deeper level in a larger area, see `Decoder.reach`. It also needs the content's
+features there, which the encoder computes with a window. Features are stored at the levels 5 … `STORED`, one
+level at a time. The maps of shallower levels are larger, so their features are decoded again whenever a tile
+needs them. The result equals that for the whole image.
 """
 
 import math
@@ -47,7 +47,7 @@ def decode_in_tiles(
 
     Args:
         content: (1, 3, H, W) in [0, 1].
-        styles: all parts of their methods must have a type in `memory.MOMENTS`.
+        styles: style statistics. Every part of their methods must have a type in `memory.MOMENTS`.
         tile: side of a tile in pixels, a multiple of 16.
     """
     if not strength:
@@ -59,7 +59,7 @@ def decode_in_tiles(
 
 
 class _Pass:
-    """The state of a pass: stored features, not yet transported, and the transport maps of its levels."""
+    """The state of a pass: features of one level before transport, and the maps of all levels so far."""
 
     def __init__(
         self, model: OnePass, content: Tensor, styles: Sequence[Style], strength: float, detail: float
@@ -67,7 +67,7 @@ class _Pass:
         self.model, self.styles, self.detail = model, styles, detail
         self.share, self.methods = FULL * strength, method_shares(styles[0].method)
         self.content = content.to(model.encoder.device)
-        if any(side % STRIDE for side in content.shape[2:]):  # else padding would only copy it
+        if any(side % STRIDE for side in content.shape[2:]):  # otherwise padding would only copy it
             self.content = pad_to_multiple(self.content)
         self.masks = [pad_to_multiple(s.mask, "replicate") for s in styles if s.mask is not None]
         self.strides = (1, *(model.encoder.strides[layer] for layer in LEVELS))
@@ -76,7 +76,7 @@ class _Pass:
         self.maps: dict[int, list[Map]] = {}
 
     def prepare(self, level: int, tile: int) -> None:
-        """Fits the transport maps of a level. Stores the features of a deep level; at level 0, the image."""
+        """Fits the transport maps of a level. If it is a deep level or level 0, stores its features."""
         layer, encoder = STAGES[level], self.model.encoder
         styles = self.styles
         moments: list[list[tuple[float, Tensor, Tensor]]] = [[] for _ in styles]
@@ -107,12 +107,12 @@ class _Pass:
         self.maps[level] = [
             fit_map(s.method, s.summaries[layer], *pool_moments(m), torch.cat(F, -1), torch.cat(w))
             if m
-            else torch.clone  # an empty region
+            else torch.clone  # a region without positions
             for s, m, F, w in zip(styles, moments, samples, weights, strict=True)
         ]
 
     def finish(self, tile: int) -> Tensor:
-        """Returns the image, padded as the content is."""
+        """Transports the pixels. Returns the image with the padding of the content."""
         image = self.stored[0]
         for box in self.boxes(0, tile):
             own, part = self.content[(..., *box)], image[(..., *box)]
@@ -127,22 +127,22 @@ class _Pass:
         return boxes.tiles(self.sizes[level], tile // self.strides[level])
 
     def regions(self, level: int, box: Box) -> list[Tensor]:
-        """Returns the masks at some positions of a level."""
+        """Returns the masks at the positions `box` of a level."""
         place, shape = boxes.enlarge(box, self.strides[level]), [side.stop - side.start for side in box]
         return [pool_mask(mask[(..., *place)], shape) for mask in self.masks]
 
     def move(self, x: Tensor, level: int, box: Box) -> Tensor:
-        """Returns the features x (1, N, h, w) of some positions, moved as far as the strength says."""
+        """Moves the features x (1, N, h, w) at the positions `box` of a level towards the styles."""
         regions = self.regions(level, box)
         return self.model.move(x, self.maps[level], regions, level, self.methods, self.share)
 
     def decode(self, level: int, box: Box) -> Tensor:
-        """Returns the features of some positions of a level before they are moved."""
+        """Returns the features at the positions `box` of a level, before their transport."""
         seen, top, decoder = {level: box}, level, self.model.decoder
         while top < 5 and top not in self.stored:
             seen[top + 1] = self.widen(seen[top], top + 1)
             top += 1
-        # the positions that the decoder gives for the boxes one level deeper
+        # areas[k]: the positions of level k that are decoded from seen[k + 1]
         areas = {k: boxes.enlarge(seen[k + 1], self.ratio(k + 1)) for k in range(level, top)}
         own = self.encode(areas | {top: seen[top]})
         x = self.stored[top][(..., *seen[top])] if top in self.stored else own[top]
@@ -157,7 +157,7 @@ class _Pass:
         return x
 
     def encode(self, areas: Mapping[int, Box]) -> dict[int, Tensor]:
-        """Returns the content's own features, {level: (1, N, h, w)}, at some positions of each level."""
+        """Returns the content's features at the positions `areas`, as {level: (1, N, h, w)}."""
         layers = {LEVELS[level - 1]: box for level, box in areas.items() if level}
         window = self.model.encoder.window(self.content.shape[2:], layers)
         crop, dtype = window.cut(self.content), self.model.decoder.dtype
@@ -168,7 +168,7 @@ class _Pass:
         }
 
     def widen(self, box: Box, level: int) -> Box:
-        """Returns the positions of a level from which the positions `box` one level up are decoded."""
+        """Returns the positions of `level` that are needed to decode the positions `box` of level − 1."""
         box = boxes.shrink(box, self.ratio(level))
         return boxes.widen(box, self.model.decoder.reach(level), self.sizes[level])
 
@@ -178,7 +178,7 @@ class _Pass:
 
 
 def _needed(part: Discrepancy, near: bool = False) -> list[Discrepancy]:
-    """Returns the methods whose statistics together are what the map of `part` needs; near: without steps."""
+    """Returns methods whose statistics suffice for the map of `part`. near: without its Newton steps."""
     if not isinstance(part, GaussianMMD | Wasserstein):
         return [part]
     moments: list[Discrepancy] = [Coral(), LinearMMD()]
@@ -196,7 +196,7 @@ def summarize_style(
     mask: Tensor | None,
     tile: int,
 ) -> Style:
-    """Returns what `model.encode_style(images, d, weights, mask)` returns, from tiles of the styles."""
+    """Returns what `model.encode_style(images, d, weights, mask)` returns, computed in tiles."""
     methods = dict.fromkeys(method for part, _ in d.components() for method in _needed(part))
     parts = [(layer, method) for layer in STAGES for method in methods]
     found = tiles.summarize(parts, model.encoder, images, weights or [1.0] * len(images), tile)

@@ -1,8 +1,8 @@
-"""Training a network for one style with the objective of a run (Johnson, Alahi, Fei-Fei 2016).
+"""Trains a network for one style with the objective of a run (Johnson, Alahi, Fei-Fei 2016).
 
     min over networks f of  mean over content images x of  α content(f(x), x) + β γ style(f(x), S)
 
-for any method. The terms, Z_l^k and β are those of a run (synthesis/objective.py), calibrated at a few crops.
+Any method can provide the style term. Z_l^k and β (synthesis/objective.py) are calibrated on a few crops.
 """
 
 import dataclasses
@@ -34,42 +34,41 @@ CALIBRATION_CROPS = 4
 
 
 class train_feedforward(Iterator[Step]):  # called like a function
-    """Trains a network to give images the style of `style`; an iterator that yields a `Step` per iteration.
+    """Trains a network for the style of one image. Iterate over it: each training step yields a `Step`.
 
         training = nstlib.train_feedforward(style, "photos/", method="bn", output="mine.safetensors")
         for step in training:
             print(step.index, step.loss)
         training.network(content)
 
-    `step.image` is the result for the first image of the batch; `step.terms` are the means over the batch.
+    `step.image` is the result for the first image of the batch. `step.terms` are means over the batch.
 
     Args:
-        style: (1, 3, H, W) RGB in [0, 1]. The network learns its strokes at this size.
-        images: the content images: a folder, files, or tensors (1, 3, H, W).
+        style: (1, 3, H, W) RGB in [0, 1]. The network learns strokes of the size that they have here.
+        images: the content images: a folder, or a list of files and tensors (1, 3, H, W).
         encoder: a name, or a loaded Encoder.
-        init_from: a network to start from, bundled or a file; its style may be a different one.
-        output: .safetensors file for the network, written in float16 at the end.
-        checkpoint: file to resume from if it exists; it is written every `every` steps and at the end. A
-            resumed training may differ only in `iterations`. The attribute `resumed` says from which step it
-            resumed.
-        group: this process and others that share the batches (distributed.py).
-        name: of the style, for the network's metadata.
-        method, gamma, tv, palette: the objective, as in `Settings` (default: "gram", 1, 0, 1).
+        init_from: network to start from, a bundled one or a file. Its style may differ from `style`.
+        output: .safetensors file to write the network to at the end, in float16.
+        checkpoint: file to resume from, if it exists. It is written every `every` steps and at the end. A
+            resumed training may differ only in `iterations`. Its attribute `resumed` names the step.
+        group: the processes that share each batch (distributed.py).
+        name: name of the style, for the network's metadata.
+        method, gamma, tv, palette: the objective, as in `Settings` (defaults: "gram", 1, 0, 1).
         plan: architecture, "sharp" (default), "light" or "full" (networks.py).
         iterations: number of steps (2000).
         batch: images per step, over all processes (4).
         size: side of the crops in px, a multiple of 4, at least 64 (192).
         lr: peak learning rate of Adam (0.003).
-        seed: of every random draw (0).
-        dtype: of the encoder's arithmetic, where `encoder` is a name ("auto").
+        seed: seed of all random numbers (0).
+        dtype: dtype of the encoder's arithmetic, if `encoder` is a name ("auto").
 
     Raises:
-        TypeError: an image is no tensor.
-        ValueError: an argument is out of range, or differs from the checkpoint's.
+        TypeError: an image is not a tensor.
+        ValueError: an argument is out of range, or differs from that of the checkpoint.
         ImageError: the folder holds no image.
-        WeightsError: `init_from` is no network, or `checkpoint` no checkpoint.
-        OSError: output or checkpoint cannot be written.
-        FloatingPointError: during a step, the loss or the weights are no longer finite; files stay unchanged.
+        WeightsError: `init_from` is not a network, or `checkpoint` is not a checkpoint.
+        OSError: `output` or `checkpoint` cannot be written.
+        FloatingPointError: a step made the loss or the weights NaN or infinite. Files stay unchanged.
     """
 
     @rename_arguments(begin="init_from")
@@ -119,7 +118,7 @@ class train_feedforward(Iterator[Step]):  # called like a function
             self.network.metadata["init_from"] = Path(init_from).stem
         self._identity = self.network.metadata | describe_inputs(
             style=style
-        )  # what a checkpoint must agree with
+        )  # compared with that of a checkpoint
         self.network.eval().to(encoder.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._shared: nn.Module = self.network
         if group.world > 1:
@@ -150,7 +149,7 @@ class train_feedforward(Iterator[Step]):  # called like a function
         torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
         length = float(nn.utils.clip_grad_norm_(self.network.parameters(), 1.0))
         self.network.eval()
-        means = self._means(terms)  # of all processes, so all take the same branch below
+        means = self._means(terms)  # over all processes, so that all take the same branch below
         if not all(map(math.isfinite, (length, *means.values()))):
             raise FloatingPointError(
                 f"the loss stopped being a finite number at step {self.done + 1}; {REMEDY}"
@@ -165,15 +164,15 @@ class train_feedforward(Iterator[Step]):  # called like a function
         return Step(self.done, settings.iterations, image[:1].detach().clone, means, self.seconds)
 
     def terms(self, x: Tensor, image: Tensor) -> dict[str, Tensor]:
-        """Returns the objective's terms for contents x and their results, (B, 3, H, W) each; batch means."""
+        """Returns the terms for contents x and results `image`, (B, 3, H, W), as means over the batch."""
         objective, B = self.objective, len(x)
         with torch.no_grad():
             targets = self.encoder(x, objective.content)
         features = encode(self.encoder, image, objective.layers)
-        if image.is_cuda:  # a loop over images would be most of a step
+        if image.is_cuda:  # a loop over the images would take most of the time of a step
             return dataclasses.replace(objective, content=targets).batch_means(image, features)
         sums: dict[str, Tensor] = {}
-        for i in range(B):  # one by one: the content error is relative to each image's own content
+        for i in range(B):  # one by one: a content error is relative to one image's content
             own = {layer: F[i : i + 1] for layer, F in features.items()}
             content = {layer: P[i : i + 1] for layer, P in targets.items()}
             for name, value in dataclasses.replace(objective, content=content)(image[i : i + 1], own).items():
@@ -181,12 +180,12 @@ class train_feedforward(Iterator[Step]):  # called like a function
         return sums
 
     def save(self, path: Path) -> None:
-        """Writes a checkpoint. Raises FloatingPointError where the weights are not finite."""
+        """Writes a checkpoint. Raises FloatingPointError if a weight is NaN or infinite."""
         progress = {"done": self.done, "seconds": self.seconds, "training": self._identity}
         save_checkpoint(path, self.network, self.adam, progress)
 
     def _finish(self) -> None:
-        """Writes the output and the checkpoint once, also where a resumed training has no step left."""
+        """Writes the output and the checkpoint once, even if a resumed training has no steps to do."""
         if self._finished or self.group.rank > 0:
             return
         self.network.metadata["iterations"] = self.done
@@ -203,13 +202,13 @@ class train_feedforward(Iterator[Step]):  # called like a function
             self.resumed += f", planned for {planned} iterations and now for {self.settings.iterations}"
 
     def _batch(self, step: int, mine: slice) -> Tensor:
-        """Returns the crops `mine` of a step's batch. The batch is the same in every process."""
+        """Returns the crops `mine` of the batch of a step. The batch is the same in every process."""
         generator = torch.Generator().manual_seed((self.settings.seed << 32) + step + 1)
         count = max(self.settings.batch, CALIBRATION_CROPS)
         return self.crops.batch(generator, count, mine).to(self.encoder.device)
 
     def _calibrated(self, style: Tensor) -> Objective:
-        """Returns the objective of a run, with the geometric means of Z_l^k and β over a few crops."""
+        """Returns the objective of a run. Its Z_l^k and β are geometric means over a few crops."""
         crops = self._batch(-1, slice(0, CALIBRATION_CROPS))
         styles = (style.to(crops),)
         found = [build_objective(self.settings.objective, self.encoder, x, styles) for x in crops[:, None]]
@@ -229,7 +228,7 @@ class train_feedforward(Iterator[Step]):  # called like a function
 
 
 def rate(step: int, steps: int, warmup: int = 50) -> float:
-    """Returns the learning rate as a fraction of its peak: a short linear rise, then a cosine to zero."""
+    """Returns the learning rate as a fraction of its peak: a cosine to zero times a short linear warm-up."""
     return min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 

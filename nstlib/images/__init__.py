@@ -1,13 +1,13 @@
-"""Image files and Pillow images to and from tensors (1, 3, H, W), float32, sRGB in [0, 1].
+"""Reads and writes images as tensors (1, 3, H, W), float32, sRGB in [0, 1].
 
     files       `load_image`, `load_mask`, `save_image`, `read_recipe`, …: files to and from tensors
-    opening     the formats that are read, the checks of a file, the error messages
-    pixels      any Pillow mode to 8-bit sRGB: depth, colour profile, transparency, rotation
-    decoding    the pixels, the properties and the recipe of a file, also in a child process
+    opening     the formats that can be read, the checks of a file, the error messages
+    pixels      conversion of any Pillow mode to 8-bit sRGB: depth, colour profile, transparency, rotation
+    decoding    the pixels, the properties and the recipe of a file
     isolation   `isolate`: decoding in child processes with limits on memory and time
 
-Read files, decoding, pixels, opening; then isolation. Only this package uses Pillow, and only `files` in it
-imports torch, because a child process that decodes starts without it.
+Read files, decoding, pixels, opening and isolation, in this order. Only `files` imports torch, so that the
+child processes start quickly.
 """
 
 from nstlib.images.files import (

@@ -1,9 +1,9 @@
 """Answers questions about image files: their pixels, their properties, their recipe.
 
-`answer` runs in the process itself, or within limits on time and memory in a child process of `isolation`.
-There `serve` reads questions from stdin until it closes and writes answers to stdout: a line of JSON, then
-the pixels where there are any. A question that takes too much time kills the child; one that takes too
-much memory is answered by MemoryError.
+`answer` runs in this process, or with limits on time and memory in a child process of `isolation`. There,
+`serve` reads questions from stdin until stdin closes. It writes each answer to stdout: a line of JSON, then
+the pixels if there are any. A question that takes too much time ends the child process. The answer to a
+question that takes too much memory is MemoryError.
 """
 
 import contextlib
@@ -31,9 +31,9 @@ from nstlib.images.opening import (
 from nstlib.images.pixels import GAP, upright
 from nstlib.version import free_host_memory
 
-LARGE = 1 << 24  # pixels: for a file with more, the memory that it needs is compared with what is free
-DECODED, RESULT = 8, 19  # bytes for each pixel that is decoded, and for each of the image that is returned
-PER_PIXEL = 16  # bytes that a pixel of the file may take: WebP with transparency takes most
+LARGE = 1 << 24  # pixels: before a larger file is decoded, its memory is compared with the free memory
+DECODED, RESULT = 8, 19  # bytes per pixel that is decoded, and per pixel of the image that is returned
+PER_PIXEL = 16  # bytes of memory that a pixel of the file may take; WebP with transparency takes the most
 
 
 def answer(
@@ -45,21 +45,21 @@ def answer(
     mask: bool = False,
     allow: Allow = lambda pixels: None,
 ) -> tuple[Any, list[str]]:
-    """Returns what is asked of an image, and notes for its user.
+    """Returns the answer to a question about an image, and notes for the user.
 
     Args:
-        what: "pixels", an array (H, W, 3) of uint8; "properties", its size as shown and its format; or
-            "recipe", its recipe's text, cut off one character above the limit, empty where there is none.
-        name: of the source in messages.
-        size, mask: of "pixels", see `pixels.upright`.
-        allow: called with a number of pixels before their memory is needed.
+        what: the question. "pixels": an array (H, W, 3) of uint8. "properties": the size as shown, and the
+            format. "recipe": the text of the recipe, cut after one character more than the limit, or "".
+        name: name of the source, for messages.
+        size, mask: arguments of `pixels.upright`, for "pixels".
+        allow: called with a number of pixels before memory for them is needed.
 
-    Raises: FileNotFoundError, ImageError; MemoryError for an image that would not fit.
+    Raises: FileNotFoundError, ImageError; MemoryError for an image that does not fit in memory.
     """
     notes: list[str] = []
-    allow = (lambda pixels: None) if what == "recipe" else allow  # it precedes the pixels: nothing is decoded
+    allow = (lambda pixels: None) if what == "recipe" else allow  # for a recipe nothing is decoded
     with open_image(source, name, max_pixels, allow) as image:
-        if what == "properties":  # this decodes only a PNG, whose rotation may follow its pixels
+        if what == "properties":  # this decodes a PNG only, whose rotation may follow its pixels
             width, height = shown_size(image)
             return {"width": width, "height": height, "format": image.format}, notes
         if what == "recipe":
@@ -67,21 +67,21 @@ def answer(
             return (str(text)[: MAX_RECIPE + 1] if isinstance(text, str) else ""), notes
         if image is not source and image.format in ("JPEG", "MPO"):
             check_scans(image, name)
-            if size is not None:  # JPEG shrinks by 2, 4 or 8 while it decodes
+            if size is not None:  # Pillow can shrink a JPEG by 2, 4 or 8 while it decodes
                 share = GAP * size / max(image.size)
                 image.draft(None, (max(1, round(image.width * share)), max(1, round(image.height * share))))
         _check_memory(image.size, size, name)
         pixels = np.array(upright(image, size, name, mask, notes))
-        with contextlib.suppress(Exception):  # damaged frames, which are not used
+        with contextlib.suppress(Exception):  # later frames may be damaged, but are not used
             if image is not source and image.is_animated and image.format != "MPO":  # type: ignore[attr-defined]
                 notes.append(f"{name} has several frames and only the first is used: save the frame you want")
         return pixels, notes
 
 
 def _check_memory(stored: tuple[int, int], size: int | None, name: str) -> None:
-    """Raises MemoryError, before anything is decoded, where the pixels of a large file would not fit.
+    """Raises MemoryError before decoding, if the pixels of a large file would not fit in memory.
 
-    stored: (width, height) to decode. size: The longest side that is asked for; None keeps it.
+    stored: (width, height) to decode. size: The requested longest side. None: that of the file.
     """
     pixels, free = stored[0] * stored[1], None
     if pixels > LARGE:
@@ -97,8 +97,8 @@ def _check_memory(stored: tuple[int, int], size: int | None, name: str) -> None:
 def serve() -> None:
     """Answers questions until stdin closes."""
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a decoder prints is no answer
-    known_formats()  # imports Pillow's decoders before the first file's time begins
+    os.dup2(2, 1)  # what a decoder prints goes to stderr, not into the answers
+    known_formats()  # imports Pillow's decoders, so that the first question does not spend its time on it
     while line := questions.readline():
         question = json.loads(line)
         data, pixels = questions.read(question["bytes"]), memoryview(b"")
@@ -119,10 +119,10 @@ def serve() -> None:
 
 @contextlib.contextmanager
 def limits(seconds: float, memory: int) -> Iterator[Allow]:
-    """Ends the process after `seconds` of CPU time, and lets a block take at most `memory` more bytes.
+    """Ends the process after `seconds` of CPU time, and limits a block to `memory` more bytes.
 
-    Yields a function that raises the second limit by what a number of pixels needs. Windows enforces neither
-    limit, and only Linux enforces that on memory.
+    Yields a function that adds the memory of a number of pixels to this limit. Only Linux enforces the limit
+    on memory, and Windows enforces neither limit.
     """
     if sys.platform == "win32":
         yield lambda pixels: None

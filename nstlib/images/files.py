@@ -1,4 +1,4 @@
-"""Image files and Pillow images to and from tensors; a PNG carries the recipe that made it."""
+"""Converts image files and Pillow images to tensors and back. A PNG stores the recipe of its image."""
 
 import contextlib
 import json
@@ -28,11 +28,11 @@ from nstlib.images.pixels import MIN_SIDE, STRIP
 from nstlib.inputs import check_image, is_number, show
 from nstlib.version import check_writable, write_whole
 
-MAX_SIDE = {"WEBP": 16383, "JPEG": 65500, "GIF": 65535, "TGA": 65535, "AVIF": 65536}  # px that formats hold
+MAX_SIDE = {"WEBP": 16383, "JPEG": 65500, "GIF": 65535, "TGA": 65535, "AVIF": 65536}  # longest side in px
 
 
 class ImageInfo(NamedTuple):
-    """width, height: in pixels, as shown. format: as Pillow names it ("JPEG", "PNG", …)."""
+    """width, height: size in pixels, as shown. format: Pillow's name of the format ("JPEG", "PNG", …)."""
 
     width: int
     height: int
@@ -44,13 +44,13 @@ def load_image(source: Source, size: int | None = None, *, max_pixels: int = MAX
 
     Args:
         source: a path, an open binary file or a Pillow image. An animation gives its first frame.
-        size: longest side in pixels (the aspect ratio is kept; smaller images are enlarged); None keeps it.
-        max_pixels: an image with more is refused before anything is decoded.
+        size: longest side in pixels, to which the image is shrunk or enlarged in proportion. None: unchanged.
+        max_pixels: an image with more pixels is refused before it is decoded.
 
     Returns: (1, 3, H, W) float32 RGB in [0, 1].
 
-    Raises: FileNotFoundError, or ImageError (a ValueError) that names the image; MemoryError where it
-        would not fit, before decoding. A colour profile that cannot be used is ignored with a UserWarning.
+    Raises: FileNotFoundError; ImageError (a ValueError), which names the image; MemoryError, before decoding,
+        if the image does not fit in memory. A colour profile that cannot be used gives a UserWarning.
     """
     return _read(source, size, max_pixels, mask=False)
 
@@ -58,7 +58,7 @@ def load_image(source: Source, size: int | None = None, *, max_pixels: int = MAX
 def load_mask(source: Source, size: int | None = None, *, max_pixels: int = MAX_PIXELS) -> Tensor:
     """Reads a mask: the alpha channel of a file with transparency, otherwise the brightness (white is 1).
 
-    Args, Raises: as load_image. A mask that has one value everywhere is read with a UserWarning.
+    Args, Raises: as load_image. A mask that has the same value everywhere gives a UserWarning.
 
     Returns: (1, 1, H, W) float32 in [0, 1].
     """
@@ -126,12 +126,12 @@ def to_pil(image: Tensor) -> Image.Image:
 
 
 def check_output(path: str | os.PathLike[str], size: Sequence[int] = (0, 0)) -> Path:
-    """Returns the path if `save_image` can write there, before a long run begins. Leaves a file untouched.
+    """Checks that `save_image` can write to a path, and returns the path. An existing file stays unchanged.
 
-    size: (H, W) in pixels of the image, if known.
+    size: (H, W) of the image in pixels, if known.
 
-    Raises: ImageError for a suffix that cannot be written, or a side beyond its format's limit, else as
-        `version.check_writable`.
+    Raises: ImageError if no format with this suffix can be written, or if a side exceeds the limit of the
+        format. Otherwise the errors of `version.check_writable`.
     """
     path = Path(path)
     kind, (height, width) = _format(path) or "", size
@@ -151,13 +151,13 @@ def _format(path: Path) -> str | None:
 
 
 def save_image(image: Tensor, path: str | os.PathLike[str], recipe: dict[str, Any] | None = None) -> Path:
-    """Writes an image (1, 3, H, W) in [0, 1]; the suffix chooses the format. Returns the path.
+    """Writes an image (1, 3, H, W) in [0, 1]. The suffix chooses the format. Returns the path.
 
-    Whenever the process dies, either the old or the new file is there and whole.
+    If the process is killed, the path has either the old or the new file, and this file is complete.
 
     Args:
-        recipe: embedded in a PNG, for `read_recipe`. The default is the one that a run left on the tensor as
-            `image.recipe` (settings, seed, versions, hash of the weights).
+        recipe: recipe to embed in a PNG, see `read_recipe`. Default: the attribute `image.recipe`, which a
+            run adds to its images (settings, seed, versions, hash of the weights).
 
     Raises: ImageError or OSError if the file cannot be written, TypeError or ValueError for a wrong image.
     """

@@ -1,8 +1,8 @@
 """Decodes image files of untrusted clients in child processes, with limits on time and memory.
 
-`isolate()` turns this on for the whole process. A file that takes too much costs a child process, which is
-killed and replaced. One of two children tries each file for half a second; a file that takes longer goes to a
-third child, so that slow files delay only each other.
+`isolate()` turns this on for the whole process. A child process that exceeds a limit is killed and replaced.
+By default, two child processes decode the files, with half a second for each file. A file that takes longer
+goes to one more child process, so that slow files delay only each other.
 """
 
 import atexit
@@ -32,10 +32,10 @@ from nstlib.images.opening import (
     read_whole,
 )
 
-TRY_SECONDS = 0.5  # of CPU time: more than nearly every file needs
-LONGEST = 3600  # seconds that one file may be given
-WALL = 10  # clock seconds allowed for each CPU second: a machine may be busy, and a child may only wait
-PATIENCE = 60.0  # seconds to wait for a free child
+TRY_SECONDS = 0.5  # seconds of CPU time, which are enough for nearly every file
+LONGEST = 3600  # seconds: highest time limit that `isolate` accepts
+WALL = 10  # clock seconds allowed per CPU second, because a machine may be busy and a child may hang
+PATIENCE = 60.0  # seconds to wait for a free child process
 AGAIN = "save it again as JPEG or PNG with an image editor"
 # Empty packages replace nstlib and nstlib.images, so that a child imports no torch.
 START = """import sys, types
@@ -55,12 +55,12 @@ class _TooSlow(Exception):
 
 
 class _Child:
-    """A child process, started when it is first needed and again after it ended."""
+    """A child process. It starts when it is needed and is not running."""
 
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Returns the living process. Ctrl-C does not reach its session; it ends when its stdin closes."""
+        """Returns the running process. Ctrl-C does not reach it, and it ends when its stdin closes."""
         if self.process is None or self.process.poll() is not None:
             pipe, null, environment = subprocess.PIPE, subprocess.DEVNULL, os.environ | ONE_THREAD
             self.process = subprocess.Popen(
@@ -85,7 +85,7 @@ class _Child:
         return code
 
     def ask(self, question: dict[str, Any], data: bytes) -> tuple[Any, list[str]]:
-        """Returns an answer, see `decoding.answer`. Raises _TooSlow, or what the child raised."""
+        """Returns the result of `decoding.answer` in the child. Raises _TooSlow, or what the child raised."""
         process, arguments = self.start(), question["arguments"]
         assert process.stdin and process.stdout
         late = threading.Timer(WALL * question["seconds"], process.kill)
@@ -95,7 +95,7 @@ class _Child:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(json.dumps(question).encode() + b"\n" + data)
                 process.stdin.flush()
-            said = json.loads(process.stdout.readline(1 << 20))  # nothing, where the child died
+            said = json.loads(process.stdout.readline(1 << 20))  # empty if the child died
             if "shape" in said:
                 said["value"] = _empty(said["shape"], arguments)
                 if process.stdout.readinto(said["value"].data) < said["value"].size:  # type: ignore[attr-defined]
@@ -121,9 +121,9 @@ class _Child:
 
 
 def _empty(shape: list[int], arguments: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Returns an empty array of the shape that a child gives.
+    """Returns an uninitialised array of the shape that a child process announces.
 
-    Raises ValueError where the question does not allow this shape.
+    Raises ValueError if an answer to the question cannot have this shape.
     """
     height, width, channels = map(int, shape)
     most = arguments["max_pixels"] if arguments["size"] is None else arguments["size"] ** 2
@@ -133,7 +133,7 @@ def _empty(shape: list[int], arguments: dict[str, Any]) -> np.ndarray[Any, np.dt
 
 
 class _Pool:
-    """Lanes of children: (limit of CPU seconds, free children). A slow file goes to the next lane."""
+    """Lanes (limit of CPU seconds, free child processes). A file that is too slow goes to the next lane."""
 
     def __init__(self, seconds: float, memory: int, workers: int) -> None:
         self.limits = seconds, memory, workers
@@ -163,14 +163,14 @@ class _Pool:
         raise CostlyImageError(f"{name} takes more than {self.limits[0]:g} s to decode; {AGAIN}")
 
     def close(self) -> None:
-        """Stops the children that are free."""
+        """Stops the child processes that are free."""
         for _, free in self.lanes:
             while not free.empty():
                 free.get().stop()
 
 
 _pool: _Pool | None = None
-_parents: list[_Pool | None] = []  # pools of the process that this one was forked from: not ours to close
+_parents: list[_Pool | None] = []  # after a fork: pools of the parent processes, which close them
 
 
 def isolate(*, seconds: float = 6.0, memory: int = 400_000_000, workers: int = 2) -> None:
@@ -178,12 +178,12 @@ def isolate(*, seconds: float = 6.0, memory: int = 400_000_000, workers: int = 2
 
     Args:
         seconds: CPU time that one file may take.
-        memory: bytes that one file may take beyond what its pixels need; only Linux keeps this limit.
-        workers: children that work at the same time; 0 decodes in this process again.
+        memory: bytes that one file may take in addition to its pixels. Only Linux enforces this limit.
+        workers: number of child processes, besides the one for slow files. 0: decode in this process again.
 
-    Raises: ValueError for limits that are not positive. Later, reading a file over a limit raises
-        CostlyImageError; reading a file while no child is free for a minute raises DecoderBusyError. Pillow
-        images are always decoded in this process.
+    Raises: ValueError for a limit out of range. Afterwards, reading a file over a limit raises
+        CostlyImageError, and reading a file while no child process is free for a minute raises
+        DecoderBusyError. Pillow images are always decoded in this process.
     """
     global _pool
     if not 0 < seconds <= LONGEST or not 0 < memory < math.inf or workers < 0:
@@ -196,9 +196,9 @@ def isolate(*, seconds: float = 6.0, memory: int = 400_000_000, workers: int = 2
 
 
 def ask(what: str, source: Source, **options: Any) -> Any:
-    """Returns the value of `decoding.answer` and warns of its notes.
+    """Returns the value of `decoding.answer` and gives its notes as warnings.
 
-    After `isolate`, a child process calls it.
+    After `isolate`, a child process calls `answer`.
     """
     arguments = {"what": what, "name": name_of(source), **options}
     if _pool is None or isinstance(source, Image.Image):

@@ -17,11 +17,11 @@ from PIL import Image, UnidentifiedImageError
 
 from nstlib.version import no_such
 
-# None of these starts a different program, as EPS does with Ghostscript.
+# Decoding these starts no external program. (EPS would start Ghostscript.)
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TGA", "TIFF", "WEBP")
-MAX_PIXELS = 16384**2  # of a file as stored: 268 million
-MAX_SCANS = 24  # of a progressive JPEG: cameras and editors write 10, and each costs a pass over all pixels
-MAX_RECIPE = 100_000  # characters of a recipe: a run's has 2,000, and parsing may take 50 bytes for each
+MAX_PIXELS = 16384**2  # 268 million pixels, by default, for the size that is stored in a file
+MAX_SCANS = 24  # scans of a progressive JPEG; each decodes all pixels, and cameras and editors write 10
+MAX_RECIPE = 100_000  # characters of a recipe; a run writes 2,000, and parsing may take 50 bytes for each
 RECIPE_KEY = "nstlib"
 ORIENTATION, WIDTH, HEIGHT = 274, 256, 257  # tags of EXIF and TIFF
 HEAD = 1000  # bytes that show the format of a file
@@ -48,7 +48,7 @@ class CostlyImageError(ImageError):
 
 
 class DecoderBusyError(ImageError):
-    """No child process was free to decode the image: the same image may be read later."""
+    """No child process was free to decode the image. A later attempt may succeed."""
 
 
 def suffixes() -> set[str]:
@@ -66,10 +66,10 @@ def name_of(source: object) -> str:
 
 @contextlib.contextmanager
 def open_image(source: Source, name: str, max_pixels: int, allow: Allow) -> Iterator[Image.Image]:
-    """Opens and checks an image. Every error of Pillow, also a later one in the block, becomes ImageError."""
+    """Opens and checks an image. Errors of Pillow, here and in the `with` block, become ImageError."""
     with contextlib.ExitStack() as stack:
         try:
-            # Pillow warns of damaged tags, and of many pixels, for which max_pixels is the limit here.
+            # Pillow warns about damaged tags and about many pixels, which max_pixels limits below.
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
             if isinstance(source, Image.Image):
@@ -77,7 +77,7 @@ def open_image(source: Source, name: str, max_pixels: int, allow: Allow) -> Iter
             else:
                 stream = _stream(source, name, stack)
                 stream.seek(0)
-                if stream.read(12)[8:] == b"WEBP":  # its decoder takes the memory of all pixels when it opens
+                if stream.read(12)[8:] == b"WEBP":  # opening it takes the memory of all its pixels
                     allow(max_pixels)
                 image = stack.enter_context(_open(stream))
             width, height = image.size
@@ -98,12 +98,12 @@ def open_image(source: Source, name: str, max_pixels: int, allow: Allow) -> Iter
 
 
 def _open(stream: IO[bytes]) -> Image.Image:
-    """Opens an image as `Image.open` does, but without its global limit on pixels."""
+    """Opens an image like `Image.open`, but without Pillow's global limit on pixels."""
     stream.seek(0)
     prefix = stream.read(16)
     for factory, accept in (Image.OPEN[name] for name in known_formats()):
         with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):
-            accepted = accept is None or accept(prefix)  # a string names a missing decoder
+            accepted = accept is None or accept(prefix)  # a string: a decoder is missing
             if accepted and not isinstance(accepted, str):
                 stream.seek(0)
                 return factory(stream, "")
@@ -112,26 +112,26 @@ def _open(stream: IO[bytes]) -> Image.Image:
 
 def _stream(source: File, name: str, stack: contextlib.ExitStack) -> IO[bytes]:
     if isinstance(source, str | os.PathLike):
-        if not stat.S_ISREG(os.stat(source).st_mode):  # reading a pipe could wait without end
+        if not stat.S_ISREG(os.stat(source).st_mode):  # reading a pipe could wait forever
             raise ImageError(f"{name} is no image file: it is a folder, a pipe or a device")
         return stack.enter_context(open(source, "rb"))
     return source if getattr(source, "seekable", bool)() else io.BytesIO(read_whole(source, name))
 
 
 def read_whole(source: IO[bytes], name: str) -> bytes:
-    """Returns all bytes of an open file, from its start where it can seek. Raises ImageError."""
+    """Returns all bytes of an open file, from its start if the file can seek. Raises ImageError."""
     try:
         if getattr(source, "seekable", bool)():
             source.seek(0)
         return memoryview(source.read()).tobytes()
-    except (AttributeError, OSError, TypeError, ValueError) as error:  # no file, a closed one, or one of text
+    except (AttributeError, OSError, TypeError, ValueError) as error:  # not a file, or closed, or a text file
         wanted = "give a path, a file opened in binary mode or a Pillow image"
         raise ImageError(f"cannot read {name} as an image; {wanted} ({error})") from error
 
 
 @functools.cache
 def known_formats() -> list[str]:
-    """Returns those of `FORMATS` that this Pillow can read, and HEIF where pillow-heif is installed."""
+    """Returns the names in `FORMATS` that Pillow can read here, and HEIF if pillow-heif is installed."""
     Image.init()
     with contextlib.suppress(ImportError):
         importlib.import_module("pillow_heif").register_heif_opener()
@@ -139,7 +139,7 @@ def known_formats() -> list[str]:
 
 
 def _unidentified(stream: IO[bytes]) -> str:
-    """Says why no decoder knows a file, and what to do."""
+    """Returns why no decoder recognises a file and what to do, as the end of a message."""
     stream.seek(0)
     head = stream.read(HEAD)
     with contextlib.suppress(zlib.error):
@@ -151,7 +151,7 @@ def _unidentified(stream: IO[bytes]) -> str:
 
 
 def check_scans(image: Any, name: str) -> None:
-    """Raises ImageError for a JPEG of a few kilobytes that asks for thousands of passes over its pixels."""
+    """Raises ImageError for a JPEG with too many scans. A few kilobytes can hold thousands of scans."""
     position = image.fp.tell()
     scans = image.fp.read().count(b"\xff\xda")  # Pillow has read the first scan's header already
     image.fp.seek(position)
@@ -160,12 +160,12 @@ def check_scans(image: Any, name: str) -> None:
 
 
 def orientation(image: Image.Image) -> Any:
-    """Returns the EXIF number of the rotation that the pixels still need (1: none, also for a TIFF)."""
+    """Returns the EXIF number of the rotation to apply. 1: none, also for a TIFF, which Pillow rotates."""
     return 1 if hasattr(image, "tag_v2") else image.getexif().get(ORIENTATION, 1)
 
 
 def shown_size(image: Image.Image) -> tuple[int, int]:
-    """Returns (width, height) in pixels as shown, of an opened file that is not loaded."""
+    """Returns (width, height) in pixels, as shown, of an image that is open but not loaded."""
     (width, height), turned = image.size, orientation(image)
     if tags := getattr(image, "tag_v2", None):
         width, height, turned = tags[WIDTH], tags[HEIGHT], tags.get(ORIENTATION, 1)

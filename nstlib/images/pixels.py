@@ -1,6 +1,6 @@
 """Converts any Pillow mode to upright 8-bit sRGB of a given size, strip by strip, to save memory.
 
-Each strip is scaled to 8 bits, shrunk by a whole factor, converted by its colour profile and laid on white.
+Each strip is scaled to 8 bits, shrunk by a whole factor, converted by its profile and composited on white.
 """
 
 import io
@@ -13,17 +13,17 @@ from PIL import Image, ImageCms
 
 from nstlib.images.opening import ImageError, orientation
 
-MIN_SIDE = 16  # px after resizing: one position at relu5_1
-STRIP = 1 << 20  # pixels converted at a time
-GAP = 3  # an image is first shrunk by a whole factor, to GAP times the size or more, then resampled (Lanczos)
-ENLARGED = 4  # a note says that an image was enlarged if it was by more than this factor
-SAMPLE = 1000  # px: the longest side of the sample that shows an image's range of values
-STEP = 1 / 255  # of 8 bits: values that exceed the range by at most this are clipped without a note
-SAME = 2  # levels of 255: a profile that changes colours by at most this counts as sRGB; no pixel changes
+MIN_SIDE = 16  # px: shortest side after resizing, which gives one position at relu5_1
+STRIP = 1 << 20  # number of pixels that are converted at a time
+GAP = 3  # an image is shrunk by a whole factor, to at least GAP times the size, and then resampled (Lanczos)
+ENLARGED = 4  # if an image is enlarged by more than this factor, a note says so
+SAMPLE = 1000  # px: the longest side of the sample that determines an image's range of values
+STEP = 1 / 255  # values out of range by at most this are clipped without a note
+SAME = 2  # of 255 levels: a profile that changes colours by at most this counts as sRGB and is not applied
 UPRIGHT = dict(zip(range(2, 9), (Image.Transpose(turn) for turn in (0, 3, 1, 5, 4, 6, 2)), strict=True))
 BITS, PHOTOMETRIC, SAMPLE_FORMAT, MAX_VALUE, S_MAX_VALUE = 258, 262, 339, 281, 341  # tags of a TIFF
 MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}  # colour space of a profile → Pillow's mode
-BASES = {"1": "L", "L": "L", "LA": "L", "CMYK": "CMYK", "LAB": "LAB"}  # for profiles; RGB elsewhere
+BASES = {"1": "L", "L": "L", "LA": "L", "CMYK": "CMYK", "LAB": "LAB"}  # image → profile
 RENDERING = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
 
 Change = Callable[[Image.Image], Image.Image]
@@ -33,9 +33,9 @@ def upright(image: Image.Image, size: int | None, name: str, mask: bool, notes: 
     """Returns the image as RGB, turned and resized. Raises ImageError for one that is too small.
 
     Args:
-        size: longest side in pixels; None keeps it.
-        mask: take the alpha channel where there is transparency, else the values without their profile.
-        notes: receives what the user should know.
+        size: longest side in pixels. None: that of the image.
+        mask: return the alpha channel if there is transparency, otherwise the values without their profile.
+        notes: list to which notes for the user are added.
     """
     if hasattr(image, "tag_v2"):
         image.filename = ""  # type: ignore[attr-defined] # else Pillow may map it into memory at its turned size
@@ -65,7 +65,7 @@ def _deep(image: Image.Image) -> bool:
 
 
 def _opacity(mask: Image.Image) -> Image.Image:
-    """Returns the alpha channel, or the mask itself where it is opaque everywhere."""
+    """Returns the alpha channel, or the mask itself if it is opaque everywhere."""
     if mask.has_transparency_data and not _deep(mask):
         alpha = (mask if "A" in mask.getbands() else mask.convert("RGBA")).getchannel("A")
         if alpha.getextrema() != (255, 255):
@@ -94,16 +94,16 @@ def _to_rgb(image: Image.Image, factor: int, change: Change | None, scale: Chang
 
 
 def _scaling(image: Image.Image, name: str, notes: list[str]) -> Change | None:
-    """Returns the conversion of an image of more than 8 bits to 8 bits; None where it has 8 bits.
+    """Returns the conversion of an image of more than 8 bits to 8 bits, or None if the image has 8 bits.
 
-    It notes values that it clips, once.
+    When the conversion first clips values, it adds a note.
     """
     tags = getattr(image, "tag_v2", {})
     bits, largest = int(_number(tags, BITS)), _number(tags, MAX_VALUE) or _number(tags, S_MAX_VALUE)
-    # White, where a TIFF gives its largest value: the largest number of as many bits; else 0.
+    # White: the largest number with as many bits as the largest value that a TIFF gives. 0 if it gives none.
     told = 2.0 ** max(1, math.ceil(math.log2(largest + 1) - 0.01)) - 1 if 0 < largest <= 2**32 else 0.0
     if not _deep(image):
-        high_byte = int(told) >> 8  # of white: Pillow keeps the high bytes of 16-bit colours
+        high_byte = int(told) >> 8  # Pillow keeps only the high bytes of 16-bit colours
         if bits != 16 or high_byte in (0, 255):
             return None
         return lambda strip: strip.point(lambda value: min(255, round(255 * value / high_byte)))
@@ -115,14 +115,14 @@ def _scaling(image: Image.Image, name: str, notes: list[str]) -> Change | None:
 
     if image.mode == "F":
         usual = [1.0, 255.0, 65535.0]
-    elif image.mode != "I" or image.format not in (None, "TIFF"):  # PPM and PNG give 16 bits as 32
+    elif image.mode != "I" or image.format not in (None, "TIFF"):  # 16-bit PPM and PNG are read as 32 bits
         usual = [2.0 ** (bits or 16) - 1]
     elif bits in (0, 16) and tags:  # signed
         usual = [32767.0]
     else:
         usual = [255.0, 65535.0, 2.0**32 - 1 if unsigned else 2.0**31 - 1]
     usual = [told, *usual] if told else usual
-    # White is the first usual value whose double few values exceed; floats with white 1 may reach 16.
+    # White is the first usual value v for which nearly all values are at most 2 v, or at most 16 if v = 1.
     width, height = (min(side, SAMPLE) for side in image.size)
     sample = values(image.resize((width, height), Image.Resampling.NEAREST))
     sample = sample[np.isfinite(sample)]
@@ -134,7 +134,7 @@ def _scaling(image: Image.Image, name: str, notes: list[str]) -> Change | None:
 
     def scaled(strip: Image.Image) -> Image.Image:
         light = values(strip) / white
-        if not (clipped or ((light >= -STEP) & (light <= 1 + STEP)).all()):  # NaN is outside, too
+        if not (clipped or ((light >= -STEP) & (light <= 1 + STEP)).all()):  # true for NaN, too
             signed = white == 1 and -1 - STEP <= low < -STEP and high <= 1 + STEP
             remedy = "they look like -1 … 1: save (image + 1) / 2" if signed else "bring them into this range"
             nan = ", and NaN becomes 0" if np.isnan(light).any() else ""
@@ -148,16 +148,16 @@ def _scaling(image: Image.Image, name: str, notes: list[str]) -> Change | None:
 
 
 def _number(tags: Any, tag: int) -> float:
-    """Returns a number of a TIFF, the largest of several; 0 where there is none."""
+    """Returns the number in a tag of a TIFF, or the largest of several numbers; 0 if there is none."""
     found = tags.get(tag, 0)
     numbers = found if isinstance(found, tuple) else (found,)
     return max((float(one) for one in numbers if isinstance(one, int | float)), default=0.0)
 
 
 def _to_srgb(image: Image.Image, name: str, notes: list[str]) -> Change | None:
-    """Returns the conversion from the image's colour profile to sRGB; None where there is nothing to convert.
+    """Returns the conversion from the image's colour profile to sRGB, or None if none is needed.
 
-    A profile that cannot be used is left out, with a note.
+    A profile that cannot be used is ignored, and a note says so.
     """
     data = image.info.get("icc_profile")
     if not data:
@@ -169,7 +169,7 @@ def _to_srgb(image: Image.Image, name: str, notes: list[str]) -> Change | None:
         if (mode, base) != ("RGB", "L") and mode != base:
             raise ValueError(f"it is for {mode}, the image is {image.mode}")
         transform = ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB", *RENDERING)
-    except Exception as error:  # littleCMS is absent, or refuses
+    except Exception as error:  # littleCMS is missing, or rejects the profile
         notes.append(
             f"the colour profile of {name} cannot be used, and its colours are taken as sRGB ({error})"
         )
