@@ -13,10 +13,10 @@ import sys
 def end(number: int, _: object) -> None:
     """End the process at SIGTERM (exit code 0) or Ctrl-C (130), with its temporary folder removed.
 
-    Python's own exit waits for threads, and a thread that is inside torch meanwhile aborts the process.
+    A normal exit of Python waits for the threads, and a thread that still computes in torch aborts it.
     """
     if files := sys.modules.get("demo.runs.files"):
-        getattr(files, "remove_folder", lambda: None)()  # absent while the module is being imported
+        getattr(files, "remove_folder", lambda: None)()  # no such function while the module is being imported
     os._exit(0 if number == signal.SIGTERM else 130)
 
 

@@ -24,11 +24,11 @@ from nstlib.inputs import check_share
 Answer = tuple[str, dict[str, Any]]
 Endpoint = Callable[..., Iterator[Answer]]
 OPTIONS = ("method", "gamma", "size", "iterations", "seed", "encoder", "colours")
-SIZE, STEPS = 160, 100  # of a comparison, where the caller does not choose
+SIZE, STEPS = 160, 100  # the defaults of a comparison
 
 
 def explained(run: Endpoint) -> Endpoint:
-    """Decorates an endpoint: it needs both images, and its errors become sentences for the caller."""
+    """Makes an endpoint check that both images are there, and explains its errors in plain sentences."""
 
     @wraps(run)
     def endpoint(content: str, style: str, *options: Any) -> Iterator[Answer]:
@@ -57,7 +57,7 @@ def stylize(
 ) -> Iterator[Answer]:
     """Gives `content` the style of `style`. Streams (image, info) about once a second.
 
-    An option that is left out has the value of the preset. The last image is a PNG that carries its recipe.
+    An option that is left out has the value of the preset. Each image is a PNG that carries its recipe.
     info: step, total, seconds, terms, done, note.
     """
     if preset not in nstlib.PRESETS:
@@ -86,10 +86,10 @@ def onepass(
     colours: str | None = None,
     strength: float | None = None,
 ) -> Iterator[Answer]:
-    """Gives `content` the style of `style` in one pass, without optimisation: (image, info).
+    """Gives `content` the style of `style` in one pass, without optimisation. Returns (image, info).
 
     The defaults are those of `nstlib.onepass`, at 256 px: method "poly" and strength 1. `strength` is 0 … 1.
-    Instead of it you can give the balance γ of a run, which is converted to the strength
+    Instead of the strength you can give the balance γ of a run. The app converts γ to the strength
     min(1, 1.25 γ / (γ + 1/2)): γ = 0.1 gives 0.21, γ = 0.5 gives 0.63, and γ ≥ 2 gives 1.
     The image is a PNG that carries its recipe. info: seconds.
     """
@@ -119,11 +119,11 @@ def compare(
     encoder: str | None = None,
     colours: str | None = None,
 ) -> Iterator[Answer]:
-    """Several results on one sheet.
+    """Makes several results on one sheet.
 
     kind: "methods" compares the four methods, "gamma" five values of γ, "fusion" five mixes of two methods.
-    Every image has 160 px and takes 100 steps, unless `size` and `iterations` say otherwise. Streams (sheet,
-    info) each time an image is finished. info: finished, total, labels, done.
+    By default, an image has 160 px and takes 100 steps. Streams (sheet, info) each time an image is finished.
+    info: finished, total, labels, done.
     """
     usual = nstlib.Settings(size=SIZE, iterations=STEPS)
     settings = _settings(usual, method, gamma, size, iterations, seed, encoder, colours)
@@ -142,18 +142,18 @@ def compare(
 
 
 def _settings(base: nstlib.Settings, *values: Any) -> nstlib.Settings:
-    """Returns `base` with the `OPTIONS` that the caller chose. Raises ValueError that names the field."""
+    """Returns `base` with the `OPTIONS` that the caller chose. Raises a ValueError that names the field."""
     chosen = {name: value for name, value in zip(OPTIONS, values, strict=True) if value not in (None, "")}
     return controls.check_limits(base.parse(**chosen))
 
 
 def build() -> None:
-    """Registers the endpoints. Their components are never shown: they give types and defaults."""
+    """Registers the endpoints. Their components are invisible: they only define types and defaults."""
     kinds, ways = list(comparisons.KINDS), list(controls.FIELDS["colours"].metadata["choices"])
     with gr.Row(visible=False):
         preset = gr.Dropdown(list(nstlib.PRESETS), value="balanced", label="preset")
         colours = gr.Dropdown(ways, value=None, label="colours")
-        options = [  # in the order of `OPTIONS`; Settings checks whole numbers: its error names the field
+        options = [  # in the order of `OPTIONS`. Settings rejects fractions, in an error that names the field
             gr.Textbox(None, label="method"),
             *(gr.Number(None, label=name) for name in OPTIONS[1:4]),
             gr.Number(0, label="seed"),

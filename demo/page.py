@@ -1,4 +1,4 @@
-"""The page: the images and settings that all tabs share, beside the tabs."""
+"""Lays out the page: the tabs, and beside them the images and settings that all tabs share."""
 
 import gradio as gr
 
@@ -21,7 +21,7 @@ style?*"""
 
 
 def build() -> GuardedBlocks:
-    """The whole app, ready for `queue` and `launch`."""
+    """Returns the whole app, ready for `queue` and `launch`."""
     blocks = GuardedBlocks(title=NAME, analytics_enabled=False)
     with blocks:
         with gr.Row(elem_classes="nst-top"):

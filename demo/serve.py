@@ -1,4 +1,4 @@
-"""The page is built and served here; `app.py` calls `serve`."""
+"""Builds the page and serves it; `app.py` calls `serve`."""
 
 import os
 import sys
@@ -16,10 +16,10 @@ from demo.runs import engine
 from demo.runs.limits import LIMITS, STATIC
 from nstlib.synthesis.allocator import keep_memory
 
-SESSIONS = 64  # whose values Gradio stores: 0.2 MB each, 0.9 MB with a live image (its default is 10 000)
+SESSIONS = 64  # for which Gradio stores values: 0.2 MB each, 0.9 MB with a live image; the default is 10 000
 
-# oneDNN keeps a compiled convolution for every size of an image that it meets, 1024 of them by default: that
-# takes 80 MB on a host with many users, and 45 MB with this. Runs take as long as before, even with 100.
+# oneDNN stores a compiled convolution for every image size, up to 1024 by default. They take 80 MB on a host
+# with many users, and 45 MB with a limit of 200. Even a limit of 100 makes no run slower.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "200")
 
 demo = page.build()

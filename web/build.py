@@ -1,7 +1,7 @@
 """Builds the static page: python web/build.py [--out FOLDER] [--models FOLDER] [--app ADDRESS] [--serve]
 
-It exports one pass, fetches the runtime (onnxruntime-web by `npm pack`, of a fixed version and hash),
-computes the point clouds, and copies the files beside this one. The result needs nothing but a static host.
+It exports one pass, fetches the runtime (onnxruntime-web by `npm pack`, with a fixed version and hash),
+computes the point clouds, and copies the files of this folder. The result needs only a static host.
 """
 
 import argparse
@@ -38,7 +38,7 @@ SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRM
 SCRIPTS = ("ort.wasm.bundle.min.mjs", "ort.webgpu.bundle.min.mjs")
 BINARIES = ("ort-wasm-simd-threaded.wasm", "ort-wasm-simd-threaded.asyncify.wasm")
 MODELS = ("content.onnx", "style.onnx", "image.onnx")
-EXAMPLES = {  # the first of each is what the page opens with
+EXAMPLES = {  # the page opens with the first of each
     "content": ("harbour", "still_life", "valley"),
     "style": ("strokes", "dots", "glass", "grid", "hatching", "ink", "mosaic", "waves"),
 }
@@ -48,12 +48,12 @@ list of numbers. Without the positions, these are a point cloud: a sample of a <
 This distribution is the style, and style transfer moves the points of one image until they are distributed as
 those of another.</p>"""
 AFTER = """<p>This drawing has sixty positions and only two detectors. The points follow the gradient of the
-method's discrepancy. Choose a different method to see what it aligns and what it leaves.</p>"""
+method's discrepancy. Choose a different method to see what it aligns and what it ignores.</p>"""
 
 
 def build(out: Path, models: Path | None = None, app: str = ABOUT_APP) -> None:
-    """Writes the page to `out`, whose content it replaces. models: where they were exported before. app: the
-    address to which the page links as the app."""
+    """Writes the page to the folder `out` and deletes what was there. models: the folder of models that were
+    exported before. app: the address of the app to which the page links."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     copy_runtime(out / "ort")
@@ -82,7 +82,7 @@ def build(out: Path, models: Path | None = None, app: str = ABOUT_APP) -> None:
 
 
 def make_first(path: Path) -> None:
-    """Writes the image that the page shows until its own one is there."""
+    """Writes the image that the page shows until it has made one itself."""
     content, style = (f"{kind}s/{EXAMPLES[kind][0]}" for kind in EXAMPLES)
     images = (nstlib.load_image(ROOT / "examples" / f"{name}.jpg", FIRST) for name in (content, style))
     nstlib.save_image(nstlib.onepass(*images, levels=1, palette=0), path)
@@ -112,7 +112,7 @@ def copy_runtime(folder: Path) -> None:
 
 
 def describe(methods: dict[str, dict[str, str]]) -> dict[str, object]:
-    """What the page has to know: files, methods, examples, and what every recipe says."""
+    """The data of the page: its files, methods and examples, and the fixed part of every recipe."""
     encoder = nstlib.load_encoder(device="cpu")
     usual = {"levels": 1, "palette": 0.0, "detail": 1.0, "rounds": 1, "seed": 0, "style_scale": 1.0}
     made: dict[str, Any] = {
@@ -140,7 +140,7 @@ def describe(methods: dict[str, dict[str, str]]) -> dict[str, object]:
 
 
 def probe() -> dict[str, Any]:
-    """What a GPU must compute from two waves before the page uses it (engine.js), by all methods at once."""
+    """Values that a GPU must compute from two waves by all methods at once; engine.js compares them."""
     waves = ((torch.arange(3 * 64 * 64, dtype=torch.float64) / k).sin() / 2 + 0.5 for k in (40, 23))
     images = (wave.float().view(1, 3, 64, 64) for wave in waves)
     encoder = nstlib.load_encoder(device="cpu", dtype="float32")
@@ -149,7 +149,7 @@ def probe() -> dict[str, Any]:
 
 
 def idea(methods: dict[str, dict[str, str]]) -> dict[str, object]:
-    """The moving points of every method and of every fusion of two, and words about each method."""
+    """The moving points of every method and of every fusion of two, and a text on each method."""
     flows = {name: point_clouds.figure(name) for name in export.METHODS}
     for pair in itertools.combinations(sorted(export.METHODS), 2):
         flows["+".join(pair)] = point_clouds.figure("+".join(pair))
@@ -167,12 +167,12 @@ def write_json(path: Path, value: object) -> None:
 
 
 def name_build(out: Path, app: str) -> None:
-    """Names the build after its content, and lists what the service worker keeps from the start."""
+    """Names the build by a hash of its files, and lists the files that the service worker caches first."""
     files = sorted(path for path in out.rglob("*") if path.is_file())
     names = [path.relative_to(out).as_posix() for path in files]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
     kept = (name for name in names if not name.startswith(("models/", "README", "service-worker")))
-    shell = ["./", *(name for name in kept if not name.endswith(".gz"))]  # cache.js keeps the large files
+    shell = ["./", *(name for name in kept if not name.endswith(".gz"))]  # cache.js caches the large files
     marks = {"@BUILD@": digest, "@RECIPE_KEY@": RECIPE_KEY, "@SOURCE@": SOURCE, "@APP@": escape(app)}
     marks["/*@SHELL@*/"] = ", ".join(map(json.dumps, shell))
     for path in (path for path in files if path.suffix in (".js", ".html")):
@@ -186,9 +186,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Builds the static page.")
     parser.add_argument("--out", type=Path, default=HERE / "dist", help="folder to write (default web/dist)")
     parser.add_argument("--serve", action="store_true", help="serve the folder at http://127.0.0.1:8000")
-    words = "what `nstlib export onepass -o FOLDER` wrote (default: the build exports it)"
+    words = "folder that `nstlib export onepass -o FOLDER` wrote (default: the build exports the models)"
     parser.add_argument("--models", type=Path, metavar="FOLDER", help=words)
-    words = "address of the app, to which the page links (default: the app of this machine with --serve)"
+    words = "address of the app to which the page links (default: its guide; with --serve, the local app)"
     parser.add_argument("--app", metavar="ADDRESS", help=words)
     options = parser.parse_args()
     build(options.out, options.models, options.app or (LOCAL_APP if options.serve else ABOUT_APP))

@@ -1,4 +1,4 @@
-// Large files: fetched once, kept for visits without a network. The name of the cache changes with every build.
+// Fetches large files once and caches them for use without a network. Every build has a new name of the cache.
 export const CACHE = "nstlib-@BUILD@";
 
 export const cached = async (path) => {
@@ -7,12 +7,12 @@ export const cached = async (path) => {
   if (!answer) {
     answer = await fetch(url);
     if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
-    await store?.put(url, answer.clone()).catch(() => {}); // a full disk: it works without
+    await store?.put(url, answer.clone()).catch(() => {}); // if the disk is full, the page works without the cache
   }
   return answer.arrayBuffer();
 };
 
-// A file that the build has compressed, so that every host transfers it small.
+// Decompresses a file. The build compresses it, because not every host compresses what it sends.
 export const inflated = async (path) => {
   const stream = new Blob([await cached(path)]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).arrayBuffer();

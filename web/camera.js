@@ -1,4 +1,4 @@
-// The camera as content: one image after the other, each as soon as the one before is shown.
+// The camera as the content: the page takes the next camera image as soon as it has shown the result of the last.
 import { scaled } from "./images.js";
 
 const SIZE = { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "environment" };
@@ -18,7 +18,7 @@ export const cameraButton = (button, picker, take, say) => {
     return last;
   };
 
-  // The last image of the camera stays as the content.
+  // Stops the camera and keeps its last image as the content.
   const freeze = () => {
     const last = stop();
     if (last) picker.show(last, "camera");
@@ -37,15 +37,15 @@ export const cameraButton = (button, picker, take, say) => {
     own.getVideoTracks()[0].addEventListener("ended", freeze);
     video.hidden = false;
     canvas.hidden = true;
-    picker.mark("camera"); // no example
+    picker.mark("camera"); // marks no example
     button.ariaPressed = true;
     button.textContent = "Stop the camera";
     while (stream === own) {
       if (video.readyState >= 2) await take("content", video, "camera");
-      await new Promise(requestAnimationFrame); // also pauses while the page is hidden
+      await new Promise(requestAnimationFrame); // pauses while the page is hidden
     }
   };
 
   button.addEventListener("click", () => (stream ? freeze() : run()));
-  picker.box.addEventListener("chosen", () => stream && stop()); // any other content ends the camera
+  picker.box.addEventListener("chosen", () => stream && stop()); // a different content stops the camera
 };

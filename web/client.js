@@ -1,4 +1,4 @@
-// The page's side of engine.js: each function returns a promise of the worker's answer.
+// Calls the worker engine.js from the page. Each function returns a promise of the worker's answer.
 const worker = new Worker(new URL("./engine.js", import.meta.url), { type: "module" });
 const waiting = new Map();
 let next = 0;

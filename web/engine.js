@@ -1,4 +1,4 @@
-// A worker: it holds the models and what it has encoded, and makes images. The page talks to it by messages
+// A worker that holds the models and the encoded images, and makes the results. The page sends it messages
 // {id, ask, ...} and gets {id, ...answer} or {id, error} back; see client.js.
 import { cached, inflated } from "./cache.js";
 
@@ -6,7 +6,7 @@ const RUNTIMES = { webgpu: ["ort.webgpu.bundle.min.mjs", ".asyncify"], wasm: ["o
 let ort, provider, models, threaded, failure = "", sessions = {};
 const encoded = { content: null, style: null }, images = {};
 
-// WebGPU where it computes what it should, WebAssembly otherwise: in threads where the page is isolated.
+// Uses WebGPU if it passes the probe, else WebAssembly. WebAssembly uses threads if the page is isolated.
 const start = async (values) => {
   models = values.models;
   threaded = values.engine !== "one-thread" && self.crossOriginIsolated;
@@ -17,7 +17,7 @@ const start = async (values) => {
 
 const engine = () => ({ provider, threads: threaded ? ort.env.wasm.numThreads : 1, failure });
 
-// A GPU, not its emulation; "webgpu" takes both.
+// Returns a GPU, but an emulated one only if `asked` is "webgpu".
 const adapter = async (asked) => {
   if (["wasm", "one-thread"].includes(asked)) return null;
   try {
@@ -46,7 +46,7 @@ const load = async (name) => {
   provider = name;
 };
 
-// On the GPU: an image that the build has computed, too.
+// Makes an image on the GPU and compares it with values from the build.
 const probe = async () => {
   const wave = (k) => Float32Array.from({ length: 3 * 64 * 64 }, (_, i) => (Math.sin(i / k) + 1) / 2);
   await encode({ kind: "content", image: { width: 64, height: 64, data: wave(40) } });
@@ -56,12 +56,12 @@ const probe = async () => {
   if (!values.every((x, k) => Math.abs(data[k * every] - x) < bound)) throw new Error("it computes a different image");
 };
 
-// A GPU that is missing something, is wrong or gets lost: WebAssembly takes over, with the same images.
+// WebAssembly replaces a GPU that lacks a feature, computes wrong values or is lost. It encodes the images again.
 const fallBack = async (error) => {
   failure = String(error?.message ?? error);
   console.warn(`WebGPU failed: ${failure}`);
   await load("wasm");
-  encoded.content = encoded.style = null; // of the other runtime
+  encoded.content = encoded.style = null; // they belong to the GPU's runtime
   for (const [kind, image] of Object.entries(images)) await encode({ kind, image });
 };
 
@@ -86,7 +86,7 @@ const encode = async ({ kind, image }) => {
   return {};
 };
 
-// shares: {method: weight}; 0 is the content, 1 the style in full.
+// shares: {method: weight}. strength: 0 gives the content, 1 the full style.
 const stylize = async ({ strength, shares }) => {
   if (!encoded.content || !encoded.style) throw new Error("an image is missing");
   const list = Float32Array.from(models.methods, (name) => shares[name] ?? 0);
@@ -104,7 +104,7 @@ const stylize = async ({ strength, shares }) => {
 };
 
 const answers = { start, encode: recovering(encode), stylize: recovering(stylize) };
-let last = Promise.resolve(); // one after the other
+let last = Promise.resolve(); // answers one message after the other
 self.onmessage = ({ data: { id, ask, ...values } }) => {
   last = last.then(async () => {
     try {

@@ -1,4 +1,4 @@
-// The idea: the point clouds of the app, which point_clouds.js plays, for the chosen method or fusion.
+// The tab "The idea": the app's point clouds for the chosen method or fusion. point_clouds.js plays them.
 import { chosen } from "./methods.js";
 import { play } from "./point_clouds.js";
 

@@ -1,9 +1,9 @@
-// Images between files, canvases and the planes of numbers that the models take: {width, height, data}, where
-// data holds red, green and blue one after the other, each in 0 … 1.
-const LUMA = [0.299, 0.587, 0.114]; // Rec. 601, as nstlib/synthesis/colours.py
+// Converts images between files, canvases and the input of the models: {width, height, data}, where data holds the
+// red, green and blue planes one after the other, with values in 0 … 1.
+const LUMA = [0.299, 0.587, 0.114]; // Rec. 601, as in nstlib/synthesis/colours.py
 const LEAST = 64; // px
 
-// A canvas with the image at most `size` px wide or high. source: anything that drawImage takes.
+// Returns a canvas with the image, whose longest side is at most `size` px. source: anything that drawImage takes.
 export const scaled = (source, size) => {
   const width = source.videoWidth || source.naturalWidth || source.width;
   const height = source.videoHeight || source.naturalHeight || source.height;
@@ -30,7 +30,7 @@ export const planes = (canvas) => {
 export const show = ({ width, height, data }, canvas) => {
   const area = width * height, pixels = new ImageData(width, height);
   for (let i = 0; i < area; i++) {
-    for (let c = 0; c < 3; c++) pixels.data[4 * i + c] = 255 * data[c * area + i] + 0.5; // it clamps
+    for (let c = 0; c < 3; c++) pixels.data[4 * i + c] = 255 * data[c * area + i] + 0.5; // ImageData clamps
     pixels.data[4 * i + 3] = 255;
   }
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
@@ -54,14 +54,14 @@ const moments = (Y) => {
   return [mean, Math.sqrt(Y.reduce((sum, y) => sum + (y - mean) ** 2, 0) / (Y.length - 1))];
 };
 
-// The content's colours kept: both images grey, the style with the content's mean and spread of luminance.
+// To keep the content's colours, both images become grey, and the style gets the content's mean and spread of luminance.
 export const greyContent = (content) => grey(luminance(content), content);
 export const greyStyle = (style, content) => {
   const Y = luminance(style), [m, s] = moments(Y), [mean, spread] = moments(luminance(content));
   return grey(Y.map((y) => Math.min(1, Math.max(0, ((y - m) / Math.max(s, 1e-4)) * spread + mean))), style);
 };
 
-// … and the result's luminance gets the content's chroma back.
+// Adds the content's chroma to the luminance of the result.
 export const withChroma = (image, content) => {
   const made = luminance(image), own = luminance(content), area = own.length;
   const data = content.data.map((x, i) => Math.min(1, Math.max(0, x + made[i % area] - own[i % area])));

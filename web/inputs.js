@@ -1,8 +1,8 @@
-// The two image pickers: bundled examples, a file, a drop, the clipboard.
+// The two image pickers. Images come from bundled examples, files, drops and the clipboard.
 import { scaled } from "./images.js";
 
 const PREVIEW = 512; // px
-let target = "content"; // where an image that is pasted by keys goes: the picker that was used last
+let target = "content"; // the picker that was used last; it gets an image that is pasted by keys
 
 const open = async (file) => {
   if (!file.type.startsWith("image/")) throw new Error(`${file.name || "this"} is no image`);

@@ -1,4 +1,4 @@
-// The page: what a user chooses, and the image that follows every choice.
+// The page: reads what a user chooses, and makes a new image after every choice.
 import { encode, start, stylize } from "./client.js";
 import { chosen, showMethods } from "./methods.js";
 import { greyContent, greyStyle, planes, scaled, show, withChroma } from "./images.js";
@@ -11,8 +11,8 @@ const part = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
 const models = await (await fetch("models.json")).json();
 const state = { sources: {}, names: {}, images: {}, stale: new Set(), shown: null, live: false };
-const LARGER = 384, QUICK = 0.5; // px, on a device that makes an image of this size in so many seconds
-const LIVE = 0.27, LEAST = 128, REST = 400; // s for a live image, px of it at least, ms until a slider rests
+const LARGER = 384, QUICK = 0.5; // px, if the device makes an image of this size in QUICK seconds
+const LIVE = 0.27, LEAST = 128, REST = 400; // s that a live image may take, its least px, ms without a move until a slider rests
 let ready = false, working = false, asked = false;
 
 const say = (words, alert = false) => {
@@ -23,7 +23,7 @@ const called = ({ provider, threads, failure }) => provider === "webgpu" ? "WebG
   `WebAssembly, ${threads > 1 ? `${threads} threads` : "one thread"}${failure ? " (WebGPU does not work here)" : ""}`;
 const refused = (error) => say(`This failed: ${error.message}. Choose a smaller size, or reload the page.`, true);
 
-// Takes a new image or video frame. source: anything that drawImage takes.
+// Uses a new image or video frame. source: anything that drawImage takes.
 const take = (kind, source, name) => {
   state.sources[kind] = source;
   state.names[kind] = name;
@@ -48,7 +48,7 @@ const prepare = async () => {
 
 const again = () => { state.stale = new Set(["content", "style"]); return follow(); };
 
-// Makes the image for the present choices; changes meanwhile are taken together afterwards.
+// Makes the image for the present choices. If they change meanwhile, it makes one more image afterwards.
 const follow = async () => {
   asked = true;
   document.body.dataset.working = true; // for tests
@@ -64,7 +64,7 @@ const follow = async () => {
       draw();
       fit(state.stream ? (performance.now() - begin) / 1000 : made.seconds);
       state.images_made = (state.images_made ?? 0) + 1;
-      document.body.dataset.images = state.images_made; // for tests: how many were made
+      document.body.dataset.images = state.images_made; // for tests: the number of images made
       larger(made);
       say(`${made.width} × ${made.height} px in ${made.seconds.toFixed(2)} s, ${called(made.engine)}`);
     }
@@ -76,7 +76,7 @@ const follow = async () => {
   }
 };
 
-// A fast device gets a larger image, once, unless the user has chosen a size.
+// Makes the image larger once, on a fast device, unless the user has chosen a size.
 const larger = ({ width, height, seconds }) => {
   if (state.sized) return;
   state.sized = true;
@@ -85,15 +85,15 @@ const larger = ({ width, height, seconds }) => {
   again();
 };
 
-// While a slider or the camera moves, images are so small that there are three a second or more.
+// While a slider moves or the camera runs, chooses a size at which at least three images a second are possible.
 const fit = (seconds) => {
-  const enough = state.stream ? 0.6 * LIVE : 0; // a slider would pay for encoding the content again
+  const enough = state.stream ? 0.6 * LIVE : 0; // while a slider moves, a new size would encode the content again
   if (state.live && state.fits && seconds > enough && seconds < 1.25 * LIVE) return;
   state.fits = Math.max(LEAST, 16 * Math.floor((state.side * Math.sqrt(LIVE / seconds)) / 16));
 };
 
 const move = () => {
-  state.live ||= working; // the device is slower than the hand
+  state.live ||= working; // the slider moves faster than the device makes images
   clearTimeout(state.rest);
   state.rest = setTimeout(() => {
     if (!state.live || state.stream) return;
@@ -140,7 +140,7 @@ part("compare").addEventListener("click", ({ target }) => {
 if (location.pathname.endsWith("/browser/")) part("app").href = "../"; // the app serves this page
 showMethods(models, move);
 tabs();
-const first = new Image(); // made by the build: seen while the models load
+const first = new Image(); // made by the build, shown while the models load
 first.onload = () => state.shown ?? part("result").getContext("2d").drawImage(scaled(first, first.width), 0, 0);
 first.src = "first.jpg";
 const pickers = makePickers(models.examples, take, say);

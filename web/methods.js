@@ -1,4 +1,4 @@
-// The choice of the method: one of the offered ones, or a fusion of two.
+// The choice of a method or of a fusion of two methods.
 const part = (id) => document.getElementById(id);
 let methods;
 
@@ -29,7 +29,7 @@ export const showMethods = ({ words }, follow) => {
 
 const picked = () => document.querySelector("#methods input:checked").value;
 
-// {text: as nstlib.method reads it, shares: {method: weight}}
+// Returns {text, shares: {method: weight}}; nstlib.method reads the text.
 export const chosen = () => {
   const name = picked(), mix = Number(part("mix").value), [first, second] = [part("first").value, part("second").value];
   if (name !== "fusion") return { text: name, shares: { [name]: 1 } };

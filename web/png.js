@@ -1,4 +1,4 @@
-// A canvas as a PNG with its recipe, in the chunk that nstlib.read_recipe reads.
+// Writes a canvas as a PNG with its recipe, in the chunk that nstlib.read_recipe reads.
 const KEY = "@RECIPE_KEY@";
 
 let table;

@@ -1,4 +1,4 @@
-"""A static server for this machine, with the headers that isolate the page: python web/serve.py FOLDER"""
+"""A static server for this machine, with the headers that isolate a page: python web/serve.py FOLDER"""
 
 import sys
 from functools import partial
@@ -9,7 +9,7 @@ ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Serves files; a page is isolated, so that WebAssembly may use threads there."""
+    """Serves files. Its headers isolate a page, so that WebAssembly may use threads."""
 
     isolated = True
     extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript"}  # noqa: RUF012
@@ -20,17 +20,17 @@ class Handler(SimpleHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, format: str, *values: object) -> None:
-        """Writes no line for each file."""
+        """Logs nothing."""
 
 
 class Plain(Handler):
-    """The same without these headers, as a host that cannot set them."""
+    """Serves files without these headers, like a host that cannot set them."""
 
     isolated = False
 
 
 def serve(folder: Path, port: int = 0, handler: type[Handler] = Handler) -> ThreadingHTTPServer:
-    """A server for `folder` on this machine; port 0: any free one."""
+    """Returns a server for `folder` on this machine. Port 0 chooses any free port."""
     return ThreadingHTTPServer(("127.0.0.1", port), partial(handler, directory=str(folder)))
 
 

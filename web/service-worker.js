@@ -1,5 +1,5 @@
-// Offline after the first visit. Files are those of one build: the name of the cache changes with it. The page
-// itself is asked from the network first, so that a new build is found.
+// Makes the page work without a network after the first visit. Each build has a separate cache. The page itself
+// comes from the network if possible, so that a new build is found.
 const CACHE = "nstlib-@BUILD@";
 const SHELL = [/*@SHELL@*/];
 const ISOLATED = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
@@ -16,7 +16,7 @@ self.addEventListener("activate", (event) => {
   event.waitUntil(old());
 });
 
-// Isolation lets WebAssembly use threads, also on hosts that cannot set headers.
+// Adds the headers that let WebAssembly use threads, for hosts that cannot set headers.
 const isolated = (answer) => {
   const headers = new Headers(answer.headers);
   for (const [name, value] of Object.entries(ISOLATED)) headers.set(name, value);

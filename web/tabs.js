@@ -1,4 +1,4 @@
-// Two views, by mouse and by arrow keys; the idea is loaded when it is first opened.
+// Two tabs, for the mouse and for arrow keys. The tab "The idea" loads its data when it is first opened.
 import { showIdea } from "./idea.js";
 
 export const tabs = () => {

@@ -1,4 +1,4 @@
-"""Settings in the page's address: ?style=glass&method=bn&gamma=2. Anybody may have written it."""
+"""Reads and writes settings in the page's address: ?style=glass&method=bn&gamma=2. Checks every value."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,7 +15,7 @@ IGNORED = ("view", "lesson", "detail")  # read by page.js only, or by earlier ve
 
 
 def write(recipe: Recipe) -> str:
-    """The query of a link that asks for this result. It names only images that everybody has."""
+    """The query of a link to this result. It names only example images, which every user has."""
     wanted: dict[str, Any] = {}
     for key, image in zip(("content", *STYLES), (recipe.content, *recipe.styles), strict=False):
         if image.sha256 in examples():
@@ -35,8 +35,8 @@ def parts(query: str) -> list[tuple[str, str]]:
 
 
 def read(query: str, size: int = DEFAULTS.size) -> tuple[Recipe, list[str]]:
-    """The recipe that an address asks for, and every part of it that could not be used. Images that the
-    address does not name have no SHA-256. size: the default."""
+    """The recipe that an address asks for, and the parts of the address that cannot be used. Images that the
+    address does not name have no SHA-256. size: the default size."""
     recipe, unused, styles = Recipe(DEFAULTS.replace(size=size)), [], {}
     for key, value in parts(query):
         try:

@@ -1,4 +1,4 @@
-// An image to brush on: 64 × 64 cells, kept as hexadecimal digits in the component's value.
+// An image to brush on. The component's value holds its 64 × 64 cells as hexadecimal digits.
 const SIDE = 64, RADIUS = 5;
 const canvas = element.querySelector("canvas"), pen = canvas.getContext("2d");
 const cells = new Uint8Array(SIDE * SIDE);

@@ -1,4 +1,4 @@
-"""The preview card of a shared link, which replaces Gradio's."""
+"""The preview card of a shared link. It replaces the card of Gradio."""
 
 import re
 from html import escape
@@ -40,7 +40,7 @@ class Card:
         await send({"type": "http.response.body", "body": body})
 
     def tags(self, request: Request) -> bytes:
-        """The tags of the card. Its image needs an absolute address, as the client sees it."""
+        """The tags of the card, with the absolute address of its image as the client sees it."""
         scheme = request.headers.get("x-forwarded-proto", request.url.scheme).partition(",")[0]
         host = request.headers.get("x-forwarded-host", request.headers.get("host", ""))
         root = f"{scheme}://{host}{request.scope.get('root_path', '')}"

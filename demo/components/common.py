@@ -1,4 +1,4 @@
-"""What many components share: options of events, a slider, images as URLs, the count of changes."""
+"""What many components use: options of events, a slider, images as URLs, the count of changes."""
 
 import base64
 import io
@@ -17,8 +17,8 @@ Update = dict[Any, Any]  # component → its new value, or gr.update
 def slider(
     label: str, low: float, high: float, value: float, step: float, id: str, **options: Any
 ) -> gr.Slider:
-    """A slider without a reset button. Its number field may hold anything for a while: the nearest value that
-    the slider allows is used."""
+    """A slider without a reset button. If its number field holds a value out of range, the nearest value in
+    the range is used."""
     options = {"min_width": 150, "buttons": []} | options
     made = gr.Slider(low, high, value=value, step=step, label=label, elem_id=id, **options)
     made.preprocess = lambda payload: min(max(low, float(payload)), high)  # type: ignore[method-assign]
@@ -33,16 +33,16 @@ def data_url(image: Image.Image, quality: int) -> str:
 
 
 class Asks:
-    """Counts what the user changes; it does not count what the app sets, like restored settings.
+    """Counts the changes of the user, but not those of the app, such as restored settings.
 
-    The fraction .5 says that the pointer still holds a control. page.js sees every count, too.
+    A count that ends in .5 means that the pointer still holds a slider. `ask` in page.js computes the count.
     """
 
     def __init__(self) -> None:
         self.count = gr.Number(0, visible="hidden", elem_id="asks")
 
     def after(self, *events: Any) -> None:
-        """Counts these events of components, or the end of another event."""
+        """Counts these events of components. An event may also be the `then` or `success` of an event."""
         for event in events:
             event(None, self.count, self.count, js=ASK, trigger_mode="multiple", **PRIVATE)
 

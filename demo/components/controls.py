@@ -1,6 +1,6 @@
-"""The settings of a run as components, built from the fields of `nstlib.Settings`, and read back into one.
+"""Components for the fields of `nstlib.Settings`, and the settings that a user has chosen with them.
 
-A new field of Settings gets a control by itself, under More settings, with its own help, bounds and choices.
+A new field of Settings gets a control under More settings automatically, with its help, bounds and choices.
 """
 
 import dataclasses
@@ -15,18 +15,18 @@ from demo.components.method_controls import MethodControls
 from demo.components.presets import EMBEDDED, LABELS, is_present, layer_names
 from demo.runs.limits import LIMITS
 
-FIRST_METHOD = "linear"  # it keeps faces
+FIRST_METHOD = "linear"  # faces stay recognisable
 LARGEST_STROKES = 2.0
 SMALLEST = 64  # px
 FIELDS = {f.name: f for f in dataclasses.fields(nstlib.Settings)}
 DEFAULTS = presets.adapted(presets.FIRST).replace(method=FIRST_METHOD)
-ELSEWHERE = ("method", "gamma", "style_weights")  # in MethodControls and SecondStyle
+ELSEWHERE = ("method", "gamma", "style_weights")  # their controls are in MethodControls and SecondStyle
 HIDDEN = ("dtype", "memory")  # their automatic values are best here
 
 
 class Controls:
-    """All components of the settings. It lays the first ones out in the current Blocks, the others
-    with `add_options`.
+    """All components of the settings. The constructor lays out the first ones in the current Blocks, and
+    `add_options` lays out the others.
 
     method: the controls of the method and γ. by_name: the components of the other fields.
     """
@@ -45,7 +45,7 @@ class Controls:
             )
 
     def add_options(self) -> None:
-        """Lays out what few users need, beginning with what changes an image most."""
+        """Lays out the settings that few users need. Those that change an image most come first."""
         with gr.Accordion("More settings", open=False, elem_id="more"):
             self.preset = gr.Dropdown(
                 presets.choices(), value=presets.FIRST, label="Optimisation", elem_id="preset"
@@ -85,13 +85,13 @@ class Controls:
         )
 
     def settings(self, values: dict[Any, Any]) -> nstlib.Settings:
-        """What the user chose. Raises ValueError that a user can read."""
+        """The settings that the user chose. Raises a ValueError with a message for the user."""
         chosen = {name: values[part] for name, part in self.by_name.items()}
         chosen |= {"method": self.method.method(values), "gamma": values[self.method.gamma]}
         return check_limits(nstlib.Settings().parse(**chosen))
 
     def show(self, settings: nstlib.Settings) -> Update:
-        """The value of every component. Raises ValueError for a method that they cannot show."""
+        """The value of every component. Raises ValueError if the components cannot show the method."""
         shown = self.method.show(settings) | {self.preset: preset_of(settings)}
         for name, part in self.by_name.items():
             value = _shown(getattr(settings, name))
@@ -106,14 +106,14 @@ class Controls:
     def _apply_preset(self, values: dict[Any, Any]) -> Update:
         try:
             return self.show(presets.apply(values[self.preset], self.settings(values)))
-        except (ValueError, KeyError):  # a control holds an unusable value: the run says so
+        except (ValueError, KeyError):  # a control holds an unusable value: the run reports it
             return {self.by_name["seed"]: gr.skip()}
 
 
 def fit_limits(settings: nstlib.Settings, download: bool = False) -> tuple[nstlib.Settings, list[str]]:
-    """The nearest settings that this host allows, and a sentence for every change.
+    """Returns the nearest settings that this host allows, and a sentence for every change.
 
-    download: whether an encoder may be used whose weights are not here yet.
+    download: whether an encoder is allowed although its weights are not downloaded yet.
     """
     most = {"size": LIMITS.size, "iterations": LIMITS.steps, "style_scale": LARGEST_STROKES}
     words = {"size": "Size (px)", "iterations": "The number of steps", "style_scale": "The size of strokes"}
@@ -130,7 +130,7 @@ def fit_limits(settings: nstlib.Settings, download: bool = False) -> tuple[nstli
 
 
 def check_limits(settings: nstlib.Settings) -> nstlib.Settings:
-    """Returns the settings if this host allows them. Raises ValueError that says what it allows."""
+    """Returns the settings if this host allows them. Raises a ValueError that says what is allowed."""
     if notes := fit_limits(settings, download=True)[1]:
         raise ValueError(" ".join(notes))
     return settings
@@ -149,7 +149,7 @@ def _control(field: Any) -> gr.components.Component:
         layers = layer_names(DEFAULTS.encoder)
         return gr.Dropdown(layers, value=list(default), multiselect=True, allow_custom_value=True, **options)
     if isinstance(default, tuple | str | None):
-        hint = "automatic" if default is None else "e.g. 1, 1, 0.5"  # a number box would turn empty into 0
+        hint = "automatic" if default is None else "e.g. 1, 1, 0.5"  # an empty number box would become 0
         return gr.Textbox(_shown(default), placeholder=hint, **options)
     if field.type is int and meta["high"] <= 20:
         return gr.Slider(meta["low"], meta["high"], value=default, step=1, buttons=[], **options)
@@ -162,7 +162,7 @@ def preset_of(settings: nstlib.Settings) -> str | None:
 
 
 def _shown(value: Any) -> Any:
-    """A setting as a component shows it."""
+    """The value of a setting in the form that its component shows."""
     if isinstance(value, tuple):
         return ", ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value)
     return "" if value is None else value

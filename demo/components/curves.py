@@ -1,15 +1,15 @@
-"""The loss curve of every term: an SVG of fixed size on a log scale, which is redrawn without flicker."""
+"""Draws the loss of every term as an SVG on a log scale. The fixed size avoids flicker."""
 
 import math
 from html import escape
 
 from demo.runs.engine import Terms
 
-POINTS = 160  # per curve: more cannot be seen
+POINTS = 160  # per curve; more would not be visible
 
 
 def draw(terms: Terms, total: int) -> str:
-    """HTML of the chart for a run of `total` steps; empty where no loss is positive."""
+    """HTML of the chart for a run of `total` steps; empty if no loss is positive."""
     stride, terms = math.ceil(total / POINTS) or 1, [(n, _palette_in_one(values)) for n, values in terms]
     points = [(n, values) for n, values in terms if (n - 1) % stride == 0 or n == total]
     losses = [value for _, values in points for value in values.values() if value > 0]
@@ -48,14 +48,14 @@ def draw(terms: Terms, total: int) -> str:
 
 
 def _palette_in_one(values: dict[str, float]) -> dict[str, float]:
-    """The terms with those of the palette added up: one line is enough for them."""
+    """Adds up the terms of the palette, because one curve is enough for them."""
     parts = [value for name, value in values.items() if name.startswith("palette/")]
     others = {name: value for name, value in values.items() if not name.startswith("palette/")}
     return others | ({"palette": sum(parts)} if parts else {})
 
 
 def colour(name: str) -> str:
-    """The CSS class of a term: content, tv, or style by the depth of its layer."""
+    """The CSS class of a term: by the depth of its layer for style, else c-content or c-tv."""
     if not name.startswith("style/"):
         return "c-content" if name.startswith("content/") else "c-tv"
     digits = [character for character in name if character.isdigit()]

@@ -1,5 +1,5 @@
-// A tile opens large, in a dialog that Escape closes; arrow keys go to its neighbours; "Open in Stylize"
-// sends the number of the tile to the server. Runs once per grid: element, trigger and watch are Gradio's.
+// A click on a tile enlarges it in a dialog. Escape closes the dialog, arrow keys show the next tiles, and "Open in
+// Stylize" sends the tile's number to the server. Runs once per grid; Gradio defines element, trigger and watch.
 const dialog = document.createElement("dialog");
 dialog.className = "nst-large";
 dialog.setAttribute("aria-label", "One image, large");

@@ -1,6 +1,6 @@
-"""A grid of images that fills while its runs work: the input images beside, the results in rows and columns.
+"""A grid of images that fills while its runs work: results in rows and columns beside the inputs.
 
-Every tile opens large, and from there in the Stylize tab (grid.js). `sheet` draws the same as one image.
+A click on a tile enlarges it, and a button then opens it in Stylize (grid.js). `sheet` draws the grid.
 """
 
 import textwrap
@@ -23,14 +23,14 @@ from demo.runs.files import Pixels, input_info, load_input
 
 PAPER, INK = "#faf7f1", "#201c18"
 PAD = 14  # px around and between the cells of a sheet
-LINE = 1.25  # distance of its lines of text, in sizes of the font
+LINE = 1.25  # distance between lines of text, in multiples of the font size
 SCRIPT = Path(__file__).with_name("grid.js").read_text(encoding="utf-8")
 
 
 @dataclass
 class Cell:
-    """One image of a grid: an input (`pixels`), or the result of a job. share: how much of the job's run is
-    done, 0 … 1."""
+    """One image of a grid: an input (`pixels`), or the result of a job. share: the fraction of the job's run
+    that is done, 0 … 1."""
 
     label: str
     alt: str = ""
@@ -48,7 +48,7 @@ class Cell:
         return self.job is not None and self.job.kind == "transfer"
 
     def update(self, frame: Frame) -> None:
-        """Shows a frame of its run."""
+        """Shows a frame of the run of this cell."""
         self.note, self.share = f"step {frame.index} of {frame.total}", frame.share
         if frame.done:
             self.note, self.share = frame.note if frame.failed else "", 1.0
@@ -58,7 +58,7 @@ class Cell:
             self.recipe, self.step = frame.recipe, frame.index
 
     def show_draft(self, pixels: Pixels, note: str) -> None:
-        """Shows an image that is not the result yet."""
+        """Shows an image and a note, and discards the URL of the previous image."""
         self.pixels, self.note, self._url = pixels, note, ""
 
     def url(self) -> str:
@@ -68,9 +68,9 @@ class Cell:
         return self._url
 
     def html(self, captioned: bool = True, place: int | None = None) -> str:
-        """The image as a button that opens it large. In a table, the headings replace its caption.
+        """The image as a button that enlarges it. In a table, the headings replace its caption.
 
-        place: Its number among the cells of a grid."""
+        place: The number of the cell in its grid."""
         note = f"<small>{escape(self.note)}</small>" if self.note else ""
         caption = f"<figcaption>{escape(self.label) if captioned else ''} {note}</figcaption>"
         frame = '<div class="frame"></div>'
@@ -114,7 +114,7 @@ class Grid:
             cells = self.cells[number * self.columns : (number + 1) * self.columns]
             tiles = "".join(f"<td>{cell.html(captioned=False)}</td>" for cell in cells)
             rows += f'<tr><th scope="row">{escape(side)}</th>{tiles}</tr>'
-        return (  # the region scrolls sideways on a phone, by keys as well
+        return (  # on a phone, the region scrolls sideways, also by keys
             f'<div class="nst-table" role="region" tabindex="0" aria-label="{escape(self.title)}">'
             f"<table><thead><tr><td>{corner}</td>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
         )
@@ -128,9 +128,9 @@ class Grid:
 
 
 def fill(grid: Grid, deadline: float) -> Iterator[Cell]:
-    """Runs the jobs of a grid one after the other, and yields a cell for every frame of its run.
+    """Runs the jobs of a grid one after the other. Yields the cell of the job after every frame.
 
-    deadline: when all runs together end (time.perf_counter). Each may use what the others left.
+    deadline: the value of time.perf_counter at which the runs end. The runs share the time until then.
     """
     for cell in grid.jobs():
         assert cell.job is not None
@@ -165,7 +165,7 @@ def shape_of(path: str) -> float:
 
 
 def sheet(grid: Grid) -> Pixels:
-    """The images of a grid with their names (H, W, 3). A cell without an image stays empty."""
+    """Draws the images and labels of a grid as one image (H, W, 3). Cells without an image stay empty."""
     shapes = [cell.pixels.shape for cell in (*grid.beside, *grid.cells) if cell.pixels is not None]
     height, width = (max(shape[axis] for shape in shapes) for axis in (0, 1))
     font, small = _font(max(10, min(14, width // 8), width // 12)), _font(max(12, width // 16))
@@ -205,8 +205,8 @@ def sheet(grid: Grid) -> Pixels:
 
 
 def _lines(text: str, font: Any, width: int) -> list[str]:
-    """The text in lines of at most `width` px, as this font writes it."""
-    if font.getname()[0] == "Aileron":  # Pillow's own font
+    """Wraps the text into lines that are at most `width` px wide in this font."""
+    if font.getname()[0] == "Aileron":  # Pillow's own font, which has no γ
         text = text.replace("γ", "gamma")
     for most in range(max(1, len(text)), 0, -1):
         lines = textwrap.wrap(text, most)
@@ -216,7 +216,7 @@ def _lines(text: str, font: Any, width: int) -> list[str]:
 
 
 def _height(text: str, font: Any, width: int) -> int:
-    """Pixels that the lines of a text take, and the space around them."""
+    """The height of the lines of a text with the space around them, in px."""
     return round((LINE * len(_lines(text, font, width)) + 0.45) * font.size)
 
 

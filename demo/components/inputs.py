@@ -16,7 +16,7 @@ from demo.runs.masks import HALVES, check_region
 from demo.runs.recipes import EXAMPLES
 
 SMALL = 64  # px: a smaller image shows little
-SHOWN = 2048  # px: of an image that is converted to be shown
+SHOWN = 2048  # px: the largest copy in a format that browsers can show
 BRUSH = "brush"
 PLACES = [("Mixed everywhere", ""), *((half.capitalize(), half) for half in HALVES), ("Where I brush", BRUSH)]
 CANVAS = (
@@ -27,15 +27,15 @@ BROWSER_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "MPO", "PNG", "WEBP")
 
 
 def check(path: str | None) -> tuple[Any, Any]:
-    """(image, status) for an upload. Browsers get a PNG of what they cannot show. An unusable file leaves the
-    present image, and the status says why."""
+    """Returns (image, status) for an upload. A file that browsers cannot show is converted to PNG. If a
+    file is unusable, the present image stays and the status says why."""
     if path is None:
         return gr.skip(), gr.skip()
-    try:  # a panorama may be too narrow at one size and not at another: the run says so
+    try:  # a panorama may be too narrow at a smaller size; the run reports that
         load_input(path, LIMITS.size)
         width, height, kind = input_info(path)
         if kind not in BROWSER_FORMATS:
-            # not larger than needed: a PNG of 2048 px takes seconds to write
+            # no larger than necessary: a PNG of 2048 px takes seconds to write
             size = min(max(width, height, LIMITS.size), max(SHOWN, LIMITS.size))
             path = keep_image(load_input(path, size), Path(path).stem)
     except Exception as error:
@@ -45,16 +45,16 @@ def check(path: str | None) -> tuple[Any, Any]:
 
 
 def own_size(path: str | None) -> Any:
-    """The photo's own size, as far as this host allows it."""
+    """The longest side of a photo as a multiple of 32 px, up to the limit of this host."""
     return min(max(input_info(path)[:2]), LIMITS.size) // 32 * 32 if path else gr.skip()
 
 
 class InputImage:
-    """An input image: what is shown, the button to upload a file, and the examples to choose from. It lays
+    """An input image: the image itself, a button to upload a file, and the examples. The constructor lays
     them out in the current Blocks. page.js hands dropped and pasted files to the button.
 
-    folder: of the examples. first: the one that is chosen when the page opens; without it, the image is
-    optional."""
+    folder: the folder of the examples. first: the example that is chosen when the page opens. Without it,
+    the image is optional."""
 
     def __init__(self, id: str, label: str, folder: str, first: str = "") -> None:
         self.files = {} if first else {"none": ""}
@@ -87,7 +87,7 @@ class InputImage:
 
 
 class SecondStyle:
-    """The components of a second style. It lays them out in the current Blocks."""
+    """The components of a second style, laid out in the current Blocks."""
 
     def __init__(self) -> None:
         with gr.Accordion("A second style", open=False, elem_id="second-style"):
@@ -107,7 +107,7 @@ class SecondStyle:
         )
 
     def read(self, values: dict[Any, Any]) -> tuple[str | None, tuple[float, ...], str]:
-        """(file, style_weights, region), all empty without an image. Raises ValueError."""
+        """Returns (file, style_weights, region), all empty without an image. Raises ValueError."""
         path, place = values[self.image], values[self.place]
         if not path:
             return None, (), ""
@@ -130,7 +130,7 @@ class SecondStyle:
 
 
 class Inputs:
-    """All components that a result depends on. It lays them out in the current Blocks."""
+    """All components that a result depends on, laid out in the current Blocks."""
 
     def __init__(self) -> None:
         self.note = gr.HTML(visible=False, elem_id="note")  # about the link that opened the page
@@ -149,7 +149,7 @@ class Inputs:
         self.all = {*self.images, *self.second.inputs, *self.controls.inputs}
 
     def connect(self, status: gr.HTML) -> None:
-        """Counts everything that the user changes. Uploads report to the status line."""
+        """Counts every change of the user. Problems of uploads appear in the status line."""
         for one in self._pickers:
             one.connect(self.asks, status)
         self.controls.connect(self.asks)
@@ -159,7 +159,7 @@ class Inputs:
         self.asks.after(second.place.input, second.share.input, second.share.release, second.brushed.input)
 
     def job(self, values: dict[Any, Any]) -> Job:
-        """What the user asks for. Raises ValueError that a user can read."""
+        """The job that the user asks for. Raises a ValueError with a message for the user."""
         content, style = values[self.content], values[self.style]
         if problem := messages.missing(content, style):
             raise ValueError(problem)

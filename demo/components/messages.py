@@ -1,4 +1,4 @@
-"""What a user reads while a run works and when something is wrong: short, plain, without stack traces."""
+"""Messages for the user, on runs and on errors: short, plain, without stack traces."""
 
 import logging
 import re
@@ -12,12 +12,12 @@ from nstlib.synthesis.pyramid import schedule
 
 log = logging.getLogger("nstlib.app")
 
-OPERATOR = re.compile(", or install [^,]*$")  # what only the person who runs the app can do
+OPERATOR = re.compile(", or install [^,]*$")  # advice for the person who runs the app
 READY = "Change anything: the image follows. <b>Finer</b> refines this one."
 
 
 def explain(error: BaseException, *files: str | None) -> str:
-    """An error in words. The server's paths of `files` become the names that the user knows."""
+    """Explains an error in words. It replaces the server's paths of `files` by the names of the files."""
     text = OPERATOR.sub("", str(error))
     if isinstance(error, MemoryError) and "would fit" in text:
         return f"This machine has not enough memory for that: {text}."
@@ -41,7 +41,7 @@ def explain(error: BaseException, *files: str | None) -> str:
 
 
 def missing(content: object, style: object) -> str:
-    """What to do when an image is not there yet; empty when both are."""
+    """What to do if an image is missing; empty if both images are there."""
     absent = [name for name, path in (("content", content), ("style", style)) if not path]
     if not absent:
         return ""
@@ -49,8 +49,8 @@ def missing(content: object, style: object) -> str:
 
 
 def note(text: str, kind: str = "", share: float = 0.0) -> str:
-    """The status line. text: HTML. kind: "", "done", "alert" (a screen reader speaks it at once), or "busy"
-    (it does not speak what changes every second). share: of the bar that is filled, 0 … 1."""
+    """The status line. text: HTML. kind: "", "done", "alert" (a screen reader speaks it at once) or "busy"
+    (not spoken, because it changes every second). share: the filled fraction of the bar, 0 … 1."""
     role = {"alert": ' role="alert"', "busy": ""}.get(kind, ' role="status"')
     width = 100 * (1.0 if kind == "done" else share)
     return (
@@ -81,7 +81,7 @@ def running(frame: Frame) -> str:
 
 
 def is_shown(frame: Frame, settings: nstlib.Settings) -> bool:
-    """Whether an image is worth showing: those of the small sizes are blurred."""
+    """Whether to show the image of a frame. Images at the smaller sizes of a run are blurred."""
     return frame.done or frame.index > frame.total - schedule(settings, round(0.75 * settings.size))[-1][1]
 
 

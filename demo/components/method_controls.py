@@ -1,4 +1,4 @@
-"""The method and γ, the two choices that a user meets first. Components ⇄ the text of `nstlib.method`."""
+"""The controls of the method and γ, and their conversion to and from the text of `nstlib.method`."""
 
 import math
 import tomllib
@@ -25,7 +25,7 @@ TO_SLIDER = f"(g) => Math.max({LOG_LOW}, Math.min({LOG_HIGH}, Math.log10(Math.ma
 def to_method(
     name: str, other: str, c: float | None, factor: float | None, first: str, second: str, mix: float
 ) -> str:
-    """The values of the controls → a method. other: what `OTHER` stands for. mix: the second's share."""
+    """Converts values of the controls to a method. other: the method for `OTHER`. mix: the second's share."""
 
     def part(name: str) -> str:
         if name == "poly" and c:
@@ -40,7 +40,7 @@ def to_method(
 
 
 def from_method(text: str) -> tuple[str, str, float, float, str, str, float]:
-    """The values of the controls for a method: the inverse of `to_method`, for methods that they can show."""
+    """The inverse of `to_method`: the values of the controls. Options without a control are lost."""
     parts, weights = zip(*nstlib.method(text).components(), strict=True)
     names = [part.name for part in parts]
     c = next((float(part.c) for part in parts if hasattr(part, "c")), 0.0)
@@ -58,7 +58,7 @@ def position(gamma: float) -> float:
 
 
 def is_used(name: str, first: str, second: str) -> list[bool]:
-    """Whether a method uses (other, c, factor, the controls of a fusion). The others are hidden."""
+    """Whether a method uses (other, c, factor, the controls of a fusion). Unused controls are hidden."""
     used = {first, second} if name == FUSION else {name}
     return [name == OTHER, "poly" in used, "gaussian" in used, name == FUSION]
 
@@ -73,7 +73,7 @@ def looks(method: str) -> str:
 
 
 class MethodControls:
-    """The components. It lays the first ones out in the current Blocks, the others with `add_options`."""
+    """The components. The constructor lays out the first ones, and `add_options` the others."""
 
     def __init__(self, method: str, gamma: float) -> None:
         name, other, c, factor, first, second, mix = from_method(method)
@@ -98,11 +98,11 @@ class MethodControls:
             label, place = "Balance γ:  more content  ⟵  ⟶  more style", position(gamma)
             self.gamma_slider = slider(label, LOG_LOW, LOG_HIGH, place, 0.02, "gamma-slider", scale=4)
             self.gamma = gr.Number(gamma, label="γ", elem_id="gamma", scale=1, min_width=76, step=0.1)
-        info = "1 is the paper's rule; less sees finer differences, more sees coarser ones"
+        info = "1 is the paper's rule; smaller values see finer differences, larger values coarser ones"
         offset = gr.Number(
             c,
             label="Offset c of the polynomial kernel",
-            info="0 is the Gram matrix; more adds the mean",
+            info="0 is the Gram matrix; larger values add the mean",
             minimum=0,
             visible=used[1],
             render=False,
@@ -125,14 +125,14 @@ class MethodControls:
             option.render()
 
     def connect(self, asks: Asks) -> None:
-        """Counts what the user changes here."""
+        """Counts the changes of these controls by the user."""
         asks.after(*(part.input for part in self.inputs), self.gamma_slider.release)
         self.gamma_slider.input(
             None,
             [self.gamma_slider, asks.count],
             [self.gamma, asks.count],
             js=f"(x, count) => [({TO_NUMBER})(x), window.nst.ask(count)]",
-            trigger_mode="multiple",  # the last place counts, however fast the slider moves
+            trigger_mode="multiple",  # the last position counts, however fast the slider moves
             **PRIVATE,
         )
 
@@ -145,7 +145,7 @@ class MethodControls:
         return to_method(*(values[component] for component in self.options))
 
     def show(self, settings: nstlib.Settings) -> dict[Any, Any]:
-        """The value of every component. Raises ValueError for a method that they cannot show."""
+        """The value of every component. Raises ValueError if the components cannot show the method."""
         text = str(settings.discrepancy)
         values = from_method(text)
         if str(nstlib.method(to_method(*values))) != text:

@@ -1,11 +1,11 @@
-// For the whole page: when runs begin by themselves, files that are dropped or pasted, the projector view, the
-// keyboard focus. Runs once, on load.
+// Code for the whole page: it starts runs automatically, takes dropped and pasted files, and handles the projector
+// view and the keyboard focus. Runs once, on load.
 () => {
   const root = document.querySelector(".gradio-container");
   const at = (selector) => document.querySelector(selector);
 
-  // The user's changes are counted (components/common.py). A run begins when nothing has changed for a while; the
-  // preview is made meanwhile.
+  // `ask` counts the user's changes (components/common.py). `rest` starts a run when nothing has changed for `wait`
+  // ms. The preview is made in this time.
   let held = false, changed = 0;
   const timers = {};
   const started = (id = "stylize-start") => clearTimeout(timers[id]);
@@ -23,8 +23,8 @@
   for (const end of ["pointerup", "pointercancel"])
     document.addEventListener(end, () => { held = false; }, true);
 
-  // A file may be dropped anywhere, or pasted: a saved PNG restores its settings; else it is the style where it
-  // falls on the style, and the photo elsewhere.
+  // Files can be dropped anywhere, or pasted. A PNG with a recipe restores its settings. Any other image becomes the
+  // style if it is dropped on the style, else the photo.
   const give = (id, file) => {
     const input = at(`input[type=file]:has(+ #${id})`), list = new DataTransfer();
     list.items.add(file);
@@ -44,7 +44,7 @@
   });
   document.addEventListener("paste", (event) => take(event.clipboardData.files[0], event.target));
 
-  // Projector: a wide image and larger type. ?view=projector starts so; ?lesson=1 fixes the images and the method.
+  // The projector view has a wide image and larger type; ?view=projector opens it. ?lesson=1 fixes images and method.
   const query = new URLSearchParams(location.search);
   const show = (wide) => {
     root.dataset.view = wide ? "projector" : "page";
@@ -56,7 +56,7 @@
   show(query.get("view") === "projector");
   if (query.has("lesson")) root.dataset.lesson = "";
 
-  // Start and Stop replace each other: the keyboard focus moves from one to the other.
+  // Start, Leave and Stop replace each other, and the keyboard focus moves to the one that is visible.
   let focused = null;
   document.addEventListener("focusin", (event) => { focused = event.target.closest(".nst-go"); });
   document.addEventListener("pointerdown", () => { focused = null; });
@@ -67,19 +67,19 @@
     next?.focus();
   };
 
-  // Tab closes the list of a field: Gradio would take the key for a letter and open it.
+  // Stops the Tab key before Gradio's list of a field handles it: Gradio would treat it as a letter and open the list.
   document.addEventListener("keydown", (event) => {
     if (event.key === "Tab" && event.target.getAttribute("role") === "combobox") event.stopPropagation();
   }, true);
 
-  // The example that an input image shows is marked.
+  // Marks the example that an input image shows.
   const mark = () => document.querySelectorAll('[id$="-examples"] .nst-picker').forEach((picker) => {
     const source = at(`#${picker.closest("[id$=-examples]").id.replace("-examples", "")} img`)?.src ?? "/none.";
     const name = decodeURIComponent(source).split("/").pop().replace(/\.\w*$/, "");
     picker.querySelectorAll("button").forEach((one) => one.setAttribute("aria-pressed", String(one.dataset.name === name)));
   });
 
-  // Gradio gives every radio button its own name. With one name for all, arrow keys choose and Tab leaves.
+  // Gradio gives every radio button a different name. With one name per group, arrow keys choose and Tab leaves it.
   const group = () => document.querySelectorAll('.block[id] input[type="radio"]').forEach((one) => {
     const { id } = one.closest(".block");
     if (one.name !== id) one.name = id;
@@ -87,7 +87,7 @@
 
   let placed = true;  // whether the last run that was started has its place in the queue
 
-  // While a run waits, Gradio writes "queue: 2/3 | 4.0/9.2s": our words say the same.
+  // While a run waits, Gradio writes "queue: 2/3 | 4.0/9.2s". This shows the same as a sentence.
   const queue = () => {
     const shown = at(".nst-statusbox .progress-text")?.textContent ?? "";
     placed ||= /queue|processing/.test(shown);
@@ -100,7 +100,7 @@
     if (words && words.textContent !== text) words.textContent = text;
   };
 
-  // Gradio cannot cancel a run before it has a place in the queue: until then, Leave waits for it.
+  // Gradio cannot cancel a run that has no place in the queue yet, so Leave tries again until the run has one.
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.(".nst-go"), [tab, name] = button?.id.split("-") ?? [];
     if (name === "start") placed = false;

@@ -24,7 +24,7 @@ def thumbnail(path: str, width: int, height: int) -> str:
 
 
 def picker(label: str, images: dict[str, str], id: str, size: tuple[int, int] = (144, 144)) -> gr.HTML:
-    """The component. images: name → file, or "" for none. page.js marks the one that is chosen."""
+    """The component. images: name → file, or "" for no image. page.js marks the chosen button."""
     buttons = "".join(
         f'<button type="button" data-name="{escape(name)}" aria-pressed="false">'
         + (f'<img src="{thumbnail(path, *size)}" alt="">' if path else '<i aria-hidden="true">–</i>')
@@ -40,7 +40,7 @@ def title(name: str) -> str:
 
 
 def named(event: Any, images: dict[str, str]) -> str:
-    """The file that a click names. Raises gr.Error for any other name."""
+    """The file whose name the event carries. Raises gr.Error for an unknown name."""
     try:
         return images[event.name]
     except (AttributeError, TypeError, KeyError) as error:

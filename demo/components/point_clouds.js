@@ -1,5 +1,5 @@
-// Plays the frames that point_clouds.py computed. element and watch are Gradio's. Nothing moves by itself for
-// users who asked their system for less motion: they see the end, and the buttons.
+// Plays the frames that point_clouds.py computed. Gradio defines element and watch. If the user's system asks for
+// reduced motion, the figure shows the last frame and moves only after a click.
 const SECONDS = 5;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let flow, frame = 0, playing = false, last = 0;

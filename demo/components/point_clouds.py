@@ -1,7 +1,7 @@
-"""Two point clouds in the plane, of which one flows onto the other: what a method moves, and what it misses.
+"""Two point clouds in the plane: one flows onto the other, and shows what a method aligns and ignores.
 
-The points of the image follow the negative gradient of nstlib's own discrepancy. This is the gradient flow of
-a style transfer, with two channels in place of hundreds. point_clouds.js plays its frames.
+The points of the image follow the negative gradient of a discrepancy of nstlib. This is the gradient flow of
+a style transfer, with two channels instead of hundreds. point_clouds.js plays the frames.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ QUESTIONS = ("means", "spreads", "correlation", "everything")
 
 
 def make_samples() -> tuple[Tensor, Tensor]:
-    """(F, S), each (2, POINTS): one round cluster, and three clusters of unequal size on a bent line."""
+    """Returns F and S, each (2, POINTS). F is one round cluster; S has three clusters on a bent line."""
     generator = torch.Generator().manual_seed(17)
     F = torch.tensor([[0.3], [0.35]]) + 0.11 * torch.randn(2, POINTS, generator=generator)
     sizes, centres = (30, 18, 12), ((0.62, 0.62), (0.98, 1.2), (1.28, 0.92))
@@ -38,9 +38,9 @@ def make_samples() -> tuple[Tensor, Tensor]:
 
 
 def flow(method: str) -> list[Tensor]:
-    """FRAMES samples (2, POINTS) on the way of F along the method's negative gradient, evenly spaced.
+    """Moves F along the method's negative gradient. Returns FRAMES evenly spaced samples (2, POINTS).
 
-    A step that would increase the distance is halved. The parts of a fusion start with equal pulls.
+    A step that would increase the distance is halved. The gradients of a fusion's parts start equally long.
     """
     F, S = make_samples()
     d = Fusion(tuple((with_features(part), share) for part, share in nstlib.method(method).components()))
@@ -59,7 +59,7 @@ def flow(method: str) -> list[Tensor]:
         new = F - rate * gradient
         step = float((new - F).norm(dim=0).mean())
         new_value, new_gradient = descend(new)
-        if new_value > value or step > 0.03:  # such a long step is no flow
+        if new_value > value or step > 0.03:  # a longer step would not follow the flow
             rate /= 2
             if step < 1e-6:
                 break
@@ -75,14 +75,14 @@ def flow(method: str) -> list[Tensor]:
 
 
 def with_features(part: nstlib.Discrepancy) -> nstlib.Discrepancy:
-    """The method with many random features, unless it sets their number: two channels would give it few."""
+    """Gives the method FEATURES random features, unless it sets a number. The default would be 64 here."""
     if isinstance(part, nstlib.GaussianMMD | nstlib.alignment.LaplaceMMD) and part.n_features is None:
         return dataclasses.replace(part, n_features=FEATURES)
     return part
 
 
 def differences(F: Tensor, S: Tensor) -> list[float]:
-    """How far F is from S in `QUESTIONS`, each ≥ 0. "everything" is the energy distance."""
+    """The differences of F and S in `QUESTIONS`, each ≥ 0. The last is the root of the energy distance."""
 
     def mean_distance(X: Tensor, Y: Tensor) -> float:
         return float(torch.cdist(X.T, Y.T).mean())
@@ -98,7 +98,7 @@ def differences(F: Tensor, S: Tensor) -> list[float]:
 
 @lru_cache(maxsize=64)
 def figure(method: str) -> str:
-    """The figure of a method, with its frames as JSON for point_clouds.js. It shows the last frame."""
+    """HTML of a method's figure. It shows the last frame, and holds all as JSON for point_clouds.js."""
     frames, (F, S) = flow(method), make_samples()
     first = differences(F, S)
     left = [
@@ -146,6 +146,6 @@ def icon(method: str) -> str:
 
 
 def _points(F: Tensor) -> list[tuple[int, int]]:
-    """(2, M) → pixels of the drawing, where y grows downwards."""
+    """Converts points (2, M) to units of the drawing, where y grows downwards."""
     scaled = (F - LOW) / (HIGH - LOW) * SIDE
     return [(round(x), round(SIDE - y)) for x, y in scaled.T.tolist()]

@@ -1,4 +1,4 @@
-"""What is on offer on this host: the encoders and their layers, and the presets with a line of help."""
+"""The encoders, their layers and the presets that this host offers."""
 
 import nstlib
 from demo.runs.limits import LIMITS
@@ -14,8 +14,8 @@ LABELS = {
 }
 RESNET50 = ["relu1", *(f"block{b}_{i}" for b, n in enumerate((3, 4, 6, 3), 2) for i in range(1, n + 1))]
 FIRST_SIZE = 256  # px: quick on two cores, and a user can ask for more
-FIRST = "draft"  # its 24 steps give nearly what "balanced" gives
-WHAT = ("method", "gamma", "colours", "style_scale")  # what to make; a preset says how, and keeps these
+FIRST = "draft"  # its 24 steps give nearly the same image as "balanced"
+WHAT = ("method", "gamma", "colours", "style_scale")  # what to make; a preset says how to make it
 HELP = {
     "draft": "24 steps",
     "balanced": "80 steps",
@@ -35,22 +35,22 @@ def choices() -> list[tuple[str, str]]:
 
 
 def adapted(name: str) -> nstlib.Settings:
-    """A preset as this host can run it, with the embedded encoder where its own is not on this machine."""
+    """A preset that this host can run. The embedded encoder replaces one that is not available here."""
     found = published(name)
     here = found.encoder in LIMITS.encoders and is_present(found.encoder)
     return found if here else found.replace(encoder=EMBEDDED)
 
 
 def published(name: str) -> nstlib.Settings:
-    """A preset with its own encoder, which may need a download. `FIRST_SIZE` replaces the default size."""
+    """A preset with its own encoder, which may need a download. Its default size becomes `FIRST_SIZE`."""
     found, usual = nstlib.PRESETS[name], nstlib.Settings()
     size = min(FIRST_SIZE if found.size == usual.size else found.size, LIMITS.size)
     return found.replace(size=size, iterations=min(found.iterations, LIMITS.steps))
 
 
 def apply(name: str, settings: nstlib.Settings) -> nstlib.Settings:
-    """The settings of a preset, with those of a user that it keeps: size, seed, weights of styles, and each
-    field in `WHAT` that the preset leaves at its default."""
+    """The settings of a preset. It keeps the user's size, seed and style weights, and the user's value of
+    each field in `WHAT` that the preset leaves at its default."""
     preset, usual = nstlib.PRESETS[name], nstlib.Settings()
     stays = {f: getattr(settings, f) for f in WHAT if getattr(preset, f) == getattr(usual, f)}
     stays["size"] = settings.size
@@ -58,14 +58,14 @@ def apply(name: str, settings: nstlib.Settings) -> nstlib.Settings:
 
 
 def is_present(encoder: str) -> bool:
-    """Whether the encoder's weights are on this machine. Downloads nothing."""
+    """Whether the encoder's weights are on this machine. It downloads nothing."""
     if encoder not in weight_files.SOURCES:
         return True
     return any(path.is_file() for _, path in weight_files.places(encoder))
 
 
 def layer_names(encoder: str) -> list[str]:
-    """The layers of an encoder, without loading weights that may not be here."""
+    """The names of an encoder's layers. It loads no weights, because they may not be here."""
     if encoder == "resnet50":
         return RESNET50
     depths = networks.VGG_DEPTHS[encoder.removesuffix("-random")]

@@ -1,4 +1,4 @@
-"""What made an image, from its recipe: a caption, and the Python and the command that make it again."""
+"""Writes a caption of a recipe, and the Python code and the command that make its image again."""
 
 import re
 import shlex
@@ -10,8 +10,8 @@ import nstlib
 from demo.runs.recipes import Recipe
 from nstlib.feedforward.prepared import gamma_to_strength
 
-ALWAYS = ("method", "gamma", "size", "iterations", "seed")  # settings of a run that are always written
-SHARED = ("palette", "colours", "style_scale", "style_weights", "seed")  # settings that one pass has, too
+ALWAYS = ("method", "gamma", "size", "iterations", "seed")  # settings of a run that the code always states
+SHARED = ("palette", "colours", "style_scale", "style_weights", "seed")  # settings that one pass uses, too
 MASKS = ("mask-1.png", "mask-2.png")
 COLOURS = {"style": "", "luminance": "the content's colours", "content": "colours in between"}
 
@@ -37,7 +37,7 @@ def caption(recipe: Recipe) -> str:
 
 
 def arguments(recipe: Recipe) -> dict[str, Any]:
-    """The options of the call that makes the image: of a run, or of one pass."""
+    """The options of the call that makes the image, by a run or by one pass."""
     s, usual = recipe.settings, nstlib.Settings()
     if recipe.step:
         values, default = s.as_dict(), usual.as_dict()
@@ -47,7 +47,7 @@ def arguments(recipe: Recipe) -> dict[str, Any]:
 
 
 def python(recipe: Recipe) -> str:
-    """A script of a few lines."""
+    """A short script that makes the image again."""
     size = recipe.settings.size
     content, *styles = (
         f"nstlib.load_image({_literal(image.name)}, size={size})"
@@ -78,7 +78,7 @@ def python(recipe: Recipe) -> str:
 
 
 def command(recipe: Recipe) -> str:
-    """One command for a shell, which takes everything but the images from the PNG that the user downloads."""
+    """A shell command that makes the image again. It reads the settings from the downloaded PNG."""
     verb, saved = "transfer" if recipe.step else "onepass", result_name(recipe)
     images = [image.name for image in (recipe.content, *recipe.styles)]
     masks = ["--mask", *MASKS] if recipe.where else []
@@ -99,6 +99,6 @@ def file_name(settings: nstlib.Settings, *images: str) -> str:
 
 
 def _literal(value: Any) -> str:
-    """Python source of a value, with double quotes, and with as many digits as a person would write."""
+    """The Python source of a value, with double quotes and at most nine digits."""
     text = repr(float(f"{value:.9g}") if isinstance(value, float) else value)
     return text if '"' in text else text.replace("'", '"')

@@ -19,7 +19,7 @@ SEAL = gr.themes.Color(
 )  # fmt: skip
 
 
-# Gradio's name of a colour: (in the light theme, in the dark theme)
+# Gradio's name of a colour: (its value in the light theme, in the dark theme)
 COLOURS = {
     "body_background_fill": ("*neutral_50", "*neutral_950"),
     "body_text_color": ("*neutral_900", "*neutral_100"),

@@ -1,6 +1,6 @@
-"""The page's Blocks, its queue and its sessions: all uses of Gradio's private attributes are in this file.
+"""The page's Blocks, its queue and its sessions. Only this file uses private attributes of Gradio.
 
-tests/attack/test_gradio.py checks them. A public host does not start on a version that is not in TESTED.
+tests/attack/test_gradio.py checks these uses. A public host does not start with a version outside TESTED.
 """
 
 import logging
@@ -29,13 +29,13 @@ log = logging.getLogger("nstlib.app")
 
 TESTED = ("6.31.0",)
 ADDRESS = "nstlib.address"  # the key of a client's address in an ASGI scope
-RUNS = 2  # of one session, waiting or running
-LOOK_EVERY = 0.02  # seconds until the queue looks for a run again: Gradio's 0.001 takes 5 % of a core at rest
-LISTEN_SECONDS = 10.0  # a run is dropped if its client does not listen to its answers after this time
+RUNS = 2  # the most waiting and working runs of one session
+LOOK_EVERY = 0.02  # seconds between two checks for waiting runs; Gradio's 0.001 takes 5 % of a core at rest
+LISTEN_SECONDS = 10.0  # seconds; then a run whose client does not listen to its answers is dropped
 
 
 def check_version(version: str = gr.__version__, public: bool = LIMITS.public) -> None:
-    """Ends the program on a public host with a version of Gradio that was not tested; warns elsewhere."""
+    """Ends the program on a public host if Gradio's version was not tested. Elsewhere, logs a warning."""
     if version in TESTED:
         return
     words = f"Gradio {version} was not tested with this app, only {', '.join(TESTED)}"
@@ -56,7 +56,7 @@ def keep(path: str) -> str:
 
 
 class FairQueue(Queue):
-    """Gradio's queue with fair turns. A place is reserved before anything is awaited."""
+    """Gradio's queue with fair turns. `push` counts a run before it awaits, so that limits hold."""
 
     def __init__(self, plain: Queue) -> None:
         vars(self).update(vars(plain))
@@ -64,8 +64,8 @@ class FairQueue(Queue):
         self._turns, self._coming = Turns(), Counter[str]()
 
     async def push(self, body: Any, request: Any, username: str | None) -> Any:
-        """Raises HTTPException where a session has RUNS runs, or the queue is full. The last quarter of the
-        queue is for addresses that have less than their share of it."""
+        """Adds a run. Raises HTTPException if the session has RUNS runs already or the queue is full. Only
+        addresses with fewer runs than the average address may use the last quarter of the queue."""
         self._sweep()
         events = self.event_ids_to_events.values()
         session, address = body.session_hash or "", request.scope.get(ADDRESS, "")
@@ -84,8 +84,8 @@ class FairQueue(Queue):
             self._sort()
 
     def get_events(self) -> Any:
-        """The next run that is due: its client listens, or has not listened for too long."""
-        lines = self.event_queue_per_concurrency_id.values()  # one: see HEAVY in components/common.py
+        """Returns the next run that is due: its client listens, or LISTEN_SECONDS have passed."""
+        lines = self.event_queue_per_concurrency_id.values()  # one line: see HEAVY
         if not any(self._is_due(event) for line in lines for event in line.queue):
             return None
         self._sort()
@@ -105,8 +105,8 @@ class FairQueue(Queue):
         return self._is_heard(event) or time.monotonic() > event.enqueue_time + LISTEN_SECONDS
 
     def _sweep(self) -> None:
-        """Drops runs that are due though nobody listens, and the unread messages of sessions that neither
-        listen nor have a run. Gradio would keep those of 2000 sessions."""
+        """Drops runs that are due although no client listens, and unread messages of sessions that neither
+        listen nor have a run. Gradio itself would keep the messages of 2000 sessions."""
         for line in self.event_queue_per_concurrency_id.values():
             for event in [one for one in line.queue if self._is_due(one) and not self._is_heard(one)]:
                 line.queue.remove(event)
@@ -123,8 +123,8 @@ def _who(event: Event) -> Who:
 
 
 class Session(SessionState):
-    """Gradio's state of a session, or of a request without one. It lacks the copy of the page's description:
-    that costs 25 ms, and only deep links need it, which this app does not have."""
+    """Gradio's state of a session, or of a request without a session. It does not copy the page's
+    description: that takes 25 ms, and only deep links need it. This app has no deep links."""
 
     def __init__(self, blocks: gr.Blocks) -> None:
         super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks=()))  # type: ignore[arg-type]
@@ -132,7 +132,7 @@ class Session(SessionState):
 
 
 class ProtectedSessions(StateHolder):
-    """Gradio's session state. Sessions that are not connected are evicted first."""
+    """Gradio's store of session states. It evicts sessions that are not connected first."""
 
     def update(self, session_id: str) -> None:
         with self.lock:
@@ -143,7 +143,7 @@ class ProtectedSessions(StateHolder):
 
 
 class GuardedBlocks(gr.Blocks):
-    """Blocks that check every file and every value of a client."""
+    """Blocks that check every file and every value that a client sends."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         check_version()
@@ -160,12 +160,12 @@ class GuardedBlocks(gr.Blocks):
         return all(event.session_hash == session for event in self._queue.event_ids_to_events.values())
 
     def has_run(self, session: str | None, number: int) -> bool:
-        """Whether a run of this session, of the event with this number, works or waits."""
+        """Whether a run of this session and of the event with this number works or waits."""
         events = self._queue.event_ids_to_events.values()
         return any((event.session_hash, event.fn._id) == (session, number) for event in events)
 
     def start_guard(self, app: Any) -> None:
-        """Protects the sessions of Gradio's application, and starts the sweep of the folder of files."""
+        """Replaces Gradio's store of sessions, and starts the thread that removes old files."""
         STORE.protect_present()
         state_holder.SessionState = route_utils.SessionState = Session  # type: ignore[misc]
         app.state_holder = ProtectedSessions()
@@ -173,7 +173,7 @@ class GuardedBlocks(gr.Blocks):
         threading.Thread(target=STORE.keep_clean, args=(self._forget,), daemon=True).start()
 
     def _forget(self, gone: list[str]) -> None:
-        """Removes files from Gradio's list of all files it made: only its cleaner needs it, which is off."""
+        """Removes deleted files from a list of Gradio's, which only Gradio's cleaner shortens. It is off."""
         for known in self.temp_file_sets:
             known.difference_update(gone)
 
@@ -181,18 +181,18 @@ class GuardedBlocks(gr.Blocks):
         """(Whether an event makes files, its number if only a session's newest request counts), or None."""
         named = (fn for fn in self.fns.values() if fn.api_name == name)
         fn = next(named, None) if number is None else self.fns.get(number)
-        if fn is None or not fn.fn:  # an event without a function runs in the browser alone
+        if fn is None or not fn.fn:  # an event without a function runs only in the browser
             return None
         return makes_files(fn), fn._id if fn.trigger_mode == "always_last" else None
 
     def listener(self, event: str | None, session: str | None) -> str | None:
-        """The session that started an event, or the session given; None if it has started nothing."""
+        """The session that started `event`. Without an event: `session`, or None if it started nothing."""
         known = self._queue.event_ids_to_events.get(event or "")
         session = known.session_hash if known else event or session
         return session if event or session in self._queue.pending_messages_per_session else None
 
     async def process_api(self, block_fn: Any, inputs: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """As in Gradio, but a client reads no raw error, and the log gets one line for it."""
+        """Works as in Gradio, but logs an unexpected error in one line and hides it from the client."""
         request = getattr(kwargs.get("request"), "request", None)
         OWNER.set(request.scope.get(ADDRESS, "") if request else "")
         try:
@@ -206,7 +206,7 @@ class GuardedBlocks(gr.Blocks):
             raise gr.Error("This could not be done with these values.", print_exception=False) from error
 
     def _check_start(self, block_fn: Any, session: str | None, event: str | None) -> None:
-        """Raises gr.Error for a run that nobody listens to, and for new files without disk space."""
+        """Raises gr.Error for a run without a listening client, and for new files without disk space."""
         if event in self._queue.event_ids_to_events and not self.connections.listening(session or ""):
             raise gr.Error("Nobody listens to this run.", print_exception=False)
         opens = any(kind == "load" for _, kind in block_fn.targets)
@@ -214,7 +214,7 @@ class GuardedBlocks(gr.Blocks):
             raise gr.Error(NO_SPACE, print_exception=False)
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> list[Any]:
-        """As in Gradio, with all values checked first. Files stay paths, unopened: nstlib reads them."""
+        """Works as in Gradio, but checks all values first. Files stay paths; nstlib opens them later."""
         try:
             taken = {
                 place: own_file(value)
@@ -234,7 +234,7 @@ class GuardedBlocks(gr.Blocks):
         return [taken.get(place, value) for place, value in enumerate(values)]
 
     async def postprocess_data(self, *args: Any, **kwargs: Any) -> list[Any]:
-        """As in Gradio, and counts the files of the answer."""
+        """Works as in Gradio, and counts the files of the answer."""
         data: list[Any] = await super().postprocess_data(*args, **kwargs)
         for value in files_in(data):
             STORE.add(str(value.get("path")), OWNER.get())

@@ -1,4 +1,4 @@
-"""The fields of a request in JSON, within limits of size and time."""
+"""Reads the fields of a JSON request, within limits of size and time."""
 
 import asyncio
 from typing import Annotated, Any
@@ -7,11 +7,11 @@ from pydantic import BaseModel, Field, RootModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-BODY, SECONDS = 100_000, 60.0  # bytes, and the time in which they must arrive
+BODY, SECONDS = 100_000, 60.0  # the largest body in bytes, and the longest time until it has arrived
 
 
 class Event(BaseModel, strict=True, ser_json_inf_nan="constants"):
-    """The fields that Gradio's page sends to start or end an event; no other field reaches Gradio."""
+    """The fields that Gradio's page sends to start or end an event. No other field reaches Gradio."""
 
     data: list[Any] = []
     event_data: Any = None
@@ -26,8 +26,8 @@ class Named(RootModel[dict[str, Any]], ser_json_inf_nan="constants"):
 
 
 async def read(request: Request, shape: type[BaseModel]) -> Any:
-    """The body of a request as `shape`. It must be JSON: a browser sends other types of text for a page of
-    another site without asking this app first.
+    """Reads the JSON body of a request into `shape`. It refuses other content types, because a page of
+    another site can send some of them without a preflight request (CORS).
 
     Raises HTTPException, TimeoutError, ClientDisconnect and ValidationError.
     """

@@ -1,9 +1,8 @@
 """The files in a request: blocks.py checks every value with these functions before an event's function runs.
 
-Only an image or a file component takes a file, and only from this app's own folder. Uploads and results lie
-there in folders whose names cannot be guessed (random, or a seeded SHA-256 of the content): a client that
-knows such a path has uploaded the file or was given it. Everything else that a client says about a file is
-dropped.
+Only an image or a file component takes a file, and only from this app's own folder. The names of its
+subfolders cannot be guessed: they are random, or a seeded SHA-256 of the content. So a client that knows a
+path has uploaded the file or has got the path from the app. The other fields of a file's value are dropped.
 """
 
 import os
@@ -21,12 +20,12 @@ def own_path(path: Any) -> str:
     try:
         real: str = os.path.realpath(path)
         return real if os.path.commonpath([real, folder]) == folder and os.path.isfile(real) else ""
-    except (TypeError, ValueError, OSError):  # no text, a null byte, too long
+    except (TypeError, ValueError, OSError):  # no text, contains a null byte, or too long
         return ""
 
 
 def own_file(value: Any) -> str:
-    """The path of the file that an image's value names. Raises gr.Error."""
+    """Returns the path of the file in a component's value. Raises gr.Error if it is not in the folder."""
     path = value.get("path") if isinstance(value, dict) else None
     if own := own_path(path):
         return own

@@ -1,7 +1,7 @@
-"""The guard in front of Gradio: the routes that this app needs, limits on requests, headers of answers.
+"""The guard in front of Gradio: it allows only known routes, limits requests, and adds headers to answers.
 
-It checks the route, the page that sends the request, the open requests of its address, and the body; then the
-request waits for its turn. Gradio gets only the fields, query parameters and headers that it needs.
+It checks the route, the page that sends the request, the number of open requests of the address, and the
+body. Then the request waits for its turn. Gradio gets only the fields, query parameters and headers it needs.
 """
 
 import logging
@@ -43,11 +43,11 @@ CSP = "content-security-policy"
 PAGE = f"frame-ancestors {' '.join(LIMITS.frames)}; object-src 'none'; base-uri 'self'"
 HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "same-origin", CSP: PAGE}
 FILE_HEADERS = HEADERS | {CSP: "default-src 'none'; sandbox"}
-LIGHT = 16  # requests at work at the same time
-# How many events outside the queue may make an image at a time: in all, and for one address. Two threads
-# compute (preview.py); the other events may wait for a decoder. So slow files delay only their own address.
+LIGHT = 16  # the most requests that work at the same time; streams, uploads and images do not count
+# The most events outside the queue that make an image at the same time, in all and for one address. Two
+# threads compute (preview.py); others may wait for a decoder. So slow files delay only their own address.
 IMAGES, IMAGES_EACH = 8, 2
-GUARDED = "nstlib.guarded"  # in the scope of a request that has passed
+GUARDED = "nstlib.guarded"  # a key in the scope of a request that the guard has passed
 
 
 class Guard:
@@ -59,7 +59,7 @@ class Guard:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
-            outer = scope["app"]  # Gradio puts its own middleware before ours: from now on ours is first
+            outer = scope["app"]  # Gradio has put its own middleware first; now ours is first
             outer.middleware_stack = Guard(outer.middleware_stack, self.blocks)
             self.blocks.start_guard(outer)
         if scope["type"] == "lifespan" or GUARDED in scope:
@@ -79,7 +79,7 @@ class Guard:
             await send(message)
 
         try:
-            route = re.fullmatch(ROUTES.get(scope["method"], "(?!)"), path, re.VERBOSE)  # (?!): nothing
+            route = re.fullmatch(ROUTES.get(scope["method"], "(?!)"), path, re.VERBOSE)  # (?!) never matches
             if route is None:
                 raise HTTPException(404, "This address does not exist here.")
             check_origin(Headers(scope=scope))
@@ -98,7 +98,7 @@ class Guard:
             await JSONResponse({"detail": words, "error": words}, status)(scope, receive, send_with_headers)
 
     def _reduced(self, scope: Any) -> Any:
-        """The scope with the client's address, without headers and query parameters that are not needed."""
+        """The scope with the client's address, but without unneeded headers and query parameters."""
         asked = Request(scope).query_params
         kept = {k: asked[k] for k, pattern in QUERY.items() if re.fullmatch(pattern, asked.get(k, ""))}
         headers = [(key, value) for key, value in scope["headers"] if key not in DROPPED]

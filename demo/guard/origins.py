@@ -9,14 +9,14 @@ from starlette.exceptions import HTTPException
 from demo.runs.limits import LIMITS
 
 OWN = LIMITS.hosts | {socket.gethostname().lower()}
-# Nobody else can point these names at this machine.
+# No outsider can point these names at this machine.
 LOCAL = (".localhost", ".local", ".lan", ".internal", ".home.arpa", ".gradio.live")
-HUGGING_FACE = (".hf.space", ".huggingface.co")  # show a Space inside their pages
+HUGGING_FACE = (".hf.space", ".huggingface.co")  # pages of these sites show a Space in a frame
 
 
 def check_origin(headers: Headers) -> None:
-    """Raises HTTPException for a request under a name that others can point at this machine (DNS rebinding: a
-    browser then takes their page for ours), and for a request of another site's page."""
+    """Raises HTTPException for a request from a page of another site, and for a host name that outsiders can
+    point at this machine: a browser would take a page under that name for ours (DNS rebinding)."""
     host, origin = _name("//" + headers.get("host", "")), headers.get("origin")
     if not (LIMITS.public or _is_ours(host)):
         words = "This app does not answer under this host name. NSTLIB_HOSTS can allow the name"

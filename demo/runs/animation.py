@@ -7,13 +7,13 @@ from PIL import Image
 
 from demo.runs.files import Pixels
 
-FRAMES = 24  # at most; above, every second frame is dropped
+FRAMES = 24  # at most; if there are more, every second frame is dropped
 SIDE = 384  # px at most
-EACH, LAST = 120, 1500  # milliseconds
+EACH, LAST = 120, 1500  # milliseconds for each image, and for the last one
 
 
 class Animation:
-    """Images in the order in which they were shown, thinned out as they come."""
+    """Collects the images that the page shows. Drops every second one when there are more than FRAMES."""
 
     def __init__(self) -> None:
         self._frames: list[Image.Image] = []

@@ -1,6 +1,6 @@
-"""Open requests by address, and open streams by session. This module does not use Gradio.
+"""Counts open requests by address, and open streams by session. This module does not use Gradio.
 
-Everything is counted in the server's event loop and so needs no lock. Only what is open is stored.
+All counting happens in the server's event loop, so it needs no lock. Closed requests leave no entry.
 """
 
 import ipaddress
@@ -14,13 +14,13 @@ from starlette.exceptions import HTTPException
 
 from demo.runs.limits import LIMITS
 
-OPEN, OPEN_IN_ALL = 200, 1000  # requests of one address and of all, streams included; 40 pages need 120
-STREAMS = 4  # of one session
+OPEN, OPEN_IN_ALL = 200, 1000  # open requests of one address and in all, with streams; 40 pages need 120
+STREAMS = 4  # at most, of one session
 
 
 def address(scope: Any) -> str:
-    """The address that a request counts for: an IPv4 address, or the /64 network of an IPv6 address, because
-    one customer has all of it. On a public host, the proxy in front writes it last in X-Forwarded-For."""
+    """The address for which a request counts. IPv6 addresses count by their /64 network, because one customer
+    owns a whole network. On a public host, the host's proxy puts the address last in X-Forwarded-For."""
     forwarded = Headers(scope=scope).getlist("x-forwarded-for") if LIMITS.public else []
     text = ",".join(forwarded).rpartition(",")[2].strip() or (scope.get("client") or ("?",))[0]
     try:
@@ -33,7 +33,7 @@ def address(scope: Any) -> str:
 
 
 class Connections:
-    """Counts open requests and streams. addresses: those of the sessions that are connected."""
+    """Counts open requests and streams. addresses: connected session → address."""
 
     def __init__(self) -> None:
         self._requests, self._streams, self._listening = Counter[str](), Counter[str](), Counter[str]()
@@ -41,7 +41,7 @@ class Connections:
 
     @contextmanager
     def request(self, address: str) -> Iterator[None]:
-        """Counts a request. Raises HTTPException where one address or all addresses have too many open."""
+        """Counts an open request. Raises HTTPException if its address or all addresses have too many."""
         if self._requests[address] >= OPEN or self._requests.total() >= OPEN_IN_ALL:
             raise HTTPException(429, "Too many requests are open. Wait a moment, then try again.")
         with _counted(self._requests, address):
@@ -49,8 +49,8 @@ class Connections:
 
     @contextmanager
     def stream(self, session: str, address: str, answers: bool) -> Iterator[None]:
-        """Counts a stream: its session is connected while it is open. answers: whether it carries the
-        answers of runs. Raises HTTPException."""
+        """Counts an open stream. While it is open, its session is connected. answers: whether the stream
+        carries the answers of runs. Raises HTTPException if the session has too many streams."""
         if self._streams[session] >= STREAMS:
             raise HTTPException(429, "This session has too many open streams. Reload the page.")
         self.addresses[session] = address
@@ -62,8 +62,8 @@ class Connections:
                 del self.addresses[session]
 
     def evictable(self, sessions: list[str]) -> str:
-        """The session to evict: the first that is not connected, else the first of the address that has most
-        of these sessions."""
+        """Returns the session to evict: the first that is not connected. If all are connected, it is the
+        first session of the address that has the most sessions."""
         known = [self.addresses.get(session) for session in sessions]  # None: not connected
         largest = None if None in known else Counter(known).most_common(1)[0][0]
         return sessions[known.index(largest)]

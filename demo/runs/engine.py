@@ -1,4 +1,4 @@
-"""A run as a stream of frames: an image about once a second, numbers for every step. It uses no Gradio.
+"""A run as a stream of frames: an image about once a second, numbers for every step.
 
     Job ─► frames ─► Frame, Frame, … (the last one has `done`)
 
@@ -27,8 +27,8 @@ from nstlib.synthesis.allocator import give_back
 FIRST_IMAGE = 0.3  # seconds after the start
 IMAGE_EVERY = 0.8  # seconds
 SETTLED = 3.0  # seconds that a run with the preset "draft" should take, at the size that a page opens with
-SMALLEST, LARGEST = 384, 512  # px, bounds of that size: on a smaller image, a face loses its eyes
-FRAME_EVERY = 0.3  # seconds: a frame costs the run 20 ms on two cores that also run the browser
+SMALLEST, LARGEST = 384, 512  # px, bounds of that size: on smaller images, faces lose their eyes
+FRAME_EVERY = 0.3  # seconds: one frame delays the run by 20 ms on two cores that also run the browser
 
 Terms = list[tuple[int, dict[str, float]]]  # (step, {term: value})
 
@@ -39,8 +39,8 @@ class Job:
 
     Args:
         content, style, second: Files. A reconstruction needs only the one that it reconstructs.
-        layer: The number of style layers, or the content layer, of a reconstruction.
-        seconds: After this time the run ends with what it has.
+        layer: For a reconstruction: the number of style layers, or the name of the content layer.
+        seconds: After this time the run ends with its last image.
         where: The region of the second style (see masks.py); "" mixes by `settings.style_weights`.
     """
 
@@ -68,7 +68,7 @@ class Job:
         return Recipe(self.settings, identify(self.content), styles, self.region, step=step)
 
     def steps(self, check_cancel: Callable[[], None]) -> Iterator[nstlib.Step]:
-        """The run's steps. nstlib calls `check_cancel` where no step comes for a while."""
+        """The run's steps. nstlib calls `check_cancel` while it measures gradients and yields no step."""
         if self.kind == "style":
             (style,) = self._load(self.style)
             return nstlib.reconstruct_style(style, self.layer, self.settings, check_cancel=check_cancel)
@@ -85,7 +85,7 @@ class Job:
 
 
 class TimeIsUp(Exception):
-    """Raised inside a run that has used its seconds."""
+    """Raised inside a run that has used all its time."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Frame:
     Args:
         share: The fraction of the run's work that is done, 0 … 1.
         terms: The terms of every step since the last frame.
-        pixels, recipe: The image (H, W, 3) and nstlib's own recipe of it, in some frames.
+        pixels, recipe: The image (H, W, 3) and its nstlib recipe. Only some frames have them.
         note: Why the run ended before its last step.
     """
 
@@ -112,13 +112,13 @@ class Frame:
 
 
 def booking(job: Job) -> float:
-    """Seconds of GPU to ask for: a generous guess. A shorter booking gets a better place in the queue."""
+    """The seconds to book a GPU, estimated generously. A shorter booking gets a better place in the queue."""
     return min(job.seconds, 5 + job.settings.iterations * (0.01 + job.settings.size**2 * 1e-7)) + 5
 
 
 @on_gpu(duration=booking)
 def frames(job: Job) -> Iterator[Frame]:
-    """The frames of a job. Raises what nstlib raises for unusable images or settings."""
+    """Runs a job and yields its frames. Raises the errors of nstlib for unusable images or settings."""
 
     def check_time() -> None:
         if time.perf_counter() - begun > job.seconds:
@@ -146,7 +146,7 @@ def frames(job: Job) -> Iterator[Frame]:
             now = time.perf_counter()
             if now >= min(next_image, next_frame):
                 yield frame(now >= next_image)
-                begun += time.perf_counter() - now  # a run that is paused waits here
+                begun += time.perf_counter() - now  # a pause, at the yield, does not count
                 terms = []
                 if now >= next_image:
                     next_image = time.perf_counter() + IMAGE_EVERY
@@ -163,9 +163,9 @@ def frames(job: Job) -> Iterator[Frame]:
 
 
 def warm_up() -> None:
-    """Loads the embedded encoder and takes a few steps, so that the first user does not wait for it.
+    """Loads the embedded encoder and takes a few steps, so that the first user does not wait.
 
-    ZeroGPU has no GPU outside a run: there, it only loads.
+    On ZeroGPU it only loads the encoder, because there is no GPU outside a run.
     """
     nstlib.load_encoder()
     if not ZERO:
@@ -174,8 +174,8 @@ def warm_up() -> None:
 
 @lru_cache(maxsize=1)
 def first_size() -> int:
-    """The size that a page opens with: a run with "draft" should take `SETTLED` seconds. It is measured
-    once, by a short run at a small size, unless NSTLIB_SIZE fixes it."""
+    """The size that a page opens with, at which a run with "draft" takes about `SETTLED` seconds. NSTLIB_SIZE
+    fixes it; otherwise a short run at a small size measures the speed once."""
     if LIMITS.first or ZERO:
         return min(LIMITS.first or LARGEST, LIMITS.size)
     side = 192
@@ -187,7 +187,7 @@ def first_size() -> int:
 
 
 def set_threads() -> None:
-    """Uses as many threads as this process may use cores, unless OMP_NUM_THREADS is set."""
+    """Lets torch use one thread for each core that this process may use, unless OMP_NUM_THREADS is set."""
     if "OMP_NUM_THREADS" not in os.environ:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         torch.set_num_threads(max(1, cores))

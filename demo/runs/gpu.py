@@ -1,4 +1,4 @@
-"""ZeroGPU, where it exists. `spaces` must be imported before torch uses CUDA, and is optional."""
+"""Support for ZeroGPU. The package `spaces` is optional, and must be imported before torch uses CUDA."""
 
 import os
 from collections.abc import Callable
@@ -14,6 +14,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def on_gpu(duration: Callable[..., float]) -> Callable[[F], F]:
-    """Decorator that runs a generator on a ZeroGPU worker, booked for `duration(same arguments)` seconds.
-    Elsewhere it does nothing."""
+    """Returns a decorator that runs a generator on a ZeroGPU worker. duration: computes the seconds to book
+    from the generator's arguments. Without `spaces`, the decorator does nothing."""
     return spaces.GPU(duration=duration) if spaces else lambda function: function

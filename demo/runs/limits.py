@@ -1,4 +1,4 @@
-"""What one user may ask for: read once from the environment variables in docs/reference/environment.md."""
+"""The limits for one user, read once from the environment variables in docs/reference/environment.md."""
 
 import os
 import re
@@ -10,17 +10,17 @@ import nstlib
 
 HUGGING_FACE = ("https://huggingface.co", "https://*.hf.space")
 SITE = re.compile(r"'self'|https?://(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]{1,5})?", re.IGNORECASE)
-STATIC = Path(__file__).parents[2] / "web" / "dist"  # what web/build.py writes
+STATIC = Path(__file__).parents[2] / "web" / "dist"  # web/build.py writes it
 LOCAL_ENCODERS = ("vgg19-slim", "vgg19-random")  # these never download anything
 
 
 @dataclass(frozen=True)
 class Limits:
     """The values of the variables. public: whether this is a Hugging Face Space. frames: the sites that
-    may embed the app, as a content security policy spells them. web: where the static page is, or nothing."""
+    may embed the app, as sources of a content security policy. web: the address of the static page, or ""."""
 
     size: int
-    first: int  # 0: measured
+    first: int  # 0: measured by engine.first_size
     seconds: float
     steps: int
     queue: int
@@ -36,7 +36,7 @@ class Limits:
 
 
 def read(environment: Mapping[str, str] = os.environ) -> Limits:
-    """The limits of this process. Raises ValueError that names the variable that cannot be read."""
+    """Reads the limits of this process. Raises a ValueError that names a variable with a wrong value."""
     public = "SPACE_ID" in environment
 
     def number(name: str, home: float, host: float, low: float) -> float:
@@ -78,7 +78,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Limits:
 
 
 def size_in_bytes(text: str) -> int:
-    """ "30mb" → 30 000 000. Raises ValueError that names the variable."""
+    """ "30mb" → 30 000 000. Raises a ValueError that names the variable."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?b)\s*", text.lower())
     if found is None:
         raise ValueError(f"NSTLIB_MAX_UPLOAD must be a size like 30mb, got {text!r}")

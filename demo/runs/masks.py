@@ -1,7 +1,7 @@
-"""Where a second style goes, as a short text: one side of the image, or what the user brushed.
+"""The region of a second style as a short text: one half of the image, or the cells that the user brushed.
 
 ""      no region: both styles are mixed everywhere
-"left"  a half of the image: left, right, top or bottom
+"left"  one half of the image: left, right, top or bottom
 64 × 64 bits as 1024 hexadecimal digits, row by row: 1 where the user brushed
 """
 
@@ -17,16 +17,16 @@ BRUSHED = re.compile(rf"[0-9a-f]{{{SIDE * SIDE // 4}}}")
 
 
 def check_region(text: object) -> str:
-    """Returns the text if it names a region. Raises ValueError."""
+    """Returns the text if it names a region, or raises ValueError."""
     if isinstance(text, str) and (text in ("", *HALVES) or BRUSHED.fullmatch(text)):
         return text
     raise ValueError(f"a region must be {', '.join(HALVES)} or {SIDE * SIDE // 4} hexadecimal digits")
 
 
 def masks(region: str) -> tuple[Tensor, ...]:
-    """The masks (64, 64) of the first style and of the second, in {0, 1}, or none for "".
+    """Returns the masks (64, 64) of the first and of the second style, with values 0 and 1; () for "".
 
-    Raises ValueError where the brush marked nothing or everything.
+    Raises ValueError if the brush marked nothing or everything.
     """
     if not check_region(region):
         return ()

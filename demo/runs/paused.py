@@ -1,4 +1,4 @@
-"""Runs that wait for Continue: the last few of all sessions, with their images so far."""
+"""Keeps the last few paused runs of all sessions, with their images so far, until users press Continue."""
 
 import threading
 from collections import OrderedDict
@@ -14,7 +14,7 @@ KEPT = 4  # paused runs: each holds the memory of its optimiser
 
 @dataclass(eq=False)
 class Work:
-    """A run with the terms and the images that it has given so far."""
+    """A run with the terms and images that it has given so far."""
 
     job: Job
     run: Generator[Frame]
@@ -30,7 +30,7 @@ class PausedRuns:
         self._runs: OrderedDict[str | None, Work] = OrderedDict()
 
     def take(self, session: str | None, job: Job) -> Work:
-        """The paused run of this session if it is of this job, else a new run."""
+        """Returns the paused run of this session if it has the same job, else a new run."""
         with self._lock:
             paused = self._runs.pop(session, None)
         if paused and paused.job == job:
@@ -40,7 +40,7 @@ class PausedRuns:
         return Work(job, frames(job))
 
     def keep(self, session: str | None, work: Work) -> bool:
-        """Keeps a run for Continue and returns whether it could. On ZeroGPU it cannot,
+        """Keeps a run for Continue, and returns whether that is possible. It is not possible on ZeroGPU,
         because the worker process ends with the event."""
         if ZERO:
             work.run.close()

@@ -1,4 +1,4 @@
-"""One pass of a job: a preview that is there at once, before anything is optimised. It uses no Gradio."""
+"""One pass of a job: a fast preview before the optimisation."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -19,24 +19,24 @@ from nstlib.feedforward.prepared import gamma_to_strength
 
 SMALL = 384  # px
 USUAL = 256  # px: up to this size a prepared pass takes at most 10 MB, so the cache holds 32 of them
-SECONDS = 20.0  # after which one pass is given up
+SECONDS = 20.0  # the longest time to wait for one pass
 LIVE = 1.5  # seconds of one core that one pass may take on a public host
-SECONDS_AT_256 = {"energy": 1.5, "sliced": 1.5, "cubic": 1.5, "cmd": 0.5}  # of one core; others: 0.25
-# options that cost time
+SECONDS_AT_256 = {"energy": 1.5, "sliced": 1.5, "cubic": 1.5, "cmd": 0.5}  # on one core; other methods: 0.25
+# options of methods that can make one pass slow
 EFFORT = ("n_features", "n_projections", "n_quantiles", "scales", "landmarks", "moments")
 
 
 @lru_cache(maxsize=1)
 def encoder() -> nstlib.encoders.Encoder:
-    """On ZeroGPU there is no GPU outside a booked run, so it works on the CPU."""
+    """The encoder of previews. On ZeroGPU it uses the CPU, because there is no GPU outside a booked run."""
     return nstlib.load_encoder(device="cpu" if ZERO else "auto", dtype="auto")
 
 
 def quick(job: Job, most: int | None = None) -> Job:
-    """The job at a size at which one pass is quick enough: on a public host one core serves all users.
+    """The job at a size at which one pass is fast enough. On a public host, one core serves all users.
 
-    most: The largest size. Raises ValueError on a public host if the method has options in `EFFORT` that are
-        not the defaults; only a run may use them.
+    most: The largest size. Raises ValueError on a public host if an option in `EFFORT` does not have its
+        default value; only a run may use such options.
     """
     job = replace(job, settings=job.settings.replace(size=min(job.settings.size, most or job.settings.size)))
     if not LIMITS.public:
@@ -55,11 +55,11 @@ def quick(job: Job, most: int | None = None) -> Job:
 
 def one_pass(job: Job, strength: float | None = None) -> tuple[Pixels, dict[str, Any]]:
     """The image (H, W, 3) of one pass of a transfer, and nstlib's recipe. The default strength corresponds to
-    the transfer's γ. Raises what nstlib raises, and ValueError where it takes too long."""
+    the job's γ. Raises the errors of nstlib, and ValueError if one pass takes too long."""
     if strength is None:
         strength = gamma_to_strength(job.settings.gamma)
     for path in filter(None, (job.content, *job.styles)):
-        load_input(path, job.settings.size)  # in this thread: a slow file holds up no other preview
+        load_input(path, job.settings.size)  # here, so that a slow file delays no other preview
     waiting = _workers(job.settings.size <= SMALL).submit(_make, job, strength)
     try:
         return waiting.result(timeout=SECONDS)
@@ -70,15 +70,15 @@ def one_pass(job: Job, strength: float | None = None) -> tuple[Pixels, dict[str,
 
 @lru_cache(maxsize=2)
 def _workers(small: bool) -> ThreadPoolExecutor:
-    """The threads that make previews. Small images are made two at a time, on one core each: to compute one
-    of them on several cores is slower as soon as another program, such as the browser, needs a core."""
+    """The threads that make previews. Two small images are made at the same time, on one core each. Several
+    cores for one small image are slower as soon as a different program, such as the browser, needs a core."""
     threads, workers = torch.get_num_threads(), 2 if small else 1
     pool = ThreadPoolExecutor(workers, "preview", torch.set_num_threads, (1 if small else threads,))
     all_started = threading.Barrier(workers + 1)
     for _ in range(workers):
         pool.submit(all_started.wait)
     all_started.wait()
-    torch.set_num_threads(threads)  # for threads outside the pool; those in it changed the global value
+    torch.set_num_threads(threads)  # restores the global value, which the pool has changed
     return pool
 
 
@@ -93,7 +93,7 @@ def _make(job: Job, strength: float) -> tuple[Pixels, dict[str, Any]]:
 
 
 def _prepare(job: Job) -> nstlib.feedforward.Prepared:
-    """Everything that stays the same while a slider moves: the images are encoded once."""
+    """Computes once what stays the same while a slider moves, such as the encoded images."""
     s = job.settings
     return nstlib.prepare(
         load_input(str(job.content), s.size),

@@ -24,7 +24,7 @@ def path(name: str) -> Path:
 
 
 def recipe(name: str) -> Recipe:
-    """What makes the file of a pair again."""
+    """The recipe of a pair, which makes its file again."""
     content, style = PAIRS[name]
     files = EXAMPLES / f"contents/{content}.jpg", EXAMPLES / f"styles/{style}.jpg"
     photo, painting = (identify(str(file)) for file in files)

@@ -1,7 +1,7 @@
-"""The recipe of an image of this app. Captions, the code that repeats an image, and restored settings use it.
+"""The recipe of an image of this app, for captions, restored settings and the code that makes it again.
 
-A PNG stores it beside the library's own recipe, under the keys of `as_dict`. Anybody may have written such
-a PNG, so `Recipe.read` trusts nothing in it.
+A PNG stores the recipe beside that of the library, under the keys of `as_dict`. Anyone can write such a PNG,
+so `Recipe.read` checks every value.
 """
 
 import math
@@ -19,14 +19,14 @@ from demo.runs.masks import check_region
 RUN = {"kind", "settings", "size", "inputs", "unrecorded", "weights_sha256", "device", "versions", "threads"}
 PASS = {"method", "levels", "rounds", "strength", "palette", "colours", "style_scale", "style_weights"}
 LIBRARY = RUN | PASS | {"seed", "dtype"}
-LONGEST = 20_000  # characters of a recipe that a session keeps
+LONGEST = 20_000  # characters of a library recipe that the app accepts
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 HEX = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Source:
-    """The name of an image file (of an example image, its path in the repository) and its SHA-256."""
+    """The SHA-256 of an image file, and its name; for an example, its path in the repository."""
 
     name: str = "image"
     sha256: str = ""
@@ -38,7 +38,7 @@ class Source:
 
 @lru_cache(maxsize=256)
 def sha256(path: str) -> str:
-    """The SHA-256 of a file. No path in this app is ever written twice."""
+    """The SHA-256 of a file. It can be cached, because this app never writes to a path twice."""
     with open(path, "rb") as file:
         return file_digest(file, "sha256").hexdigest()
 
@@ -57,11 +57,11 @@ def identify(path: str) -> Source:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What made an image.
+    """The settings and the image files that made an image.
 
     Args:
         where: The region of the second style (see masks.py).
-        blend: How much of the image lies over the content image, 0 … 1.
+        blend: The opacity of the result over the content image, 0 … 1.
         step: The number of steps that were taken (0: one pass).
     """
 
@@ -73,16 +73,16 @@ class Recipe:
     step: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values, which `read` takes back."""
+        """The recipe as JSON values, from which `read` makes it again."""
         pictures = {"content": vars(self.content), "styles": [vars(style) for style in self.styles]}
         values = {name: getattr(self, name) for name in ("step", "where", "blend")}
         return {"settings": self.settings.as_dict(), "pictures": pictures} | values
 
     @classmethod
     def read(cls, found: dict[str, Any]) -> "Recipe":
-        """The recipe in a PNG of this app, of the library or of the command line.
+        """Reads the recipe in a PNG that this app, the library or the command line has saved.
 
-        Raises ValueError for everything but a valid recipe of a transfer, or of one pass made in this app.
+        Raises ValueError unless it is a valid recipe of a transfer, or of one pass made in this app.
         """
         if found.get("kind") not in ("transfer", "onepass") or not isinstance(found.get("settings"), dict):
             raise ValueError("its recipe is not of a style transfer made here")

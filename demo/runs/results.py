@@ -18,8 +18,8 @@ class Result:
     """An image (H, W, 3) at full strength, with the app's recipe and nstlib's own (`library`).
 
     Args:
-        content: The file of the content image, or "" where it is not here.
-        asked: The choices in the controls that lead to this result; None if no choice in them does.
+        content: The file of the content image, or "" if this app does not have it.
+        asked: The recipe in the controls that led to this result; None if the controls differ from it.
     """
 
     pixels: Pixels
@@ -29,13 +29,13 @@ class Result:
     asked: Recipe | None
 
     def at(self, blend: float) -> "Result":
-        """The same with its recipe's blend multiplied by `blend`. The pixels stay at full strength."""
+        """This result with the blend of its recipe multiplied by `blend`. The pixels stay the same."""
         blend = self.recipe.blend * (blend if self.content else 1.0)
         return replace(self, recipe=replace(self.recipe, blend=min(1.0, max(0.0, blend))))
 
     def blended(self, blend: float) -> Pixels:
         """The pixels laid over the content image."""
-        blend = max(0.0, blend)  # 0 for NaN, too
+        blend = max(0.0, blend)  # NaN becomes 0, too
         if blend >= 1 or not self.content:
             return self.pixels
         below = np.asarray(load_resized(self.content, self.pixels.shape[1], self.pixels.shape[0]))
@@ -47,7 +47,7 @@ class Result:
 
 
 def open_result(path: str) -> tuple[Pixels, Recipe, dict[str, Any]]:
-    """The pixels and both recipes of a PNG that this app or nstlib saved. Raises ValueError."""
+    """The pixels and both recipes of a PNG that this app or nstlib saved. Raises ValueError for others."""
     found = nstlib.read_recipe(path)
     library = {key: value for key, value in found.items() if key in LIBRARY}
     try:

@@ -1,7 +1,7 @@
 """Stop flags: how a user asks a run to stop. There is one flag for each session and tab while a run works.
 
-Gradio closes a generator that it cancels, which then cannot send anything more. A run here is asked to stop
-instead, and ends by itself with its last image, download and recipe.
+When Gradio cancels an event, it closes the generator, which then cannot send anything more. So this app only
+sets a flag. The run reads the flag and ends by itself with its last image, download and recipe.
 """
 
 import threading
@@ -13,11 +13,11 @@ from typing import Any
 
 @dataclass(eq=False)
 class Flag:
-    """Whether a run should stop, and has ended.
+    """Says whether a run should stop, and whether it has ended.
 
     Args:
-        asked: The recipe that the run works on. If the controls ask for it too, the run is still wanted.
-        replaced: Whether a change of the settings has ended it, so that its image is not wanted any more.
+        asked: The recipe that the run works on. While the controls ask for the same recipe, the run goes on.
+        replaced: Whether a change of the settings has ended the run, so that its image is not shown.
     """
 
     session: str | None
@@ -28,7 +28,7 @@ class Flag:
 
 
 class StopFlags:
-    """The flags of the runs that work now, by session and tab. It is safe to call from any thread."""
+    """The flags of the runs that work now, by session and tab. Any thread may call the methods."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

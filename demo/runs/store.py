@@ -1,4 +1,4 @@
-"""Uploads and results on disk: the space that each address takes, and which files make way for new ones."""
+"""Counts the disk space of uploads and results by address, and removes old files to make space."""
 
 import logging
 import os
@@ -17,9 +17,9 @@ log = logging.getLogger("nstlib.app")
 
 OWNER = ContextVar("OWNER", default="")  # the address for which this thread or task works
 KEPT = 7200.0  # seconds: older files are removed
-YOUNG = 600.0  # seconds: younger files never make way for others
+YOUNG = 600.0  # seconds: younger files are never removed to make space
 SWEEP_EVERY = 60.0  # seconds
-BLOCK = 4096  # bytes: the smallest unit of disk space; the folder of a file takes one, too
+BLOCK = 4096  # bytes: the smallest unit of disk space; a file's folder takes one unit, too
 DEEPEST = 12  # levels of lists and dictionaries in a value
 NO_SPACE = "There is no disk space for more files at the moment. Try again in a few minutes."
 
@@ -30,7 +30,7 @@ def occupied(size: int) -> int:
 
 
 def files_in(value: Any, level: int = 0) -> Iterator[dict[str, Any]]:
-    """Every dictionary in a value that names a file, by path or URL. Raises ValueError for a value that is
+    """Yields every dictionary in a value that names a file by path or URL. Raises ValueError if the value is
     nested too deeply."""
     if level > DEEPEST:
         raise ValueError("the value is nested too deeply")
@@ -45,7 +45,7 @@ class Store:
     """The files below a folder, with their owners (addresses). Any thread may call it.
 
     Args:
-        folder: The folder; every file has a folder of its own in it.
+        folder: The folder. Each file lies in a separate subfolder.
         limit: The bytes that all files may take.
         share: The bytes that the files of one owner may take.
     """
@@ -54,25 +54,25 @@ class Store:
         self.folder, self.limit, self.share = folder, limit, share
         self._lock = threading.RLock()
         self._files: dict[str, tuple[str, int, float]] = {}  # path → owner, bytes, time; the oldest first
-        self._held: Counter[str] = Counter()  # owner → bytes, those reserved included
-        self._gone: list[str] = []  # since the last sweep
+        self._held: Counter[str] = Counter()  # owner → bytes, with reserved ones
+        self._gone: list[str] = []  # paths removed since the last sweep
         self._protected: frozenset[str] = frozenset()
 
     def protect_present(self) -> None:
-        """Protects the files that exist now, and counts them for no owner: they belong to the page."""
+        """Protects the files that exist now from removal. They belong to the page, and count for no owner."""
         self._protected = frozenset(
             os.path.join(base, name) for base, _, names in os.walk(self.folder) for name in names
         )
 
     def held(self, owner: str | None = None) -> int:
-        """The bytes that the files of an owner take; None: all files."""
+        """The bytes that an owner's files and reservations take; None: those of all owners."""
         with self._lock:
             return self._held.total() if owner is None else self._held[owner]
 
     def reserve(self, owner: str, size: int = 0) -> bool:
-        """Whether `size` more bytes of an owner fit; they are then reserved until `release`. Where they do
-        not fit, the oldest files make way: the owner's own where its share is used up, else those of the
-        owner who holds most."""
+        """Reserves `size` bytes for an owner until `release`, and returns whether they fit. To make space, it
+        removes the oldest files: the owner's own if its share is used up, else those of the owner who
+        holds the most."""
         with self._lock:
             for path, (whose, _, since) in list(self._files.items()):
                 crowding = self._crowding(owner, size)
@@ -90,7 +90,7 @@ class Store:
             self._held[owner] -= size
 
     def _crowding(self, owner: str, size: int) -> str | None:
-        """The owner whose files must make way before `size` more bytes of `owner` fit; None if they fit."""
+        """The owner whose files must be removed until `size` more bytes of `owner` fit; None if they fit."""
         if self._held[owner] + size > self.share:
             return owner
         if self._held.total() + size > self.limit:
@@ -115,8 +115,8 @@ class Store:
             self._files[path] = (whose, taken, time.time())
 
     def sweep(self) -> list[str]:
-        """Removes old files and empty folders, and counts files that nobody added. Returns the paths of all
-        files that were removed since the last sweep."""
+        """Removes old files and empty folders, and counts files that were never added. Returns the paths of
+        all files that were removed since the last sweep."""
         found: dict[str, os.stat_result] = {}
         for base, _, names in os.walk(self.folder, topdown=False):
             for path in (os.path.join(base, name) for name in names):
@@ -145,7 +145,7 @@ class Store:
             os.remove(path)
         except FileNotFoundError:
             pass
-        except OSError as error:  # it still takes space, and still counts
+        except OSError as error:  # the file still takes space, so it still counts
             log.error("a file could not be removed: %s", error)
             return
         _remove_folder(os.path.dirname(path))
@@ -157,7 +157,7 @@ class Store:
         self._gone.append(path)
 
     def keep_clean(self, gone: Callable[[list[str]], None]) -> None:
-        """Sweeps for ever, also after errors. gone: gets the paths of removed files."""
+        """Sweeps every minute for ever, also after errors. gone: receives the paths of removed files."""
         while True:
             time.sleep(SWEEP_EVERY)
             try:
@@ -171,7 +171,7 @@ def _remove_folder(path: str, age: float = 0.0) -> None:
     try:
         if os.stat(path).st_mtime <= time.time() - age:
             os.rmdir(path)
-    except OSError:  # it is not empty, or gone
+    except OSError:  # the folder is not empty, or does not exist
         pass
 
 

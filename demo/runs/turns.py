@@ -1,6 +1,6 @@
 """Fair turns: addresses take turns, and so do the sessions of one address. This module does not use Gradio.
 
-A lane runs in one event loop and so needs no lock. It stores open requests only.
+A lane runs in one event loop, so it needs no lock. It stores only open requests.
 """
 
 import asyncio
@@ -30,8 +30,8 @@ class Turns:
 
     def sort(self, waiting: list[T], who: Callable[[T], Who]) -> None:
         """Sorts requests so that addresses take turns, and so do the sessions of each address. Of two
-        addresses or sessions, the one whose last turn is longest ago comes first."""
-        for length in (2, 1):  # of (address, session), then of (address,)
+        addresses or sessions, the one with the earlier last turn comes first."""
+        for length in (2, 1):  # first by (address, session), then by (address,)
             seen, places = Counter[Who](), dict[int, tuple[int, int]]()
             for one in waiting:
                 owner = who(one)[:length]
@@ -51,7 +51,7 @@ class Turns:
 
 @dataclass(eq=False)
 class Ticket:
-    """A request in a lane. replaces: a number; waiting requests of the session with it are replaced."""
+    """A request in a lane. It replaces waiting requests of its session with the same number `replaces`."""
 
     who: Who
     replaces: int | None = None
@@ -67,8 +67,8 @@ class Lane:
 
     @asynccontextmanager
     async def turn(self, ticket: Ticket, gone: Callable[[], Awaitable[Any]]) -> AsyncIterator[None]:
-        """Waits for a turn. gone: returns when the client has left. Raises HTTPException where the request
-        waited too long or was replaced by a newer one, or its client has left."""
+        """Waits for a turn. gone: returns when the client has left. Raises HTTPException if the client has
+        left, or if the request waited too long or was replaced by a newer one."""
         for old in self._waiting:
             if ticket.replaces is not None and (old.who, old.replaces) == (ticket.who, ticket.replaces):
                 old.ready.set_exception(HTTPException(409, REPLACED))
@@ -91,8 +91,8 @@ class Lane:
             self._admit()
 
     async def serve(self, ticket: Ticket, app: Any, request: Request, receive: Any, send: Any) -> None:
-        """Passes a request to an ASGI application when it is its turn. The turn ends with the start of the
-        answer: a client that reads slowly holds no place."""
+        """Waits for the request's turn and passes it to an ASGI application. The turn ends when the answer
+        starts, so that a client that reads slowly takes no place."""
 
         async def gone() -> None:
             while (await request.receive())["type"] != "http.disconnect":

@@ -1,7 +1,7 @@
-"""Uploads within limits of size and time; every stored file has an owner. This module does not use Gradio.
+"""Stores uploads within limits of size and time, with an owner for every file.
 
-This replaces Gradio's own route, which keeps unfinished parts, parts with other names, and the names of all
-uploads.
+This route replaces that of Gradio, which keeps unfinished parts, parts with other field names, and the names
+of all uploads.
 """
 
 import asyncio
@@ -22,19 +22,19 @@ from demo.runs.turns import PATIENCE
 
 UPLOAD = size_in_bytes(LIMITS.upload) + 100_000  # bytes: the files and the multipart boundaries
 TOO_LARGE = f"An upload may have at most {LIMITS.upload}."
-FILES = 8  # of an upload
-SECONDS, SILENCE = 600.0, 60.0  # longest duration of an upload, and of a pause in it
+FILES = 8  # at most, in one upload
+SECONDS, SILENCE = 600.0, 60.0  # seconds: the longest upload, the longest pause in it
 
 
 class Uploads:
-    """Stores uploads while there is space, and counts those under way."""
+    """Stores uploads while there is space, and counts the uploads in progress."""
 
     def __init__(self) -> None:
         self._under_way = 0
 
     async def take(self, request: Request, owner: str) -> list[str]:
-        """Stores the files of an upload and returns their paths. Raises HTTPException,
-        TimeoutError and ClientDisconnect."""
+        """Stores the files of an upload and returns their paths. Raises HTTPException, TimeoutError and
+        ClientDisconnect."""
         if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
             raise HTTPException(415, "An upload must be multipart/form-data.")
         length = int(request.headers.get("content-length", UPLOAD))
@@ -43,7 +43,7 @@ class Uploads:
                 await _discard(request, length)
                 raise HTTPException(413, TOO_LARGE)
             size, waited = length + FILES * occupied(0), 0
-            while not STORE.reserve(owner, size):  # until other uploads have ended
+            while not STORE.reserve(owner, size):  # wait until other uploads have ended
                 if waited >= PATIENCE or not self._under_way:
                     await _discard(request, length)
                     raise HTTPException(503, NO_SPACE)
@@ -83,7 +83,7 @@ def _bounded(request: Request) -> Any:
 
 
 async def _discard(request: Request, length: int) -> None:
-    """Reads a body to its end: a browser shows an answer only after it has sent everything."""
+    """Reads the body to its end unless it is huge. A browser shows the answer only after sending all."""
     if length < 3 * UPLOAD:
         async for _ in request.stream():
             pass

@@ -1,4 +1,4 @@
-"""The Compare tab: the paper's Figures 2, 3 and 4 from the user's own images."""
+"""The Compare tab: the paper's Figures 2, 3 and 4 with the user's own images."""
 
 from typing import Any
 
@@ -12,17 +12,17 @@ from demo.tabs.grid_tab import Kinds
 KINDS: Kinds = {
     "methods": (
         "Four methods",
-        "The paper's four methods. Everything else you chose applies; each of the four replaces your method. "
-        "Ignores the second style.",
+        "One image by each of the paper's four methods, in place of your method. All your other choices "
+        "apply, except the second style.",
     ),
     "gamma": (
         "From content to style (γ)",
-        "Your method at five values of γ. Everything else you chose applies. Ignores the second style.",
+        "Your method at five values of γ. All your other choices apply, except the second style.",
     ),
     "fusion": (
         "From one method to another (fusion)",
-        "From one method to another: the two of your fusion, or else BN and polynomial. Everything else you "
-        "chose applies; five values replace your mix. Ignores the second style.",
+        "Five mixes of two methods: those of your fusion, or BN and polynomial if you chose no fusion. "
+        "All your other choices apply, except the second style.",
     ),
 }
 GAMMAS = (0.1, 0.3, 1.0, 3.0, 10.0)
@@ -31,7 +31,7 @@ SHORT = ALL | {"bn": "BN", "poly": "Gram", "linear": "linear", "gaussian": "Gaus
 
 
 def variants(kind: str, settings: nstlib.Settings) -> tuple[str, dict[str, dict[str, Any]]]:
-    """(title, {label: change of the settings}) of a comparison. Raises ValueError for an unknown kind."""
+    """Returns (title, {label: change of the settings}). Raises ValueError for an unknown kind."""
     if kind == "methods":
         changes = {label: {"method": name} for name, label in NAMES.items()}
         return f"Four methods, γ = {settings.gamma:g}", changes
@@ -52,7 +52,7 @@ def variants(kind: str, settings: nstlib.Settings) -> tuple[str, dict[str, dict[
 
 
 def plan(kind: str, settings: nstlib.Settings, content: str | None, style: str | None) -> Grid:
-    """The grid of a comparison before any run. Raises ValueError where an image is missing."""
+    """The grid of a comparison before any run. Raises ValueError if an image is missing."""
     if problem := messages.missing(content, style):
         raise ValueError(problem)
     assert content and style
@@ -66,6 +66,6 @@ def plan(kind: str, settings: nstlib.Settings, content: str | None, style: str |
 
 
 def _short(method: str) -> str:
-    """A method in a word or two, with its options."""
+    """A short name of a method, with its options."""
     name, _, options = method.partition("(")
     return f"{SHORT.get(name, name)} ({options}" if options else SHORT.get(name, name)

@@ -1,7 +1,7 @@
-"""What Compare and Look inside share: a grid fills itself when the tab is opened, cell by cell.
+"""The part that Compare and Look inside share: a grid whose cells fill one by one when the tab is opened.
 
-Size and steps are those of the controls. A preview by one pass shows every transfer at once; the optimised
-image replaces it. A tile opens in Stylize as it is.
+The controls set the size and the steps. One pass first fills the cells of all transfers, then the optimised
+images replace them. A tile can be opened in Stylize without a new run.
 """
 
 import time
@@ -29,13 +29,13 @@ REDRAW_EVERY = 0.8  # seconds
 TO_STYLIZE = "() => document.querySelector('.nst-tabs [role=tab]').click()"
 # (kind, settings, content, style) → the grid to fill
 Planner = Callable[[str, nstlib.Settings, str | None, str | None], Grid]
-Kinds = dict[str, tuple[str, str]]  # kind: (label, what it shows and which choices it uses)
+Kinds = dict[str, tuple[str, str]]  # kind: (label, text on what it shows and which choices it uses)
 
 
 class GridTab:
-    """One tab, laid out in the current `gr.Tab`.
+    """One of the two tabs, laid out in the current `gr.Tab`.
 
-    grid: the last grid of the session, for its tiles. made: (kind, count of changes) of its last run.
+    grid: the last grid of the session, whose tiles can be opened. made: (kind, count of changes) of its run.
     """
 
     def __init__(self, name: str, plan: Planner, kinds: Kinds, inputs: Inputs, page: GuardedBlocks) -> None:
@@ -51,7 +51,7 @@ class GridTab:
         self.grid, self.made = gr.State(), gr.State()
 
     def connect(self, tab: gr.Tab, history: History) -> None:
-        """Connects the tab: it fills itself when it is opened, and its tiles open in Stylize."""
+        """Makes the grid fill when the tab is opened, and its tiles open in Stylize."""
         inputs, kinds, count = self.inputs, self.kinds, self.inputs.asks.count
         used = {inputs.content, inputs.style, self.kind, count, *inputs.controls.inputs}
         self.bar.connect(self.run, used, [self.view, self.download, self.grid, self.made])
@@ -76,7 +76,7 @@ class GridTab:
         opened.success(None, js=TO_STYLIZE, **PRIVATE)
 
     def run(self, values: dict[Any, Any], flag: Flag) -> Iterator[Update]:
-        """The updates of one run. The last one makes the tab ready for the next."""
+        """Yields the updates of one run. The last update makes the tab ready for the next run."""
         inputs, bar = self.inputs, self.bar
         settings = inputs.controls.settings(values)
         grid = self.plan(values[self.kind], settings, values[inputs.content], values[inputs.style])
@@ -115,26 +115,26 @@ class GridTab:
 
 
 def preview(cell: Cell) -> bool:
-    """Fills the cell of a transfer by one pass, where that is possible and quick. Returns whether it did."""
+    """Fills the cell by one pass if it is a transfer and one pass is fast. Returns whether it did."""
     job = cell.job
     if job is None or not cell.is_transfer or job.settings.encoder != EMBEDDED:
         return False
     try:
         job = quick(job)
-    except ValueError:  # too slow here: only the run shows it
+    except ValueError:  # too slow here: only the run makes an image
         return False
     cell.show_draft(one_pass(job)[0], "one pass")
     return True
 
 
 def progress(number: int, total: int, cell: Cell, seconds: float) -> str:
-    """The status line while image `number` of `total` forms, `seconds` after the first began."""
+    """The status line while image `number` of `total` is made, `seconds` after the start of the run."""
     words = f"<b>Image {number}</b> of {total}: {cell.label}"
     return messages.progress(words, (number - 1 + cell.share) / total, seconds)
 
 
 def tile(grid: Grid | None, event: Any) -> Result:
-    """The result in the tile that a click names. Raises gr.Error for anything else."""
+    """The result in the clicked tile. Raises gr.Error if the tile holds no result of a transfer."""
     try:
         assert grid is not None and event.place >= 0
         cell = grid.cells[event.place]

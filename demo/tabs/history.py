@@ -1,4 +1,4 @@
-"""Settings that are restored: from the history, a saved PNG, a ready result, a tile, the page's address."""
+"""Restores settings: from the history, a saved PNG, a ready result, a tile or the page's address."""
 
 from dataclasses import replace
 from html import escape
@@ -20,7 +20,7 @@ from demo.runs.stop_flags import STOP_FLAGS
 from demo.tabs.result_view import caption
 from demo.tabs.stylize import TAB, Stylize
 
-MOST_IMAGES = 36  # of a session
+MOST_IMAGES = 36  # input images that a session stores
 SEARCH = "(...values) => [...values.slice(0, -1), window.location.search]"
 COPY = """(query) => {
   const link = location.origin + location.pathname + (query ? "?" + query : "");
@@ -32,7 +32,7 @@ COPY = """(query) => {
 class History:
     """Connects everything that restores settings with the Stylize tab, and lays out the ready results.
 
-    known holds SHA-256 → file of the input images that a session has used.
+    known: SHA-256 → file, for the input images that the session has used.
     """
 
     def __init__(self, tab: Stylize) -> None:
@@ -58,7 +58,7 @@ class History:
         page.load(lambda values: self.open(values[query], values), opened, self.outputs, js=SEARCH, **QUIET)
 
     def store_images(self, values: dict[Any, Any]) -> dict[str, str]:
-        """The input images chosen now and before, the newest last."""
+        """Returns `known` with the present input images at the end, as the newest."""
         known = dict(values[self.known])
         for path in filter(None, (values[part] for part in self.tab.inputs.images)):
             digest = identify(path).sha256
@@ -81,7 +81,7 @@ class History:
         return self.restore(ready.open_result(name), values, request, first_size())
 
     def restore_file(self, path: str, values: dict[Any, Any], request: gr.Request) -> Update:
-        """The controls and the image as the recipe in a PNG has them."""
+        """Restores the image and the controls from a PNG and its recipe."""
         try:
             pixels, recipe, library = open_result(path)
         except Exception as error:
@@ -94,7 +94,7 @@ class History:
     def restore(
         self, result: Result, values: dict[Any, Any], request: gr.Request, size: int | None = None
     ) -> Update:
-        """The result, and the controls as its recipe has them. size: of later results, if different."""
+        """Shows a result and sets the controls to its recipe. size: that of the controls, if different."""
         view, bar, recipe = self.tab.view, self.tab.bar, result.recipe
         wanted = recipe if size is None else replace(recipe, settings=recipe.settings.replace(size=size))
         try:
@@ -116,10 +116,10 @@ class History:
         }
 
     def controls_for(self, recipe: Recipe, values: dict[Any, Any]) -> tuple[Recipe, Update, list[str]]:
-        """(what the controls will ask for, their values, notes on what is different from the recipe).
+        """Returns (what the controls will ask for, their values, notes on differences from the recipe).
 
-        If this app does not have an image, the present one stays. Raises ValueError for what the controls
-        cannot show.
+        If the app does not have an image of the recipe, the present image stays. Raises ValueError if the
+        controls cannot show the recipe.
         """
         inputs, known = self.tab.inputs, self.store_images(values)
         settings, notes = fit_limits(recipe.settings)
@@ -157,11 +157,11 @@ class History:
         return asked, update, notes
 
     def open(self, query: str, values: dict[Any, Any]) -> Update:
-        """A page was opened: its session shows the first result. The controls are set as the page's address
-        has them, and the image follows them."""
+        """Returns what a page shows when it is opened: the first result, and the settings of its address. The
+        image then follows these settings."""
         view, inputs, size = self.tab.view, self.tab.inputs, first_size()
         recipe, unused = address.read(query, size)
-        if not address.parts(query):  # set only the size: the user may have chosen other things by now
+        if not address.parts(query):  # set only the size: the user may already have changed the rest
             asked = replace(view.first.recipe, settings=address.DEFAULTS.replace(size=size), step=0)
             first = replace(view.first, asked=asked)
             return {view.shown: first, inputs.controls.by_name["size"]: size}
@@ -183,7 +183,7 @@ class History:
         return opened | update
 
     def link(self, values: dict[Any, Any]) -> tuple[str, str]:
-        """(query, status) of a link that asks for the result shown."""
+        """Returns (query, status) for a link to the shown result."""
         view = self.tab.view
         recipe = view.result(values).at(values[view.strength]).recipe
         images = (recipe.content, *recipe.styles)

@@ -1,4 +1,4 @@
-"""The tab The idea: what a style is to the chosen method, in moving points, words and a formula."""
+"""The tab "The idea": moving points, words and a formula show what a style is for the chosen method."""
 
 import os
 from functools import lru_cache
@@ -24,7 +24,7 @@ $$ {formula} $$
 - **It costs** ${cost}$ per layer and step, with $N_l$ channels at $M_l$ positions.
 - **Derivation**: {link}."""
 TWO_SAMPLES = Path(point_clouds.__file__).with_name("two_samples.html").read_text(encoding="utf-8")
-FRAME = (  # a page of its own: notebooks and the documentation show the same file
+FRAME = (  # an iframe, because notebooks and the documentation show the same file
     f'<iframe srcdoc="{escape(TWO_SAMPLES)}" title="Two samples: drag their points" loading="lazy" '
     'style="width: 100%; height: 570px; border: 0; background: #fff"></iframe>'
 )
@@ -39,7 +39,7 @@ DELIMITERS: list[dict[str, Any]] = [
 
 @lru_cache(maxsize=64)
 def numbers(method: str) -> int:
-    """How many numbers the method stores of a style, over all style layers of the embedded encoder."""
+    """Counts the numbers that a method stores for a style, in all style layers of the embedded encoder."""
     encoder, total = nstlib.load_encoder(), 0
     discrepancy = nstlib.method(method)
     for layer in encoder.style_layers:
@@ -69,7 +69,7 @@ def describe(method: str) -> str:
 
 
 def _link(place: str) -> str:
-    """A link to a section of a notebook; headings are anchors, with dashes for spaces."""
+    """A link to a section of a notebook. Its anchor is the heading with dashes in place of spaces."""
     notebook, _, section = place.partition("#")
     path = f"notebooks/{notebook}.ipynb"
     base = os.environ.get("NSTLIB_SOURCE_URL", SOURCE)
@@ -77,7 +77,7 @@ def _link(place: str) -> str:
 
 
 def forces(gamma: float) -> str:
-    """γ as two forces on one image: two arrows whose lengths have the ratio 1 : γ."""
+    """Shows γ as two forces on an image: two arrows whose lengths have the ratio 1 : γ."""
     share = gamma / (1 + gamma)
     more, less = f"{gamma:.3g} times as hard", f"{1 / gamma:.3g} times as weakly"
     pull = "with the same force" if gamma == 1 else f"{more if gamma > 1 else less}"
@@ -94,12 +94,12 @@ def everything(*values: Any) -> list[Any]:
     """The point clouds, the words and the forces for the values of the controls."""
     *options, gamma = values
     method = to_method(*options)
-    balance = forces(gamma) if gamma and gamma > 0 else gr.skip()  # a box may be empty for a while
+    balance = forces(gamma) if gamma and gamma > 0 else gr.skip()  # γ's box may be empty meanwhile
     return [point_clouds.figure(method), describe(method), balance]
 
 
 def build(method: MethodControls, tab: gr.Tab) -> None:
-    """Lays out the current tab. While it is open, it follows the method and γ."""
+    """Lays out the current tab. While the tab is open, it follows the method and γ."""
     gr.Markdown(
         "A network of feature detectors looks at an image and responds, at every position, with a list of "
         "numbers. Without the positions, these are a point cloud: a sample of a **distribution**. This "
@@ -112,13 +112,13 @@ def build(method: MethodControls, tab: gr.Tab) -> None:
         "This drawing is an example and does not show your images: it has sixty positions and only two "
         "detectors. The points follow the gradient of the same "
         "discrepancy that a transfer uses. Choose a different method to see what it aligns and what it "
-        "leaves."
+        "ignores."
     )
     with gr.Accordion("Drag the points yourself", open=False):
         gr.HTML(FRAME, elem_id="two-samples")
     words = gr.Markdown(shown[1], elem_id="idea", latex_delimiters=DELIMITERS)
     outputs = [drawing, words, gr.HTML(shown[2], elem_id="forces")]
-    # While the tab is closed, no change of the controls reaches the server, which is busy with images.
+    # While the tab is closed, the server does not redraw it, because the server is busy with images.
     asks = gr.Number(0, visible="hidden", elem_id="idea-asks")
     tab.select(None, asks, asks, js="(asks) => asks + 1", **PRIVATE)
     gr.on([part.change for part in method.inputs], None, asks, asks, js=IF_OPEN, **PRIVATE)

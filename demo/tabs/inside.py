@@ -1,4 +1,4 @@
-"""The Look inside tab: what each layer stores. The paper's Figure 1, and content reconstructions."""
+"""The Look inside tab shows what each layer stores: the paper's Figure 1, and content reconstructions."""
 
 import nstlib
 from demo.components import messages
@@ -8,7 +8,7 @@ from demo.runs.engine import Job
 from demo.runs.limits import LIMITS
 from demo.tabs.grid_tab import Kinds
 
-STEPS = 80  # at least: a run from noise needs them
+STEPS = 80  # at least, because a run begins with noise
 FROM_NOISE = "Rebuilds an image from noise that agrees with yours only in what some layers store. Here: "
 USES = (
     f" Uses your size, encoder, seed and steps (at least {STEPS}). Ignores γ, α, palette, start and levels."
@@ -33,7 +33,7 @@ KINDS: Kinds = {
 
 
 def plan(kind: str, settings: nstlib.Settings, content: str | None, style: str | None) -> Grid:
-    """The grid of a reconstruction before any run. Raises ValueError where its image is missing."""
+    """The grid of a reconstruction before any run. Raises ValueError if its image is missing."""
     settings = settings.replace(iterations=min(max(settings.iterations, STEPS), LIMITS.steps))
     source = content if kind == "content" else style
     if not source:

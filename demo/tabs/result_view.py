@@ -1,4 +1,4 @@
-"""Where a result is shown, and what a user does with it: compare, download, share, make it again."""
+"""Shows a result, with the tools to compare, download and share it, and the code that makes it again."""
 
 from collections.abc import Iterator
 from html import escape
@@ -29,11 +29,11 @@ def caption(words: str) -> str:
 
 class ResultView:
     """The components around one result, laid out in three steps: the image, the tools below it, and what few
-    users need. first: what every page opens with, without any run.
+    users need. first: the result that every page opens with, before any run.
 
     `shown` holds the result on the page, or None for a session that this process does not know. `history`
-    holds the kept results, the newest first, as (file, caption), and `compared` whether the image is shown
-    beside the content image.
+    holds the kept results as (file, caption), the newest first. `compared` says whether the page shows the
+    content image beside the result.
     """
 
     def __init__(self, first: Result) -> None:
@@ -86,7 +86,7 @@ class ResultView:
         self.outputs += [self.python, self.command, self.masks]
 
     def connect(self, content: gr.Image, asks: Asks) -> None:
-        """Connects the tools. The result can become the next content image."""
+        """Connects the tools. content: the input image that "Use as photo" sets."""
         quiet: dict[str, Any] = QUIET | {"inputs": self.inputs}
         outputs = [self.compared, self.slider, self.image, self.compare]
         self.compare.click(self.open_comparison, outputs=outputs, **quiet)
@@ -95,21 +95,21 @@ class ResultView:
         self.strength.input(self.blend, outputs=self.outputs, trigger_mode="always_last", **quiet)
 
         def use_as_content(values: dict[Any, Any]) -> Update:
-            """Makes the result the content image, under its own name."""
+            """Makes the result the content image. The name of its file says what made it."""
             path, _ = self.save_result(self.result(values), values)
             return {content: path, asks.count: asks.next(values[asks.count])}
 
         self.again.click(use_as_content, {asks.count, *self.inputs}, [content, asks.count], **QUIET)
 
     def result(self, values: dict[Any, Any]) -> Result:
-        """The result on the page. Raises gr.Error where this process no longer knows it."""
+        """The result on the page. Raises gr.Error if this process no longer knows it."""
         result: Result | None = values[self.shown]
         if result is None:
             raise gr.Error(GONE, print_exception=False)
         return result
 
     def show(self, result: Result, values: dict[Any, Any]) -> Update:
-        """The result at the chosen strength, with everything that describes it."""
+        """Shows the result at the chosen strength, with its caption, code and command."""
         recipe = result.at(values[self.strength]).recipe
         update: Update = {
             self.shown: result,
@@ -123,13 +123,13 @@ class ResultView:
         return update
 
     def draw(self, result: Result, values: dict[Any, Any]) -> Update:
-        """The image and its caption alone."""
+        """Shows only the image and its caption."""
         blend = values[self.strength]
         words, pixels = reproduce.caption(result.at(blend).recipe), Image.fromarray(result.blended(blend))
         return {self.image: gr.update(value=pixels, alt_text=words), self.caption: caption(words)}
 
     def sides(self, result: Result | None, values: dict[Any, Any]) -> Any:
-        """(content image, result)."""
+        """Returns (content image, result). Without the content's file, both are the result."""
         if result is None:
             return None
         right = Image.fromarray(result.blended(values[self.strength]))
@@ -137,7 +137,7 @@ class ResultView:
         return (files.load_resized(left, *right.size) if left and Path(left).is_file() else right), right
 
     def save_result(self, result: Result, values: dict[Any, Any]) -> tuple[str, str]:
-        """Saves the result, as it is seen, where Gradio serves it. Returns (file, caption)."""
+        """Saves the result at the chosen strength, where Gradio serves it. Returns (file, caption)."""
         blend = values[self.strength]
         recipe = result.at(blend).recipe
         with files.outbox() as folder:
@@ -145,13 +145,13 @@ class ResultView:
         return path, reproduce.caption(recipe)
 
     def keep_result(self, result: Result, values: dict[Any, Any]) -> Update:
-        """Puts the result before the others of the history."""
+        """Adds the result to the history as the newest one."""
         kept = self.save_result(result, values)
         history = (kept, *(one for one in values[self.history] if one[0] != kept[0]))[:KEPT]
         return {self.history: history, self.gallery: gr.update(value=list(history), visible=True)}
 
     def blend(self, values: dict[Any, Any], request: gr.Request) -> Update:
-        """After the strength was moved: the same result, blended again. Nothing runs."""
+        """Blends the shown result again after the strength was moved. This starts no run."""
         result: Result | None = values[self.shown]
         if result is None or STOP_FLAGS.find(request.session_hash, "stylize"):
             return {self.caption: gr.skip()}
@@ -165,14 +165,14 @@ class ResultView:
         return [on, gr.update(value=both, visible=on), gr.update(visible=not on), words]
 
     def save(self, values: dict[Any, Any]) -> Iterator[Update]:
-        """The result, as it is seen, as a download. Our file is removed when Gradio has its copy."""
+        """Offers the result at the chosen strength as a download. Gradio serves a copy of the file."""
         result = self.result(values)
         with files.outbox() as folder:
             name = folder / reproduce.result_name(result.recipe)
             yield {self.png: result.save(name, values[self.strength])}
 
     def save_masks(self, values: dict[Any, Any]) -> Iterator[Update]:
-        """The masks that the Python code and the command name."""
+        """Offers the masks as files, under the names that the Python code and the command use."""
         result: Result | None = values[self.shown]
         if result is not None and result.recipe.where:
             with files.outbox() as folder:

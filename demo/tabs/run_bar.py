@@ -12,13 +12,13 @@ from demo.guard.blocks import GuardedBlocks
 from demo.runs.gpu import ZERO
 from demo.runs.stop_flags import STOP_FLAGS, Flag
 
-Run = Callable[[dict[Any, Any], Flag], Iterator[Update]]  # (values, whether to stop) → updates
+Run = Callable[[dict[Any, Any], Flag], Iterator[Update]]  # (values, stop flag) → updates
 
 
 class RunBar:
-    """Start, the status line, and two buttons: `leave` cancels a run that waits, `stop` ends one that works.
-
-    labels: of start and of stop."""
+    """Three buttons and the status line: `start` begins a run, `leave` cancels it while it waits, and `stop`
+    ends it while it works. labels: those of `start` and `stop`.
+    """
 
     def __init__(self, tab: str, labels: tuple[str, str], ready: str, page: GuardedBlocks) -> None:
         self.tab, self.page = tab, page
@@ -36,7 +36,7 @@ class RunBar:
         self.outputs = [self.status, self.start, self.leave, self.stop]
 
     def show(self, which: gr.Button, status: str, label: str = "") -> Update:
-        """Shows one of the buttons, with a status line. label: what it says now."""
+        """Shows only one of the buttons, and a status line. label: the new label of the button."""
         update: Update = {self.status: status} if status else {}
         for button in self.outputs[1:]:
             more = {"value": label} if label and button is which else {}
@@ -44,7 +44,7 @@ class RunBar:
         return update
 
     def may_start(self, session: str | None) -> int:
-        """Whether a run may start by itself: nobody waits or works, and no GPU must be booked for it."""
+        """Whether a run may start by itself: no other session has a run, and no GPU must be booked."""
         return int(not ZERO and self.page.is_idle(session))
 
     def why(self) -> str:
@@ -61,12 +61,12 @@ class RunBar:
         count.change(None, None, None, js=f"() => window.nst.changed('{self.tab}-start')", **PRIVATE)
 
     def start_by_itself(self, event: Any, seconds: float) -> None:
-        """Presses Start after an event that sets `may`, some seconds after the last change (see `watch`)."""
+        """Presses Start `seconds` after the last change (see `watch`) if `event` has set `may` to 1."""
         js = f"(may) => window.nst.rest('{self.tab}-start', may, {1000 * seconds:g})"
         event.then(None, self.may, js=js, **PRIVATE)
 
     def connect(self, run: Run, inputs: set[Any], outputs: list[Any]) -> None:
-        """Start puts `run` into the queue, `leave` takes it out, and `stop` ends it.
+        """Connects the buttons: `start` puts `run` into the queue, `leave` takes it out, and `stop` ends it.
 
         The last update of `run` shows Start again.
         """
@@ -86,7 +86,7 @@ class RunBar:
             STOP_FLAGS.stop(request.session_hash, self.tab)
             return messages.note("Stopping after this step …")
 
-        # in the browser, so that it is seen at once
+        # The browser itself shows that the run waits, so that it appears at once.
         visible = [{"__type__": "update", "visible": button is self.leave} for button in self.outputs[1:]]
         waits = f"<span>Waiting for your turn …</span>{messages.browser_link()}"
         seen = json.dumps([messages.note(waits), *visible])
@@ -101,8 +101,8 @@ class RunBar:
             **HEAVY,
         )
         self.number = running["id"]
-        # Only a run that was never called fails: its user left the queue, or Gradio refused it (a full queue,
-        # a value out of range) and explains that itself.
+        # `guarded` catches all errors of `run`. A failure means that no run began: the user left the queue,
+        # or Gradio refused the run (a full queue, a value out of range) and showed the reason.
         running.failure(not_started, None, self.outputs, **QUIET)
         self.leave.click(None, None, None, cancels=[running])
         self.stop.click(stop, None, self.status, **QUIET)

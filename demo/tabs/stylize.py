@@ -1,4 +1,4 @@
-"""The Stylize tab: one pass follows every change, and a second later the optimisation begins by itself."""
+"""The Stylize tab makes one pass after every change, and begins the optimisation a second later."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,19 +22,19 @@ from demo.tabs.run_bar import RunBar
 
 TAB = "stylize"
 REST = 1.0  # seconds without a change, after which the optimisation begins
-FINER = 4  # times as many steps, where the image cannot be larger
+FINER = 4  # times as many steps, if the image cannot be larger
 
 
 @dataclass
 class Newest:
-    """The last change of a session: (count of changes, job). A preview writes it before it computes anything,
-    so that a run that begins meanwhile, or that waits, uses the newest job."""
+    """The last change of a session: (count of changes, job). A preview stores it before it computes anything,
+    so that a run that waits, or begins at this moment, uses the newest job."""
 
     change: tuple[float, Job] | None = None
 
 
 class Stylize:
-    """The tab: what a user asks for and where it is shown. `add_more` lays out what few users need."""
+    """The tab: the shown result, its tools and the run bar. `add_more` lays out what few users need."""
 
     def __init__(self, inputs: Inputs, first: Result, page: GuardedBlocks) -> None:
         self.inputs, self.newest = inputs, gr.State(Newest())
@@ -48,7 +48,7 @@ class Stylize:
         self.outputs = [*self.view.outputs, self.view.animation, self.curve]
 
     def connect(self) -> None:
-        """Connects the button, and the preview that follows every change."""
+        """Connects the buttons, and the preview after every change."""
         view, inputs, bar = self.view, self.inputs, self.bar
         inputs.connect(bar.status)
         view.connect(inputs.content, inputs.asks)
@@ -59,20 +59,20 @@ class Stylize:
             self.follow,
             read,
             [bar.status, bar.start, bar.may, *self.outputs],
-            trigger_mode="always_last",  # the newest change; those between are dropped
+            trigger_mode="always_last",  # only the newest change; earlier ones are dropped
             **QUIET,  # no queue: its bookkeeping takes as long as a small image
         )
         bar.start_by_itself(followed, REST)
 
     def follow(self, values: dict[Any, Any], request: gr.Request) -> Update:
-        """One pass, if the controls ask for something different from what is shown.
+        """Makes one pass if the controls do not ask for the shown image.
 
-        It ends a run in progress.
+        This ends a run in progress.
         """
         view, bar, count = self.view, self.bar, values[self.inputs.asks.count]
         missing = messages.missing(values[self.inputs.content], values[self.inputs.style])
         nothing: Update = {bar.may: 0}
-        if missing:  # the status still says why an image was refused
+        if missing:  # keep the status, which says why an image was refused
             return nothing
         moving, session = count % 1 > 0, request.session_hash
         try:
@@ -86,11 +86,11 @@ class Stylize:
             made = quick(job, USUAL if moving else None)
             pixels, library = one_pass(made)
         except Exception as error:
-            STOP_FLAGS.replace(session, TAB)  # the run's last status comes before this one
+            STOP_FLAGS.replace(session, TAB)  # wait: the run's last status must come first
             paths = (values[image] for image in self.inputs.images)
             return {bar.may: 0, bar.status: messages.alert(messages.explain(error, *paths))}
         if flag:
-            flag.ended.wait(2)  # the run's last image comes before this one
+            flag.ended.wait(2)  # wait: the run's last image must come first
         result = Result(pixels, made.recipe(), library, str(job.content), None if moving else asked)
         may = 0 if moving else bar.may_start(session)
         words = f"Preview, {pixels.shape[1]} × {pixels.shape[0]} px. "
@@ -105,7 +105,7 @@ class Stylize:
         }
 
     def jobs(self, values: dict[Any, Any]) -> tuple[Job, Job]:
-        """(the job of the controls, the job to run): the second refines the first if its result is shown."""
+        """Returns (job of the controls, job to run). The second refines the first if its result is shown."""
         newest, shown, job = values[self.newest].change, values[self.view.shown], self.inputs.job(values)
         if newest and newest[0] > values[self.inputs.asks.count]:
             job = newest[1]
@@ -121,7 +121,7 @@ class Stylize:
         return job, replace(job, settings=job.settings.replace(iterations=steps, size=size))
 
     def run(self, values: dict[Any, Any], flag: Flag) -> Iterator[Update]:
-        """The updates of one run. The last one makes the tab ready for the next."""
+        """Yields the updates of one run. The last update makes the tab ready for the next run."""
         view, bar = self.view, self.bar
         wanted, job = self.jobs(values)
         flag.asked = wanted.recipe()
@@ -140,7 +140,7 @@ class Stylize:
                     recipe = job.recipe(frame.index)
                     result = Result(frame.pixels, recipe, frame.recipe, str(job.content), flag.asked)
                     update |= {self.curve: self.draw_curve(work, frame), **view.draw(result, values)}
-                if not (flag.stop.is_set() or frame.done):  # the last image comes with its download, below
+                if not (flag.stop.is_set() or frame.done):  # the last image and its download are sent below
                     yield update
                 if flag.stop.is_set() and not frame.done:
                     kept = not flag.replaced and PAUSED.keep(flag.session, work)
@@ -148,7 +148,7 @@ class Stylize:
         finally:
             if not kept:
                 work.run.close()
-        if flag.replaced:  # the preview of the newer settings says what happens
+        if flag.replaced:  # the preview of the new settings has set the status
             yield bar.show(bar.start, "")
         elif result is None or frame is None:
             yield bar.show(bar.start, messages.note("Paused before the first image."), "Continue")
