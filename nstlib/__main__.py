@@ -24,7 +24,7 @@ COMMANDS = {
     "export": "write one pass, or a trained network, as ONNX files",
     "doctor": "show versions, devices, and which weights are present",
 }
-SAME = {"--gamma": "--strength", "--strength": "--gamma", "--steps": "--iterations"}  # names elsewhere
+SAME = {"--gamma": "--strength", "--strength": "--gamma", "--steps": "--iterations"}  # option → its synonym
 
 
 class Parser(argparse.ArgumentParser):

@@ -168,8 +168,8 @@ def witness_maps(
 ) -> Figure:
     """Draws where images differ from a style. Each row shows an image and one map per layer.
 
-    images: (1, 3, H, W). maps: for each, layer → witness (H_l, W_l), as `synthesis.witnesses` returns it. In
-    red regions, the image has more of a feature than the style. The first row sets each layer's scale.
+    images: (1, 3, H, W). maps: for each image, {layer: witness (H_l, W_l)} as `synthesis.witnesses` returns
+    it. In red regions, the image has more of a feature than the style. The first row sets each layer's scale.
     """
     names, limits = list(maps[0]), {name: float(x.abs().max()) or 1.0 for name, x in maps[0].items()}
     shape = images[0].shape[2] / images[0].shape[3]

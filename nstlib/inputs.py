@@ -53,7 +53,7 @@ def check_image(value: object, name: str, batch: bool = False, copy: bool = True
 
 
 def check_images(value: object, name: str, copy: bool = True) -> tuple[Tensor, ...]:
-    """Returns a tuple of the one or several images, checked by `check_image`.
+    """Returns one or several images as a tuple, checked by `check_image`.
 
     Raises as `check_image`, and ValueError for an empty list."""
     single = isinstance(value, Tensor | str | bytes | os.PathLike) or hasattr(value, "__array_interface__")
@@ -136,7 +136,7 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def format_number(value: float | str) -> str:
-    """Returns a number as a short text that reads back as it: 2.0 → "2", 1.23456789 → "1.23456789"."""
+    """Returns a number as a short text of the same value: 2.0 → "2", 1.23456789 → "1.23456789"."""
     if not isinstance(value, float):
         return str(value)
     return short if float(short := f"{value:g}") == value else repr(float(value))
@@ -154,7 +154,7 @@ def check_share(value: float, name: str) -> None:
 
 
 def describe_inputs(**inputs: Tensor | Sequence[Tensor] | None) -> dict[str, Any]:
-    """Returns the entries of a recipe for images and masks (1, C, H, W), as JSON values, without None.
+    """Returns the entries of a recipe for images and masks (1, C, H, W), as JSON values. Omits None.
 
     `name` is the file's name or "(in memory)", `size` is [H, W], and `sha256` is that of the float32 values.
     """

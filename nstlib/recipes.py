@@ -22,7 +22,7 @@ from nstlib.synthesis.settings import PRESETS, Settings
 from nstlib.version import did_you_mean, refuse_device, rename_arguments, use_torch_defaults
 
 OURS = ("balanced", "draft", "fine")  # presets whose number of steps suits a start from the content
-FROM_NOISE = 3  # factor on this number for a start from noise
+FROM_NOISE = 3  # factor on the number of steps for a start from noise
 
 
 @rename_arguments(between="check_cancel")
@@ -49,7 +49,7 @@ def transfer(
         masks: one for each style, (1, 1, H, W) or (H, W), >= 0, of any size. A style applies where its
             mask is positive. Where every mask is 0, the content stays unchanged.
         initial: image to start from, instead of the content.
-        check_cancel: called before each gradient of the calibration, because no step is yielded there. An
+        check_cancel: called before each gradient of the calibration, during which no step is yielded. An
             exception that it raises ends the run.
         **changes: fields of `Settings`, as in transfer(c, s, method="bn", gamma=2).
 
@@ -78,7 +78,7 @@ def stylize(
 ) -> Tensor:
     """Returns the last image of a transfer. Its arguments are those of `transfer`.
 
-    If the loss stays too large or is not finite, this is the last good image, and a RuntimeWarning says why.
+    If the loss stays too large or not finite, the last good image is returned, and a RuntimeWarning says why.
     """
     return final_step(transfer(content, style, settings, **options)).image
 
@@ -97,9 +97,9 @@ def reconstruct_style(
 ) -> Iterator[Step]:
     """Turns noise into a texture with the statistics of the style layers 1 … `layer` (paper, Figure 1).
 
-    α is always 0. Defaults are `palette=0` and `levels=1`. With more levels, a shallow layer would see larger
-    structures at a small size than at full size. The presets "balanced", "draft" and "fine" take three times
-    as many steps as in a transfer.
+    α is always 0. The defaults are `palette=0` and `levels=1`. With more levels, a shallow layer would see
+    larger structures at a small size than at full size. The presets "balanced", "draft" and "fine" take three
+    times as many steps as in a transfer.
 
     Args:
         style: (1, 3, H, W) RGB in [0, 1].

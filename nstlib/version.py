@@ -180,7 +180,7 @@ def check_writable(path: str | os.PathLike[str], name: str = "") -> Path:
 
 
 def check_folder(path: str | os.PathLike[str], *names: str) -> None:
-    """Raises NotADirectoryError for a file, and as `check_writable` if it cannot write `names` there.
+    """Raises NotADirectoryError if `path` is a file. Raises as `check_writable` if it cannot write `names`.
 
     The folder need not exist, but then its name must not end like a file's.
     """
@@ -206,7 +206,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def free_host_memory() -> float | None:
-    """Returns the total bytes that this process may use, with those it uses already; None if unknown."""
+    """Returns the total bytes that this process may use, including those in use; None if unknown."""
     try:
         lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         system = 1024.0 * int(lines["MemAvailable"].split()[0])

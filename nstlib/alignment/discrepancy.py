@@ -76,12 +76,13 @@ def mmd2(kernel: Kernel, F: Tensor, S: Tensor, *, unbiased: bool = False, chunk:
 class Discrepancy(WithOptions, ABC):
     """Base class of discrepancies between samples of features: d(F, S) = d.distance(F, d.summary(S)).
 
-    F (..., N, M) and S (..., N, M') give d (...), differentiable in F, ≥ 0, and 0 for F = S (for the paired
-    Gaussian only on average). 16-bit features are compared in float32. Autocast has no effect.
+    d(F, S) has the shape (...) for F (..., N, M) and S (..., N, M'). It is differentiable in F, ≥ 0, and 0
+    for F = S (the paired Gaussian: on average). 16-bit features are compared in float32. Autocast has no
+    effect.
 
     A subclass is a frozen dataclass. `name` is its name in the grammar of `nstlib.method`, its fields are the
     options there, and `str` returns the text of an object. It defines `embed` and, if needed, overrides
-    `parameters`, `statistics` and `compare`. With only `summary` and `distance`, it cannot run in tiles.
+    `parameters`, `statistics` and `compare`. A class with only `summary` and `distance` cannot run in tiles.
     """
 
     @property
@@ -146,7 +147,7 @@ class PolynomialMMD(Discrepancy):
 
     With c = 0, this is the Gram loss of Gatys et al. up to a factor: for M = M', Eq. 6 of Li et al. is
     MMD²/4N². The Gram matrix is divided only by M, so it is a mean of φ(x) = x xᵀ, and the images may differ
-    in size. c > 0 *is* a fusion of Gram and linear. Raises ValueError unless 0 ≤ c < ∞.
+    in size. With c > 0, it *is* a fusion of Gram and linear. Raises ValueError unless 0 ≤ c < ∞.
     """
 
     name, limits = "poly", {"c": NOT_NEGATIVE}

@@ -31,7 +31,7 @@ class GaussianMMD(Discrepancy):
 
     Args:
         sigma: bandwidth > 0, or None for the paper's rule: σ² is the mean squared distance between style
-            features ("features") or between the drawn features ("paired"). It has no gradient.
+            features ("features") or between the drawn features ("paired"). σ gets no gradient.
         estimator: "features" (a departure from the paper; deterministic for a seed) or the paper's "paired".
         bandwidth_factor: multiplies the bandwidth, > 0.
         n_features: D ≥ 1, or None for 2N clamped to 64 … 512.

@@ -43,7 +43,7 @@ def linear(x: Tensor, y: Tensor) -> Tensor:
 def polynomial(c: float = 0.0, d: int = 2) -> Kernel:
     """Returns the kernel k(x, y) = (xᵀy + c)^d with offset c ≥ 0 and degree d ≥ 1.
 
-    Raises ValueError where the kernel would not be positive definite (c < 0 or d < 1).
+    Raises ValueError if the kernel would not be positive definite (c < 0 or d < 1).
     """
     if c < 0 or d < 1 or not math.isfinite(c):
         raise ValueError(

@@ -146,7 +146,7 @@ def load_installed() -> None:
 
 
 def method(text: str) -> Discrepancy:
-    """Returns the discrepancy that a text describes, e.g. "bn:0.7+poly:0.3". `str` returns this text.
+    """Returns the discrepancy that a text describes, e.g. "bn:0.7+poly:0.3". `str` converts it to text.
 
     Raises:
         ValueError: A name or an option is unknown (the message lists the known ones), a value is out of

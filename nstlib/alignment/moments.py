@@ -76,7 +76,7 @@ def gram(F: Tensor, weights: Tensor | None = None) -> Tensor:
 
 
 def covariance_mean(F: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """C = (F − μ)(F − μ)ᵀ/M and μ: (..., N, M) → (..., N, N), (..., N)."""
+    """Returns C = (F − μ)(F − μ)ᵀ/M and μ: (..., N, M) → (..., N, N), (..., N)."""
     centre = mean(F, weights)
     # the gradient through μ in C is zero, because Σ (f − μ) = 0
     return gram(F - centre.detach().unsqueeze(-1), weights), centre

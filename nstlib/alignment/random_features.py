@@ -5,7 +5,7 @@
     gaussian   κ(r) = exp(−r²/2)    w ~ N(0, I)
     laplace    κ(r) = exp(−r)       w ~ multivariate Cauchy: a normal vector divided by |g|, g ~ N(0, 1)
 
-This module computes means of these features over positions, and random directions for other methods.
+This module computes means of these features over positions, and draws directions for other methods.
 """
 
 import math
@@ -23,8 +23,9 @@ class MeanCosine(torch.autograd.Function):
     """Σ p cos(Wx + u) over positions x, with gradients for X and p: X (..., N, M), W (..., D, N), u (D, 1)
     and shares p (..., M), or None for 1/M, give (..., D).
 
-    At relu1_1, these D × M values are far more than the features. So they are computed and summed block by
-    block, in the processor's cache. The backward pass computes their derivatives −sin(Wx + u) from X.
+    At relu1_1, the D × M values of cos take far more memory than the features. So they are computed and
+    summed block by block, in the processor's cache. The backward pass computes their derivatives −sin(Wx + u)
+    from X.
     """
 
     BLOCK = 1 << 19  # numbers per block: 2 MB

@@ -70,6 +70,9 @@ class CubicMMD(Discrepancy):
         c: offset ≥ 0, in the unit of xᵀy.
         n_features: D, 1 … 4096, or None for N clamped to 64 … 128.
         seed: seed of the random projections.
+
+    Raises:
+        ValueError: An option is out of range.
     """
 
     name, limits = "cubic", {"c": NOT_NEGATIVE, "n_features": (1, 4096)}

@@ -36,8 +36,8 @@ def quantiles(X: Tensor, p: Tensor | None, K: int) -> Tensor:
     """Returns the means of K equal shares of sorted numbers: X (..., D, M), p (..., 1, M) → (..., D, K).
 
     Mean k is K ∫ Q(u) du from k/K to (k + 1)/K. Running sums give ∫ Q up to each border. A number at a border
-    is divided between both sides. p: shares (None: equal). Differentiable in X and p. Sums are float64, on
-    X's device if that is CUDA, otherwise on the CPU, because other devices may lack float64.
+    is divided between both sides. p: shares (None: equal). The result is differentiable in X and p. Sums are
+    float64, on X's device if that is CUDA, else on the CPU, because other devices may lack float64.
     """
     index, device = order(X.detach()), X.device if X.is_cuda else torch.device("cpu")
     x, M = X.gather(-1, index).to(device), X.shape[-1]

@@ -10,7 +10,7 @@ Every method has such a map. These are in closed form, except for the Gaussian k
     gaussian      the map of wasserstein, then Newton steps of least change (`newton_flow`)
     a fusion      Σ_k w_k T_k(f) / Σ_k w_k, the weighted mean of the maps of its parts
 
-The A used moves the features least (Monge's map between Gaussians; Lu et al. 2019, Mroueh 2020):
+This A moves the features least (Monge's map between Gaussians; Lu et al. 2019, Mroueh 2020):
 
     A = C_F^{-1/2} (C_F^{1/2} C_S C_F^{1/2})^{1/2} C_F^{-1/2}
 
@@ -70,7 +70,7 @@ def transport(
         F' (..., N, M), of F's dtype. Directions in which F is constant (a dead channel, N > M) stay constant.
 
     Raises:
-        ValueError: An argument is not valid. TypeError: No map is registered for the discrepancy.
+        ValueError: Wrong shapes, weights, strength or method. TypeError: The discrepancy has no map.
     """
     check_pair(F, S, "transport(F, S, method)")
     if not 0 <= strength <= 1:

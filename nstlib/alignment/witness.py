@@ -1,7 +1,7 @@
 """Where two distributions differ: the witness function, and a two-sample test.
 
-MMD is the largest difference of means between two samples that a function of unit norm can have. The function
-with this difference is, up to its norm, the witness function
+MMD is the largest difference between the means of a function over F and over S, for functions of unit norm.
+The function that attains it is, up to its norm, the witness function
 
     w(x) = mean k(x, f) − mean k(x, s)                                     (Gretton et al. 2012, §2.3)
 
@@ -11,8 +11,8 @@ derivative of MMD² with respect to the weight of a position at x. Every discrep
 
 The permutation test counts how often a random division of the pooled positions has at least the MMD² of F and
 S. It is exact only for exchangeable positions. Neighbouring positions of an image share most of their
-receptive fields, so they are *not* exchangeable. First thin them out (`subsample`) to the distance at which
-they are roughly uncorrelated (`correlation_length`).
+receptive fields, so they are *not* exchangeable. First select positions (`subsample`) at the distance at
+which they are roughly uncorrelated (`correlation_length`).
 """
 
 import torch
@@ -77,8 +77,9 @@ def permutation_test(
 ) -> float:
     """Tests by MMD² whether F and S come from one distribution. Returns the p-value, in (0, 1].
 
-    The p-value is the share of divisions, the given one included, whose MMD² is at least that of F and S
-    (Gretton et al. 2012, §5). It is computed on the CPU in float64, in O((M + M')² (N + permutations)).
+    The p-value is the share of divisions of the pooled positions, including the given one, whose MMD² is at
+    least that of F and S (Gretton et al. 2012, §5). It is computed on the CPU in float64, in O((M + M')² (N +
+    permutations)).
 
     Args:
         F: (N, M), or (1, N, M) as an encoder returns it. Positions must be exchangeable.

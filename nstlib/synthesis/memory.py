@@ -1,9 +1,9 @@
 """Estimates the memory of a run before it starts, and chooses a plan that fits into the free memory.
 
 A run works in tiles (tiles.py), or on the whole image as one tile. Each segment of the network stores the map
-of the next segment and the graph of one tile, which `measure_graphs` counts on a small image. The features
-and their gradients, the largest maps' gradients, the optimiser's vectors and the images come on top. For
-large images, L-BFGS stores fewer pairs in bfloat16. A run uses the first of `PLANS` that fits.
+of the next segment and the graph of one tile, which `measure_graphs` counts on a small image. The estimate
+adds the features and their gradients, the largest maps' gradients, the optimiser's vectors and the images.
+For large images, L-BFGS stores fewer pairs in bfloat16. A run uses the first of `PLANS` that fits.
 """
 
 import math
@@ -130,12 +130,12 @@ def count_numbers(encoder: Encoder, stages: Iterable[str]) -> float:
 
 
 def base_memory(device: torch.device) -> float:
-    """Returns the bytes that are in use before any work: on a GPU none."""
+    """Returns the bytes that are in use before any work, which is 0 on a GPU."""
     return BASE if device.type == "cpu" else 0.0
 
 
 def free_memory(device: torch.device) -> float | None:
-    """Returns the total bytes that this process may use, with those it uses already; None if unknown."""
+    """Returns the total bytes that this process may use, including those in use; None if unknown."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device))
     return free_host_memory()

@@ -2,8 +2,8 @@
 
 `synthesize` is a generator: every iteration yields a `Step` that can be shown, saved or ignored, and leaving
 the loop (`break`, `close()`) ends the run. One L-BFGS iteration is one step. Pixels stay in [0, 1]: a pixel
-at a bound does not move beyond it (projected quasi-Newton). Without bounds in the loop, clamping the result
-gives a much worse image.
+at a bound does not move beyond it (projected quasi-Newton). Clamping the result of a run without bounds gives
+a much worse image.
 """
 
 import math

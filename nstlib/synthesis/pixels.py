@@ -232,7 +232,7 @@ def _write_changes(
     masks: Sequence[Tensor | None],
     result: Tensor,
 ) -> Tensor:
-    """Changes each region strip by strip, averages where masks overlap, and writes the image into `result`.
+    """Changes the regions strip by strip, averages overlapping changes, and writes the image into `result`.
 
     A change is a function of a strip of the image and the same strip of `result`.
     """

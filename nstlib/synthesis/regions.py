@@ -2,7 +2,7 @@
 
 A style is a distribution of features, so several styles form a mixture: their features are concatenated, and
 the weight of each style is divided among its positions. A mask gives weights to the positions of the image
-instead: its terms compare the distribution inside the mask with a style.
+instead: its terms compare the distribution inside the mask with a style. Both are weights of positions.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""One run: at each size, from coarse to fine, build the objective and minimise it."""
+"""One run: it builds and minimises the objective at each size, from coarse to fine."""
 
 import math
 import time

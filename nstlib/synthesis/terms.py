@@ -1,6 +1,6 @@
 """The terms of an objective. Each compares an embedding of features with its target.
 
-An embedding is a mean or a sum over positions. An image's windows each contribute a part of it.
+An embedding is a mean or a sum over positions. Each window of an image contributes a part of it.
 """
 
 import math

@@ -27,7 +27,7 @@ from nstlib.synthesis import pixels
 from nstlib.synthesis.objective import Objective
 from nstlib.synthesis.terms import Features
 
-SAMPLE = 1 << 24  # numbers of a style's features from which parameters, such as bandwidths, follow
+SAMPLE = 1 << 24  # values of a style's features that determine parameters such as bandwidths
 Wanted = dict[int, dict[str, Any]]  # {index of the term: {entry of its embedding: …}}
 NEXT = -1  # instead of an index: the map of the next segment
 
