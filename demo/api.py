@@ -1,5 +1,6 @@
-"""The public API: `/stylize` and `/compare`, streamed, and `/onepass`, with typed parameters. No other
-endpoint is public. docs/howto/app.md shows how a program calls it.
+"""The public API: the endpoints `/stylize` and `/compare`, which stream their results, and `/onepass`.
+
+No other endpoint is public. The parameters are typed. docs/howto/app.md shows how a program calls the API.
 """
 
 import time
@@ -28,7 +29,7 @@ SIZE, STEPS = 160, 100  # the defaults of a comparison
 
 
 def explained(run: Endpoint) -> Endpoint:
-    """Makes an endpoint check that both images are there, and explains its errors in plain sentences."""
+    """Checks that both images are there before `run` starts, and explains its errors in plain sentences."""
 
     @wraps(run)
     def endpoint(content: str, style: str, *options: Any) -> Iterator[Answer]:
@@ -153,7 +154,7 @@ def build() -> None:
     with gr.Row(visible=False):
         preset = gr.Dropdown(list(nstlib.PRESETS), value="balanced", label="preset")
         colours = gr.Dropdown(ways, value=None, label="colours")
-        options = [  # in the order of `OPTIONS`. Settings rejects fractions, in an error that names the field
+        options = [  # in the order of `OPTIONS`. gr.Number accepts a size of 1.5, which Settings rejects
             gr.Textbox(None, label="method"),
             *(gr.Number(None, label=name) for name in OPTIONS[1:4]),
             gr.Number(0, label="seed"),

@@ -26,7 +26,7 @@ def build() -> GuardedBlocks:
     with blocks:
         with gr.Row(elem_classes="nst-top"):
             gr.Markdown(TITLE, elem_classes="nst-title")
-            if LIMITS.web:  # for those who do not want to wait
+            if LIMITS.web:  # the static page, which has no queue
                 look = {"size": "sm", "scale": 0, "min_width": 130, "elem_id": "in-browser"}
                 gr.Button("Run in your browser", link=LIMITS.web, link_target="_blank", **look)
             # page.js handles this button, in the browser

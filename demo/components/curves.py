@@ -55,7 +55,7 @@ def _palette_in_one(values: dict[str, float]) -> dict[str, float]:
 
 
 def colour(name: str) -> str:
-    """The CSS class of a term: by the depth of its layer for style, else c-content or c-tv."""
+    """The CSS class of a term: c-s1 … c-s5 for style, by the depth of the layer; c-content; or c-tv."""
     if not name.startswith("style/"):
         return "c-content" if name.startswith("content/") else "c-tv"
     digits = [character for character in name if character.isdigit()]

@@ -2,7 +2,8 @@
 
 Only an image or a file component takes a file, and only from this app's own folder. The names of its
 subfolders cannot be guessed: they are random, or a seeded SHA-256 of the content. So a client that knows a
-path has uploaded the file or has got the path from the app. The other fields of a file's value are dropped.
+path has uploaded the file or has got the path from the app. Of a file component's value, only the field
+"path" is used.
 """
 
 import os
@@ -20,7 +21,7 @@ def own_path(path: Any) -> str:
     try:
         real: str = os.path.realpath(path)
         return real if os.path.commonpath([real, folder]) == folder and os.path.isfile(real) else ""
-    except (TypeError, ValueError, OSError):  # no text, contains a null byte, or too long
+    except (TypeError, ValueError, OSError):  # not a string, contains a null byte, or too long
         return ""
 
 

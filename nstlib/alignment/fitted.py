@@ -26,7 +26,8 @@ def fit_map(
 
     Args:
         summary: the style statistics of `transport_summary`.
-        sample: some of these features (..., N, M), for a Gaussian. weights: (..., M), of their positions.
+        sample: some of these features (..., N, M), which only the map of the Gaussian kernel uses.
+        weights: (..., M), of the positions of the sample.
     """
     if isinstance(d, Fusion):
         total = sum(weight for _, weight in d.components())

@@ -27,16 +27,18 @@ class GaussianMMD(Discrepancy):
     """MMD² of the Gaussian kernel k(x, y) = exp(−‖x − y‖² / 2σ²), which is sensitive to every moment.
 
     The kernel is characteristic: the exact MMD is zero only for equal distributions. The averages of D random
-    features can agree for different distributions. Small D makes it easier to find such images.
+    features can agree for different distributions. The smaller D is, the more easily a run finds an image
+    with the averages of the style but a different distribution.
 
     Args:
-        sigma: bandwidth > 0, or None for the paper's rule: σ² is the mean squared distance between style
-            features ("features") or between the drawn features ("paired"). σ gets no gradient.
+        sigma: bandwidth > 0, or None for the paper's rule: σ² is the mean squared distance between features.
+            With estimator="features", these are the features of the style. With "paired", they are the drawn
+            features. σ gets no gradient.
         estimator: "features" (a departure from the paper; deterministic for a seed) or the paper's "paired".
         bandwidth_factor: multiplies the bandwidth, > 0.
         n_features: D ≥ 1, or None for 2N clamped to 64 … 512.
         seed: seed of the random features, or of the pairs.
-        scales: number, 1 … 9, of bandwidths an octave apart, whose kernels are averaged (Long et al. 2015).
+        scales: number of averaged kernels, 1 … 9. Their bandwidths are an octave apart (Long et al. 2015).
 
     Raises:
         ValueError: An option is out of range.
@@ -64,7 +66,10 @@ class GaussianMMD(Discrepancy):
         object.__setattr__(self, "_generator", torch.Generator().manual_seed(self.seed))
 
     def width(self, F: Tensor, S: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Returns σ as a constant tensor (...). weights: of the positions of S; F must then be S."""
+        """Returns σ as a constant tensor (...).
+
+        With `weights` for the positions of S, σ is computed from S alone, so F must be S.
+        """
         if self.sigma is not None:
             return torch.as_tensor(self.sigma * self.bandwidth_factor, dtype=F.dtype, device=F.device)
         if weights is None:

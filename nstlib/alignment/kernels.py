@@ -25,10 +25,11 @@ AnyKernel = TypeVar("AnyKernel", bound=Kernel)
 
 
 def shift_invariant(kernel: AnyKernel) -> AnyKernel:
-    """Marks and returns a kernel whose MMD stays the same if both samples are shifted by the same vector.
+    """Marks a kernel as shift-invariant: shifting both samples by the same vector does not change its MMD.
 
     `mmd2` and `permutation_test` centre the samples before they apply such a kernel, so that rounding errors
     do not grow with the distance from the origin. Every k(x − y) qualifies, and so does the linear kernel.
+    Returns the kernel, so that the function can be a decorator.
     """
     kernel.shift_invariant = True  # type: ignore[attr-defined]
     return kernel

@@ -57,7 +57,7 @@ def transport(
     weights: Tensor | None = None,
     style_weights: Tensor | None = None,
 ) -> Tensor:
-    """Maps features F to F'. At strength 1, d(F', S) is 0 or nearly 0, but for a fusion it may be larger.
+    """Maps features F to F' to match features S. At strength 1, d(F', S) is nearly 0, except for a fusion.
 
     Args:
         F, S: (..., N, M) and (..., N, M'), promoted to the wider of their dtypes.

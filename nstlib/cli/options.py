@@ -12,7 +12,8 @@ from nstlib.feedforward.settings import Training
 from nstlib.synthesis.settings import PRESETS, Settings
 
 FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
-ONEPASS = ("method", "palette", "colours", "style_scale", "style_weights", "seed", "memory")  # of one pass
+# The settings that one pass uses, besides the size
+ONEPASS = ("method", "palette", "colours", "style_scale", "style_weights", "seed", "memory")
 
 
 def add_options(command: argparse.ArgumentParser, name: str) -> None:
@@ -114,7 +115,10 @@ def overrides(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def resolve(options: argparse.Namespace, recipe: dict[str, Any]) -> tuple[Settings | str, Settings]:
-    """Returns the settings of the recipe or the name of the preset, and the same with all options applied."""
+    """Returns what the settings start from, and the settings after all options are applied.
+
+    The start is the settings of the recipe. Without a recipe, it is the name of the preset.
+    """
     start: Settings | str = options.preset
     if recipe:
         settings = recipe["settings"]

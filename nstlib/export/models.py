@@ -28,7 +28,7 @@ METHODS = ("linear", "bn", "poly", "wasserstein")  # methods whose transport map
 def export_onepass(
     folder: str | os.PathLike[str], methods: Sequence[str] = METHODS, *, bound: float = BOUND
 ) -> float:
-    """Writes one pass, at one size and without the palette projection, as ONNX files.
+    """Writes the networks that `onepass` runs with levels=1 and palette=0 as ONNX files.
 
     Args:
         folder: folder for style.onnx, content.onnx, image.onnx and weights.bin. It is created if missing.

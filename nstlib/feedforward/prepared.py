@@ -162,9 +162,10 @@ def prepare(
     memory: str = "auto",
     encoder: Encoder | str = "vgg19-slim",
 ) -> Prepared:
-    """Computes the part of `onepass` that every strength shares. Arguments and errors are those of `onepass`.
+    """Computes the part of `onepass` that does not depend on the strength.
 
-    The result holds a reference to `content`, so do not change this tensor in place.
+    The arguments and errors are those of `onepass`. The result holds a reference to `content`, so
+    do not change this tensor in place.
     """
     content = inputs.check_image(content, "content", copy=False)  # a copy would double the memory
     images = inputs.check_images(style, "style", copy=False)

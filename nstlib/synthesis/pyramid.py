@@ -1,8 +1,9 @@
 """The sizes of a run, from coarse to fine, and the start image of each size.
 
-The paper runs at full size only (levels=1). With more sizes, strokes wider than the encoder's receptive field
-form at the small sizes, and the full size starts from a good image. Only the *change* of the content is
-enlarged, so no detail of the content is lost.
+The paper runs at full size only (levels=1). With more sizes, the small sizes produce strokes that are wider
+than the encoder's receptive field, and the full size starts from a good image. A larger size starts from the
+content at that size, to which the enlarged difference between the smaller result and the smaller content is
+added. So no detail of the content is lost.
 """
 
 import math

@@ -76,14 +76,16 @@ class StyleTerm:
 def style_terms(
     discrepancy: Discrepancy, features: Features, weights: dict[str, float]
 ) -> tuple[StyleTerm, ...]:
-    """Returns one term for each layer and part of a method, with the statistics of the style.
+    """Returns one term for each layer and each component of the method.
+
+    Only a fusion has several components. The target of a term is the statistics of the style at its layer.
 
     Args:
         features: Features of the style, {layer: (1, N_l, M_l)}.
         weights: {layer: w_l >= 0}, which are scaled to a sum of 1.
 
     Raises:
-        ValueError: The weights of the layers or of the method's parts have no finite sum > 0.
+        ValueError: The weights of the layers or of the method's components have no finite sum > 0.
     """
     summaries = {
         (layer, d): d.summary(features[layer]) for layer in weights for d, _ in discrepancy.components()
@@ -94,7 +96,7 @@ def style_terms(
 def make_terms(
     discrepancy: Discrepancy, weights: dict[str, float], summaries: Mapping[tuple[str, Discrepancy], Summary]
 ) -> tuple[StyleTerm, ...]:
-    """Returns the terms of `style_terms`, given the style statistics of each layer and part."""
+    """Returns the terms of `style_terms`, given the style statistics of each layer and component."""
     total = sum(weights.values())
     if not 0 < total < math.inf or min(weights.values()) < 0:
         raise ValueError(f"layer weights must be >= 0, not all zero and of a finite sum, got {weights}")
