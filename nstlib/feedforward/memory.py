@@ -13,7 +13,7 @@ from nstlib.synthesis.settings import Settings
 
 # Bytes, measured by benchmarks/memory.py: per pixel of the content; per pixel of the largest style; per pixel
 # of the largest style for each further style of a mixture, because all styles are held at once.
-BY_MOMENTS, BY_POSITIONS = (270, 260, 400), (1750, 1150, 1650)  # methods in `MOMENTS`, and all others
+BY_MOMENTS, BY_POSITIONS = (270, 260, 400), (1550, 1150, 1650)  # methods in `MOMENTS`, and all others
 MAPS = 130  # for methods in `MOMENTS`: more bytes per pixel of the content, for each byte of the dtype
 MASK = 60  # bytes per pixel of the content, for each mask
 STORED = 3  # shallowest level that a pass in tiles stores; the maps of shallower levels are larger
