@@ -118,7 +118,7 @@ def _check_class(name: str, method: object) -> None:
 @use_torch_defaults(gradients=False)
 def _check_kernel(name: str, kernel: Kernel) -> None:
     """Raises ValueError for a kernel whose values for two small samples are not those of a kernel."""
-    x = torch.randn(2, 4, 8, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(2, 4, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
     y, samples = x[..., :3], "samples x (2, 4, 8) and y (2, 4, 3)"
     try:
         K, square = kernel(x, y), kernel(x, x)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad, pixel_shuffle
 
 from nstlib.encoders.boxes import missing
+from nstlib.feedforward.decoders import convolve as direct
 
 MANY = 64  # least number of channels for which Winograd's algorithm saves more than its transforms cost
 TILE = 4  # side of the square that Winograd's algorithm computes at once
@@ -29,7 +30,7 @@ G = ((6.0, 0, 0), (-4, -4, -4), (-4, 4, -4), (1, 2, 4), (1, -2, 4), (0, 0, 24))
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Computes the same as `decoders.convolve`."""
     if min(weight.shape[:2]) < MANY:
-        return conv2d(pad(x, (1, 1, 1, 1), mode="replicate"), weight, bias)
+        return direct(x, weight, bias)
     (m, n), (height, width) = weight.shape[:2], x.shape[2:]
     x = pad(x, (1, 1 + missing(width, TILE), 1, 1 + missing(height, TILE)), mode="replicate")
     tiles = conv2d(x.transpose(0, 1), both(B).view(36, 1, 6, 6), stride=TILE)  # (n, 36, h, w)

@@ -29,6 +29,7 @@ from nstlib.encoders.boxes import missing
 from nstlib.encoders.encoder import Encoder, load_encoder
 from nstlib.feedforward.decoders import LEVELS, METHODS, STAGES, Decoder, load_decoder
 from nstlib.inputs import check_image, check_images, check_styles
+from nstlib.synthesis.colours import blend_by_masks
 from nstlib.version import use_torch_defaults
 
 DETAIL = 1.0
@@ -159,7 +160,7 @@ class OnePass:
             ]
             x = self.move(x, maps, regions, level, methods, share)
         if masks:
-            x = torch.lerp(encoded.maps[0], x, torch.stack(masks).sum(0).clamp(max=1).to(x))
+            x = blend_by_masks(encoded.maps[0], x, masks)
         return x[..., : encoded.size[0], : encoded.size[1]].clamp(0, 1).contiguous()
 
     def move(

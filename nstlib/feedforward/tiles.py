@@ -36,6 +36,7 @@ from nstlib.feedforward.pipeline import (
     pool_mask,
 )
 from nstlib.synthesis import tiles
+from nstlib.synthesis.colours import blend_by_masks
 from nstlib.version import use_torch_defaults
 
 
@@ -118,7 +119,7 @@ class _Pass:
             own, part = self.content[(..., *box)], image[(..., *box)]
             x = self.move(part, 0, box)
             if self.masks:
-                x = torch.lerp(own, x, torch.stack(self.regions(0, box)).sum(0).clamp(max=1).to(x))
+                x = blend_by_masks(own, x, self.regions(0, box))
             part.copy_(x.clamp_(0, 1))
         return image
 

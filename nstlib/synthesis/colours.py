@@ -6,7 +6,7 @@ content     The optimal affine map gives the style the content's mean and covari
             then works as usual (Gatys et al. 2017, §5.1).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -24,6 +24,11 @@ def strips(*images: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Yields strips of images (…, H, W) of one size: views of a few rows, about STRIP pixels."""
     rows = max(1, STRIP // images[0].shape[-1])
     return zip(*(torch.split(image, rows, -2) for image in images), strict=True)
+
+
+def blend_by_masks(content: Tensor, image: Tensor, masks: Sequence[Tensor]) -> Tensor:
+    """Returns the content outside the masks (1, 1, H, W), and the image where their sum is at least 1."""
+    return torch.lerp(content.to(image), image, torch.stack(list(masks)).sum(0).clamp(max=1).to(image))
 
 
 def luminance(image: Tensor) -> Tensor:

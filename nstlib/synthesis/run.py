@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from nstlib.encoders.encoder import Encoder
 from nstlib.synthesis import pixels, tiles
 from nstlib.synthesis.allocator import give_back
-from nstlib.synthesis.colours import prepare_colours, strips, with_chroma
+from nstlib.synthesis.colours import blend_by_masks, prepare_colours, strips, with_chroma
 from nstlib.synthesis.memory import choose_plan
 from nstlib.synthesis.objective import Objective, uniform_noise
 from nstlib.synthesis.optimize import Step, synthesize
@@ -153,6 +152,6 @@ def finish_image(
         image = with_chroma(image, job.content.to(image))
     if job.masks and job.content is not None:
         for x, own, *areas in strips(image, job.content, *job.masks):
-            x.copy_(torch.lerp(own.to(x), x, torch.stack(areas).sum(0).clamp(max=1).to(x)))
+            x.copy_(blend_by_masks(own, x, areas))
     image.recipe = recipe  # type: ignore[attr-defined]
     return image
